@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faces as records: what was found in one picture, and one person's crops over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CROP_SIZE_PX = 160
+
+#: Where the five points (eye at the image's left, eye at its right, nose tip, mouth corner at the left, at the
+#: right) stand in an aligned crop of CROP_SIZE_PX: 40 px between the eyes, x then y.
+#: Source: the 112 px ArcFace template (arXiv 1801.07698), scaled so that the face's outline and the chin stay inside.
+CANONICAL_POINTS_PX: NDArray[np.float32] = np.array(
+    [[60.0, 60.0], [100.0, 60.0], [80.1, 82.9], [63.7, 106.3], [96.8, 106.1]], dtype=np.float32
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceDetection:
+    """One face in one picture, in that picture's pixels.
+
+    Attributes:
+        box_px: float32 (4,) left, top, right, bottom.
+        points_px: float32 (5, 2) x, y in the order of CANONICAL_POINTS_PX.
+        score: In [0, 1].
+    """
+
+    box_px: NDArray[np.float32]
+    points_px: NDArray[np.float32]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCrops:
+    """Consecutive grid slots of one tracked face, aligned.
+
+    Attributes:
+        track_id: Stable within a file, from 0 in order of appearance; a track never crosses a cut.
+        first_slot: Grid slot of ``crops[0]``.
+        crops: uint8 (slots, 160, 160, 3) RGB, aligned to CANONICAL_POINTS_PX.
+        present: bool (slots,); False where the frame is missing or the face was not seen.
+        boxes_px: float32 (slots, 4) in the source frame.
+        points_px: float32 (slots, 5, 2) in the source frame, smoothed.
+        scores: float32 (slots,) detector score in [0, 1], interpolated between key frames.
+    """
+
+    track_id: int
+    first_slot: int
+    crops: NDArray[np.uint8]
+    present: NDArray[np.bool_]
+    boxes_px: NDArray[np.float32]
+    points_px: NDArray[np.float32]
+    scores: NDArray[np.float32]

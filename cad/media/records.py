@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What reading a file gives: frozen records, units in their names, times on the grid of ``cad.clock``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Outcome(StrEnum):
+    """How reading ended; every value reaches the report in words."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    UNDECODABLE = "undecodable"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    TOO_LARGE = "too_large"
+    NO_VIDEO = "no_video"
+    NO_AUDIO = "no_audio"
+
+
+class MediaKind(StrEnum):
+    """What a file holds."""
+
+    VIDEO = "video"  # moving picture, with or without sound
+    IMAGE = "image"  # one still picture
+    AUDIO = "audio"  # sound alone (a cover picture does not count)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoStreamInfo:
+    """A video stream as its container declares it; sizes are after rotation."""
+
+    codec: str
+    width_px: int
+    height_px: int
+    fps: float
+    rotation_degrees: int
+    start_seconds: float
+    declared_frames: int | None
+    declared_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStreamInfo:
+    """An audio stream as its container declares it."""
+
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    start_seconds: float
+    declared_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a file says of itself.
+
+    ``origin_seconds`` is the presentation time of grid slot 0: the first instant at which every
+    stream that the file has exists.
+    """
+
+    path: str
+    kind: MediaKind
+    container: str
+    size_bytes: int
+    duration_seconds: float
+    origin_seconds: float
+    video: VideoStreamInfo | None
+    audio: AudioStreamInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrames:
+    """Consecutive grid slots of picture.
+
+    Attributes:
+        first_slot: Grid slot of ``frames[0]``.
+        frames: uint8 (slots, height, width, 3) RGB, upright (rotation applied).
+        present: bool (slots,); False where no source frame lies within half a source period (or half
+            a slot, whichever is longer) of the slot. The pixels of such a slot are zeros and mean nothing.
+    """
+
+    first_slot: int
+    frames: NDArray[np.uint8]
+    present: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 4 or self.frames.shape[3] != 3 or self.frames.dtype != np.uint8:
+            raise ValueError(
+                f"frames must be uint8 (slots, height, width, 3), got {self.frames.dtype} {self.frames.shape}"
+            )
+        if self.present.shape != self.frames.shape[:1]:
+            raise ValueError(f"present must be ({len(self.frames)},), got {self.present.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSamples:
+    """The sound of a file on the grid, from slot 0.
+
+    Attributes:
+        samples: float32 (slots * 640,) mono in [-1, 1], 16 kHz.
+        present: bool (slots,); False where the file has no sound at that time (late start, early end, damage).
+            Samples of such a slot are zeros and mean nothing.
+    """
+
+    samples: NDArray[np.float32]
+    present: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.samples.dtype != np.float32 or self.samples.shape != (len(self.present) * 640,):
+            raise ValueError(
+                f"samples must be float32 ({len(self.present) * 640},), got {self.samples.dtype} {self.samples.shape}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """How well a file could be read, known once all of it has been.
+
+    ``coverage`` is decoded against declared (frames and seconds, the worse of the streams), in [0, 1].
+    """
+
+    outcome: Outcome
+    coverage: float
+    decoded_frames: int
+    decoded_audio_seconds: float
+    bad_packets: int
+    text: str

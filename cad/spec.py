@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ModelSpec: what a model expects and what its numbers mean; it travels inside the ONNX file's metadata.
+
+Inputs of every exported graph (batch and time are free; samples = 640 * time):
+
+====================  =======  ==========================  ==========================================
+name                  dtype    shape                       meaning
+====================  =======  ==========================  ==========================================
+``frames``            uint8    (batch, time, 160, 160, 3)  aligned RGB face crops at 25 Hz
+``audio``             float32  (batch, samples)            16 kHz mono in [-1, 1]
+``frames_present``    float32  (batch, time)               1 where the crop exists, 0 where it does not
+``audio_present``     float32  (batch, time)               1 where there is sound, 0 where there is none
+====================  =======  ==========================  ==========================================
+
+A missing stream is a presence of all zeros. Outputs, all float32 logits that are positive for fake:
+``fused_logit``, ``video_logit``, ``audio_logit``, ``sync_logit`` (batch,); ``video_frame_logits``,
+``audio_frame_logits``, ``sync_frame_logits`` (batch, time); and ``offset_seconds`` (batch,), by how much
+the sound lags behind the lips.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cad.errors import SpecMismatchError
+
+METADATA_KEY = "cad.spec"
+SPEC_VERSION = 1
+HEADS = ("fused", "video", "audio", "sync")
+STREAMS = ("video", "audio", "sync")
+INPUTS = ("frames", "audio", "frames_present", "audio_present")
+OUTPUTS = (
+    "fused_logit",
+    "video_logit",
+    "audio_logit",
+    "sync_logit",
+    "video_frame_logits",
+    "audio_frame_logits",
+    "sync_frame_logits",
+    "offset_seconds",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Platt scaling of one head: ``probability_fake = sigmoid(scale * logit + bias)``.
+
+    Source: Platt, 1999; fitted on validation data.
+    """
+
+    scale: float = 1.0
+    bias: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Where the label changes, on the calibrated probability, and the false-positive rate that it was chosen for.
+
+    At or above ``fake_threshold`` a stream's evidence is *fake*, below ``real_threshold`` it is *real*, between
+    them neither.
+    """
+
+    fake_threshold: float = 0.5
+    real_threshold: float = 0.5
+    chosen_false_positive_rate: float | None = None
+    chosen_on: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model expects and what its numbers mean (see the module's text).
+
+    Attributes:
+        name: Name of the weights; new bytes get a new name.
+        window_frames: Time steps of the windows that it was trained on.
+        min_frames: Shortest window for which its answer means something.
+        calibration: One per head and kind of evidence, keyed by head name.
+        operating_points: One per head, keyed by head name.
+        trained_on: One line on the training data.
+        commit: Version-control revision of the run that made the weights.
+    """
+
+    name: str
+    window_frames: int
+    min_frames: int
+    calibration: Mapping[str, Calibration]
+    operating_points: Mapping[str, OperatingPoint]
+    trained_on: str = ""
+    commit: str = ""
+    frame_rate_hz: int = 25
+    sample_rate_hz: int = 16_000
+    crop_size_px: int = 160
+    version: int = SPEC_VERSION
+
+    def to_json(self) -> str:
+        """Return the text that is stored under METADATA_KEY."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelSpec:
+        """Return the spec stored as ``text``.
+
+        Raises:
+            SpecMismatchError: The text is not a spec of this version.
+        """
+        try:
+            raw: dict[str, Any] = json.loads(text)
+            version = raw.get("version")
+            if version != SPEC_VERSION:
+                raise SpecMismatchError(
+                    f"the model's spec has version {version}; this package runs version {SPEC_VERSION}"
+                )
+            raw["calibration"] = {head: Calibration(**value) for head, value in raw["calibration"].items()}
+            raw["operating_points"] = {
+                head: OperatingPoint(**value) for head, value in raw["operating_points"].items()
+            }
+            return cls(**raw)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SpecMismatchError(f"the model's spec cannot be read: {error}") from error
