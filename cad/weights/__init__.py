@@ -1,1 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The weights inside the package: one folder a name with ``model.onnx``, ``manifest.json`` and ``CARD.md``."""
+
+from cad.weights.registry import WeightsEntry, default_detector, find_entry, list_entries
+from cad.weights.store import load_bytes, read_verified
+
+__all__ = ["WeightsEntry", "default_detector", "find_entry", "list_entries", "load_bytes", "read_verified"]

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which weights there are, read from the ``manifest.json`` in every folder of this one.
+
+A manifest has at least ``file``, ``sha256`` and ``kind``; a folder of the same layout anywhere on the disk is
+accepted too, so that a model of one's own is used in the same way as a shipped one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from cad.errors import WeightsIntegrityError, WeightsNotFoundError
+
+Kind = Literal["detector", "face"]
+KINDS: tuple[Kind, ...] = ("detector", "face")
+MANIFEST_NAME = "manifest.json"
+CARD_NAME = "CARD.md"
+PACKAGE_FOLDER = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsEntry:
+    """One set of weights as its manifest describes it.
+
+    Attributes:
+        name: Name of its folder.
+        kind: ``detector`` (a CAD model) or ``face`` (the face finder).
+        path: The ONNX file.
+        sha256: What the file's bytes must hash to, lower-case hex.
+        manifest: Everything that the manifest says, for instance ``figures`` measured on validation data.
+    """
+
+    name: str
+    kind: Kind
+    path: Path
+    sha256: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def card(self) -> Path:
+        """Where the model card is."""
+        return self.path.parent / CARD_NAME
+
+
+def list_entries(kind: Kind | None = None, folder: Path = PACKAGE_FOLDER) -> list[WeightsEntry]:
+    """Return every set of weights in ``folder``, by name.
+
+    Args:
+        kind: Only weights of this kind.
+        folder: Where to look; the package's own weights by default.
+
+    Raises:
+        WeightsIntegrityError: A manifest cannot be understood.
+    """
+    entries = [read_entry(manifest.parent) for manifest in sorted(folder.glob(f"*/{MANIFEST_NAME}"))]
+    return [entry for entry in entries if kind is None or entry.kind == kind]
+
+
+def find_entry(name: str, folder: Path = PACKAGE_FOLDER) -> WeightsEntry:
+    """Return the weights called ``name``, or those in the folder that ``name`` is the path of.
+
+    Raises:
+        WeightsNotFoundError: There are none; the message names those that exist, the nearest first.
+        WeightsIntegrityError: Their manifest cannot be understood.
+    """
+    if is_plain_name(name) and (folder / name / MANIFEST_NAME).is_file():
+        return read_entry(folder / name)
+    if (Path(name) / MANIFEST_NAME).is_file():
+        return read_entry(Path(name))
+    raise WeightsNotFoundError(not_found_text(name, [entry.name for entry in list_entries(folder=folder)]))
+
+
+def default_detector(folder: Path = PACKAGE_FOLDER) -> WeightsEntry:
+    """Return the detector that is used when none is named.
+
+    That is the one whose manifest has ``"default": true``, else the last by name.
+
+    Raises:
+        WeightsNotFoundError: The package has no detector.
+        WeightsIntegrityError: A manifest cannot be understood.
+    """
+    detectors = list_entries("detector", folder)
+    if not detectors:
+        raise WeightsNotFoundError(f"there are no detector weights in {folder}; name a folder that has {MANIFEST_NAME}")
+    chosen = [entry for entry in detectors if entry.manifest.get("default") is True]
+    return (chosen or detectors)[-1]
+
+
+def read_entry(folder: Path) -> WeightsEntry:
+    """Return what the manifest in ``folder`` describes, without reading the weights.
+
+    Raises:
+        WeightsIntegrityError: The manifest lacks a field or is not JSON.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        kind, file, sha256 = manifest["kind"], manifest["file"], manifest["sha256"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise WeightsIntegrityError(f"{path} is not a manifest with kind, file and sha256: {error!r}") from error
+    if kind not in KINDS:
+        raise WeightsIntegrityError(f"{path}: kind is {kind!r}; accepted are {', '.join(KINDS)}")
+    if not is_plain_name(file):
+        raise WeightsIntegrityError(f"{path}: file is {file!r}; it must be a name in the same folder")
+    return WeightsEntry(folder.name, cast(Kind, kind), folder / file, str(sha256).lower(), manifest)
+
+
+def is_plain_name(name: object) -> bool:
+    """Say whether ``name`` is one path component, so that it cannot leave its folder."""
+    return isinstance(name, str) and name not in ("", ".", "..") and "/" not in name and "\\" not in name
+
+
+def not_found_text(name: str, known: list[str]) -> str:
+    """Return one line that says what was asked for and what there is, the nearest name first."""
+    if not known:
+        return f"there are no weights called {name!r}, and the package has none at all"
+    nearest = difflib.get_close_matches(name, known, n=len(known), cutoff=0.0)
+    return f"there are no weights called {name!r}; there are: {', '.join(nearest)}"

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading weights: the full sha256 is checked every time, before anything is done with the bytes."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cad.errors import WeightsIntegrityError, WeightsNotFoundError
+from cad.weights.registry import WeightsEntry, find_entry
+
+
+def load_bytes(name: str) -> bytes:
+    """Return the verified bytes of the weights called ``name``.
+
+    Args:
+        name: A name that ``cad-detect models`` lists, or the path of a folder of the same layout.
+
+    Raises:
+        WeightsNotFoundError: No such weights; the message names those that exist, the nearest first.
+        WeightsIntegrityError: The file does not have the sha256 of its manifest.
+    """
+    return read_verified(find_entry(name))
+
+
+def read_verified(entry: WeightsEntry) -> bytes:
+    """Return the bytes of ``entry`` after checking their sha256.
+
+    Raises:
+        WeightsNotFoundError: The file that the manifest names is absent.
+        WeightsIntegrityError: The bytes do not have the stated sha256.
+    """
+    try:
+        content = entry.path.read_bytes()
+    except OSError as error:
+        raise WeightsNotFoundError(f"{entry.name}: {entry.path} cannot be read: {error.strerror}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != entry.sha256:
+        raise WeightsIntegrityError(
+            f"{entry.name}: {entry.path} has sha256 {found}, but its manifest says {entry.sha256}; "
+            "the file is damaged or was replaced: install the package again"
+        )
+    return content
