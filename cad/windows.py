@@ -3,10 +3,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
+from cad.faces.records import CROP_SIZE_PX, FaceCrops
+from cad.media.records import AudioSamples
+from cad.runs import runs_of
+
+WINDOW_SLOTS = 2 * FRAME_RATE_HZ
+HOP_SLOTS = FRAME_RATE_HZ
+#: A track whose crops stop for longer than this is cut in two: the gap would fill most of a window.
+MAX_GAP_SLOTS = HOP_SLOTS
+#: A track that has had no crops for this long while others had is done; its buffer is given back.
+RETIRE_SLOTS = 10 * FRAME_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,8 @@ class WindowScore:
         logits: Clip logit by head (``fused``, ``video``, ``audio``, ``sync``).
         frame_logits: float32 (slots,) by stream (``video``, ``audio``, ``sync``).
         offset_seconds: How far the sound lags behind the lips; meaningless without both.
+        frames_present: bool (slots,) as in the window.
+        audio_present: bool (slots,) as in the window.
     """
 
     first_slot: int
@@ -53,3 +68,167 @@ class WindowScore:
     logits: dict[str, float]
     frame_logits: dict[str, NDArray[np.float32]]
     offset_seconds: float
+    frames_present: NDArray[np.bool_]
+    audio_present: NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class _OpenTrack:
+    """Crops of one face from the start of its last window on."""
+
+    first_slot: int
+    crops: list[NDArray[np.uint8]] = field(default_factory=list)
+    present: list[bool] = field(default_factory=list)
+    last_window_slot: int | None = None
+
+    @property
+    def stop_slot(self) -> int:
+        return self.first_slot + len(self.crops)
+
+    def drop_before(self, slot: int) -> None:
+        count = slot - self.first_slot
+        del self.crops[:count], self.present[:count]
+        self.first_slot = slot
+
+
+class WindowCutter:
+    """Cuts the crops of every face, and the sound that no face goes with, into windows.
+
+    Every track is cut by itself: windows of WINDOW_SLOTS every HOP_SLOTS from its first slot, the last one
+    aligned to its end; a track shorter than that gives one window, and one shorter than ``min_slots`` none.
+    At most a window and a hop of every open track are held.
+
+    Args:
+        audio: The sound with everything that is not speech marked absent; None without sound.
+        min_slots: Shortest window that the model can judge.
+    """
+
+    def __init__(self, audio: AudioSamples | None, min_slots: int) -> None:
+        self._audio = audio
+        self._min_slots = min_slots
+        self._open: dict[int, _OpenTrack] = {}
+        # Slots whose sound went into a window together with a face.
+        self._covered = np.zeros(0 if audio is None else len(audio.present), dtype=np.bool_)
+
+    def push(self, crops: FaceCrops) -> list[Window]:
+        """Take the next crops of one track and return the windows that they complete.
+
+        Raises:
+            ValueError: ``crops`` start before the end of what the same track already gave.
+        """
+        windows = self._retire(before_slot=crops.first_slot - RETIRE_SLOTS)
+        track = self._open.get(crops.track_id)
+        if track is not None and crops.first_slot - track.stop_slot > MAX_GAP_SLOTS:
+            windows += self._close(crops.track_id)
+            track = None
+        if track is None:
+            track = self._open[crops.track_id] = _OpenTrack(crops.first_slot)
+        _append(track, crops)
+        return windows + self._cut_full(crops.track_id, track)
+
+    def flush(self) -> Iterator[Window]:
+        """Yield the windows at the end of every open track, then those of sound that no face went with."""
+        for track_id in sorted(self._open):
+            yield from self._close(track_id)
+        yield from self._sound_alone()
+
+    def _retire(self, before_slot: int) -> list[Window]:
+        done = [track_id for track_id, track in self._open.items() if track.stop_slot < before_slot]
+        return [window for track_id in done for window in self._close(track_id)]
+
+    def _cut_full(self, track_id: int, track: _OpenTrack) -> list[Window]:
+        windows = []
+        while True:
+            start = track.first_slot if track.last_window_slot is None else track.last_window_slot + HOP_SLOTS
+            if start + WINDOW_SLOTS > track.stop_slot:
+                return windows
+            track.drop_before(start)
+            track.last_window_slot = start
+            windows.append(self._cut(track_id, track, start, start + WINDOW_SLOTS))
+
+    def _close(self, track_id: int) -> list[Window]:
+        track = self._open.pop(track_id)
+        if track.last_window_slot is None:
+            long_enough = track.stop_slot - track.first_slot >= self._min_slots
+            return [self._cut(track_id, track, track.first_slot, track.stop_slot)] if long_enough else []
+        if track.last_window_slot + WINDOW_SLOTS == track.stop_slot:
+            return []
+        return [self._cut(track_id, track, track.stop_slot - WINDOW_SLOTS, track.stop_slot)]
+
+    def _cut(self, track_id: int, track: _OpenTrack, start: int, stop: int) -> Window:
+        inside = slice(start - track.first_slot, stop - track.first_slot)
+        audio, audio_present = self._sound(start, stop)
+        self._covered[start:stop] = True
+        return Window(
+            first_slot=start,
+            track_id=track_id,
+            frames=np.stack(track.crops[inside]),
+            frames_present=np.array(track.present[inside], dtype=np.bool_),
+            audio=audio,
+            audio_present=audio_present,
+        )
+
+    def _sound(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        samples = np.zeros((stop - start) * SAMPLES_PER_FRAME, dtype=np.float32)
+        present = np.zeros(stop - start, dtype=np.bool_)
+        if self._audio is not None:
+            known = self._audio.present[start:stop]
+            present[: len(known)] = known
+            samples[: len(known) * SAMPLES_PER_FRAME] = self._audio.samples[
+                start * SAMPLES_PER_FRAME : (start + len(known)) * SAMPLES_PER_FRAME
+            ]
+        return samples, present
+
+    def _sound_alone(self) -> Iterator[Window]:
+        if self._audio is None:
+            return
+        for first, last in runs_of(~self._covered):
+            # Windows start where the speech starts, so that silence before it changes nothing at all.
+            spoken = first + np.flatnonzero(self._audio.present[first:last])
+            if len(spoken) < self._min_slots:
+                continue
+            for start, stop in window_spans(int(spoken[0]), int(spoken[-1]) + 1):
+                if self._audio.present[start:stop].any():
+                    yield self._cut_sound(start, stop)
+
+    def _cut_sound(self, start: int, stop: int) -> Window:
+        audio, audio_present = self._sound(start, stop)
+        slots = stop - start
+        return Window(
+            first_slot=start,
+            track_id=None,
+            # A view of one zero: an hour of sound alone must not cost an hour of empty pictures.
+            frames=np.broadcast_to(np.uint8(0), (slots, CROP_SIZE_PX, CROP_SIZE_PX, 3)),
+            frames_present=np.zeros(slots, dtype=np.bool_),
+            audio=audio,
+            audio_present=audio_present,
+        )
+
+
+def window_spans(first_slot: int, stop_slot: int) -> list[tuple[int, int]]:
+    """Return the [start, stop) slots of the windows that cover [first_slot, stop_slot).
+
+    Example:
+        >>> window_spans(0, 110)
+        [(0, 50), (25, 75), (50, 100), (60, 110)]
+        >>> window_spans(3, 20)
+        [(3, 20)]
+    """
+    if stop_slot - first_slot <= WINDOW_SLOTS:
+        return [(first_slot, stop_slot)]
+    starts = list(range(first_slot, stop_slot - WINDOW_SLOTS + 1, HOP_SLOTS))
+    if starts[-1] + WINDOW_SLOTS < stop_slot:
+        starts.append(stop_slot - WINDOW_SLOTS)
+    return [(start, start + WINDOW_SLOTS) for start in starts]
+
+
+def _append(track: _OpenTrack, crops: FaceCrops) -> None:
+    gap = crops.first_slot - track.stop_slot
+    if gap < 0:
+        raise ValueError(
+            f"crops of track {crops.track_id} start at slot {crops.first_slot}, but it already has slots up to "
+            f"{track.stop_slot}; push every slot once, in order"
+        )
+    empty = np.zeros((CROP_SIZE_PX, CROP_SIZE_PX, 3), dtype=np.uint8)
+    track.crops += [empty] * gap + list(crops.crops)
+    track.present += [False] * gap + [bool(present) for present in crops.present]

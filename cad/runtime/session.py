@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening an ONNX file as a session whose providers, inputs and ModelSpec have been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnxruntime
+
+from cad.errors import OptionError, SpecMismatchError, WeightsError
+from cad.runtime.providers import Device, check_active, choose_providers
+from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
+
+INPUT_TYPES = {
+    "frames": "tensor(uint8)",
+    "audio": "tensor(float)",
+    "frames_present": "tensor(float)",
+    "audio_present": "tensor(float)",
+}
+LOG_ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """A session that is ready to run, what it expects, and what it runs on."""
+
+    session: Any
+    spec: ModelSpec
+    providers: tuple[str, ...]
+
+
+def open_model(
+    content: bytes, name: str, device: Device = "auto", providers: Sequence[str] | None = None, threads: int = 0
+) -> OpenModel:
+    """Open verified ONNX bytes.
+
+    Args:
+        content: The file, whose sha256 has been checked.
+        name: For messages.
+        device: See ``choose_providers``.
+        providers: See ``choose_providers``.
+        threads: Threads inside one operator; 0 lets ONNX Runtime take every core.
+
+    Raises:
+        OptionError: The device, a provider or the number of threads is not to be had.
+        SpecMismatchError: The graph is not one that this package can run.
+        WeightsError: ONNX Runtime cannot load the bytes.
+    """
+    if threads < 0:
+        raise OptionError(f"threads is {threads}; it must be 0 (every core) or more")
+    asked = choose_providers(device, providers, onnxruntime.get_available_providers())
+    session = open_session(content, name, asked, threads)
+    active = check_active(asked, session.get_providers(), insisted=device == "cuda" or bool(providers))
+    check_graph(session, name)
+    return OpenModel(session, read_spec(session, name), active)
+
+
+def open_session(content: bytes, name: str, providers: Sequence[str], threads: int) -> Any:
+    """Return an ONNX Runtime session that sends no telemetry and prints errors only.
+
+    Raises:
+        WeightsError: ONNX Runtime cannot load the bytes.
+    """
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = LOG_ERRORS_ONLY
+    # Threads that spin while they wait would take the cores from decoding.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's own exceptions share no root but this one.
+        raise WeightsError(f"{name}: ONNX Runtime cannot load the model: {error}") from error
+
+
+def check_graph(session: Any, name: str) -> None:
+    """Check the names and types of a graph's inputs and the names of its outputs.
+
+    Raises:
+        SpecMismatchError: One is missing or has another type; the message names it.
+    """
+    inputs = {node.name: node.type for node in session.get_inputs()}
+    for wanted in INPUTS:
+        if inputs.get(wanted) != INPUT_TYPES[wanted]:
+            raise SpecMismatchError(
+                f"{name}: input {wanted!r} must be {INPUT_TYPES[wanted]}, the graph has {inputs.get(wanted, 'none')}"
+            )
+    missing = sorted(set(OUTPUTS) - {node.name for node in session.get_outputs()})
+    if missing:
+        raise SpecMismatchError(f"{name}: the graph lacks the outputs {', '.join(missing)}")
+
+
+def read_spec(session: Any, name: str) -> ModelSpec:
+    """Return the ModelSpec in a session's metadata.
+
+    Raises:
+        SpecMismatchError: There is none, or it is of a version that this package cannot run.
+    """
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise SpecMismatchError(
+            f"{name}: the file has no {METADATA_KEY!r} in its metadata; export it with export/to_onnx.py"
+        )
+    return ModelSpec.from_json(text)
