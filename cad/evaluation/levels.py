@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores collapsed to distinct levels, counted by class and identity, so that a resample is one sparse product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cad.errors import DataError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows of each class stand at each level, for one or many weightings of the identities.
+
+    Attributes:
+        values: (levels,) score of the level, ascending.
+        fake: (levels, weightings).
+        real: (levels, weightings).
+    """
+
+    values: Floats
+    fake: Floats
+    real: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Rows in the order of their scores, ready to be counted under any weighting of the identities.
+
+    Attributes:
+        values: (levels,) mean score of the rows of the level, ascending.
+        fake: Sparse (levels, identities), number of fake rows.
+        real: Sparse (levels, identities), number of real rows.
+        identities: How many identities there are.
+    """
+
+    values: Floats
+    fake: Any
+    real: Any
+    identities: int
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Number of fake and of real rows."""
+        return int(self.fake.sum()), int(self.real.sum())
+
+    def count(self, weights: Floats) -> Counts:
+        """Return the counts when identity ``i`` is taken ``weights[i, b]`` times.
+
+        Args:
+            weights: (identities, weightings).
+        """
+        return Counts(self.values, self.fake @ weights, self.real @ weights)
+
+    def count_once(self) -> Counts:
+        """Return the counts with every row taken once."""
+        return self.count(np.ones((self.identities, 1)))
+
+
+def identity_codes(identities: Sequence[str] | NDArray[Any]) -> NDArray[np.int64]:
+    """Return a number for each row, the same for rows of one identity; an unknown identity is its own.
+
+    Example:
+        >>> identity_codes(["ann", "", "ann", "unknown", "-"]).tolist()
+        [2, 3, 2, 4, 5]
+    """
+    import pandas
+
+    codes, names = pandas.factorize(np.asarray(identities, dtype=object), sort=True)
+    codes = codes.astype(np.int64)
+    unknown_names = [i for i, name in enumerate(names) if str(name).strip().lower() in ("", "unknown", "-", "nan")]
+    alone = np.isin(codes, unknown_names) | (codes < 0)
+    codes[alone] = len(names) + np.arange(int(alone.sum()))
+    return codes
+
+
+def build_levels(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    identities: ArrayLike | None = None,
+    *,
+    max_levels: int | None = None,
+    cuts: Sequence[float] = (),
+) -> Levels:
+    """Return the levels of some scored rows.
+
+    Args:
+        scores: (rows,) larger means fake; infinities are allowed, NaN is not.
+        labels: (rows,) 1 fake, 0 real.
+        identities: (rows,) integer code of each row's identity; by default every row is its own.
+        max_levels: Merge neighbouring scores so that about this many levels remain; None keeps every distinct score.
+        cuts: Scores that a merged level may not straddle (thresholds, borders of calibration bins).
+
+    Raises:
+        DataError: Lengths differ, a score is NaN, or a label is neither 0 nor 1.
+    """
+    from scipy.sparse import csr_array
+
+    score, label = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    _check(score, label)
+    code = np.arange(len(score)) if identities is None else np.unique(np.asarray(identities), return_inverse=True)[1]
+    level, values = _levels_of(score, max_levels, cuts)
+    number = int(code.max()) + 1 if len(code) else 0
+    shape = (len(values), number)
+
+    def matrix(of: int) -> Any:
+        chosen = label == of
+        ones = np.ones(int(chosen.sum()))
+        return csr_array((ones, (level[chosen], code[chosen])), shape=shape)
+
+    return Levels(values, matrix(1), matrix(0), number)
+
+
+def _check(score: Floats, label: NDArray[Any]) -> None:
+    if score.shape != label.shape or score.ndim != 1:
+        raise DataError(f"scores {score.shape} and labels {label.shape} must be flat and of one length")
+    if np.isnan(score).any():
+        raise DataError(f"{int(np.isnan(score).sum())} scores are NaN; decide first how abstentions count")
+    if not np.isin(label, (0, 1)).all():
+        raise DataError("labels must be 1 (fake) or 0 (real)")
+
+
+def _levels_of(
+    score: Floats, max_levels: int | None, cuts: Sequence[float]
+) -> tuple[NDArray[np.intp], Floats]:
+    """Return each row's level and the levels' mean scores."""
+    values, level, number = np.unique(score, return_inverse=True, return_counts=True)
+    if max_levels is None or len(values) <= max_levels:
+        return level, values
+    rank = np.cumsum(number) - number
+    merged = rank * max_levels // len(score) + np.searchsorted(np.sort(np.asarray(cuts)), values, side="right")
+    group = np.unique(merged, return_inverse=True)[1]
+    with np.errstate(invalid="ignore"):
+        means = np.bincount(group, values * number) / np.bincount(group, number)
+    infinite = ~np.isfinite(values)
+    means[group[infinite]] = values[infinite]
+    return group[level], means
