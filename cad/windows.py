@@ -137,7 +137,7 @@ class WindowCutter:
         return [window for track_id in done for window in self._close(track_id)]
 
     def _cut_full(self, track_id: int, track: _OpenTrack) -> list[Window]:
-        windows = []
+        windows: list[Window] = []
         while True:
             start = track.first_slot if track.last_window_slot is None else track.last_window_slot + HOP_SLOTS
             if start + WINDOW_SLOTS > track.stop_slot:

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From windows to the file: one raw logit a head, and one a face.
+
+A head's logit for one face is the mean over time of the windows' logits, where overlapping windows share their
+slots and slots without evidence do not count. With several faces:
+
+- The **picture** of the file is, in every slot, that of the most suspicious face seen in it, each face speaking with
+  its own mean; then the mean over time. One forged face beside a genuine one is found, and a person whom cuts split
+  into twenty short tracks is not given twenty chances of a false alarm.
+- **Synchrony** is, in every slot, that of the face that fits the sound best: listeners' lips never fit it.
+- **Fused** is that of the faces that carry the sound, in the slots in which they do. Faces that only listen are judged
+  by their picture.
+- **Sound** is that of the whole file, also where no face is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cad.verdict.analysis import TrackSummary
+from cad.verdict.timeline import Mask, Timeline, by_track, clip_timeline, highest, lowest, mean_or_none
+from cad.windows import WindowScore
+
+#: Smaller faces do not show what the model looks for.
+MIN_FACE_HEIGHT_PX = 40.0
+#: A face carries the sound if it fits it best in this share of the slots in which both are there.
+MIN_CARRIER_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class FaceEvidence:
+    """What the model says of one face.
+
+    Attributes:
+        track_id: Whose.
+        carries_sound: Whether it is the face that fits the sound best most of the time; None without sound.
+        video: Mean video logit.
+        sync: Mean sync logit, or None without sound.
+        fused: Mean fused logit over the slots in which it carries the sound, or None if it does not.
+    """
+
+    track_id: int
+    carries_sound: bool | None
+    video: float | None
+    sync: float | None
+    fused: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the model says of a file.
+
+    Attributes:
+        clip_logits: By head; None where there was nothing to judge.
+        faces: Every face that is large and long enough.
+        listeners_video: Video logit of the faces that do not carry the sound, or None.
+        offsets_seconds: Offset of every window in which a face carries the sound.
+    """
+
+    clip_logits: Mapping[str, float | None]
+    faces: tuple[FaceEvidence, ...]
+    listeners_video: float | None
+    offsets_seconds: tuple[float, ...]
+
+
+def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slots: int, min_slots: int) -> Evidence:
+    """Return the evidence of a file from its windows.
+
+    Args:
+        scores: All windows of the file.
+        tracks: All faces of the file.
+        slots: Length of the file on the grid; no window may go past it.
+        min_slots: In how many slots a face must be seen to be judged.
+    """
+    usable = {track.track_id for track in tracks if is_usable(track, min_slots)}
+    by_face = {track_id: own for track_id, own in sorted(by_track(scores).items()) if track_id in usable}
+    video = {track_id: clip_timeline(own, "video", slots) for track_id, own in by_face.items()}
+    sync = {track_id: clip_timeline(own, "sync", slots) for track_id, own in by_face.items()}
+    best = lowest(sync.values(), slots)
+    carriers = find_carriers(sync, best)
+    fused = {track_id: carried(clip_timeline(by_face[track_id], "fused", slots), sync[track_id], best) for track_id in carriers}
+    return Evidence(
+        clip_logits={
+            "fused": worst_over_time(fused.values(), slots),
+            "video": worst_over_time(video.values(), slots),
+            "audio": mean_or_none(clip_timeline(scores, "audio", slots)),
+            "sync": mean_or_none(best),
+        },
+        faces=tuple(
+            FaceEvidence(
+                track_id=track_id,
+                carries_sound=track_id in carriers if carriers else None,
+                video=mean_or_none(video[track_id]),
+                sync=mean_or_none(sync[track_id]),
+                fused=mean_or_none(fused[track_id]) if track_id in carriers else None,
+            )
+            for track_id in by_face
+        ),
+        listeners_video=worst_over_time((line for track_id, line in video.items() if track_id not in carriers), slots)
+        if carriers
+        else None,
+        offsets_seconds=tuple(
+            score.offset_seconds
+            for track_id in carriers
+            for score in by_face[track_id]
+            if score.has_video and score.has_audio
+        ),
+    )
+
+
+def is_usable(track: TrackSummary, min_slots: int) -> bool:
+    """Say whether a face is large enough and seen for long enough."""
+    return track.height_px >= MIN_FACE_HEIGHT_PX and track.seen_slots >= min_slots
+
+
+def find_carriers(sync: Mapping[int, Timeline], best: Timeline) -> set[int]:
+    """Return the faces that carry the sound: none without sound, else at least one."""
+    shares = {track_id: carrier_share(own, best) for track_id, own in sync.items()}
+    heard = {track_id: share for track_id, share in shares.items() if share is not None}
+    if not heard:
+        return set()
+    most = max(heard, key=lambda track_id: heard[track_id])
+    return {track_id for track_id, share in heard.items() if share >= MIN_CARRIER_SHARE} | {most}
+
+
+def carrier_share(own: Timeline, best: Timeline) -> float | None:
+    """Return the share of a face's slots with sound in which no face fits better, or None without such slots."""
+    heard = ~np.isnan(own)
+    return float((own[heard] <= best[heard]).mean()) if heard.any() else None
+
+
+def carried(fused: Timeline, own: Timeline, best: Timeline) -> Timeline:
+    """Return ``fused`` with the slots taken out in which another face fits the sound better."""
+    mine: Mask = np.isnan(own) | (own <= best)
+    return np.where(mine, fused, np.nan)
+
+
+def worst_over_time(lines: Iterable[Timeline], slots: int) -> float | None:
+    """Return the mean over time of the highest face of every slot, each face at its own mean; None without any."""
+    return mean_or_none(highest((level(line) for line in lines), slots))
+
+
+def level(line: Timeline) -> Timeline:
+    """Return a line with every value replaced by the mean of all."""
+    mean = mean_or_none(line)
+    return line if mean is None else np.where(np.isnan(line), np.nan, mean)

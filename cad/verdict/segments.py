@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Suspicious stretches, from the probability of every slot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.clock import seconds_of
+from cad.runs import flip_short_runs, runs_of
+from cad.spec import ModelSpec
+from cad.verdict.calibrate import frame_probabilities, operating_point_of
+from cad.verdict.records import Segment
+from cad.verdict.timeline import Timeline
+
+#: Length of the moving average over the logits, about the length of a syllable.
+SMOOTHING_SLOTS = 5
+#: A stretch goes on while the probability stays above this share of the threshold that started it.
+RELEASE_SHARE = 0.8
+#: Stretches with less than this between them are one.
+MERGE_GAP_SLOTS = 5
+#: Shorter stretches are not told.
+MIN_SEGMENT_SLOTS = 5
+
+
+def find_segments(lines: Mapping[str, Timeline], spec: ModelSpec) -> tuple[Segment, ...]:
+    """Return the suspicious stretches of every stream, in order of time.
+
+    Args:
+        lines: Frame logits by stream, float64 (slots,), NaN where nothing was scored.
+        spec: Has the calibration and the thresholds.
+    """
+    found = [
+        segment
+        for stream, line in lines.items()
+        for segment in stream_segments(
+            stream, smooth_probabilities(line, stream, spec), operating_point_of(stream, spec).fake_threshold
+        )
+    ]
+    return tuple(sorted(found, key=lambda segment: (segment.start_seconds, segment.stream)))
+
+
+def smooth_probabilities(line: Timeline, stream: str, spec: ModelSpec) -> NDArray[np.float64]:
+    """Return the calibrated probability of every slot after smoothing its logits; NaN where nothing was scored."""
+    return frame_probabilities(smooth(line), stream, spec)
+
+
+def smooth(line: Timeline) -> Timeline:
+    """Return the moving average over SMOOTHING_SLOTS of what is known; NaN stays NaN.
+
+    Example:
+        >>> smooth(np.array([0.0, 0.0, 5.0, np.nan])).tolist()
+        [1.6666666666666667, 1.6666666666666667, 1.6666666666666667, nan]
+    """
+    known = ~np.isnan(line)
+    kernel = np.ones(SMOOTHING_SLOTS)
+    half = SMOOTHING_SLOTS // 2
+    total = np.convolve(np.where(known, line, 0.0), kernel)[half : half + len(line)]
+    count = np.convolve(known.astype(np.float64), kernel)[half : half + len(line)]
+    return np.where(known, total / np.maximum(count, 1.0), np.nan)
+
+
+def stream_segments(stream: str, probabilities: NDArray[np.float64], threshold: float) -> list[Segment]:
+    """Return the stretches of one stream that start at ``threshold`` and last while above RELEASE_SHARE of it."""
+    suspicious = hysteresis(probabilities, threshold, RELEASE_SHARE * threshold)
+    merged = flip_short_runs(suspicious, value=False, max_slots=MERGE_GAP_SLOTS, at_edges=False)
+    return [
+        Segment(seconds_of(start), seconds_of(stop), stream, float(np.nanmean(probabilities[start:stop])))
+        for start, stop in runs_of(merged)
+        if stop - start >= MIN_SEGMENT_SLOTS
+    ]
+
+
+def hysteresis(values: NDArray[np.float64], start_at: float, stay_above: float) -> NDArray[np.bool_]:
+    """Return the runs above ``stay_above`` that reach ``start_at`` somewhere, bool (slots,); NaN is below both.
+
+    Example:
+        >>> hysteresis(np.array([0.6, 0.9, 0.6, 0.1, 0.6]), 0.8, 0.5).tolist()
+        [True, True, True, False, False]
+    """
+    chosen = np.zeros(len(values), dtype=np.bool_)
+    for start, stop in runs_of(np.nan_to_num(values, nan=-np.inf) >= stay_above):
+        chosen[start:stop] = bool(np.nanmax(values[start:stop]) >= start_at)
+    return chosen
