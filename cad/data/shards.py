@@ -311,7 +311,10 @@ class ClipStore:
             raise DataError(f"{key} is in none of the shards") from None
 
     def read(self, key: str, start_slot: int = 0, stop_slot: int | None = None) -> Clip:
-        """Return slots [start, stop) of a clip, cut to its length; only these bytes are read.
+        """Return slots [start, stop) of a clip, cut to its length.
+
+        ``frames`` is a read-only view of the file: pixels are read from the disk when they are looked at, so that
+        a whole clip can be handed over where only a window of it will be used.
 
         Raises:
             DataError: There is no such clip, the stretch is empty, or the shard is damaged.
@@ -327,7 +330,7 @@ class ClipStore:
         samples = slice(start * SAMPLES_PER_FRAME, stop * SAMPLES_PER_FRAME)
         return Clip(
             key=key,
-            frames=None if frames is None else np.array(frames[start:stop]),
+            frames=None if frames is None else frames[start:stop],
             points_px=None if points is None else np.array(points[start:stop], np.float32),
             frames_present=entry.frames_present[start:stop].copy(),
             audio=None if audio is None else _as_float(audio[samples]),

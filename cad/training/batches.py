@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One model input with what is known of it, and batches of them.
+
+Targets are 1 fake, 0 genuine, -1 unknown, as in ``cad.data.records``; every sample of a batch has the same number of
+slots, and shorter ones are filled up with slots in which nothing is present.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cad.clock import SAMPLES_PER_FRAME
+from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip, LabeledClip
+from cad.faces.records import CROP_SIZE_PX
+
+UNKNOWN = -1.0
+
+#: So many forged slots (0.12 s) make a window fake; one or two are neither fake nor genuine.
+MIN_FAKE_SLOTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One window, ready for the model.
+
+    Attributes:
+        frames: uint8 (slots, 160, 160, 3); zeros where absent.
+        audio: float32 (slots * 640,).
+        frames_present: float32 (slots,).
+        audio_present: float32 (slots,).
+        slot_labels: float32 (3, slots): video, audio, sync.
+        clip_labels: float32 (4,): fused, video, audio, sync.
+        offset_seconds: By how much the sound lags behind the lips; NaN where unknown.
+        identity: Hash of who it is, 0 where unnamed.
+        pair: Hash of the event or speaker, 0 where there is none.
+        key: The clip.
+        source: Its page or corpus.
+        method: What was done to it.
+    """
+
+    frames: NDArray[np.uint8]
+    audio: NDArray[np.float32]
+    frames_present: NDArray[np.float32]
+    audio_present: NDArray[np.float32]
+    slot_labels: NDArray[np.float32]
+    clip_labels: NDArray[np.float32]
+    offset_seconds: float
+    identity: int
+    pair: int
+    key: str
+    source: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples stacked along a first axis; attributes as in Sample, texts as tuples."""
+
+    frames: Tensor
+    audio: Tensor
+    frames_present: Tensor
+    audio_present: Tensor
+    slot_labels: Tensor
+    clip_labels: Tensor
+    offset_seconds: Tensor
+    identity: Tensor
+    pair: Tensor
+    key: tuple[str, ...]
+    source: tuple[str, ...]
+    method: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    def to(self, *args: Any, **kwargs: Any) -> Batch:
+        """Return the batch with its tensors moved as by ``torch.Tensor.to``."""
+        return replace(self, **{name: tensor.to(*args, **kwargs) for name, tensor in self._tensors().items()})
+
+    def pin_memory(self) -> Batch:
+        """Return the batch with its tensors in page-locked memory."""
+        return replace(self, **{name: tensor.pin_memory() for name, tensor in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def name_hash(name: str) -> int:
+    """Return a number for a name, the same in every process; 0 for no name.
+
+    Example:
+        >>> name_hash(""), name_hash("grid_s1") == name_hash("grid_s1")
+        (0, True)
+    """
+    return zlib.crc32(name.encode()) if name else 0
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples of equal length into a batch."""
+
+    def stack(name: str) -> Tensor:
+        return torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
+
+    arrays = ("frames", "audio", "frames_present", "audio_present", "slot_labels", "clip_labels")
+    return Batch(
+        **{name: stack(name) for name in arrays},
+        offset_seconds=torch.tensor([sample.offset_seconds for sample in samples], dtype=torch.float32),
+        identity=torch.tensor([sample.identity for sample in samples]),
+        pair=torch.tensor([sample.pair for sample in samples]),
+        key=tuple(sample.key for sample in samples),
+        source=tuple(sample.source for sample in samples),
+        method=tuple(sample.method for sample in samples),
+    )
+
+
+def crop_center(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the model's view of stored crops: the margin cut off.
+
+    Example:
+        >>> crop_center(np.zeros((2, 192, 192, 3), np.uint8)).shape
+        (2, 160, 160, 3)
+    """
+    if frames.shape[1:3] == (STORED_CROP_SIZE_PX, STORED_CROP_SIZE_PX):
+        inner = slice(CROP_MARGIN_PX, CROP_MARGIN_PX + CROP_SIZE_PX)
+        return frames[:, inner, inner]
+    return frames
+
+
+def sample_of(labeled: LabeledClip, slots: int) -> Sample:
+    """Return the model's input of a labelled clip, cut or filled up to ``slots``."""
+    clip = labeled.clip
+    count = min(clip.slots, slots)
+    frames = np.zeros((slots, CROP_SIZE_PX, CROP_SIZE_PX, 3), np.uint8)
+    audio = np.zeros(slots * SAMPLES_PER_FRAME, np.float32)
+    if clip.frames is not None:
+        frames[:count] = crop_center(clip.frames[:count])
+        frames[:count][~clip.frames_present[:count]] = 0
+    if clip.audio is not None:
+        audio[: count * SAMPLES_PER_FRAME] = clip.audio[: count * SAMPLES_PER_FRAME]
+    video_present, audio_present = _presence(clip, slots)
+    slot_labels = np.full((3, slots), UNKNOWN, np.float32)
+    for stream, labels in enumerate((labeled.video_fake, labeled.audio_fake, labeled.sync_fake)):
+        slot_labels[stream, :count] = labels[:count]
+    present = (video_present, audio_present, video_present & audio_present)
+    for stream, where in enumerate(present):
+        slot_labels[stream, ~where] = UNKNOWN
+    offset = labeled.offset_seconds
+    return Sample(
+        frames=frames,
+        audio=audio,
+        frames_present=video_present.astype(np.float32),
+        audio_present=audio_present.astype(np.float32),
+        slot_labels=slot_labels,
+        clip_labels=clip_labels(slot_labels),
+        offset_seconds=float("nan") if offset is None or not present[2].any() else float(offset),
+        identity=name_hash(clip.identity),
+        pair=name_hash(clip.pair_id),
+        key=clip.key,
+        source=clip.source,
+        method="+".join(labeled.methods),
+    )
+
+
+def _presence(clip: Clip, slots: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    count = min(clip.slots, slots)
+    video, audio = np.zeros(slots, bool), np.zeros(slots, bool)
+    video[:count] = clip.frames_present[:count] & (clip.frames is not None)
+    audio[:count] = clip.audio_present[:count] & (clip.audio is not None)
+    return video, audio
+
+
+def clip_labels(slot_labels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the window's labels (fused, video, audio, sync) of its slots' labels (3, slots).
+
+    A stream is fake where at least MIN_FAKE_SLOTS slots are, genuine where some slot is and none is fake, and unknown
+    otherwise. The whole is fake where any stream is, genuine where some stream is and no slot of any is fake.
+
+    Example:
+        >>> clip_labels(np.array([[0, 0, 0, 0], [1, 1, 1, 0], [-1, -1, -1, -1]], np.float32)).tolist()
+        [1.0, 0.0, 1.0, -1.0]
+    """
+    streams = [_stream_label(labels) for labels in slot_labels]
+    if 1.0 in streams:
+        fused = 1.0
+    else:
+        fused = 0.0 if 0.0 in streams and not (slot_labels == 1).any() else UNKNOWN
+    return np.array([fused, *streams], np.float32)
+
+
+def _stream_label(labels: NDArray[np.float32]) -> float:
+    fake = int((labels == 1).sum())
+    if fake >= MIN_FAKE_SLOTS:
+        return 1.0
+    return 0.0 if fake == 0 and (labels == 0).any() else UNKNOWN

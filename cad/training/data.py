@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data of a training run: which rows, how they are mixed and forged, and what the run is judged on."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+from torch.utils.data import DataLoader
+
+from cad.data.augment import AugmentOptions, augment
+from cad.data.manifest import ManifestRow, check_clips, check_rows, missing_files, raise_problems, read_manifest, rows_of
+from cad.data.shards import ClipStore
+from cad.errors import OptionError
+from cad.training.batches import Sample, collate
+from cad.training.draw import Mix
+from cad.training.loader import BatchNumbers, ResumableLoader, one_thread_each
+from cad.training.train_samples import Augment, ForgeOptions, TrainSamples, WindowLengths
+from cad.training.val_samples import Item, ValSamples, limited, row_items, sync_items
+
+_log = logging.getLogger(__name__)
+
+
+class CadData(lightning.LightningDataModule):
+    """Training and validation windows from shards.
+
+    A run is one pass over ``batches`` numbered batches, so that a checkpoint anywhere in it can be continued exactly.
+
+    Args:
+        shards: Folders, files or glob patterns of shards.
+        manifest: Checked in full before the first step, and its labels replace those that the shards carry; None to
+            trust the shards.
+        root: Where the manifest's files are; with it, missing and empty files are reported, too.
+        excused: Rows of the manifest that may lack a clip (no face was found, say), by path; or a text file of them.
+        batches: Length of the run in batches (of one process; optimizer steps times accumulated batches).
+        batch_size: Samples in a batch.
+        val_batch_size: Windows in a validation batch.
+        workers: Processes that make training samples.
+        mix: Share of each kind of sample.
+        lengths: How long windows are.
+        forging: Which forgeries are made on the fly.
+        augmentation: What both classes go through, and how often; None for nothing.
+        source_power: 1 draws rows evenly, 0 draws sources evenly.
+        held_out_sources: Sources that are taken out of train and judged beside val.
+        val_windows: At most so many windows of a val row.
+        val_per_source: At most so many val rows of each source and label; None for all.
+        val_rows: Whether val rows are scored as they are.
+        val_sync: Whether genuine val rows are scored against shifted and foreign sound.
+        seed: Samples depend on this and their number alone.
+
+    Raises:
+        OptionError: A count is not positive, or a held-out source does not exist.
+    """
+
+    def __init__(
+        self,
+        shards: list[str],
+        manifest: str | None = None,
+        root: str | None = None,
+        excused: list[str] | str | None = None,
+        batches: int = 1000,
+        batch_size: int = 16,
+        val_batch_size: int = 16,
+        workers: int = 1,
+        mix: Mix = Mix(),  # noqa: B008 - frozen
+        lengths: WindowLengths = WindowLengths(),  # noqa: B008 - frozen
+        forging: ForgeOptions = ForgeOptions(),  # noqa: B008 - frozen
+        augmentation: AugmentOptions | None = AugmentOptions(),  # noqa: B008 - frozen
+        source_power: float = 0.5,
+        held_out_sources: list[str] | None = None,
+        val_windows: int = 1,
+        val_per_source: int | None = None,
+        val_rows: bool = True,
+        val_sync: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (("batches", batches), ("batch_size", batch_size), ("val_windows", val_windows)):
+            if value < 1:
+                raise OptionError(f"{name} must be at least 1, got {value}")
+        self.shards, self.manifest, self.root, self.excused = shards, manifest, root, excused
+        self.batches, self.batch_size, self.val_batch_size, self.workers = batches, batch_size, val_batch_size, workers
+        self.mix, self.lengths, self.forging, self.augmentation = mix, lengths, forging, augmentation
+        self.source_power, self.held_out_sources = source_power, tuple(held_out_sources or ())
+        self.val_windows, self.val_per_source = val_windows, val_per_source
+        self.val_rows, self.val_sync, self.seed = val_rows, val_sync, seed
+        self.rows: list[ManifestRow] = []
+        self.store: ClipStore | None = None
+
+    def setup(self, stage: str) -> None:
+        """Open the shards and check every row before the first step.
+
+        Raises:
+            DataError: Shards cannot be read, or rows are not fit for training (each is named).
+        """
+        if self.store is None:
+            store = ClipStore(self.shards)
+            self.rows = self._checked_rows(store)
+            self.store = store
+            _log.info("%d training and %d validation rows", len(self.train_rows), len(self.judged_rows))
+
+    def _checked_rows(self, store: ClipStore) -> list[ManifestRow]:
+        where = self.manifest or ", ".join(self.shards)
+        if self.manifest is None:
+            rows = rows_of((entry.row | {"path": entry.key} for entry in store), where)
+        else:
+            rows = read_manifest(self.manifest)
+            if self.root is not None:
+                raise_problems(where, {"missing or empty file": missing_files(rows, self.root)})
+            excused = self._excused_paths()
+            rows = [row for row in rows if row.path in store or row.path not in excused]
+        check_rows(rows, where)
+        check_clips(rows, {entry.key: entry for entry in store}, where)
+        unknown = sorted(set(self.held_out_sources) - {row.source for row in rows})
+        if unknown:
+            known = ", ".join(sorted({row.source for row in rows}))
+            raise OptionError(f"held_out_sources: no source {', '.join(unknown)}; there are: {known}")
+        return rows
+
+    def _excused_paths(self) -> set[str]:
+        if isinstance(self.excused, str):
+            lines = Path(self.excused).read_text(encoding="utf-8").splitlines()
+            return {line.split("\t")[0] for line in lines}
+        return set(self.excused or ())
+
+    @property
+    def train_rows(self) -> list[ManifestRow]:
+        """Rows that training draws from."""
+        return [row for row in self.rows if row.split == "train" and row.source not in self.held_out_sources]
+
+    @property
+    def held_out_rows(self) -> list[ManifestRow]:
+        """Rows of the held-out sources, whatever their split."""
+        return [row for row in self.rows if row.source in self.held_out_sources]
+
+    @property
+    def judged_rows(self) -> list[ManifestRow]:
+        """Val rows and, after them, what the held-out sources took from train."""
+        val = limited([row for row in self.rows if row.split == "val"], self.val_per_source)
+        return val + [row for row in limited(self.held_out_rows, self.val_per_source) if row.split == "train"]
+
+    def train_samples(self) -> TrainSamples:
+        """Return the training samples by number.
+
+        Raises:
+            DataError: A kind of sample with a share has no rows.
+        """
+        return TrainSamples(
+            self._opened(),
+            self.train_rows,
+            self.mix,
+            self.lengths,
+            self.forging,
+            self.source_power,
+            self._augment(),
+            self.seed,
+        )
+
+    def val_items(self) -> list[Item]:
+        """Return the fixed validation windows."""
+        items: list[Item] = []
+        if self.val_rows:
+            items += row_items(self._opened(), self.judged_rows, self.lengths.slots, self.val_windows)
+        if self.val_sync:
+            items += sync_items(self._opened(), self.judged_rows, self.lengths.slots)
+        return items
+
+    def _augment(self) -> Augment | None:
+        return None if self.augmentation is None else functools.partial(augment, options=self.augmentation)
+
+    def _opened(self) -> ClipStore:
+        self.setup("fit")
+        assert self.store is not None
+        return self.store
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Return the run's batches, of this process."""
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        numbers = BatchNumbers(self.batches, self.batch_size, rank, world)
+        return ResumableLoader(self.train_samples(), numbers, self.workers, self._pin_memory)
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Return the validation windows; in a parallel run each process scores its share."""
+        items = self.val_items()
+        if self.trainer is not None:
+            items = _share(items, self.trainer.global_rank, self.trainer.world_size)
+        samples = ValSamples(self._opened(), items, self.lengths.slots)
+        return DataLoader(
+            samples,
+            batch_size=self.val_batch_size,
+            num_workers=self.workers,
+            collate_fn=collate,
+            pin_memory=self._pin_memory,
+            worker_init_fn=one_thread_each,
+        )
+
+    @property
+    def _pin_memory(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+
+def _share(items: Sequence[Item], rank: int, world_size: int) -> list[Item]:
+    # Every process must run the same number of batches, or the others wait for it: the last items are shown twice
+    # where they do not divide evenly, and counted once (see cad.training.scores).
+    count = -(-len(items) // world_size)
+    return [items[min(rank + world_size * number, len(items) - 1)] for number in range(count)]

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which clip comes next: kinds of sample by their shares, sources evened out, then a clip of the source."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from cad.data.manifest import ManifestRow
+from cad.errors import DataError, OptionError
+
+
+class Kind(StrEnum):
+    """What a sample is made from."""
+
+    GENUINE = "genuine"  # a genuine talking face as it is
+    FORGED = "forged"  # a genuine talking face, forged on the fly
+    FAKE = "fake"  # a forged row with a face
+    GENUINE_SPEECH = "genuine_speech"  # genuine sound without a face
+    FORGED_SPEECH = "forged_speech"  # genuine sound without a face, forged on the fly
+    FAKE_SPEECH = "fake_speech"  # a forged row without a face
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Share of each kind of sample; shares are relative, zero is off."""
+
+    genuine: float = 0.25
+    forged: float = 0.3
+    fake: float = 0.15
+    genuine_speech: float = 0.12
+    forged_speech: float = 0.03
+    fake_speech: float = 0.15
+
+    def __post_init__(self) -> None:
+        shares = asdict(self)
+        if min(shares.values()) < 0 or sum(shares.values()) <= 0:
+            raise OptionError(f"shares must be >= 0 and not all 0, got {shares}")
+
+
+_ROWS_OF: dict[Kind, Callable[[ManifestRow, bool], bool]] = {
+    Kind.GENUINE: lambda row, face: face and not row.is_fake,
+    Kind.FORGED: lambda row, face: face and not row.is_fake,
+    Kind.FAKE: lambda row, face: face and row.is_fake,
+    Kind.GENUINE_SPEECH: lambda row, face: not face and not row.is_fake,
+    Kind.FORGED_SPEECH: lambda row, face: not face and not row.is_fake,
+    Kind.FAKE_SPEECH: lambda row, face: not face and row.is_fake,
+}
+
+
+class Draw:
+    """Draws (kind, row) pairs.
+
+    Args:
+        rows: Training rows, each with whether its clip has a face.
+        mix: Share of each kind; a kind that has no row raises.
+        source_power: A source with n rows is drawn in proportion to ``n ** source_power``: 1 follows the rows, 0
+            makes all sources equally likely.
+
+    Raises:
+        DataError: A kind with a share has no rows.
+
+    Example:
+        >>> row = ManifestRow("a.wav", "real", -1, 0, "real", "p", "", "page", "train")
+        >>> draw = Draw([(row, False)], Mix(0, 0, 0, 1, 0, 0), 0.5)
+        >>> kind, drawn = draw(np.random.default_rng(0))
+        >>> str(kind), drawn.path
+        ('genuine_speech', 'a.wav')
+    """
+
+    def __init__(self, rows: Iterable[tuple[ManifestRow, bool]], mix: Mix, source_power: float) -> None:
+        pairs = list(rows)
+        self._kinds = [Kind(name) for name, share in asdict(mix).items() if share > 0]
+        self._shares = _normalised([share for share in asdict(mix).values() if share > 0])
+        self._sources: dict[Kind, tuple[list[list[ManifestRow]], np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
+        for kind in self._kinds:
+            by_source: dict[str, list[ManifestRow]] = defaultdict(list)
+            for row, face in pairs:
+                if _ROWS_OF[kind](row, face):
+                    by_source[row.source].append(row)
+            if not by_source:
+                raise DataError(f"no training row for samples of kind {kind}; set its share in the mix to 0")
+            groups = [by_source[name] for name in sorted(by_source)]
+            self._sources[kind] = (groups, _normalised([len(group) ** source_power for group in groups]))
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Kind, ManifestRow]:
+        """Return the next kind and row."""
+        kind = self._kinds[int(rng.choice(len(self._kinds), p=self._shares))]
+        groups, shares = self._sources[kind]
+        group = groups[int(rng.choice(len(groups), p=shares))]
+        return kind, group[int(rng.integers(len(group)))]
+
+
+def _normalised(shares: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    array = np.asarray(shares, np.float64)
+    return array / array.sum()

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training samples: sample number n is the same in every process, run and order of reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from cad.data.forge import DEFAULT_WEIGHTS, Donors, forge, genuine
+from cad.data.manifest import ManifestRow
+from cad.data.records import Clip, LabeledClip
+from cad.data.shards import ClipStore
+from cad.errors import OptionError
+from cad.training.batches import Sample, sample_of
+from cad.training.donors import StoreDonors
+from cad.training.draw import Draw, Kind, Mix
+from cad.training.labels import labeled_of_row
+
+Augment = Callable[[LabeledClip, np.random.Generator], LabeledClip]
+
+#: A kind of forgery that no clip of these allows is given up after so many clips.
+_FORGE_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLengths:
+    """How long training windows are, in 25 Hz slots; clips that are shorter give what they have.
+
+    Attributes:
+        slots: The usual length, and what every sample is filled up to.
+        short_slots: The other length.
+        short_share: How often the other length is drawn.
+    """
+
+    slots: int = 50
+    short_slots: int = 30
+    short_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.short_slots <= self.slots or not 0 <= self.short_share <= 1:
+            raise OptionError(f"need 0 < short_slots <= slots and short_share in [0, 1], got {self}")
+
+    def draw(self, rng: np.random.Generator, available: int) -> int:
+        """Return a length that a clip of ``available`` slots has."""
+        wanted = self.short_slots if rng.random() < self.short_share else self.slots
+        return min(wanted, available)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeOptions:
+    """Which forgeries are made on the fly.
+
+    Attributes:
+        weights: Likelihood of each kind by its registered name; None for the forge's own choice.
+        second_share: How often a second one, of another stream, is added.
+    """
+
+    weights: dict[str, float] | None = None
+    second_share: float = 0.2
+
+
+class TrainSamples(Dataset[Sample]):
+    """Endless training samples by number.
+
+    Args:
+        store: Where the clips are.
+        rows: Training rows.
+        mix: Share of each kind of sample.
+        lengths: How long windows are.
+        forging: Which forgeries are made.
+        source_power: See ``Draw``.
+        augment: What both classes go through after forging; None for nothing.
+        seed: Sample n depends on this and n alone.
+
+    Raises:
+        DataError: A kind with a share has no rows.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        rows: Sequence[ManifestRow],
+        mix: Mix,
+        lengths: WindowLengths,
+        forging: ForgeOptions,
+        source_power: float,
+        augment: Augment | None,
+        seed: int,
+    ) -> None:
+        self._store = store
+        self._draw = Draw([(row, store.entry(row.path).has_frames) for row in rows], mix, source_power)
+        self._donors: Donors = StoreDonors(store, rows)
+        self._lengths = lengths
+        self._weights: Mapping[str, float] = DEFAULT_WEIGHTS if forging.weights is None else forging.weights
+        self._second_share = forging.second_share
+        self._augment = augment
+        self._seed = seed
+
+    def __getitem__(self, number: int) -> Sample:
+        rng = np.random.default_rng([self._seed, number])
+        labeled = self._labeled(rng)
+        if self._augment is not None:
+            labeled = self._augment(labeled, rng)
+        return sample_of(labeled, self._lengths.slots)
+
+    def _labeled(self, rng: np.random.Generator) -> LabeledClip:
+        for _ in range(_FORGE_TRIES):
+            kind, row = self._draw(rng)
+            labeled = self._made(kind, row, rng)
+            if labeled is not None:
+                return labeled
+        # Nothing drawn could be forged: what was drawn last is shown as it is.
+        return labeled_of_row(self._window(row, rng), row)
+
+    def _made(self, kind: Kind, row: ManifestRow, rng: np.random.Generator) -> LabeledClip | None:
+        if kind in (Kind.FAKE, Kind.FAKE_SPEECH):
+            return labeled_of_row(self._window(row, rng), row)
+        clip = self._whole(row)
+        slots = self._lengths.draw(rng, clip.slots)
+        if kind in (Kind.GENUINE, Kind.GENUINE_SPEECH):
+            return genuine(clip, rng, slots)
+        return forge(clip, rng, self._donors, self._weights, slots, self._second_share)
+
+    def _whole(self, row: ManifestRow) -> Clip:
+        """Return the clip from the first to the last slot in which anything is seen (or heard, without a face)."""
+        entry = self._store.entry(row.path)
+        slots = np.flatnonzero(entry.frames_present if entry.has_frames else entry.audio_present)
+        return self._store.read(row.path, int(slots[0]), int(slots[-1]) + 1)
+
+    def _window(self, row: ManifestRow, rng: np.random.Generator) -> Clip:
+        entry = self._store.entry(row.path)
+        slots = np.flatnonzero(entry.frames_present if entry.has_frames else entry.audio_present)
+        first, available = int(slots[0]), int(slots[-1] - slots[0]) + 1
+        length = self._lengths.draw(rng, available)
+        start = first + int(rng.integers(0, available - length + 1))
+        return self._store.read(row.path, start, start + length)

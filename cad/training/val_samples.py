@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Validation samples: fixed windows of val rows as they are, and of genuine ones with sound that does not belong."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from cad.clock import seconds_of
+from cad.data.manifest import ManifestRow
+from cad.data.records import LabeledClip
+from cad.data.shards import ClipEntry, ClipStore
+from cad.training.batches import Sample, sample_of
+from cad.training.labels import labeled_of_row
+
+#: The stated test of synchrony shifts genuine clips by 0.2 to 1 s.
+SHIFT_SLOTS = (5, 25)
+#: Nothing is said of windows shorter than this.
+MIN_SLOTS = 20
+
+
+class Part(StrEnum):
+    """What a validation sample is for."""
+
+    ROWS = "rows"  # the row as it is
+    IN_SYNC = "in_sync"  # genuine, the window that the two below are compared with
+    SHIFTED = "shifted"  # the same pictures with sound cut elsewhere in the clip
+    OTHER = "other"  # the same pictures with another person's sound
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One fixed validation window.
+
+    Attributes:
+        row: Whose picture (or, without one, sound).
+        part: What it is for.
+        start: First slot.
+        slots: Length.
+        shift: By how many slots the sound lags (SHIFTED).
+        voice: Row that the sound is taken from (OTHER).
+    """
+
+    row: ManifestRow
+    part: Part
+    start: int
+    slots: int
+    shift: int = 0
+    voice: str = ""
+
+
+class ValSamples(Dataset[Sample]):
+    """The windows of ``items``, in order.
+
+    Args:
+        store: Where the clips are.
+        items: What to show.
+        slots: Length that every sample is filled up to.
+    """
+
+    def __init__(self, store: ClipStore, items: Sequence[Item], slots: int) -> None:
+        self.items = tuple(items)
+        self._store = store
+        self._slots = slots
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, number: int) -> Sample:
+        return sample_of(self._labeled(self.items[number]), self._slots)
+
+    def _labeled(self, item: Item) -> LabeledClip:
+        clip = self._store.read(item.row.path, item.start, item.start + item.slots)
+        labeled = labeled_of_row(clip, item.row)
+        if item.part is Part.SHIFTED:
+            # Sound that lags was made earlier.
+            voice = self._store.read(item.row.path, item.start - item.shift, item.start - item.shift + item.slots)
+        elif item.part is Part.OTHER:
+            voice = self._store.read(item.voice, 0, item.slots)
+        else:
+            return labeled
+        return replace(
+            labeled,
+            clip=replace(clip, audio=voice.audio, audio_present=voice.audio_present),
+            sync_fake=np.ones(item.slots, np.float32),
+            offset_seconds=seconds_of(item.shift) if item.part is Part.SHIFTED else None,
+            methods=(str(item.part),),
+        )
+
+
+def row_items(store: ClipStore, rows: Sequence[ManifestRow], slots: int, windows: int) -> list[Item]:
+    """Return up to ``windows`` evenly spread windows of each row."""
+    items = []
+    for row in rows:
+        first, available = _span(store.entry(row.path))
+        length = min(slots, available)
+        count = min(windows, 1 + (available - length) // max(length // 2, 1))
+        starts = np.linspace(0, available - length, count + 2)[1:-1] if count > 1 else [(available - length) / 2]
+        items += [Item(row, Part.ROWS, first + round(float(start)), length) for start in starts]
+    return items
+
+
+def sync_items(store: ClipStore, rows: Sequence[ManifestRow], slots: int) -> list[Item]:
+    """Return for each genuine row with face and voice the window in sync, shifted, and with somebody else's sound.
+
+    The shift is drawn from the row's name, so that it never changes.
+    """
+    genuine = [row for row in rows if not row.is_fake and _has_both(store.entry(row.path))]
+    items = []
+    for number, row in enumerate(genuine):
+        rng = np.random.default_rng(zlib.crc32(row.path.encode()))
+        first, available = _span(store.entry(row.path))
+        largest = min(SHIFT_SLOTS[1], available - MIN_SLOTS)
+        if largest < SHIFT_SLOTS[0]:
+            continue
+        lag = int(rng.integers(SHIFT_SLOTS[0], largest + 1))
+        length = min(slots, available - lag)
+        sign = 1 if rng.random() < 0.5 else -1
+        start = first + (lag if sign > 0 else 0)
+        items += [
+            Item(row, Part.IN_SYNC, start, length),
+            Item(row, Part.SHIFTED, start, length, shift=sign * lag),
+        ]
+        voice = _other_voice(store, genuine, number, length)
+        if voice is not None:
+            items.append(Item(row, Part.OTHER, start, length, voice=voice.path))
+    return items
+
+
+def _other_voice(
+    store: ClipStore, genuine: Sequence[ManifestRow], number: int, length: int
+) -> ManifestRow | None:
+    """Return the next genuine row of another person that is long enough."""
+    row = genuine[number]
+    for step in range(1, len(genuine)):
+        other = genuine[(number + step) % len(genuine)]
+        entry = store.entry(other.path)
+        same = other.identity == row.identity or (row.pair_id and other.pair_id == row.pair_id)
+        if not same and entry.slots >= length and entry.audio_present[:length].all():
+            return other
+    return None
+
+
+def limited(rows: Sequence[ManifestRow], per_source: int | None) -> list[ManifestRow]:
+    """Return at most ``per_source`` rows of each source and label, always the same ones, in their order."""
+    if per_source is None:
+        return list(rows)
+    groups: dict[tuple[str, str], list[ManifestRow]] = defaultdict(list)
+    for row in rows:
+        groups[row.source, row.label].append(row)
+    kept: set[str] = set()
+    for group in groups.values():
+        ordered = sorted(group, key=lambda row: zlib.crc32(row.path.encode()))
+        kept.update(row.path for row in ordered[:per_source])
+    return [row for row in rows if row.path in kept]
+
+
+def _has_both(entry: ClipEntry) -> bool:
+    return entry.has_frames and entry.has_audio
+
+
+def _span(entry: ClipEntry) -> tuple[int, int]:
+    """Return the first slot with something to judge, and how many slots there are up to the last one."""
+    slots = np.flatnonzero(entry.frames_present if entry.has_frames else entry.audio_present)
+    return int(slots[0]), int(slots[-1] - slots[0]) + 1
