@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one way from a stored clip to a model input in training, for genuine and forged clips alike.
+
+The functions take a Clip, not a LabeledClip: what they do cannot depend on the label, because they never see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from cad.data.augment import picture, sound
+from cad.data.augment.audio_codec import coded_audio, draw_audio_coding
+from cad.data.augment.crop import cropped, draw_crop_move
+from cad.data.augment.resample import through_other_rate
+from cad.data.augment.video_codec import coded_video, draw_video_coding
+from cad.data.records import STORED_CROP_SIZE_PX, Clip, LabeledClip
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentOptions:
+    """How often each treatment is applied; all in [0, 1].
+
+    Attributes:
+        colour: Exposure, contrast, gamma, hue, saturation.
+        grey: No colour.
+        blur: Out of focus, or smeared.
+        sharpen: Raised edges.
+        picture_noise: Sensor noise.
+        rescale: A source of lower (or slightly higher) resolution.
+        slow: A source of fewer frames a second.
+        video_codec: H.264, MPEG-4, MPEG-1 or VP9.
+        second_video_codec: Once more, as re-uploading does.
+        move: Shift, zoom, rotation, mirror of the crop.
+        reverb: A room.
+        equalise: Smooth random frequency response.
+        band_limit: Low or high end missing.
+        other_rate: Through another sampling rate.
+        sound_noise: White to brown noise, at 0 to 40 dB.
+        babble: Another voice below, when voices are given.
+        clip: Peaks cut off.
+        audio_codec: AAC, MP3, Opus, AC-3, G.711 or G.722.
+        offset: A constant added to all samples.
+    """
+
+    colour: float = 0.7
+    grey: float = 0.05
+    blur: float = 0.2
+    sharpen: float = 0.12
+    picture_noise: float = 0.25
+    rescale: float = 0.6
+    slow: float = 0.1
+    video_codec: float = 0.75
+    second_video_codec: float = 0.1
+    move: float = 0.9
+    reverb: float = 0.2
+    equalise: float = 0.4
+    band_limit: float = 0.25
+    other_rate: float = 0.3
+    sound_noise: float = 0.5
+    babble: float = 0.1
+    clip: float = 0.08
+    audio_codec: float = 0.5
+    offset: float = 0.1
+
+
+def augment(
+    labeled: LabeledClip,
+    rng: np.random.Generator,
+    options: AugmentOptions | None = None,
+    voices: tuple[NDArray[np.float32], ...] = (),
+) -> LabeledClip:
+    """Return ``labeled`` with its clip treated and cropped to 160 px; labels and length stay as they are."""
+    return replace(labeled, clip=augment_clip(labeled.clip, rng, options, voices))
+
+
+def augment_clip(
+    clip: Clip,
+    rng: np.random.Generator,
+    options: AugmentOptions | None = None,
+    voices: tuple[NDArray[np.float32], ...] = (),
+) -> Clip:
+    """Return ``clip`` after random degradation, with frames of 160 px and the points in them.
+
+    Nothing moves in time: lips and sound stay together to within 1 ms.
+
+    Args:
+        clip: A clip with stored crops of 192 px, or sound alone, or picture alone.
+        rng: Source of chance; the same state gives the same result.
+        options: How often each treatment is applied.
+        voices: Recordings for babble, float32 (samples,) 16 kHz.
+    """
+    options = options or AugmentOptions()
+    # One child for each stream: what happens to the picture does not depend on whether there is sound.
+    picture_rng, sound_rng = rng.spawn(2)
+    treated = clip
+    if clip.frames is not None:
+        treated = _seen(clip, clip.frames, picture_rng, options)
+    if clip.audio is not None:
+        heard = _heard(clip.audio, sound_rng, options, voices)
+        heard = np.where(np.repeat(clip.audio_present, SAMPLES_PER_FRAME), heard, np.float32(0))
+        treated = replace(treated, audio=heard.astype(np.float32, copy=False))
+    return treated
+
+
+def _seen(clip: Clip, frames: NDArray[np.uint8], rng: np.random.Generator, options: AugmentOptions) -> Clip:
+    pictures = _without_gaps(frames, clip.frames_present)
+    if rng.random() < options.slow:
+        pictures = picture.slower(pictures, FRAME_RATE_HZ, rng)
+    if rng.random() < options.colour:
+        pictures = picture.with_random_colour(pictures, rng)
+    if rng.random() < options.grey:
+        pictures = picture.grey(pictures)
+    if rng.random() < options.rescale:
+        pictures = picture.rescaled(pictures, _source_size(rng), rng)
+    if rng.random() < options.blur:
+        pictures = picture.blurred(pictures, rng)
+    if rng.random() < options.picture_noise:
+        pictures = picture.noisy(pictures, rng)
+    if rng.random() < options.sharpen:
+        pictures = picture.sharpened(pictures, rng)
+    if rng.random() < options.video_codec:
+        pictures = coded_video(pictures, draw_video_coding(rng))
+        if rng.random() < options.second_video_codec:
+            pictures = coded_video(pictures, draw_video_coding(rng))
+    move = draw_crop_move(rng) if rng.random() < options.move else None
+    moved = cropped(clip, move, pictures)
+    assert moved.frames is not None
+    if not clip.frames_present.all():
+        moved.frames[~clip.frames_present] = 0
+    return moved
+
+
+def _source_size(rng: np.random.Generator) -> int:
+    scale = float(np.exp(rng.uniform(np.log(0.35), np.log(1.15))))
+    return 2 * round(STORED_CROP_SIZE_PX * scale / 2)
+
+
+def _without_gaps(frames: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    # A codec would smear a missing (black) frame over its neighbours; the last seen one takes its place meanwhile.
+    if present.all() or not present.any():
+        return frames
+    last_seen = np.maximum.accumulate(np.where(present, np.arange(len(present)), -1))
+    return frames[np.where(last_seen < 0, int(np.argmax(present)), last_seen)]
+
+
+def _heard(
+    audio: NDArray[np.float32],
+    rng: np.random.Generator,
+    options: AugmentOptions,
+    voices: tuple[NDArray[np.float32], ...],
+) -> NDArray[np.float32]:
+    heard = audio
+    if rng.random() < options.reverb:
+        heard = sound.reverberant(heard, rng)
+    if rng.random() < options.babble and voices:
+        heard = sound.with_noise(heard, _babble(len(heard), rng, voices), rng.uniform(6, 25))
+    if rng.random() < options.sound_noise:
+        heard = sound.with_noise(heard, sound.coloured_noise(len(heard), rng), rng.uniform(3, 40))
+    if rng.random() < options.equalise:
+        heard = sound.equalised(heard, rng)
+    if rng.random() < options.band_limit:
+        heard = sound.band_limited(heard, rng)
+    if rng.random() < options.other_rate:
+        heard = through_other_rate(heard, SAMPLE_RATE_HZ, rng)
+    if rng.random() < options.clip:
+        heard = sound.clipped(heard, rng)
+    level_dbfs = rng.uniform(-35, -12)
+    heard = sound.at_level(heard, level_dbfs)
+    if rng.random() < options.audio_codec:
+        heard = coded_audio(heard, draw_audio_coding(rng))
+    if rng.random() < options.offset:
+        heard = heard + np.float32(rng.uniform(-0.01, 0.01))
+    return _dithered(heard, rng)
+
+
+def _dithered(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    # Noise far below hearing in every clip: digital silence, which splices and engines leave, tells nothing then.
+    floor = np.float32(10 ** (rng.uniform(-85, -62) / 20))
+    return np.clip(audio + floor * rng.standard_normal(len(audio), dtype=np.float32), -1, 1)
+
+
+def _babble(samples: int, rng: np.random.Generator, voices: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
+    mixed = np.zeros(samples, dtype=np.float32)
+    for _ in range(int(rng.integers(1, 4))):
+        voice = voices[int(rng.integers(len(voices)))]
+        start = int(rng.integers(0, max(len(voice) - samples, 0) + 1))
+        piece = voice[start : start + samples]
+        mixed[: len(piece)] += piece
+    return mixed

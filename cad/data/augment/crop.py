@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the stored crop with its margin to the model's crop: in the middle, or moved a little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip
+from cad.faces.records import CROP_SIZE_PX
+
+#: Points change sides when the picture is mirrored: eyes with eyes, mouth corners with mouth corners.
+MIRRORED_POINTS = (1, 0, 2, 4, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class CropMove:
+    """How the model's crop lies in the stored one, the same for all frames of a clip.
+
+    Attributes:
+        shift_px: x, y in pixels of the stored crop.
+        zoom: Above one the face gets larger.
+        turn_degrees: Counter-clockwise.
+        is_mirrored: Left and right exchanged.
+    """
+
+    shift_px: tuple[float, float] = (0.0, 0.0)
+    zoom: float = 1.0
+    turn_degrees: float = 0.0
+    is_mirrored: bool = False
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Return the affine matrix (2, 3) from stored to model pixels."""
+        middle = (STORED_CROP_SIZE_PX - 1) / 2
+        matrix = cv2.getRotationMatrix2D((middle, middle), self.turn_degrees, self.zoom)
+        matrix[:, 2] += np.asarray(self.shift_px) - CROP_MARGIN_PX
+        if self.is_mirrored:
+            matrix = np.array([[-1.0, 0.0], [0.0, 1.0]]) @ matrix
+            matrix[0, 2] += CROP_SIZE_PX - 1
+        return np.asarray(matrix)
+
+
+def draw_crop_move(rng: np.random.Generator) -> CropMove:
+    """Return a random move that stays inside the stored crop's margin."""
+    zoom = rng.uniform(0.93, 1.10)
+    turn = rng.uniform(-4.0, 4.0)
+    angle = np.deg2rad(abs(turn))
+    half = (CROP_SIZE_PX - 1) / 2 / zoom * (np.cos(angle) + np.sin(angle))
+    room = max((STORED_CROP_SIZE_PX - 1) / 2 - half, 0.0) * zoom
+    reach = min(room, 8.0)
+    shift = rng.uniform(-reach, reach, 2)
+    return CropMove((float(shift[0]), float(shift[1])), float(zoom), float(turn), bool(rng.random() < 0.5))
+
+
+def cropped(clip: Clip, move: CropMove | None = None, frames: NDArray[np.uint8] | None = None) -> Clip:
+    """Return ``clip`` with frames of 160 px and the points in them; sound alone passes through.
+
+    Args:
+        clip: A clip with stored crops.
+        move: How the crop lies; None for the plain middle.
+        frames: The pictures to use instead of the clip's, uint8 (slots, side, side, 3) of any side: the same
+            view at another resolution.
+    """
+    pictures = clip.frames if frames is None else frames
+    if pictures is None or clip.points_px is None:
+        return clip
+    move = move or CropMove()
+    matrix = move.matrix()
+    points = clip.points_px @ matrix[:, :2].T + matrix[:, 2]
+    if move.is_mirrored:
+        points = points[:, MIRRORED_POINTS]
+    return replace(clip, frames=_warped(pictures, matrix), points_px=points.astype(np.float32))
+
+
+def _warped(pictures: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+    side = pictures.shape[1]
+    if side == STORED_CROP_SIZE_PX and np.array_equal(matrix, CropMove().matrix()):
+        inner = slice(CROP_MARGIN_PX, CROP_MARGIN_PX + CROP_SIZE_PX)
+        return np.ascontiguousarray(pictures[:, inner, inner])
+    # Pixel centres: u + 0.5 = (x + 0.5) * scale, so the picture's own pixels map to stored ones like this.
+    scale = STORED_CROP_SIZE_PX / side
+    own = matrix.copy()
+    own[:, :2] = matrix[:, :2] * scale
+    own[:, 2] += matrix[:, :2] @ np.full(2, 0.5 * scale - 0.5)
+    out = np.empty((len(pictures), CROP_SIZE_PX, CROP_SIZE_PX, 3), dtype=np.uint8)
+    for slot, picture in enumerate(pictures):
+        out[slot] = cv2.warpAffine(
+            picture, own, (CROP_SIZE_PX, CROP_SIZE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+    return out

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What cameras, sites and screens do to a picture track; nothing here knows a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.data.augment.colour import colour_matrix, recoloured, tone_table
+
+#: Frame rates of sources that are slower than the grid, in Hz: their frames are repeated on it.
+SLOW_RATES_HZ = (8.0, 10.0, 12.5, 15.0, 16.0, 20.0, 23.976)
+_SHRINKERS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
+
+
+def with_random_colour(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return ``frames`` with other exposure, contrast, gamma, hue and saturation, the same over the clip."""
+    table = tone_table(
+        rng.uniform(-20, 20), rng.uniform(0.8, 1.2), float(np.exp(rng.uniform(-0.25, 0.25))), rng.uniform(-6, 6, 3)
+    )
+    matrix = colour_matrix(rng.uniform(-0.03, 0.03), rng.uniform(0.6, 1.4)) if rng.random() < 0.6 else None
+    return recoloured(frames, table, matrix)
+
+
+def grey(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``frames`` without colour."""
+    return recoloured(frames, None, colour_matrix(0.0, 0.0))
+
+
+def blurred(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return ``frames`` out of focus (Gaussian) or smeared along one direction."""
+    if rng.random() < 0.7:
+        sigma = rng.uniform(0.4, 1.8)
+        return _each(frames, lambda frame: cv2.GaussianBlur(frame, (0, 0), sigma))
+    length = int(rng.integers(3, 8))
+    kernel = np.zeros((length, length), dtype=np.float32)
+    angle = rng.uniform(0, np.pi)
+    middle = (length - 1) / 2
+    for step in np.linspace(-middle, middle, 4 * length):
+        kernel[round(middle + step * np.sin(angle)), round(middle + step * np.cos(angle))] += 1
+    kernel /= kernel.sum()
+    return _each(frames, lambda frame: cv2.filter2D(frame, -1, kernel))
+
+
+def sharpened(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return ``frames`` with raised edges, as phones and encoders make them."""
+    amount = rng.uniform(0.2, 0.8)
+    kernel = np.full((3, 3), -amount / 8, dtype=np.float32)
+    kernel[1, 1] = 1 + amount
+    return _each(frames, lambda frame: cv2.filter2D(frame, -1, kernel))
+
+
+def noisy(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return ``frames`` with sensor noise of 1 to 8 grey levels, fresh in each frame."""
+    size = rng.uniform(1.0, 8.0)
+    _, height, width, _ = frames.shape
+    # One large field, read at another place for each frame: drawing 5 million normal numbers would take longer
+    # than everything else here together.
+    field = np.empty((height + 64, width + 64, 3), dtype=np.int16)
+    field[:] = np.round(rng.standard_normal(field.shape, dtype=np.float32) * size)
+    if rng.random() < 0.3:
+        field = cv2.GaussianBlur(field, (3, 3), 0.8)
+    out = np.empty_like(frames)
+    for slot, frame in enumerate(frames):
+        top, left = rng.integers(0, 65, 2)
+        here = np.ascontiguousarray(field[top : top + height, left : left + width])
+        out[slot] = cv2.add(frame, here, dtype=cv2.CV_8U)
+    return out
+
+
+def rescaled(frames: NDArray[np.uint8], size_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return ``frames`` at ``size_px`` (even) on both sides, by a random resampling kernel."""
+    if size_px == frames.shape[1]:
+        return frames
+    kernel = _SHRINKERS[int(rng.integers(len(_SHRINKERS)))]
+    out = np.empty((len(frames), size_px, size_px, 3), dtype=np.uint8)
+    for slot, frame in enumerate(frames):
+        out[slot] = cv2.resize(frame, (size_px, size_px), interpolation=kernel)
+    return out
+
+
+def slower(frames: NDArray[np.uint8], grid_rate_hz: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return ``frames`` as a source of a lower rate looks on the grid: nearest frame in time, so some repeat."""
+    rate = SLOW_RATES_HZ[int(rng.integers(len(SLOW_RATES_HZ)))]
+    phase = rng.uniform(0, 1)
+    ticks = np.round(np.arange(len(frames)) * rate / grid_rate_hz + phase)
+    taken = np.round((ticks - phase) * grid_rate_hz / rate).astype(int)
+    return np.asarray(frames[np.clip(taken, 0, len(frames) - 1)])
+
+
+def _each(frames: NDArray[np.uint8], change: Callable[[NDArray[np.uint8]], Any]) -> NDArray[np.uint8]:
+    out = np.empty_like(frames)
+    for slot, frame in enumerate(frames):
+        out[slot] = change(frame)
+    return out

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real video codecs over a short picture track, in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
+
+from cad.clock import FRAME_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class VideoCoding:
+    """One setting of one encoder.
+
+    Attributes:
+        encoder: FFmpeg's name of the encoder.
+        decoder: FFmpeg's name of the decoder.
+        options: Encoder options.
+    """
+
+    encoder: str
+    decoder: str
+    options: tuple[tuple[str, str], ...]
+
+
+def draw_video_coding(rng: np.random.Generator) -> VideoCoding:
+    """Return a random codec, preset and quality: mostly H.264, as files mostly are.
+
+    Presets are the fast ones: measured on 50 frames of 192 px and one core, encoding and decoding take 35 to
+    47 ms with x264 (ultrafast to veryfast), 26 ms with MPEG-4 and 57 ms with VP9.
+    """
+    draw = rng.random()
+    if draw < 0.62:
+        preset = ("ultrafast", "superfast", "superfast", "veryfast")[int(rng.integers(4))]
+        crf = str(int(rng.integers(17, 39)))
+        return VideoCoding("libx264", "h264", (("preset", preset), ("crf", crf)))
+    if draw < 0.80:
+        quality = str(int(rng.integers(2, 16)))
+        return VideoCoding("mpeg4", "mpeg4", (("flags", "+qscale"), ("global_quality", _lambda_of(quality))))
+    if draw < 0.86:
+        quality = str(int(rng.integers(2, 12)))
+        return VideoCoding("mpeg1video", "mpeg1video", (("flags", "+qscale"), ("global_quality", _lambda_of(quality))))
+    crf = str(int(rng.integers(20, 52)))
+    options = (("deadline", "realtime"), ("cpu-used", "8"), ("crf", crf), ("b", "0"), ("lag-in-frames", "0"))
+    return VideoCoding("libvpx-vp9", "vp9", options)
+
+
+def coded_video(frames: NDArray[np.uint8], coding: VideoCoding) -> NDArray[np.uint8]:
+    """Return ``frames`` after encoding and decoding.
+
+    Args:
+        frames: uint8 (slots, height, width, 3) RGB; height and width even.
+        coding: Codec and quality.
+
+    Raises:
+        ValueError: A side is odd (4:2:0 chroma has half the lines).
+        RuntimeError: The codec did not give every frame back.
+    """
+    _, height, width, _ = frames.shape
+    if height % 2 or width % 2:
+        raise ValueError(f"a picture of {width}x{height} px; video codecs need even sides")
+    encoder = cast(VideoCodecContext, av.CodecContext.create(coding.encoder, "w"))
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.time_base, encoder.framerate = Fraction(1, FRAME_RATE_HZ), Fraction(FRAME_RATE_HZ)
+    encoder.options = dict(coding.options)
+    encoder.thread_count = 1
+    packets = []
+    for slot, frame in enumerate(frames):
+        picture = av.VideoFrame.from_ndarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
+        picture.pts = slot
+        packets += encoder.encode(picture)
+    packets += encoder.encode(None)
+    decoder = cast(VideoCodecContext, av.CodecContext.create(coding.decoder, "r"))
+    decoder.thread_count = 1
+    if encoder.extradata:
+        decoder.extradata = encoder.extradata
+    pictures = [picture for packet in [*packets, None] for picture in decoder.decode(packet)]
+    if len(pictures) != len(frames):
+        raise RuntimeError(f"{coding.encoder} gave {len(pictures)} of {len(frames)} frames back")
+    out = np.empty_like(frames)
+    for slot, picture in enumerate(pictures):  # decoders give frames in presentation order
+        out[slot] = cv2.cvtColor(picture.to_ndarray(format="yuv420p"), cv2.COLOR_YUV2RGB_I420)
+    return out
+
+
+def _lambda_of(quality: str) -> str:
+    # FFmpeg's -qscale is stored multiplied by FF_QP2LAMBDA (libavutil/avutil.h).
+    return str(int(quality) * 118)

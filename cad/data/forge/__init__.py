@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Forgeries made on the fly from genuine clips, with numpy and OpenCV: ``forge`` is the way in.
+
+Each kind lives in a file of its own and registers a name; importing this package registers them all.
+"""
+
+from cad.data.forge import mouth_warp, other_voice, self_blend, shift
+from cad.data.forge.donors import DonorPool, Donors
+from cad.data.forge.forging import DEFAULT_WEIGHTS, forge, genuine
+from cad.data.forge.records import Forger, Job, Need, Stream
+from cad.data.forge.registry import forger_names, get_forger, register
+from cad.data.forge.segment import cut, cut_labels
+
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "DonorPool",
+    "Donors",
+    "Forger",
+    "Job",
+    "Need",
+    "Stream",
+    "cut",
+    "cut_labels",
+    "forge",
+    "forger_names",
+    "genuine",
+    "get_forger",
+    "register",
+]
+
+_KINDS = (mouth_warp, other_voice, self_blend, shift)

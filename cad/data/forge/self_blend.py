@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Self-blended face: the face over itself, recoloured, resharpened and moved a little, through a soft mask.
+
+Source: "Detecting Deepfakes with Self-Blended Images", CVPR 2022, arXiv 2204.08376 (method; written anew, for
+clips: one draw a clip with slight drift over time).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.data.augment.colour import colour_matrix, recoloured, tone_table
+from cad.data.forge.blending import blend, smooth_walk
+from cad.data.forge.face_mask import draw_face_mask
+from cad.data.forge.records import Job, Need, Stream, with_frames
+from cad.data.forge.registry import register
+from cad.data.forge.segment import draw_segment
+from cad.data.records import LabeledClip
+
+_RATIOS = (0.3, 0.5, 0.75, 1.0, 1.0, 1.0)
+
+
+@register("self_blend", needs=[Need.PICTURE], sets=[Stream.VIDEO])
+def self_blend(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+    """Blend the face over itself; the changed copy is the face or, half the time, what surrounds it."""
+    clip = job.target.clip
+    if clip.frames is None or clip.points_px is None:
+        return None
+    segment = draw_segment(clip.slots, rng)
+    old = clip.frames[segment]
+    mask = draw_face_mask(clip.points_px[segment], rng, ("face", "face", "inner_face", "lower_face", "mouth", "eyes"))
+    changed = _perturbed(old, rng)
+    foreground, background = (changed, old) if rng.random() < 0.5 else (old, changed)
+    foreground = _moved(foreground, rng)
+    drift = 0.7 * smooth_walk(len(old), 2, rng)
+    ratio = _RATIOS[int(rng.integers(len(_RATIOS)))]
+    frames = clip.frames.copy()
+    frames[segment] = blend(background, foreground, mask, ratio, drift)
+    return with_frames(job.target, frames, segment, "self_blend")
+
+
+def _perturbed(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    changed = frames
+    if rng.random() < 0.85:
+        table = tone_table(
+            rng.uniform(-12, 12), rng.uniform(0.88, 1.12), rng.uniform(0.9, 1.1), rng.uniform(-12, 12, 3)
+        )
+        matrix = colour_matrix(rng.uniform(-0.03, 0.03), rng.uniform(0.75, 1.25)) if rng.random() < 0.5 else None
+        changed = recoloured(changed, table, matrix)
+    draw = rng.random()
+    if draw < 0.4:
+        return _coarser(changed, rng.uniform(0.35, 0.85))
+    if draw < 0.75:
+        return _sharper(changed, rng.uniform(0.2, 0.9))
+    return changed if changed is not frames else _coarser(changed, rng.uniform(0.35, 0.7))
+
+
+def _coarser(frames: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    size = frames.shape[2]
+    small = max(round(size * scale), 8)
+    out = np.empty_like(frames)
+    for slot, frame in enumerate(frames):
+        down = cv2.resize(frame, (small, small), interpolation=cv2.INTER_AREA)
+        out[slot] = cv2.resize(down, (size, size), interpolation=cv2.INTER_LINEAR)
+    return out
+
+
+def _sharper(frames: NDArray[np.uint8], amount: float) -> NDArray[np.uint8]:
+    kernel = np.full((3, 3), -amount / 8, dtype=np.float32)
+    kernel[1, 1] = 1 + amount
+    out = np.empty_like(frames)
+    for slot, frame in enumerate(frames):
+        out[slot] = cv2.filter2D(frame, -1, kernel)
+    return out
+
+
+def _moved(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    size = frames.shape[2]
+    scale = rng.uniform(0.96, 1.04)
+    centre = (size / 2, size / 2)
+    step = rng.uniform(-0.02, 0.02, 2) * size
+    drift = 0.25 * smooth_walk(len(frames), 2, rng)
+    move = cv2.getRotationMatrix2D(centre, rng.uniform(-2, 2), scale)
+    out = np.empty_like(frames)
+    for slot, frame in enumerate(frames):
+        here = move.copy()
+        here[:, 2] += step + drift[slot]
+        out[slot] = cv2.warpAffine(frame, here, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return out

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where in a clip somebody speaks, by energy: forgers that need speech ask here."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.clock import SAMPLES_PER_FRAME
+
+#: A slot is active when its level is at most this far below the loudest one ...
+ACTIVE_RANGE_DB = 30.0
+#: ... and above this level: -60 dBFS, the noise floor of poor recordings.
+SILENCE_LEVEL = 1e-3
+
+
+def slot_levels(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the root mean square of each whole slot, float32 (slots,)."""
+    slots = len(audio) // SAMPLES_PER_FRAME
+    parts = audio[: slots * SAMPLES_PER_FRAME].reshape(slots, SAMPLES_PER_FRAME)
+    return np.asarray(np.sqrt(np.mean(np.square(parts, dtype=np.float32), axis=1)))
+
+
+def active_slots(audio: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which slots are loud enough to be speech, bool (slots,)."""
+    levels = slot_levels(audio)
+    if not len(levels):
+        return np.zeros(0, dtype=bool)
+    floor = max(float(levels.max()) * 10 ** (-ACTIVE_RANGE_DB / 20), SILENCE_LEVEL)
+    return levels >= floor
+
+
+def has_speech(audio: NDArray[np.float32] | None, least_share: float = 0.3) -> bool:
+    """Say whether at least ``least_share`` of the slots are active."""
+    return audio is not None and len(audio) >= SAMPLES_PER_FRAME and bool(active_slots(audio).mean() >= least_share)
+
+
+def matched_level(piece: NDArray[np.float32], like: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``piece`` at the active level of ``like``, so that loudness does not give a splice away."""
+    wanted, given = _active_level(like), _active_level(piece)
+    if given <= 0 or wanted <= 0:
+        return piece
+    scaled = piece * np.float32(wanted / given)
+    peak = float(np.abs(scaled).max(initial=0))
+    return (scaled / np.float32(peak) if peak > 1 else scaled).astype(np.float32)
+
+
+def _active_level(audio: NDArray[np.float32]) -> float:
+    levels = slot_levels(audio)
+    active = active_slots(audio)
+    return float(np.sqrt(np.mean(np.square(levels[active])))) if active.any() else 0.0
