@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much of a file was read: decoded against declared, and the words for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cad.errors import MediaError
+from cad.media.messages import Progress
+from cad.media.records import MediaInfo, MediaKind, Outcome, ReadReport
+
+#: Declared lengths are rounded to a frame or a packet; what is missing below this is no damage.
+_ROUNDING = 0.995
+#: ... and neither is less than this, however short the file.
+_ROUNDING_SECONDS = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReading:
+    """How reading one stream went.
+
+    Attributes:
+        progress: What was decoded.
+        complete: Whether the decoder reached the end.
+        error: What stopped it, if anything did.
+    """
+
+    progress: Progress
+    complete: bool
+    error: MediaError | None = None
+
+
+def make_report(info: MediaInfo, picture: StreamReading | None, sound: StreamReading | None) -> ReadReport:
+    """Return the report on a file whose streams went as stated (None: the file has no such stream)."""
+    coverage = min(
+        1.0 if picture is None else _picture_coverage(info, picture),
+        1.0 if sound is None else _sound_coverage(info, sound),
+    )
+    readings = [reading for reading in (picture, sound) if reading is not None]
+    outcome = _outcome(info, readings, coverage)
+    frames = picture.progress.decoded if picture else 0
+    seconds = sound.progress.seconds if sound else 0.0
+    bad = sum(reading.progress.bad_packets for reading in readings)
+    return ReadReport(outcome, coverage, frames, seconds, bad, _text(info, readings, outcome, coverage, bad))
+
+
+def _picture_coverage(info: MediaInfo, reading: StreamReading) -> float:
+    assert info.video is not None
+    progress, video = reading.progress, info.video
+    if info.kind is MediaKind.IMAGE:
+        return 1.0 if progress.decoded else 0.0
+    if progress.decoded == 0:
+        return 0.0
+    shares = [progress.decoded / (progress.decoded + progress.bad_packets) if not reading.complete else 1.0]
+    if video.declared_seconds:
+        end = video.start_seconds + video.declared_seconds - info.origin_seconds
+        shares.append(_share(progress.seconds, end))
+        if video.fps > 0 and video.declared_frames:
+            # Frames that an edit list leaves out are declared and rightly not decoded.
+            expected = min(video.declared_frames, round(video.declared_seconds * video.fps))
+            shares.append(_share(progress.decoded / video.fps, expected / video.fps))
+    return min(shares)
+
+
+def _sound_coverage(info: MediaInfo, reading: StreamReading) -> float:
+    assert info.audio is not None
+    progress = reading.progress
+    if progress.decoded == 0:
+        return 0.0
+    if info.audio.declared_seconds:
+        return _share(progress.seconds, info.audio.declared_seconds)
+    return 1.0 if reading.complete else 0.0
+
+
+def _share(read_seconds: float, declared_seconds: float) -> float:
+    if read_seconds >= declared_seconds * _ROUNDING or read_seconds >= declared_seconds - _ROUNDING_SECONDS:
+        return 1.0
+    return max(0.0, read_seconds / declared_seconds)
+
+
+def _outcome(info: MediaInfo, readings: list[StreamReading], coverage: float) -> Outcome:
+    for reading in readings:
+        if reading.error is not None:
+            return Outcome(reading.error.code)
+    if all(reading.progress.decoded == 0 for reading in readings):
+        return Outcome.UNDECODABLE
+    if coverage < 1.0 or any(reading.progress.bad_packets for reading in readings):
+        return Outcome.PARTIAL
+    if info.video is None:
+        return Outcome.NO_VIDEO
+    if info.audio is None and info.kind is MediaKind.VIDEO:
+        return Outcome.NO_AUDIO
+    return Outcome.OK
+
+
+def _text(
+    info: MediaInfo, readings: list[StreamReading], outcome: Outcome, coverage: float, bad_packets: int
+) -> str:
+    damage = f", {bad_packets} damaged packet{'s' if bad_packets != 1 else ''}" if bad_packets else ""
+    for reading in readings:
+        if reading.error is not None:
+            return f"reading stopped at {coverage:.1%} of the file: {reading.error.text}{damage}"
+    if outcome is Outcome.UNDECODABLE:
+        return f"nothing of it decodes{damage}"
+    if outcome is Outcome.PARTIAL:
+        return f"{coverage:.1%} of what the file declares could be read{damage}"
+    if outcome is Outcome.NO_VIDEO:
+        return "read completely; the file has sound and no picture"
+    if outcome is Outcome.NO_AUDIO:
+        return "read completely; the file has picture and no sound"
+    return "read completely"

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which frame belongs to which slot of the 25 Hz grid: by time stamp, never by index."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cad.clock import FRAME_RATE_HZ
+
+T = TypeVar("T")
+
+#: Containers round time stamps to a millisecond (Matroska, FLV) or worse; a frame is not missing because of it.
+STAMP_ROUNDING_SECONDS = 0.001
+#: A frame may stand for at most this much time before and after its stamp, however slow the source says it is:
+#: below 5 pictures a second there is no movement of lips to judge.
+MAX_REACH_SECONDS = 0.1
+#: A stamp that leaps further ahead is believed only if the next one follows it.
+SUSPECT_LEAP_SECONDS = 10.0
+
+
+def reach_seconds(fps: float) -> float:
+    """Return how far from its stamp a frame may serve a slot: half a source period or half a slot, the longer.
+
+    Example:
+        >>> round(reach_seconds(50.0), 4), round(reach_seconds(10.0), 4), round(reach_seconds(0.0), 4)
+        (0.021, 0.051, 0.021)
+    """
+    half_slot = 0.5 / FRAME_RATE_HZ
+    half_period = 0.5 / fps if fps > 0 else half_slot
+    return min(max(half_period, half_slot), MAX_REACH_SECONDS) + STAMP_ROUNDING_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One frame's slots: ``missing`` empty slots from ``first_slot``, then ``count`` slots that show the frame."""
+
+    first_slot: int
+    missing: int
+    count: int
+
+
+class FramePlacer:
+    """Assigns each slot the nearest frame within reach, in one pass over frames in order of presentation.
+
+    A frame's slots are known when the next frame's time is, so the answer is always about the frame before.
+
+    Args:
+        reach: See reach_seconds.
+
+    Example:
+        >>> placer = FramePlacer(reach_seconds(25.0))
+        >>> placer.next_frame(0.0), placer.next_frame(0.04), placer.end()
+        (None, Placement(first_slot=0, missing=0, count=1), Placement(first_slot=1, missing=0, count=1))
+    """
+
+    def __init__(self, reach: float) -> None:
+        self._reach = reach
+        self._last_seconds: float | None = None
+        self.next_slot = 0
+
+    def is_late(self, seconds: float) -> bool:
+        """Return whether a frame of this time comes too late to be placed (not after the one before it)."""
+        return self._last_seconds is not None and seconds <= self._last_seconds
+
+    def next_frame(self, seconds: float) -> Placement | None:
+        """Take the time of the next frame (grid time) and return where the frame before it goes, if anywhere."""
+        last, self._last_seconds = self._last_seconds, seconds
+        if last is None:
+            return None
+        return self._place(last, min(last + self._reach, (last + seconds) / 2))
+
+    def end(self) -> Placement | None:
+        """Return where the last frame goes, if anywhere."""
+        last, self._last_seconds = self._last_seconds, None
+        return None if last is None else self._place(last, last + self._reach)
+
+    def _place(self, seconds: float, until_seconds: float) -> Placement | None:
+        first = max(self.next_slot, math.ceil((seconds - self._reach) * FRAME_RATE_HZ - 1e-6))
+        stop = math.floor(until_seconds * FRAME_RATE_HZ + 1e-6) + 1
+        if stop <= first:
+            return None
+        placement = Placement(self.next_slot, first - self.next_slot, stop - first)
+        self.next_slot = stop
+        return placement
+
+
+class StampFilter:
+    """Drops frames whose stamp leaps away and whose successor does not follow: one damaged stamp is no gap."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+
+    def __call__(self, stamped: Iterable[tuple[float, T]]) -> Iterator[tuple[float, T]]:
+        """Yield the pairs of (seconds, frame) that can be believed, in the same order."""
+        last: float | None = None
+        suspect: tuple[float, T] | None = None
+        for seconds, item in stamped:
+            if suspect is not None:
+                if seconds > suspect[0]:
+                    yield suspect
+                    last = suspect[0]
+                else:
+                    self.dropped += 1
+                suspect = None
+            if last is not None and seconds > last + SUSPECT_LEAP_SECONDS:
+                suspect = (seconds, item)
+                continue
+            last = seconds if last is None else max(last, seconds)
+            yield seconds, item
+        if suspect is not None:
+            self.dropped += 1

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MediaLimits: what one file may cost before reading it is refused or stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from cad.errors import OptionError
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLimits:
+    """Bounds on one file; every default lets two hours of 1080p video through.
+
+    Attributes:
+        max_side_px: Frames with a longer side are scaled down to it, in the decoding process. Not a refusal.
+        max_pixels_per_frame: A stream with larger pictures is refused.
+        max_total_pixels: Decoding stops after this many pixels in all (width x height x frames).
+        max_duration_seconds: A longer file is refused, or cut there if its length was not declared.
+        max_streams: A file with more streams is refused.
+        max_file_bytes: A larger file is refused.
+        memory_bytes: Address space of the decoding process (libraries and shared buffers included).
+        cpu_seconds: Processor time of the decoding process for one file.
+        stall_seconds: Longest silence of the decoding process while somebody waits for it.
+        wall_seconds: Time spent waiting for the decoding process in all.
+        open_files: File descriptors of the decoding process.
+        decoder_threads: Threads of the picture decoder.
+    """
+
+    max_side_px: int = 1920
+    max_pixels_per_frame: int = 64_000_000
+    max_total_pixels: int = 2_000_000_000_000
+    max_duration_seconds: float = 4 * 3600.0
+    max_streams: int = 32
+    max_file_bytes: int = 32 * 1024 * _MIB
+    memory_bytes: int = 2048 * _MIB
+    cpu_seconds: int = 7200
+    stall_seconds: float = 20.0
+    wall_seconds: float = 3600.0
+    open_files: int = 32
+    decoder_threads: int = 2
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) <= 0:
+                raise OptionError(f"MediaLimits.{field.name} must be above 0, got {getattr(self, field.name)}")
+        if self.max_side_px < 16:
+            raise OptionError(f"MediaLimits.max_side_px must be at least 16, got {self.max_side_px}")
+
+    @property
+    def max_frame_bytes(self) -> int:
+        """Bytes of the largest frame that is handed over (RGB, after scaling)."""
+        return self.max_side_px * self.max_side_px * 3

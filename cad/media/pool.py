@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MediaPool: decoding processes that are kept warm between the files of a batch."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cad.media.limits import MediaLimits
+from cad.media.preflight import check_path
+from cad.media.process import WorkerProcess
+from cad.media.reader import MediaReader
+from cad.media.ring import block_bytes
+
+#: A process that has read this many files is replaced: leaks in decoders do not add up.
+FILES_PER_WORKER = 200
+
+
+class MediaPool:
+    """Opens files like open_media, reusing decoding processes that ended their last file normally.
+
+    After a crash, a time-out or an abandoned file the next one gets a fresh process. Safe to use from several threads.
+
+    Args:
+        limits: What each file may cost; MediaLimits() if None.
+        idle: How many waiting processes are kept.
+    """
+
+    def __init__(self, limits: MediaLimits | None = None, idle: int = 1) -> None:
+        self._limits = limits or MediaLimits()
+        self._keep = idle
+        self._idle: list[WorkerProcess] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def open(self, path: str | Path) -> MediaReader:
+        """Open a file; see open_media.
+
+        Raises:
+            MediaError: As open_media.
+        """
+        check_path(path, self._limits)
+        return MediaReader(path, self._limits, self._acquire, self._release)
+
+    def close(self) -> None:
+        """End all waiting processes."""
+        with self._lock:
+            self._closed = True
+            workers, self._idle = self._idle, []
+        for worker in workers:
+            worker.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _acquire(self) -> WorkerProcess:
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.alive:
+                    return worker
+                worker.kill()
+        return WorkerProcess(block_bytes(self._limits))
+
+    def _release(self, worker: WorkerProcess) -> None:
+        worker.files += 1
+        with self._lock:
+            if not self._closed and len(self._idle) < self._keep and worker.files < FILES_PER_WORKER:
+                worker.release_pages()
+                self._idle.append(worker)
+                return
+        worker.kill()

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MediaInfo from an open file: what it declares, and when its streams really begin (decoding process only)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
+
+from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, orientation_of
+from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
+from cad.media.source import MediaSource
+
+#: Containers that hold one still picture.
+_STILL_FORMATS = ("image2", "_pipe")
+#: Containers without an index: their duration is FFmpeg's estimate from the bit rate, which no coverage can rest on.
+_ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
+#: A first frame further than this from the declared start has a damaged stamp.
+_START_DISAGREEMENT_SECONDS = 10.0
+#: How many packets may pass before the search for first frames ends.
+_PROBE_PACKETS = 500
+
+
+@dataclass
+class FirstFrames:
+    """What the first decodable frames of a file say."""
+
+    video_seconds: float | None = None
+    audio_seconds: float | None = None
+    orientation: Orientation = UPRIGHT
+
+
+def probe(source: MediaSource, on_packet: Callable[[], None]) -> MediaInfo:
+    """Return what the file says of itself, decoding only as far as its streams' first frames."""
+    first = _first_frames(source, on_packet)
+    video = _video_info(source, first) if source.video is not None else None
+    audio = _audio_info(source, first) if source.audio is not None else None
+    kind = _kind(source)
+    starts = [stream.start_seconds for stream in (video, audio) if stream is not None]
+    durations = [s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
+    return MediaInfo(
+        path=source.path,
+        kind=kind,
+        container=source.container.format.name,
+        size_bytes=Path(source.path).stat().st_size,
+        duration_seconds=max(durations, default=0.0) if kind is not MediaKind.IMAGE else 0.0,
+        origin_seconds=_origin(video, audio) if len(starts) == 2 else starts[0],
+        video=video,
+        audio=audio,
+    )
+
+
+def frame_seconds(frame: Any) -> float | None:
+    """Return the presentation time of a frame, or its decoding time when it has no other."""
+    stamp = frame.pts if frame.pts is not None else frame.dts
+    return None if stamp is None or frame.time_base is None else float(stamp * frame.time_base)
+
+
+def frames_per_second(stream: VideoStream) -> float:
+    """Return the mean rate that the container states or FFmpeg guesses, 0 if neither."""
+    rate = stream.average_rate or stream.guessed_rate
+    return float(rate) if rate else 0.0
+
+
+def _first_frames(source: MediaSource, on_packet: Callable[[], None]) -> FirstFrames:
+    found = FirstFrames()
+    wanted = [stream for stream in (source.video, source.audio) if stream is not None]
+    packets = 0
+
+    def count() -> None:
+        nonlocal packets
+        packets += 1
+        on_packet()
+
+    for frame in source.frames(*wanted, on_packet=count):
+        seconds = frame_seconds(frame)
+        if isinstance(frame, av.VideoFrame) and found.video_seconds is None:
+            found.video_seconds = seconds
+            found.orientation = orientation_of(frame)
+        elif isinstance(frame, av.AudioFrame) and found.audio_seconds is None:
+            found.audio_seconds = seconds
+        complete = (source.video is None or found.video_seconds is not None) and (
+            source.audio is None or found.audio_seconds is not None
+        )
+        if complete or packets > _PROBE_PACKETS:
+            break
+    return found
+
+
+def _video_info(source: MediaSource, first: FirstFrames) -> VideoStreamInfo:
+    assert source.video is not None
+    stream, context = source.video, source.video.codec_context
+    width, height = context.width, context.height
+    if first.orientation[0]:
+        width, height = height, width
+    return VideoStreamInfo(
+        codec=context.name,
+        width_px=width,
+        height_px=height,
+        fps=frames_per_second(stream),
+        rotation_degrees=degrees_clockwise(first.orientation),
+        start_seconds=_start(stream, first.video_seconds),
+        declared_frames=stream.frames or None,
+        declared_seconds=_declared_seconds(source, stream),
+    )
+
+
+def _audio_info(source: MediaSource, first: FirstFrames) -> AudioStreamInfo:
+    assert source.audio is not None
+    stream, context = source.audio, source.audio.codec_context
+    return AudioStreamInfo(
+        codec=context.name,
+        sample_rate_hz=context.sample_rate,
+        channels=context.channels,
+        start_seconds=_start(stream, first.audio_seconds),
+        declared_seconds=_declared_seconds(source, stream),
+    )
+
+
+def _start(stream: VideoStream | AudioStream, first_seconds: float | None) -> float:
+    """Return when the stream begins: its first frame's time, unless that stamp is plainly damaged."""
+    declared = None
+    if stream.start_time is not None and stream.time_base is not None:
+        declared = float(stream.start_time * stream.time_base)
+    if first_seconds is None:
+        return declared if declared is not None else 0.0
+    if declared is not None and abs(first_seconds - declared) > _START_DISAGREEMENT_SECONDS:
+        return declared
+    return first_seconds
+
+
+def _declared_seconds(source: MediaSource, stream: VideoStream | AudioStream) -> float | None:
+    if source.container.format.name in _ESTIMATED_DURATION_FORMATS:
+        return None
+    if stream.duration and stream.time_base is not None and stream.duration > 0:
+        return float(stream.duration * stream.time_base)
+    if source.container.duration and source.container.duration > 0:
+        return float(source.container.duration / av.time_base)
+    return None
+
+
+def _origin(video: VideoStreamInfo | None, audio: AudioStreamInfo | None) -> float:
+    """Return the first instant at which both streams exist, or the earlier start when they never both do."""
+    assert video is not None and audio is not None
+    spans = sorted((s.start_seconds, s.declared_seconds or 0.0) for s in (video, audio))
+    (earlier, earlier_length), (later, _) = spans
+    return earlier if earlier_length and later >= earlier + earlier_length else later
+
+
+def _kind(source: MediaSource) -> MediaKind:
+    if source.video is None:
+        return MediaKind.AUDIO
+    name = source.container.format.name
+    if any(mark in name for mark in _STILL_FORMATS):
+        return MediaKind.IMAGE
+    return MediaKind.VIDEO

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WorkerProcess: the decoding process as the reader sees it: started, talked to, and killed when need be."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+from cad.errors import DecoderCrashedError, MediaError, MediaTimeoutError
+from cad.media.channel import Channel, ChannelClosedError
+from cad.media.limits import MediaLimits
+from cad.media.ring import SharedBlock
+
+#: Isolated (-I) and without site (-S): the environment, the current folder and start-up hooks cannot put code into it,
+#: and it starts fast. It gets exactly the folders of the packages that it needs.
+_BOOT = "import sys; sys.path += sys.argv[4:]; from cad.media.worker import main; main(sys.argv[1:4])"
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "LANG", "LC_ALL")
+_START_SECONDS = 30.0
+
+
+class WorkerProcess:
+    """A decoding process that waits for a file, reads it, and can wait for the next one.
+
+    Args:
+        block_bytes: Size of the memory shared with it.
+
+    Raises:
+        MediaError: It does not start.
+    """
+
+    def __init__(self, block_bytes: int) -> None:
+        self.block = SharedBlock(block_bytes)
+        lifeline_read, lifeline_write = os.pipe()
+        try:
+            self._process = _start(self.block, lifeline_read)
+        finally:
+            os.close(lifeline_read)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
+        self._finalizer = weakref.finalize(
+            self, _end, self._process, self._process.stdin, self._process.stdout, lifeline_write, self.block
+        )
+        self.path: str | Path = ""
+        self.files = 0
+        self._waited_seconds = 0.0
+        self._limits = MediaLimits()
+        self._started = False
+
+    @property
+    def pid(self) -> int:
+        """Process id, for tests and logs."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._finalizer.alive and self._process.poll() is None
+
+    def begin(self, path: str | Path, limits: MediaLimits) -> None:
+        """Name the file that everything from now on is about, and start its clock."""
+        self.path = path
+        self._limits = limits
+        self._waited_seconds = 0.0
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message.
+
+        Raises:
+            MediaTimeoutError, DecoderCrashedError: The process is gone.
+        """
+        try:
+            self._channel.send(message)
+        except ChannelClosedError as error:
+            raise self._death() from error
+
+    def receive(self) -> dict[str, Any]:
+        """Return its next message.
+
+        Raises:
+            MediaTimeoutError: Nothing came in time; the process has been killed.
+            DecoderCrashedError: The process died or does not speak sense; it is gone.
+        """
+        if not self._started:
+            self._await_start()
+        patience = min(self._limits.stall_seconds, self._limits.wall_seconds - self._waited_seconds)
+        began = time.monotonic()
+        try:
+            message = self._channel.receive(max(0.0, patience))
+        except ChannelClosedError as error:
+            raise self._death() from error
+        self._waited_seconds += time.monotonic() - began
+        if message is None:
+            self.kill()
+            raise MediaTimeoutError(self.path, f"decoding gave no sign of life for {patience:.0f} s and was stopped")
+        return message
+
+    def kill(self) -> None:
+        """End the process at once and free what it held."""
+        self._finalizer()
+
+    def release_pages(self) -> None:
+        """Give the shared memory back while the process waits for its next file."""
+        self.block.release_pages()
+
+    def _await_start(self) -> None:
+        try:
+            message = self._channel.receive(_START_SECONDS)
+        except ChannelClosedError as error:
+            raise self._death() from error
+        if message is None:
+            self.kill()
+            raise MediaTimeoutError(self.path, f"the decoding process did not start within {_START_SECONDS:.0f} s")
+        self._started = True
+
+    def _death(self) -> MediaError:
+        """Return the error that says how the process ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)  # the pipe closes a moment before the process can be collected
+        code = self._process.poll()
+        self.kill()
+        if code is not None and code < 0:
+            if -code in _CLOCK_SIGNALS:
+                return MediaTimeoutError(
+                    self.path, f"decoding used up its {self._limits.cpu_seconds} s of processor time and was stopped"
+                )
+            return DecoderCrashedError(self.path, f"the decoder crashed ({_signal_name(-code)})")
+        return DecoderCrashedError(self.path, f"the decoder ended without an answer (exit status {code})")
+
+
+_CLOCK_SIGNALS = {int(getattr(signal, name)) for name in ("SIGXCPU", "SIGALRM") if hasattr(signal, name)}
+
+
+def _start(block: SharedBlock, lifeline_fd: int) -> subprocess.Popen[bytes]:
+    arguments = [str(block.fd), str(block.size_bytes), str(lifeline_fd), *_package_folders()]
+    environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    # One arena and no idle threads: both would count against the address space.
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _BOOT, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        env=environment,
+        pass_fds=(block.fd, lifeline_fd),
+        start_new_session=True,  # Ctrl-C in the terminal is for the reader alone
+    )
+
+
+def _package_folders() -> list[str]:
+    """Return the folders from which this process has cad, numpy and av."""
+    specs = [find_spec(name) for name in ("cad", "numpy", "av")]  # found, not imported: the parser stays out of here
+    origins = [Path(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
+    return list(dict.fromkeys(str(origin.absolute().parent.parent) for origin in origins))
+
+
+def _end(
+    process: subprocess.Popen[bytes], stdin: IO[bytes], stdout: IO[bytes], lifeline_fd: int, block: SharedBlock
+) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (stdin, stdout):
+        with contextlib.suppress(OSError):
+            pipe.close()
+    os.close(lifeline_fd)
+    block.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

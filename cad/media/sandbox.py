@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits that the decoding process puts on itself before it touches a file, held by the kernel from then on."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import sys
+
+from cad.media.limits import MediaLimits
+
+try:
+    import resource
+except ImportError:  # pragma: no cover - Windows has no such limits; the reader's wall clock is what is left there
+    resource = None  # type: ignore[assignment]
+
+#: How long after the reader's own deadline the kernel's alarm rings, should the reader be gone or stopped.
+_ALARM_MARGIN_SECONDS = 30
+
+
+def apply_limits(limits: MediaLimits) -> None:
+    """Bound memory, processor time, files and their size of this process; called for every new file."""
+    if resource is None:  # pragma: no cover
+        return
+    _lower(resource.RLIMIT_AS, limits.memory_bytes)
+    _lower(resource.RLIMIT_NOFILE, limits.open_files)
+    _lower(resource.RLIMIT_FSIZE, 0)
+    _lower(resource.RLIMIT_CORE, 0)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _lower(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime) + limits.cpu_seconds)
+
+
+def die_with(lifeline_fd: int) -> None:
+    """Make the kernel end this process when the other end of a pipe closes, whatever this process is doing.
+
+    A thread that waits for the end of the pipe would need the interpreter's lock, which a decoder caught in a loop may
+    hold; a parent-death signal would fire when the *thread* that made this process ends. An asynchronous descriptor
+    does neither: closing the far end raises SIGIO, whose default action is to terminate.
+    """
+    if sys.platform != "linux":  # pragma: no cover - elsewhere the end of the channel is noticed between frames
+        return
+    import fcntl
+
+    fcntl.fcntl(lifeline_fd, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline_fd, fcntl.F_SETFL, fcntl.fcntl(lifeline_fd, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        if not os.read(lifeline_fd, 1):
+            os._exit(1)  # it closed before the signal was armed
+
+
+def set_alarm(limits: MediaLimits | None) -> None:
+    """Ring a terminating alarm some time after the reader should have stopped this process; None takes it back."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(0 if limits is None else math.ceil(limits.wall_seconds) + _ALARM_MARGIN_SECONDS)
+
+
+def _lower(which: int, value: int) -> None:
+    """Set the soft limit, and never above what the process was given."""
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses some of them
+        resource.setrlimit(which, (value, hard))

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decoding process: one file at a time, under the kernel's limits, told what to do over a channel.
+
+It is started by ``cad.media.process`` and is the only place where hostile bytes are parsed. It imports numpy and PyAV
+and nothing else of weight.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import av
+import numpy as np
+from av.error import MemoryError as AvMemoryError
+from numpy.typing import NDArray
+
+from cad.clock import SAMPLES_PER_FRAME, seconds_of
+from cad.errors import DecoderCrashedError, MediaError, MediaLimitError
+from cad.media.audio import AudioPlacer, SlotAssembler
+from cad.media.channel import Channel, ChannelClosedError
+from cad.media.grid import FramePlacer, Placement, StampFilter, reach_seconds
+from cad.media.limits import MediaLimits
+from cad.media.messages import Progress, info_to_message, limits_from_message
+from cad.media.picture import PictureConverter
+from cad.media.probe import frame_seconds, frames_per_second, probe
+from cad.media.records import MediaInfo, MediaKind
+from cad.media.ring import SharedBlock
+from cad.media.sandbox import apply_limits, die_with, set_alarm
+from cad.media.source import MediaSource
+
+#: How often a sign of life is sent while nothing else is.
+BEAT_SECONDS = 0.5
+#: Buffers never need to be more than this; a second of picture.
+MAX_BUFFERS = 25
+#: Slots of sound in one message.
+AUDIO_BLOCK_SLOTS = 100
+
+
+class Link:
+    """The channel and the shared block, with the rule that a buffer is written only while it is free."""
+
+    def __init__(self, channel: Channel, block: SharedBlock) -> None:
+        self._channel = channel
+        self._block = block
+        self._free: list[int] = []
+        self._buffer_bytes = 0
+        self._last_sent_seconds = 0.0
+        self.progress: Callable[[], Progress] = Progress
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; ``progress`` rides along."""
+        self._last_sent_seconds = time.monotonic()
+        if "buffer" in message:
+            message = message | {"offset": message["buffer"] * self._buffer_bytes}
+        self._channel.send(message | {"progress": self.progress().to_list()})
+
+    def beat(self) -> None:
+        """Send a sign of life if the last message is long ago."""
+        if time.monotonic() - self._last_sent_seconds > BEAT_SECONDS:
+            self.send({"type": "beat"})
+
+    def layout(self, buffer_bytes: int, max_buffers: int) -> int:
+        """Cut the block into buffers and return how many."""
+        count = min(self._block.size_bytes // buffer_bytes, max_buffers)
+        self._buffer_bytes = buffer_bytes
+        self._free = list(range(count))
+        return count
+
+    def take_buffer(self) -> int:
+        """Return a free buffer, waiting for one if need be."""
+        while not self._free or self._channel.poll():
+            message = self._channel.receive()
+            if message is None or message.get("type") != "free":
+                raise ChannelClosedError("the reader has gone on to something else")
+            self._free.append(int(message["buffer"]))
+        return self._free.pop()
+
+    def view(self, buffer: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """Return a buffer as an array."""
+        offset = buffer * self._buffer_bytes
+        return np.ndarray(shape, dtype, buffer=self._block.memory, offset=offset)
+
+
+class FileJob:
+    """What is done with one file.
+
+    Args:
+        link: To the reader.
+        path: The file.
+        limits: What it may cost.
+    """
+
+    def __init__(self, link: Link, path: str, limits: MediaLimits) -> None:
+        self._link = link
+        self._path = path
+        self._limits = limits
+        self._info: MediaInfo | None = None
+
+    def open(self) -> None:
+        """Probe the file and send its MediaInfo."""
+        source = MediaSource(self._path, self._limits)
+        try:
+            self._info = probe(source, self._link.beat)
+        finally:
+            source.close()
+        self._link.send(info_to_message(self._info))
+
+    def sound(self) -> None:
+        """Decode the sound and send it, block by block."""
+        assert self._info is not None
+        source = MediaSource(self._path, self._limits)
+        assert source.audio is not None
+        link, stamps = self._link, StampFilter()
+        placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS))
+        frames = 0
+        link.progress = lambda: Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped)
+        link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1), MAX_BUFFERS)
+        try:
+            for seconds, frame in stamps(self._stamped(source, source.audio)):
+                frames += 1
+                if seconds > self._limits.max_duration_seconds:
+                    raise self._too_long()
+                placer.push(seconds, frame)
+            placer.close()
+            link.send({"type": "done"})
+        finally:
+            source.close()
+
+    def picture(self) -> None:
+        """Decode the picture and send it, frame by frame."""
+        assert self._info is not None
+        source = MediaSource(self._path, self._limits)
+        assert source.video is not None
+        try:
+            PictureJob(self._link, self._info, self._limits, source).run(self._stamped(source, source.video))
+        finally:
+            source.close()
+
+    def _send_sound(self, first_slot: int, samples: NDArray[np.float32], present: NDArray[np.bool_]) -> None:
+        buffer = self._link.take_buffer()
+        slots = len(present)
+        self._link.view(buffer, (slots * (SAMPLES_PER_FRAME * 4 + 1),), np.uint8)[:] = np.concatenate(
+            [samples.view(np.uint8), present.view(np.uint8)]
+        )
+        self._link.send({"type": "sound", "buffer": buffer, "first_slot": first_slot, "slots": slots})
+
+    def _stamped(self, source: MediaSource, stream: Any) -> Iterator[tuple[float, Any]]:
+        """Yield (grid time, frame); a frame without a stamp follows the one before it."""
+        assert self._info is not None
+        expected = 0.0
+        for frame in source.frames(stream, on_packet=self._link.beat):
+            stamp = frame_seconds(frame)
+            seconds = expected if stamp is None else stamp - self._info.origin_seconds
+            expected = seconds + _length_seconds(frame, stream)
+            yield seconds, frame
+
+    def _too_long(self) -> MediaLimitError:
+        return MediaLimitError(self._path, f"goes on after the limit of {self._limits.max_duration_seconds:.0f} s")
+
+
+class PictureJob:
+    """Places the frames of one file on the grid and sends those that serve a slot."""
+
+    def __init__(self, link: Link, info: MediaInfo, limits: MediaLimits, source: MediaSource) -> None:
+        assert source.video is not None
+        self._link, self._info, self._limits, self._source = link, info, limits, source
+        fps = frames_per_second(source.video)
+        self._period_seconds = 1 / fps if fps > 0 else 0.04
+        self._placer = FramePlacer(reach_seconds(fps))
+        self._stamps = StampFilter()
+        self._converter: PictureConverter | None = None
+        self._decoded = 0
+        self._late = 0
+        self._pixels = 0
+        self._seconds = 0.0
+        link.progress = self._progress
+
+    def run(self, stamped: Iterator[tuple[float, Any]]) -> None:
+        """Send everything, then ``done``."""
+        held: Any = None
+        for seconds, frame in self._stamps(stamped):
+            if self._info.kind is MediaKind.IMAGE:
+                held, _ = frame, self._placer.next_frame(0.0)
+                self._decoded = 1
+                break
+            if self._placer.is_late(seconds):
+                self._late += 1
+                continue
+            self._count(seconds, frame)
+            self._send(self._placer.next_frame(seconds), held)
+            held = frame
+        if held is not None:
+            if self._info.kind is MediaKind.IMAGE:
+                self._send(Placement(0, 0, 1), held)
+            else:
+                self._send(self._placer.end(), held)
+        self._link.send({"type": "done"})
+
+    def _count(self, seconds: float, frame: Any) -> None:
+        limits = self._limits
+        self._decoded += 1
+        self._pixels += frame.width * frame.height
+        self._seconds = seconds + self._period_seconds
+        if frame.width * frame.height > limits.max_pixels_per_frame:
+            raise MediaLimitError(
+                self._info.path,
+                f"has pictures of {frame.width}x{frame.height} pixels; the limit is {limits.max_pixels_per_frame}",
+            )
+        if self._pixels > limits.max_total_pixels:
+            raise MediaLimitError(
+                self._info.path, f"has more than {limits.max_total_pixels:.3g} pixels in all, which is the limit"
+            )
+        if seconds > limits.max_duration_seconds:
+            raise MediaLimitError(
+                self._info.path, f"goes on after the limit of {limits.max_duration_seconds:.0f} s"
+            )
+
+    def _send(self, placement: Placement | None, frame: Any) -> None:
+        if placement is None:
+            return
+        if self._converter is None:
+            self._converter = self._start(frame)
+        converter, link = self._converter, self._link
+        buffer = link.take_buffer()
+        converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
+        link.send(
+            {
+                "type": "frame",
+                "buffer": buffer,
+                "first_slot": placement.first_slot,
+                "missing": placement.missing,
+                "count": placement.count,
+            }
+        )
+
+    def _start(self, frame: Any) -> PictureConverter:
+        assert self._source.video is not None
+        aspect = self._source.video.sample_aspect_ratio
+        converter = PictureConverter(frame, float(aspect) if aspect else 1.0, self._limits.max_side_px)
+        self._link.layout(converter.height * converter.width * 3, MAX_BUFFERS)
+        self._link.send({"type": "layout", "height": converter.height, "width": converter.width})
+        return converter
+
+    def _progress(self) -> Progress:
+        return Progress(self._decoded, self._seconds, self._source.bad_packets + self._stamps.dropped + self._late)
+
+
+def _length_seconds(frame: Any, stream: Any) -> float:
+    if isinstance(frame, av.AudioFrame):
+        return float(frame.samples / frame.sample_rate)
+    fps = frames_per_second(stream)
+    return 1 / fps if fps > 0 else seconds_of(1)
+
+
+def serve(channel: Channel, block: SharedBlock) -> None:
+    """Do as the reader says until it closes the channel."""
+    link = Link(channel, block)
+    link.send({"type": "ready"})
+    job: FileJob | None = None
+    limits: MediaLimits | None = None
+    while True:
+        set_alarm(None)
+        message = channel.receive()
+        if message is None or message["type"] == "quit":
+            return
+        if message["type"] == "free":
+            continue
+        link.progress = Progress
+        try:
+            if message["type"] == "open":
+                limits = limits_from_message(message["limits"])
+                apply_limits(limits)
+                set_alarm(limits)
+                job = FileJob(link, message["path"], limits)
+                job.open()
+            elif job is not None:
+                set_alarm(limits)
+                (job.sound if message["type"] == "audio" else job.picture)()
+        except MediaError as error:
+            link.send({"type": "error", "code": error.code, "text": error.text})
+        except (MemoryError, AvMemoryError):
+            link.send({"type": "error", "code": MediaLimitError.code, "text": "needs more memory than it may have"})
+        except ChannelClosedError:
+            raise
+        except Exception as error:
+            # Whatever a decoder's binding raises is an answer too; only this file is lost.
+            link.send({"type": "error", "code": DecoderCrashedError.code, "text": f"the decoder failed ({error!r})"})
+
+
+def main(arguments: list[str]) -> None:
+    """Entry point: descriptors of the shared block and the lifeline, and the size of the block.
+
+    Args:
+        arguments: Block descriptor, block bytes, lifeline descriptor.
+    """
+    block_fd, block_bytes, lifeline_fd = (int(argument) for argument in arguments)
+    # Libraries that print must not write into the channel.
+    read_fd, write_fd = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to handle
+    die_with(lifeline_fd)
+    av.logging.set_level(None)
+    try:
+        serve(Channel(read_fd, write_fd), SharedBlock(block_bytes, block_fd))
+    except ChannelClosedError:
+        sys.exit(0)
