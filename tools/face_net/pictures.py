@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled pictures out of clips, and pictures without a face, for training and for judging the face net."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+#: Pictures that come with scikit-image and scikit-learn and show no face; the held ones are for judging only.
+TAUGHT_SAMPLES = (
+    "coffee.png", "chelsea.png", "brick.png", "grass.png", "gravel.png", "coins.png", "page.png", "text.png", "cell.png",
+    "motorcycle_left.png", "hubble_deep_field.jpg", "ihc.png", "moon.png", "rocket.jpg",
+)  # fmt: skip
+HELD_SAMPLES = ("china.jpg", "flower.jpg", "retina.jpg", "horse.png", "color.png", "chessboard_RGB.png")
+SURE_ALONE = 0.98
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A picture, its faces (faces, 14: box 4, points 10) and the boxes of what may be one (boxes, 4)."""
+
+    picture: np.ndarray
+    faces: np.ndarray
+    unsure: np.ndarray
+    identity: str
+    clip: str
+    slot: int
+
+
+@dataclass(frozen=True)
+class ClipLabels:
+    """The teacher's labels of one clip, false alarms of a single frame set aside."""
+
+    path: Path
+    identity: str
+    slots: np.ndarray
+    size_px: np.ndarray
+    face_slot: np.ndarray
+    faces: np.ndarray
+    unsure_slot: np.ndarray
+    unsure: np.ndarray
+
+    def at(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.faces[self.face_slot == slot], self.unsure[self.unsure_slot == slot]
+
+
+def read_labels(manifest: Path, labels: Path, split: str) -> list[ClipLabels]:
+    """Return the labels of the manifest's ``av`` rows of ``split`` that the teacher has seen."""
+    with manifest.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["path"].startswith("av/") and row["split"] == split]
+    found = []
+    for row in rows:
+        path = manifest.parent / row["path"]
+        stored = labels / f"{path.parent.name}__{path.stem}.npz"
+        if stored.is_file():
+            found.append(_clip_labels(path, row["identity"], stored))
+    return found
+
+
+def _clip_labels(path: Path, identity: str, stored: Path) -> ClipLabels:
+    with np.load(stored) as z:
+        faces = np.concatenate([z["face_box"], z["face_points"].reshape(-1, 10)], axis=1).astype(np.float32)
+        slot, score = z["face_slot"], z["face_score"]
+        sure = np.array([_lasting(i, slot, faces, score) for i in range(len(slot))], dtype=bool)
+        return ClipLabels(
+            path,
+            identity,
+            z["slots"],
+            z["size_px"],
+            slot[sure],
+            faces[sure],
+            np.concatenate([z["weak_slot"], slot[~sure]]),
+            np.concatenate([z["weak_box"].reshape(-1, 4), faces[~sure, :4]]),
+        )
+
+
+def _lasting(index: int, slot: np.ndarray, faces: np.ndarray, score: np.ndarray) -> bool:
+    """A face is believed if it is seen again at a neighbouring labelled slot, or is very sure where there is none."""
+    neighbours = np.abs(slot - slot[index]) == 5
+    if not neighbours.any():
+        return bool(score[index] >= SURE_ALONE)
+    return bool((overlap(faces[index, :4], faces[neighbours, :4]) > 0.2).any())
+
+
+def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Intersection over union of one box and many."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:4], boxes[:, 2:4])
+    shared = np.clip(high - low, 0, None).prod(axis=1)
+    return shared / np.maximum((box[2:4] - box[:2]).prod() + (boxes[:, 2:4] - boxes[:, :2]).prod(axis=1) - shared, 1e-6)
+
+
+def load_pictures(clips: list[ClipLabels], per_clip: int, long_side_px: int, face_px: float) -> list[Labelled]:
+    """Decode up to ``per_clip`` labelled slots a clip, reduced to ``long_side_px`` and to faces of ``face_px``."""
+    from label_faces import key_frames
+
+    pictures = []
+    for clip in clips:
+        usable = [int(slot) for slot in clip.slots if len(clip.at(slot)[0])]
+        wanted = {usable[round(i)] for i in np.linspace(0, len(usable) - 1, per_clip)} if usable else set()
+        for slot, picture in key_frames(clip.path):
+            if slot in wanted:
+                pictures.append(_reduced(clip, slot, picture, long_side_px, face_px))
+    return pictures
+
+
+def _reduced(clip: ClipLabels, slot: int, picture: np.ndarray, long_side_px: int, face_px: float) -> Labelled:
+    faces, unsure = clip.at(slot)
+    tallest = float((faces[:, 3] - faces[:, 1]).max())
+    scale = min(1.0, long_side_px / max(picture.shape[:2]), face_px / tallest)
+    if scale < 1:
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return Labelled(picture, faces * scale, unsure * scale, clip.identity, clip.path.stem, slot)
+
+
+def sample_pictures(names: tuple[str, ...]) -> list[np.ndarray]:
+    """Return the named pictures that come with scikit-image or scikit-learn, RGB, long side at most 640 px."""
+    import skimage
+    import sklearn
+
+    folders = [Path(skimage.__file__).parent / "data", Path(sklearn.__file__).parent / "datasets" / "images"]
+    pictures = []
+    for name in names:
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        picture = None if path is None else cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise FileNotFoundError(f"{name} is in neither scikit-image nor scikit-learn as installed")
+        scale = min(1.0, 640 / max(picture.shape[:2]))
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        pictures.append(np.ascontiguousarray(picture[..., ::-1]))
+    return pictures
+
+
+def faceless_regions(labelled: Labelled, least_px: int = 48) -> list[np.ndarray]:
+    """Return the parts of a picture left of, right of, above and below all of its faces, with room to spare."""
+    height, width = labelled.picture.shape[:2]
+    boxes = np.concatenate([labelled.faces[:, :4], labelled.unsure[:, :4]])
+    if len(boxes) == 0:
+        return []
+    room = 0.25 * (boxes[:, 2:] - boxes[:, :2]).max()
+    left, top = boxes[:, :2].min(axis=0) - room
+    right, bottom = boxes[:, 2:].max(axis=0) + room
+    spans = ((0, 0, left, height), (right, 0, width, height), (0, 0, width, top), (0, bottom, width, height))
+    regions = []
+    for x0, y0, x1, y1 in spans:
+        part = labelled.picture[int(max(y0, 0)) : int(max(y1, 0)), int(max(x0, 0)) : int(max(x1, 0))]
+        if min(part.shape[:2]) >= least_px:
+            regions.append(part)
+    return regions
