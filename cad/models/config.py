@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole of a CAD network's architecture as one record that travels as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cad.errors import OptionError, WeightsError
+from cad.spec import STREAMS
+
+FUSIONS = ("streams", "concat")
+
+
+@dataclass(frozen=True, slots=True)
+class CadConfig:
+    """Architecture of a CAD network; the defaults are ``cad_small``.
+
+    Attributes:
+        name: Name in the registry.
+        face_encoder: Name of the encoder of the whole face.
+        face_options: Its options.
+        lip_encoder: Name of the encoder of the mouth region; None aligns the face encoder's shared path instead.
+        lip_options: Its options.
+        speech_encoder: Name of the encoder of the sound.
+        speech_options: Its options.
+        width: Features of the specific, shared and joint representation and of the embeddings.
+        streams: Heads in use; a stream left out counts as absent everywhere.
+        align_with_mel: Let alignment see each slot's spectrogram besides the speech tokens.
+        video_uses_lips: Let the video head see the lip tokens besides the face tokens.
+        fusion: ``streams`` builds the fused logit from the streams' logits and a residual; ``concat`` is a plain
+            network on the concatenated features.
+        head_dropout: Dropout before the streams' logits.
+        fusion_dropout: Dropout inside the fusion.
+        band_slots: Half-width of the band of cross-attention, in slots.
+        lag_slots: Largest lag at which sound and lips are compared, in slots.
+        local_slots: Length of the stretch behind a frame logit, in slots, odd.
+        prototypes: Number of prototypes of the frame distributions.
+        window_frames: Slots of the windows that it is trained on.
+        min_frames: Slots of the shortest window for which its answer means something.
+    """
+
+    name: str = "cad_small"
+    face_encoder: str = "efficientnet_lite0"
+    face_options: Mapping[str, Any] = field(default_factory=dict)
+    lip_encoder: str | None = "lip_net"
+    lip_options: Mapping[str, Any] = field(default_factory=dict)
+    speech_encoder: str = "whisper_layers"
+    speech_options: Mapping[str, Any] = field(default_factory=dict)
+    width: int = 128
+    streams: tuple[str, ...] = STREAMS
+    align_with_mel: bool = True
+    video_uses_lips: bool = True
+    fusion: str = "streams"
+    head_dropout: float = 0.3
+    fusion_dropout: float = 0.3
+    band_slots: int = 10
+    lag_slots: int = 25
+    local_slots: int = 13
+    prototypes: int = 64
+    window_frames: int = 50
+    min_frames: int = 10
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.streams) - set(STREAMS))
+        if unknown or not self.streams:
+            raise OptionError(f"streams must be some of {', '.join(STREAMS)}, got {self.streams!r}")
+        if self.fusion not in FUSIONS:
+            raise OptionError(f"fusion must be one of {', '.join(FUSIONS)}, got {self.fusion!r}")
+        if self.local_slots % 2 == 0:
+            raise OptionError(f"local_slots must be odd, got {self.local_slots}")
+
+    def replace(self, **options: Any) -> CadConfig:
+        """Return a copy with other options.
+
+        Raises:
+            OptionError: An option is unknown, or a value is not accepted.
+        """
+        known = {item.name for item in dataclasses.fields(self)}
+        unknown = sorted(options.keys() - known)
+        if unknown:
+            raise OptionError(f"unknown options {unknown}; there are {', '.join(sorted(known))}")
+        if "streams" in options:
+            options["streams"] = tuple(options["streams"])
+        return dataclasses.replace(self, **options)
+
+    def to_json(self) -> str:
+        """Return the text that is stored in a checkpoint."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> CadConfig:
+        """Return the configuration stored as ``text``.
+
+        Raises:
+            WeightsError: The text is not such a configuration.
+        """
+        try:
+            return cls().replace(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise WeightsError(f"the checkpoint's configuration cannot be read: {error}") from error

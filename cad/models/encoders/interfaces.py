@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a CAD network asks of its encoders.
+
+Each encoder has two paths: the *shared* one feeds alignment (what lips and sound say), the *specific* one feeds the
+stream's own head (traces of forgery). An encoder without adapters gives the same tokens on both.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from cad.models.logmel import LogMel
+
+
+class FaceEncoder(nn.Module):
+    """Tokens from the whole face crop on a few frames of the window.
+
+    Attributes:
+        width: Features of a token.
+    """
+
+    width: int
+
+    def forward(self, frames: Tensor, frames_present: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode for the specific path.
+
+        Args:
+            frames: uint8 (batch, time, 160, 160, 3).
+            frames_present: float32 (batch, time).
+
+        Returns:
+            Tokens on the 25 Hz grid (batch, time, width) and the presence (batch, time) of the frames behind them.
+        """
+        raise NotImplementedError
+
+    def shared(self, frames: Tensor, frames_present: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode for the shared path, like ``forward``."""
+        return self(frames, frames_present)
+
+    def load_pretrained(self) -> None:
+        """Load published starting weights.
+
+        Raises:
+            MissingExtraError: The package that carries them is not installed.
+            WeightsError: They do not fit, or cannot be had.
+        """
+        raise NotImplementedError
+
+
+class LipEncoder(nn.Module):
+    """Tokens from the mouth region of every frame.
+
+    Attributes:
+        width: Features of a token.
+    """
+
+    width: int
+
+    def forward(self, frames: Tensor, frames_present: Tensor) -> Tensor:
+        """Encode.
+
+        Args:
+            frames: uint8 (batch, time, 160, 160, 3).
+            frames_present: float32 (batch, time).
+
+        Returns:
+            (batch, time, width).
+        """
+        raise NotImplementedError
+
+
+class SpeechEncoder(nn.Module):
+    """Tokens from the sound.
+
+    Attributes:
+        width: Features of a token.
+        tokens_per_slot: Tokens in a 25 Hz slot.
+        frozen: Its weights do not change in training, so its tokens may be computed once and kept.
+        log_mel: The spectrogram that it reads.
+    """
+
+    width: int
+    tokens_per_slot: int
+    frozen: bool
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_mel = LogMel()
+
+    def forward(self, audio: Tensor, audio_present: Tensor) -> Tensor:
+        """Encode samples for the shared path.
+
+        Args:
+            audio: float32 (batch, time * 640).
+            audio_present: float32 (batch, time).
+
+        Returns:
+            (batch, time * tokens_per_slot, width).
+        """
+        return self.encode(self.log_mel(audio, audio_present))
+
+    def encode(self, log_mel: Tensor) -> Tensor:
+        """Encode a spectrogram (batch, 80, time * 4) for the shared path."""
+        raise NotImplementedError
+
+    def encode_specific(self, log_mel: Tensor, shared: Tensor) -> Tensor:
+        """Encode for the specific path; ``shared`` is what ``encode`` gave for the same sound."""
+        return shared
+
+    def load_pretrained(self) -> None:
+        """Load published starting weights.
+
+        Raises:
+            MissingExtraError: The package that carries them is not installed.
+            WeightsError: They do not fit, or cannot be had.
+        """
+        raise NotImplementedError

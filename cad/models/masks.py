@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Means and deviations over the part of a sequence that is present.
+
+A presence is float32 with 1 where something is and 0 where nothing is. Where nothing at all is present the
+results are finite.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+#: Keeps a deviation's gradient finite where a feature does not vary.
+VARIANCE_FLOOR = 1e-5
+
+
+def masked_mean(values: Tensor, present: Tensor) -> Tensor:
+    """Return the mean over time of the present steps; zeros where none is.
+
+    Args:
+        values: (batch, time, width).
+        present: (batch, time).
+
+    Returns:
+        (batch, width).
+    """
+    weights = present.unsqueeze(-1)
+    return (values * weights).sum(1) / weights.sum(1).clamp(min=1.0)
+
+
+def masked_statistics(values: Tensor, present: Tensor) -> Tensor:
+    """Return mean and standard deviation over the present steps, side by side.
+
+    Args:
+        values: (batch, time, width).
+        present: (batch, time).
+
+    Returns:
+        (batch, 2 * width).
+    """
+    mean = masked_mean(values, present)
+    variance = masked_mean((values - mean.unsqueeze(1)).square(), present)
+    return torch.cat([mean, (variance + VARIANCE_FLOOR).sqrt()], dim=-1)
+
+
+def local_sum(values: Tensor, slots: int) -> Tensor:
+    """Return the sum over a centred stretch of time around each step; outside the sequence counts as zero.
+
+    Args:
+        values: (batch, time, width).
+        slots: Length of the stretch, odd.
+
+    Returns:
+        (batch, time, width).
+    """
+    pooled = F.avg_pool1d(values.transpose(1, 2), slots, stride=1, padding=slots // 2, count_include_pad=True)
+    return pooled.transpose(1, 2) * slots
+
+
+def local_statistics(values: Tensor, present: Tensor, per_slot: int, slots: int) -> Tensor:
+    """Return mean and standard deviation over the stretch around each grid slot, as ``masked_statistics`` for a clip.
+
+    Args:
+        values: (batch, time * per_slot, width).
+        present: (batch, time), by grid slot.
+        per_slot: Steps of ``values`` in a grid slot.
+        slots: Length of the stretch in grid slots, odd.
+
+    Returns:
+        (batch, time, 2 * width).
+    """
+    batch, steps, width = values.shape
+    steps_present = present.repeat_interleave(per_slot, dim=1)
+    # Deviations are taken about the clip's mean first: the difference of two large squares would lose digits.
+    centre = masked_mean(values, steps_present).unsqueeze(1)
+    centred = ((values - centre) * steps_present.unsqueeze(-1)).reshape(batch, steps // per_slot, per_slot, width)
+    count = (local_sum(present.unsqueeze(-1), slots) * per_slot).clamp(min=1.0)
+    first = local_sum(centred.sum(2), slots) / count
+    second = local_sum(centred.square().sum(2), slots) / count
+    variance = (second - first.square()).clamp(min=0.0)
+    return torch.cat([first + centre, (variance + VARIANCE_FLOOR).sqrt()], dim=-1)
+
+
+def masked_softmax(logits: Tensor, present: Tensor) -> Tensor:
+    """Return a softmax over the last axis that gives nothing to absent entries; all zeros where all are absent."""
+    weights = torch.softmax(logits + (1.0 - present) * -1e4, dim=-1)
+    return weights * present

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CadModel: encoders, alignment, heads, fusion and distillation put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from cad.errors import OptionError
+from cad.models.alignment import Alignment, AlignmentHead
+from cad.models.config import CadConfig
+from cad.models.distillation import Distillation
+from cad.models.encoders import create_face_encoder, create_lip_encoder, create_speech_encoder
+from cad.models.fusion import Fused, Fusion
+from cad.models.heads import AudioHead, StreamJudgement, VideoHead
+from cad.models.logmel import MEL_BANDS, MEL_FRAMES_PER_SLOT
+from cad.models.output import CadFeatures, CadOutput
+from cad.models.standardize import RunningStandardizer
+from cad.spec import STREAMS
+
+
+class CadModel(nn.Module):
+    """Cross-modal alignment and distillation, from uint8 frames and raw samples to logits.
+
+    Source: arXiv 2505.15233 for the idea (alignment, distillation, fusion); the sizes, the heads and everything else
+    that its abstract does not say are this project's choice.
+
+    Args:
+        config: The architecture.
+
+    Raises:
+        OptionError: The configuration names something unknown.
+    """
+
+    stream_mask: Tensor
+
+    def __init__(self, config: CadConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.face_encoder = create_face_encoder(config.face_encoder, config.face_options)
+        self.lip_encoder = (
+            None if config.lip_encoder is None else create_lip_encoder(config.lip_encoder, config.lip_options)
+        )
+        self.speech_encoder = create_speech_encoder(config.speech_encoder, config.speech_options)
+        lip_width = self.face_encoder.width if self.lip_encoder is None else self.lip_encoder.width
+        token_width, per_slot = self.speech_encoder.width, self.speech_encoder.tokens_per_slot
+        self.standardize_speech = RunningStandardizer(token_width)
+        self.align = AlignmentHead(
+            lip_width,
+            token_width * per_slot + (MEL_BANDS * MEL_FRAMES_PER_SLOT if config.align_with_mel else 0),
+            config.width,
+            config.band_slots,
+            config.lag_slots,
+            config.local_slots,
+            config.prototypes,
+            config.fusion_dropout,
+        )
+        self.audio_head = AudioHead(token_width, per_slot, config.width, config.local_slots, config.head_dropout)
+        self.video_head = VideoHead(
+            self.face_encoder.width, lip_width if config.video_uses_lips else None, config.width, config.head_dropout
+        )
+        self.fusion = Fusion(config.width, config.fusion_dropout, concat=config.fusion == "concat")
+        self.distill = Distillation(config.width)
+        in_use = torch.tensor([float(stream in config.streams) for stream in STREAMS])
+        self.register_buffer("stream_mask", in_use, persistent=False)
+
+    def forward(
+        self,
+        frames: Tensor,
+        audio: Tensor,
+        frames_present: Tensor,
+        audio_present: Tensor,
+        *,
+        speech_features: Tensor | None = None,
+        keep_video: Tensor | None = None,
+        keep_audio: Tensor | None = None,
+    ) -> CadOutput:
+        """Judge a batch of windows.
+
+        Args:
+            frames: uint8 (batch, time, 160, 160, 3) aligned RGB face crops at 25 Hz.
+            audio: float32 (batch, time * 640) in [-1, 1] at 16 kHz.
+            frames_present: float32 (batch, time).
+            audio_present: float32 (batch, time).
+            speech_features: What ``speech_encoder(audio, audio_present)`` gave before, to save computing it again.
+            keep_video: float32 (batch,); 0 drops the picture of a row in training as if it were absent.
+            keep_audio: float32 (batch,); likewise for the sound.
+
+        Raises:
+            OptionError: ``speech_features`` are given but the speech encoder is not frozen.
+        """
+        log_mel = self.speech_encoder.log_mel(audio, audio_present)
+        shared_speech, speech = self._speech(log_mel, audio_present, speech_features)
+        video_present = frames_present if keep_video is None else frames_present * keep_video.unsqueeze(1)
+        sound_present = audio_present if keep_audio is None else audio_present * keep_audio.unsqueeze(1)
+        face, face_present, lips = self._picture(frames, frames_present)
+        video = self.video_head(face, face_present, lips, video_present)
+        sound = self.audio_head(speech, sound_present)
+        aligned = self.align(lips, self._sound_of_slots(shared_speech, log_mel), video_present, sound_present)
+        return self._judge(video, sound, aligned, video_present, sound_present)
+
+    def load_pretrained(self) -> None:
+        """Load published starting weights into every encoder that has some.
+
+        Raises:
+            MissingExtraError: A package that carries them is not installed.
+            WeightsError: They do not fit, or cannot be had.
+        """
+        self.face_encoder.load_pretrained()
+        if self.config.speech_encoder != "logmel_conv":
+            self.speech_encoder.load_pretrained()
+
+    def _speech(self, log_mel: Tensor, present: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return standardised tokens (batch, time * tokens_per_slot, width) of the shared and the specific path."""
+        encoder = self.speech_encoder
+        if features is None:
+            (shared,) = _rows_with(present, lambda mel: (encoder.encode(mel),), log_mel)
+            specific = encoder.encode_specific(log_mel, shared)
+        elif encoder.frozen:
+            shared = specific = features.to(log_mel.dtype)
+        else:
+            raise OptionError("speech_features can be given only when the speech encoder is frozen")
+        token_present = present.repeat_interleave(encoder.tokens_per_slot, dim=1)
+        standard = self.standardize_speech(shared, token_present)
+        return standard, standard if specific is shared else self.standardize_speech(specific, token_present)
+
+    def _picture(self, frames: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return face tokens, their presence and lip tokens, each by slot."""
+        face, face_present = _rows_with(present, self.face_encoder, frames, present)
+        if self.lip_encoder is None:
+            lips, _ = _rows_with(present, self.face_encoder.shared, frames, present)
+            return face, face_present, lips
+        lip_encoder = self.lip_encoder
+        (lips,) = _rows_with(present, lambda *inputs: (lip_encoder(*inputs),), frames, present)
+        return face, face_present, lips
+
+    def _sound_of_slots(self, tokens: Tensor, log_mel: Tensor) -> Tensor:
+        """Return what alignment sees of the sound in each slot (batch, time, features)."""
+        per_slot = self.speech_encoder.tokens_per_slot
+        batch, steps, width = tokens.shape
+        slots = tokens.reshape(batch, steps // per_slot, per_slot * width)
+        if not self.config.align_with_mel:
+            return slots
+        mel = log_mel.transpose(1, 2).reshape(batch, steps // per_slot, MEL_BANDS * MEL_FRAMES_PER_SLOT)
+        return torch.cat([slots, mel], dim=-1)
+
+    def _judge(
+        self,
+        video: StreamJudgement,
+        sound: StreamJudgement,
+        aligned: Alignment,
+        video_present: Tensor,
+        audio_present: Tensor,
+    ) -> CadOutput:
+        mask = self.stream_mask
+        present = torch.stack([video.present, sound.present, aligned.sync_present], dim=1) * mask
+        logits = torch.stack([video.clip_logit, sound.clip_logit, aligned.sync_logit], dim=1) * mask
+        features = torch.stack([video.feature, sound.feature, aligned.shared], dim=1)
+        fused: Fused = self.fusion(features, logits, present)
+        predictions = self.distill(video.feature, sound.feature, fused.joint)
+        return CadOutput(
+            fused_logit=fused.logit,
+            video_logit=logits[:, 0],
+            audio_logit=logits[:, 1],
+            sync_logit=logits[:, 2],
+            video_frame_logits=video.frame_logits * mask[0],
+            audio_frame_logits=sound.frame_logits * mask[1],
+            sync_frame_logits=aligned.sync_frame_logits * mask[2],
+            offset_seconds=aligned.offset_seconds * mask[2],
+            features=CadFeatures(
+                video_present=video_present,
+                audio_present=audio_present,
+                stream_present=present,
+                video_specific=video.feature,
+                audio_specific=sound.feature,
+                shared=aligned.shared,
+                joint=fused.joint,
+                joint_from_video=predictions[0],
+                joint_from_audio=predictions[1],
+                video_from_joint=predictions[2],
+                audio_from_joint=predictions[3],
+                video_embeddings=aligned.video_embeddings,
+                audio_embeddings=aligned.audio_embeddings,
+                video_log_probabilities=aligned.video_log_probabilities,
+                audio_log_probabilities=aligned.audio_log_probabilities,
+                agreement=aligned.agreement,
+                lag_similarity=aligned.lag_similarity,
+                lag_overlap=aligned.lag_overlap,
+                scale=aligned.scale,
+            ),
+        )
+
+
+def _rows_with(present: Tensor, encode: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
+    """Encode only the rows that have the stream; the others get zeros.
+
+    Rows without picture would cost as much as the others and put grey images into the batch statistics. An exported
+    graph encodes every row, since the choice depends on the data.
+    """
+    if torch.compiler.is_exporting() or torch.compiler.is_compiling():
+        return encode(*inputs)
+    rows = (present.amax(1) > 0).nonzero().squeeze(1)
+    if len(rows) in (0, len(present)):
+        return encode(*inputs)
+    encoded = encode(*(value[rows] for value in inputs))
+    return tuple(
+        torch.zeros(len(present), *value.shape[1:], dtype=value.dtype, device=value.device).index_copy(0, rows, value)
+        for value in encoded
+    )

