@@ -11,7 +11,8 @@ from pathlib import Path
 import lightning
 from torch.utils.data import DataLoader
 
-from cad.data.augment import AugmentOptions, augment
+from cad.data.augment import AugmentOptions
+from cad.data.augment import augment as augment_labeled
 from cad.data.manifest import ManifestRow, check_clips, check_rows, missing_files, raise_problems, read_manifest, rows_of
 from cad.data.shards import ClipStore
 from cad.errors import OptionError
@@ -42,7 +43,8 @@ class CadData(lightning.LightningDataModule):
         mix: Share of each kind of sample.
         lengths: How long windows are.
         forging: Which forgeries are made on the fly.
-        augmentation: What both classes go through, and how often; None for nothing.
+        augment: Whether both classes go through random degradation.
+        augmentation: How often each treatment is applied.
         source_power: 1 draws rows evenly, 0 draws sources evenly.
         held_out_sources: Sources that are taken out of train and judged beside val.
         val_windows: At most so many windows of a val row.
@@ -65,10 +67,11 @@ class CadData(lightning.LightningDataModule):
         batch_size: int = 16,
         val_batch_size: int = 16,
         workers: int = 1,
-        mix: Mix = Mix(),  # noqa: B008 - frozen
-        lengths: WindowLengths = WindowLengths(),  # noqa: B008 - frozen
-        forging: ForgeOptions = ForgeOptions(),  # noqa: B008 - frozen
-        augmentation: AugmentOptions | None = AugmentOptions(),  # noqa: B008 - frozen
+        mix: Mix | None = None,
+        lengths: WindowLengths | None = None,
+        forging: ForgeOptions | None = None,
+        augment: bool = True,
+        augmentation: AugmentOptions | None = None,
         source_power: float = 0.5,
         held_out_sources: list[str] | None = None,
         val_windows: int = 1,
@@ -83,7 +86,8 @@ class CadData(lightning.LightningDataModule):
                 raise OptionError(f"{name} must be at least 1, got {value}")
         self.shards, self.manifest, self.root, self.excused = shards, manifest, root, excused
         self.batches, self.batch_size, self.val_batch_size, self.workers = batches, batch_size, val_batch_size, workers
-        self.mix, self.lengths, self.forging, self.augmentation = mix, lengths, forging, augmentation
+        self.mix, self.lengths, self.forging = mix or Mix(), lengths or WindowLengths(), forging or ForgeOptions()
+        self.augment, self.augmentation = augment, augmentation
         self.source_power, self.held_out_sources = source_power, tuple(held_out_sources or ())
         self.val_windows, self.val_per_source = val_windows, val_per_source
         self.val_rows, self.val_sync, self.seed = val_rows, val_sync, seed
@@ -169,7 +173,7 @@ class CadData(lightning.LightningDataModule):
         return items
 
     def _augment(self) -> Augment | None:
-        return None if self.augmentation is None else functools.partial(augment, options=self.augmentation)
+        return functools.partial(augment_labeled, options=self.augmentation) if self.augment else None
 
     def _opened(self) -> ClipStore:
         self.setup("fit")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of training: LightningCLI with this project's task, data and run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+
+from cad.training.data import CadData
+from cad.training.run import RunOptions, callbacks_of, checkpoint_to_resume, loggers_of
+from cad.training.task import CadTask
+
+
+class TrainCLI(LightningCLI):
+    """``fit`` and ``validate`` from a YAML file; every option can be overridden on the command line."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the options of the run."""
+        parser.add_class_arguments(RunOptions, "run")
+
+    def before_instantiate_classes(self) -> None:
+        """Set what the classes are made under."""
+        threads = self._run_options().torch_threads
+        if threads is not None:
+            torch.set_num_threads(threads)
+
+    def _config_now(self) -> Any:
+        return self.config[self.subcommand] if self.subcommand else self.config
+
+    def _run_options(self) -> RunOptions:
+        run = self._config_now().run
+        return run if isinstance(run, RunOptions) else RunOptions(**run.as_dict())
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Return the trainer with the run's callbacks and loggers."""
+        options = self._run_options()
+        return super().instantiate_trainer(
+            default_root_dir=options.folder,
+            callbacks=[*callbacks_of(options, self._net_config()), *kwargs.pop("callbacks", [])],
+            logger=loggers_of(options),
+            **kwargs,
+        )
+
+    def _net_config(self) -> dict[str, Any]:
+        net = self._config_now().model.net
+        return net.as_dict() if hasattr(net, "as_dict") else dict(net)
+
+    def before_fit(self) -> None:
+        """Keep the resolved configuration, and find the checkpoint to go on from."""
+        options = self._run_options()
+        checkpoint = checkpoint_to_resume(options)
+        if checkpoint is not None:
+            self._config_now().ckpt_path = str(checkpoint)
+        if self.trainer.is_global_zero:
+            folder = Path(options.folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            self.parser.save(self.config, folder / "config.yaml", overwrite=True, skip_check=True, multifile=False)
+
+
+def main(args: ArgsType = None) -> TrainCLI:
+    """Run the command line; ``args`` stands for the words after the program's name."""
+    return TrainCLI(
+        CadTask,
+        CadData,
+        save_config_callback=None,
+        auto_configure_optimizers=False,
+        trainer_defaults={
+            "max_epochs": 1,
+            # Batches are dealt out by number in cad.training.loader.
+            "use_distributed_sampler": False,
+            "num_sanity_val_steps": 0,
+            "check_val_every_n_epoch": None,
+            "gradient_clip_val": 1.0,
+            "log_every_n_steps": 10,
+            "callbacks": [RichProgressBar()],
+        },
+        args=args,
+    )

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Validation figures from scored windows: by stream, by source, and for synchrony."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torchmetrics.functional.classification import binary_auroc
+
+from cad.spec import HEADS
+from cad.training.val_samples import Part
+
+#: The bar for the offset: right within two frames.
+OFFSET_TOLERANCE_SECONDS = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One window (or the mean over the windows of a clip) with what is known and what the net said.
+
+    Attributes:
+        key: The clip.
+        source: Its page or corpus.
+        part: What it was shown for.
+        start: First slot of the window.
+        has_face: Whether there was a picture.
+        is_held_out: Whether the source was kept out of train.
+        labels: By head (fused, video, audio, sync): 1, 0, -1 unknown.
+        logits: By head.
+        offset_seconds: True offset, NaN where unknown.
+        offset_said: What the net said.
+    """
+
+    key: str
+    source: str
+    part: Part
+    start: int
+    has_face: bool
+    is_held_out: bool
+    labels: tuple[float, ...]
+    logits: tuple[float, ...]
+    offset_seconds: float
+    offset_said: float
+
+
+@dataclass(frozen=True, slots=True)
+class SourceScore:
+    """How well one source is told from the other class of everything judged (or of its own, if it has both).
+
+    Attributes:
+        head: Which logit.
+        source: Page or corpus.
+        genuine: Number of genuine clips.
+        fake: Number of fake clips.
+        auc: In [0, 1].
+        is_held_out: Whether the source was kept out of train.
+    """
+
+    head: str
+    source: str
+    genuine: int
+    fake: int
+    auc: float
+    is_held_out: bool
+
+
+def by_clip(windows: Iterable[Scored]) -> list[Scored]:
+    """Return one entry a clip and part with the mean logits; a window that occurs twice counts once."""
+    groups: dict[tuple[str, Part], dict[int, Scored]] = defaultdict(dict)
+    for window in windows:
+        groups[window.key, window.part][window.start] = window
+    clips = []
+    for group in groups.values():
+        some = list(group.values())
+        logits = tuple(sum(values) / len(some) for values in zip(*(one.logits for one in some), strict=True))
+        first = some[0]
+        clips.append(
+            Scored(
+                first.key,
+                first.source,
+                first.part,
+                first.start,
+                first.has_face,
+                first.is_held_out,
+                tuple(max(values) for values in zip(*(one.labels for one in some), strict=True)),
+                logits,
+                first.offset_seconds,
+                first.offset_said,
+            )
+        )
+    return clips
+
+
+def auc(genuine: Sequence[float], fake: Sequence[float]) -> float:
+    """Return the area under the ROC curve of logits; NaN unless there are both classes.
+
+    Example:
+        >>> auc([-1.0, 0.0], [0.5, 2.0])
+        1.0
+    """
+    if not genuine or not fake:
+        return math.nan
+    # The raw logits would be squeezed through a sigmoid, where large ones become equal; ranks lose nothing.
+    logits = torch.tensor([*genuine, *fake], dtype=torch.float64)
+    _, ranks = torch.unique(logits, return_inverse=True)
+    labels = torch.tensor([0] * len(genuine) + [1] * len(fake))
+    return float(binary_auroc(ranks.double() / max(int(ranks.max()), 1), labels))
+
+
+def figures(clips: Sequence[Scored]) -> dict[str, float]:
+    """Return the validation figures by name; those without data are left out.
+
+    ``fused_auc`` counts clips with a face, ``video_auc`` and ``audio_auc`` all clips of which the stream's truth is
+    known, ``sync_shift_auc`` and ``sync_other_auc`` genuine clips against themselves with the wrong sound.
+    """
+    rows = [clip for clip in clips if clip.part is Part.ROWS]
+    faces = [clip for clip in rows if clip.has_face]
+    speech = [clip for clip in rows if not clip.has_face]
+    parts = {part: [clip for clip in clips if clip.part is part] for part in Part}
+    sync = HEADS.index("sync")
+    together = [clip.logits[sync] for clip in parts[Part.IN_SYNC]]
+    shifted = parts[Part.SHIFTED]
+    found = {
+        "fused_auc": _head_auc(faces, "fused"),
+        "video_auc": _head_auc(rows, "video"),
+        "audio_auc": _head_auc(rows, "audio"),
+        "audio_speech_auc": _head_auc(speech, "audio"),
+        "sync_shift_auc": auc(together, [clip.logits[sync] for clip in shifted]),
+        "sync_other_auc": auc(together, [clip.logits[sync] for clip in parts[Part.OTHER]]),
+        "offset_right": _share_right(shifted),
+    }
+    if any(clip.is_held_out for clip in rows):
+        for head in HEADS[:3]:
+            held = [score.auc for score in by_source(clips) if score.is_held_out and score.head == head]
+            found[f"held_out_{head}_auc"] = sum(held) / len(held) if held else math.nan
+    for head in HEADS[:3]:
+        each = [score.auc for score in by_source(clips) if score.head == head and score.genuine + score.fake >= 4]
+        found[f"worst_source_{head}_auc"] = min(each, default=math.nan)
+    return {name: value for name, value in found.items() if not math.isnan(value)}
+
+
+def mean_auc(found: dict[str, float]) -> float:
+    """Return the mean of the streams' figures, for choosing among checkpoints.
+
+    Example:
+        >>> mean_auc({"video_auc": 0.8, "sync_shift_auc": 0.9, "offset_right": 0.1})
+        0.85
+    """
+    names = ("fused_auc", "video_auc", "audio_auc", "sync_shift_auc")
+    values = [found[name] for name in names if name in found]
+    return round(sum(values) / len(values), 9) if values else math.nan
+
+
+def by_source(clips: Sequence[Scored]) -> list[SourceScore]:
+    """Return for each head and source how well its clips are told from the other class."""
+    scores = []
+    rows = [clip for clip in clips if clip.part is Part.ROWS]
+    for number, head in enumerate(HEADS[:3]):
+        known = [clip for clip in rows if clip.labels[number] >= 0 and (head != "fused" or clip.has_face)]
+        everything = _classes(known, number)
+        for source in sorted({clip.source for clip in known}):
+            own = [clip for clip in known if clip.source == source]
+            genuine, fake = _classes(own, number)
+            value = auc(genuine or everything[0], fake or everything[1])
+            if not math.isnan(value):
+                scores.append(SourceScore(head, source, len(genuine), len(fake), value, own[0].is_held_out))
+    return scores
+
+
+def _classes(clips: Sequence[Scored], head: int) -> tuple[list[float], list[float]]:
+    genuine = [clip.logits[head] for clip in clips if clip.labels[head] == 0]
+    fake = [clip.logits[head] for clip in clips if clip.labels[head] == 1]
+    return genuine, fake
+
+
+def _head_auc(clips: Sequence[Scored], head: str) -> float:
+    # Held-out sources have figures of their own.
+    return auc(*_classes([clip for clip in clips if not clip.is_held_out], HEADS.index(head)))
+
+
+def _share_right(clips: Sequence[Scored]) -> float:
+    errors = [abs(clip.offset_said - clip.offset_seconds) for clip in clips if not math.isnan(clip.offset_seconds)]
+    if not errors:
+        return math.nan
+    return sum(error <= OFFSET_TOLERANCE_SECONDS + 1e-6 for error in errors) / len(errors)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training task: a thin layer of Lightning around a net and its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from cad.models.output import CadOutput
+from cad.spec import HEADS
+from cad.training.batches import Batch
+from cad.training.parameters import (
+    OptimizerOptions,
+    freeze,
+    learning_rate_share,
+    make_optimizer,
+    rest_frozen_parts,
+)
+from cad.training.scores import Scored, by_clip, figures, mean_auc
+from cad.training.start import StartFrom, load_parts
+from cad.training.val_samples import Item, ValSamples
+
+
+class Criterion(Protocol):
+    """What the task asks of losses."""
+
+    def __call__(self, output: CadOutput, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the weighted terms by name, each a scalar; their sum is what is minimised."""
+
+
+class CadTask(lightning.LightningModule):
+    """Trains ``net``; validation gives figures by stream and by source.
+
+    Args:
+        net: Frames and sound in, CadOutput out (see ``cad.spec``).
+        criterion: Terms of the loss.
+        optimizer: Which parameters learn, and how fast.
+        start_from: Weights to begin with.
+        step_seed: Chance inside the net (dropout) is a function of this and the number of the batch, so that a
+            resumed run goes on exactly.
+
+    Raises:
+        OptionError: The parameter groups or the weights to start from do not fit the net.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        criterion: nn.Module,
+        optimizer: OptimizerOptions,
+        start_from: list[StartFrom] | None = None,
+        step_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.criterion = criterion
+        self.optimizer_options = optimizer
+        self.step_seed = step_seed
+        load_parts(net, start_from or [])
+        freeze(net, optimizer.groups)
+        self.scored: list[Scored] = []
+        self._windows: list[Scored] = []
+
+    def train(self, mode: bool = True) -> CadTask:
+        """Switch to training, but leave frozen parts in eval mode."""
+        super().train(mode)
+        if mode:
+            rest_frozen_parts(self.net)
+        return self
+
+    def on_train_start(self) -> None:
+        """Say which parts rest; Lightning sets modes before this hook."""
+        self.train()
+
+    def forward(self, batch: Batch) -> CadOutput:
+        """Return what the net says of a batch."""
+        output: CadOutput = self.net(batch.frames, batch.audio, batch.frames_present, batch.audio_present)
+        return output
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the sum of the loss terms."""
+        torch.manual_seed(hash((self.step_seed, batch_idx, self.global_rank)) % 2**63)
+        terms = self.criterion(self(batch), batch)
+        total = torch.stack(list(terms.values())).sum()
+        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(batch))
+        self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()}, batch_size=len(batch))
+        return total
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation's windows."""
+        self._windows = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score one batch of fixed windows."""
+        output = self(batch)
+        logits = torch.stack([getattr(output, f"{head}_logit").float() for head in HEADS], dim=1).cpu().tolist()
+        said = output.offset_seconds.float().cpu().tolist()
+        items = self._items()[len(self._windows) : len(self._windows) + len(batch)]
+        held_out = set(getattr(self.trainer.datamodule, "held_out_sources", ()))  # type: ignore[attr-defined]
+        for number, item in enumerate(items):
+            self._windows.append(
+                Scored(
+                    key=batch.key[number],
+                    source=batch.source[number],
+                    part=item.part,
+                    start=item.start,
+                    has_face=bool(batch.frames_present[number].any()),
+                    is_held_out=batch.source[number] in held_out,
+                    labels=tuple(batch.clip_labels[number].tolist()),
+                    logits=tuple(logits[number]),
+                    offset_seconds=float(batch.offset_seconds[number]),
+                    offset_said=said[number],
+                )
+            )
+
+    def _items(self) -> tuple[Item, ...]:
+        loader = self.trainer.val_dataloaders
+        assert loader is not None and isinstance(loader.dataset, ValSamples)
+        return loader.dataset.items
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures over all processes' windows."""
+        windows = self._windows
+        if self.trainer.world_size > 1:
+            gathered: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, windows)
+            windows = [window for part in gathered for window in part]
+        self.scored = by_clip(windows)
+        found = figures(self.scored)
+        found["mean_auc"] = mean_auc(found)
+        # Every process has the same figures: nothing needs to be reduced.
+        self.log_dict({f"val/{name}": value for name, value in found.items()}, rank_zero_only=False)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return AdamW with warm-up and cosine by optimizer steps."""
+        options = self.optimizer_options
+        optimizer = make_optimizer(self.net, options)
+        steps = int(self.trainer.estimated_stepping_batches)
+
+        def share(step: int) -> float:
+            return learning_rate_share(step, steps, options.warmup_steps, options.final_share)
+
+        schedule = LambdaLR(optimizer, share)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
