@@ -122,3 +122,9 @@ class MissingExtraError(CadError, ImportError):
     """An optional dependency is absent; the message says which extra to install."""
 
     code = "missing_extra"
+
+
+class AnalysisFailedError(MediaError):
+    """A fault of this package or of its runtime while a file was analysed; the others of a batch go on."""
+
+    code = "internal"

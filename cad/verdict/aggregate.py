@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cad.verdict.analysis import TrackSummary
 from cad.verdict.timeline import Mask, Timeline, by_track, clip_timeline, highest, lowest, mean_or_none
+from cad.verdict.tracks import TrackSummary
 from cad.windows import WindowScore
 
 #: Smaller faces do not show what the model looks for.
@@ -81,10 +81,14 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
     sync = {track_id: clip_timeline(own, "sync", slots) for track_id, own in by_face.items()}
     best = lowest(sync.values(), slots)
     carriers = find_carriers(sync, best)
-    fused = {track_id: carried(clip_timeline(by_face[track_id], "fused", slots), sync[track_id], best) for track_id in carriers}
+    fused = {
+        track_id: carried(clip_timeline(by_face[track_id], "fused", slots), sync[track_id], best)
+        for track_id in carriers
+    }
     return Evidence(
         clip_logits={
-            "fused": worst_over_time(fused.values(), slots),
+            # Without both streams the fused head knows no more than the head of the stream that is there.
+            "fused": worst_over_time(fused.values(), slots) if carriers else None,
             "video": worst_over_time(video.values(), slots),
             "audio": mean_or_none(clip_timeline(scores, "audio", slots)),
             "sync": mean_or_none(best),

@@ -6,47 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cad.media.records import MediaInfo, ReadReport
+from cad.media.records import MediaInfo, MediaKind, ReadReport
 from cad.spec import ModelSpec
+from cad.verdict.aggregate import Evidence
 from cad.verdict.records import ModelSummary
+from cad.verdict.tracks import TrackSummary
 from cad.windows import WindowScore
-
-
-@dataclass(frozen=True, slots=True)
-class FacePicture:
-    """A small picture of a face for the report.
-
-    Attributes:
-        slot: Grid slot that it shows.
-        picture: uint8 (height, width, 3) RGB.
-    """
-
-    slot: int
-    picture: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class TrackSummary:
-    """One face track as it was seen.
-
-    Attributes:
-        track_id: As in its windows.
-        first_slot: Where it starts.
-        stop_slot: Where it ends (half open).
-        seen_slots: In how many slots between them the face was seen.
-        height_px: Median height of its box in the source picture.
-        pictures: A few of its crops, evenly spread.
-    """
-
-    track_id: int
-    first_slot: int
-    stop_slot: int
-    seen_slots: int
-    height_px: float
-    pictures: tuple[FacePicture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +23,7 @@ class Analysis:
         info: What the file says of itself.
         report: How well it could be read.
         scores: One entry a window, in the order in which they were scored.
-        clip_logits: Logit of the whole file by head, None where the head was not used; these are what is calibrated.
+        evidence: The scores pooled over time and faces.
         tracks: Every face that was seen.
         slots: Length of the file on the grid.
         speech_slots: In how many slots there is speech-like sound; None without a sound stream.
@@ -71,10 +36,25 @@ class Analysis:
     info: MediaInfo
     report: ReadReport
     scores: tuple[WindowScore, ...]
-    clip_logits: Mapping[str, float | None]
+    evidence: Evidence
     tracks: tuple[TrackSummary, ...]
     slots: int
     speech_slots: int | None
     spec: ModelSpec
     model: ModelSummary
     seconds: Mapping[str, float]
+
+    @property
+    def clip_logits(self) -> Mapping[str, float | None]:
+        """Logit of the whole file by head, None where there was nothing to judge; these are what is calibrated."""
+        return self.evidence.clip_logits
+
+    @property
+    def min_slots(self) -> int:
+        """Shortest stretch that is judged; a still picture is one slot long."""
+        return min_slots(self.info.kind, self.spec)
+
+
+def min_slots(kind: MediaKind, spec: ModelSpec) -> int:
+    """Return the shortest stretch of a file of this kind that the model can judge, in slots."""
+    return 1 if kind is MediaKind.IMAGE else spec.min_frames

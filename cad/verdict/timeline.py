@@ -45,7 +45,7 @@ def lay_out(
         there = evidence_slots(score, head)
         total[inside] += np.where(there, values(score), 0.0)
         count[inside] += there
-    return np.divide(total, count, out=np.full(slots, np.nan), where=count > 0)
+    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
 
 
 def mean_or_none(timeline: Timeline) -> float | None:

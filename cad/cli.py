@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``cad-detect``: options in, results on stdout, everything else on stderr, an exit code.
+
+0 all files analysed; 1 ``--fail-on fake`` and a file is fake (this wins over 3); 2 usage; 3 a file could not be read;
+4 weights; 130 interrupted; 141 whoever read the output went away.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cad.errors import AnalysisFailedError, MediaError, OptionError, WeightsError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from cad.detector import Detector, Progress
+    from cad.options import DetectOptions
+    from cad.report.writers import Writer
+    from cad.weights import WeightsEntry
+
+logger = logging.getLogger(__name__)
+
+EPILOG = (
+    "Also: 'cad-detect models' lists the weights with their hashes and figures. Exit codes: 0 all files analysed, "
+    "1 --fail-on fake and a file is fake, 2 wrong usage, 3 a file could not be read, 4 weights. "
+    "A file called 'models' is written './models'."
+)
+
+
+class ExitCode(IntEnum):
+    """What the command returns to the shell."""
+
+    OK = 0
+    FAKE_FOUND = 1
+    USAGE = 2
+    INPUT_FAILED = 3
+    WEIGHTS = 4
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+class FailOn(StrEnum):
+    """Labels that ``--fail-on`` turns into exit code 1."""
+
+    FAKE = "fake"
+
+
+class DeviceChoice(StrEnum):
+    """Values of ``--device``."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+detect_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+models_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command: ``models`` if that is the first word, else detection on the files named."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # Names of files are bytes; one that is not text in this locale must not end the batch.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if arguments[:1] == ["models"]:
+        models_app(args=arguments[1:], prog_name="cad-detect models")
+    else:
+        detect_app(args=arguments, prog_name="cad-detect")
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop, if wanted."""
+    if wanted:
+        from cad import __version__
+
+        typer.echo(f"cad-detect {__version__}")
+        raise typer.Exit
+
+
+@detect_app.command(epilog=EPILOG)
+def detect(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Videos, stills or sound; '-' reads paths from standard input."),
+    ],
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON document: an object for one file, an array for more.")
+    ] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line, as soon as a file is done.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="REPORT", help="Also write a page that needs nothing else.")
+    ] = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="Exit with code 1 if a file has this label.")
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders for media files.")] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Name of the weights, or path of their folder.", show_default=False)
+    ] = None,
+    device: Annotated[
+        DeviceChoice, typer.Option("--device", help="auto takes a CUDA GPU if ONNX Runtime has one.")
+    ] = DeviceChoice.AUTO,
+    providers: Annotated[
+        str | None, typer.Option("--providers", help="ONNX Runtime providers, comma-separated; overrides --device.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="Threads of the model; 0 takes every core.")] = 0,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", help="Longest file, in seconds of media.", show_default=False)
+    ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option("--max-pixels", help="Most pixels a frame may have.", show_default=False)
+    ] = None,
+    max_bytes: Annotated[int | None, typer.Option("--max-bytes", help="Largest file.", show_default=False)] = None,
+    memory_bytes: Annotated[
+        int | None, typer.Option("--memory-bytes", help="Memory of the decoding process.", show_default=False)
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Seconds to wait for decoding a file.", show_default=False)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail, and tracebacks of faults.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Tell whether the face or the voice in FILE... is forged, and show the evidence."""
+    if json and jsonl:
+        raise typer.BadParameter("--json and --jsonl exclude each other")
+    start_logging(quiet, verbose)
+
+    def work() -> ExitCode:
+        limits = {
+            "max_duration_seconds": max_seconds,
+            "max_pixels_per_frame": max_pixels,
+            "max_file_bytes": max_bytes,
+            "memory_bytes": memory_bytes,
+            "wall_seconds": timeout,
+        }
+        options = read_options(model, device, providers, threads, limits, keep_pictures=html is not None)
+        writers = open_writers(files, json, jsonl, html, verbose)
+        with open_progress(shown=not quiet and sys.stderr.isatty()) as progress:
+            detector = open_detector(options, progress)
+            return run_batch(detector, files, recursive, writers, fail_on)
+
+    raise typer.Exit(guard(work))
+
+
+@models_app.command()
+def models(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
+    """List the weights in the package with their sha256 and their figures."""
+    raise typer.Exit(guard(lambda: print_models(as_json=json)))
+
+
+def guard(work: Callable[[], ExitCode]) -> ExitCode:
+    """Return the exit code of ``work``, whose deliberate errors become one line on stderr."""
+    try:
+        return work()
+    except OptionError as error:
+        return complain(error, ExitCode.USAGE)
+    except WeightsError as error:
+        return complain(error, ExitCode.WEIGHTS)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Python would complain once more while it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.BROKEN_PIPE
+
+
+def complain(error: Exception, code: ExitCode) -> ExitCode:
+    """Print one line on stderr and return ``code``."""
+    typer.echo(f"cad-detect: {error}", err=True)
+    return code
+
+
+def start_logging(quiet: bool, verbose: bool) -> None:
+    """Send the package's log to stderr; only the command does that, a library must not."""
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(stream=sys.stderr, format="cad-detect: %(message)s")
+    logging.getLogger("cad").setLevel(level)
+
+
+def read_options(
+    model: str | None,
+    device: DeviceChoice,
+    providers: str | None,
+    threads: int,
+    limits: dict[str, float | int | None],
+    keep_pictures: bool,
+) -> DetectOptions:
+    """Return the options that the flags say.
+
+    Raises:
+        OptionError: A value is not accepted.
+    """
+    from cad.media.limits import MediaLimits
+    from cad.options import DetectOptions
+
+    given: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
+    return DetectOptions(
+        model=model,
+        device=device.value,
+        providers=tuple(name.strip() for name in providers.split(",")) if providers else None,
+        threads=threads,
+        limits=MediaLimits(**given),
+        keep_pictures=keep_pictures,
+    )
+
+
+def open_writers(files: list[str], json: bool, jsonl: bool, html: Path | None, verbose: bool) -> list[Writer]:
+    """Return where the results go.
+
+    Raises:
+        OptionError: The report cannot be written where it should.
+    """
+    from cad.report.writers import HtmlWriter, JsonLinesWriter, JsonWriter, TextWriter
+
+    single = len(files) == 1 and files[0] != "-" and not Path(files[0]).is_dir()
+    writers: list[Writer] = []
+    if json:
+        writers.append(JsonWriter(sys.stdout, single))
+    elif jsonl:
+        writers.append(JsonLinesWriter(sys.stdout))
+    else:
+        writers.append(TextWriter(sys.stdout, verbose))
+    if html is not None:
+        writers.append(HtmlWriter(html))
+    return writers
+
+
+def open_progress(shown: bool) -> AbstractContextManager[Callable[[Progress], None] | None]:
+    """Return a context that gives a callback which draws a bar on stderr, or None where none is wanted."""
+    if not shown:
+        return nullcontext(None)
+    from cad.report.progress_bar import ProgressBar
+
+    return ProgressBar()
+
+
+def open_detector(options: DetectOptions, progress: Callable[[Progress], None] | None) -> Detector:
+    """Return the detector, after a warning if the installation is one that ONNX Runtime cannot bear.
+
+    Raises:
+        WeightsError: The weights are unknown, damaged or not runnable.
+        OptionError: The device or a provider is not to be had.
+    """
+    from cad.detector import Detector
+    from cad.runtime.providers import both_runtimes_warning
+
+    warning = both_runtimes_warning()
+    if warning:
+        logger.warning(warning)
+    return Detector(options, progress)
+
+
+def run_batch(
+    detector: Detector, files: list[str], recursive: bool, writers: list[Writer], fail_on: FailOn | None
+) -> ExitCode:
+    """Analyse every file, give each result to every writer, and return the exit code."""
+    from cad.inputs import expand_inputs
+    from cad.verdict.judge import judge
+
+    failed = hit = False
+    for item in expand_inputs(files, sys.stdin, recursive):
+        try:
+            if item.error is not None:
+                raise item.error
+            analysis = analyse(detector, item.path)
+        except MediaError as error:
+            failed = True
+            for writer in writers:
+                writer.error(item.path, error)
+            continue
+        verdict = judge(analysis)
+        hit = hit or verdict.label.value == fail_on
+        for writer in writers:
+            writer.verdict(analysis, verdict)
+    for writer in writers:
+        writer.close()
+    return ExitCode.FAKE_FOUND if hit else ExitCode.INPUT_FAILED if failed else ExitCode.OK
+
+
+def analyse(detector: Detector, path: str) -> Any:
+    """Return the analysis of one file; a fault in it becomes an error of that file, so that the others go on.
+
+    Raises:
+        MediaError: The file cannot be read, or the analysis failed.
+    """
+    try:
+        return detector.analyse(path)
+    except MediaError:
+        raise
+    except Exception as error:
+        logger.debug("fault while analysing %s", path, exc_info=True)
+        text = f"the analysis failed with {type(error).__name__}: {error} (-v shows where)"
+        raise AnalysisFailedError(path, text) from error
+
+
+def print_models(as_json: bool) -> ExitCode:
+    """Print the weights in the package."""
+    import json
+
+    from cad.weights import default_detector, list_entries
+
+    entries = list_entries()
+    detectors = [entry for entry in entries if entry.kind == "detector"]
+    default = default_detector().name if detectors else None
+    if as_json:
+        rows = [{"name": entry.name, "default": entry.name == default, **entry.manifest} for entry in entries]
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        for entry in entries:
+            typer.echo(model_text(entry, is_default=entry.name == default))
+    return ExitCode.OK if detectors else ExitCode.WEIGHTS
+
+
+def model_text(entry: WeightsEntry, is_default: bool) -> str:
+    """Return the lines on one set of weights."""
+    size = entry.path.stat().st_size / 1e6 if entry.path.is_file() else 0.0
+    lines = [
+        f"{entry.name} ({entry.kind}{', default' if is_default else ''}), {size:.1f} MB",
+        f"  sha256 {entry.sha256}",
+    ]
+    lines += [f"  {name}: {value}" for name, value in dict(entry.manifest.get("figures", {})).items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller may choose; the command line's flags are these, one to one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cad.errors import OptionError
+from cad.media.limits import MediaLimits
+from cad.runtime.providers import DEVICES, Device
+
+
+@dataclass(frozen=True, slots=True)
+class DetectOptions:
+    """How to detect.
+
+    Attributes:
+        model: Name of the weights (``cad-detect models`` lists them) or path of a folder with a manifest; None takes
+            the package's default.
+        device: ``auto`` uses a CUDA GPU where ONNX Runtime has one and the CPU else; ``cuda`` and ``cpu`` insist.
+        providers: ONNX Runtime providers by name, which then override ``device``.
+        threads: Threads inside one operator of the model; 0 takes every core.
+        limits: What one file may cost before it is refused or stopped.
+        keep_pictures: Keep small pictures of the faces for a report.
+
+    Raises:
+        OptionError: A value is not accepted.
+    """
+
+    model: str | None = None
+    device: Device = "auto"
+    providers: tuple[str, ...] | None = None
+    threads: int = 0
+    limits: MediaLimits = field(default_factory=MediaLimits)
+    keep_pictures: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise OptionError(f"device is {self.device!r}; accepted are {', '.join(DEVICES)}")
+        if self.threads < 0:
+            raise OptionError(f"threads is {self.threads}; it must be 0 (every core) or more")

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict as one page of HTML that needs nothing else: no script, no font, no picture from outside."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from html import escape
+from importlib.resources import files
+
+from cad.clock import seconds_of
+from cad.errors import MediaError
+from cad.report.text import media_line, model_line, time_line
+from cad.report.timeline_svg import clock, timeline_svg
+from cad.spec import STREAMS
+from cad.verdict.analysis import Analysis
+from cad.verdict.calibrate import operating_point_of
+from cad.verdict.records import FaceSummary, Reason, Segment, StreamEvidence, Verdict
+from cad.verdict.segments import smooth_probabilities
+from cad.verdict.timeline import stream_timelines
+from cad.verdict.tracks import FacePicture, TrackSummary
+
+TITLE = "Deepfake analysis"
+CAVEAT = (
+    "A probability is not a proof. It says how files like this one scored on the data that the model was "
+    "calibrated on; other cameras, codecs and generators can mislead it."
+)
+
+
+def page_html(sections: Iterable[str]) -> str:
+    """Return a whole page with one section a file."""
+    style = files("cad.report").joinpath("page.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{TITLE}</title><style>{style}</style></head><body>\n"
+        f'<h1>{TITLE}</h1><p class="soft">{CAVEAT}</p>\n' + "\n".join(sections) + "\n</body></html>\n"
+    )
+
+
+def verdict_section(analysis: Analysis, verdict: Verdict) -> str:
+    """Return the section of one file: answer, bars, timeline, faces, reasons, facts."""
+    thresholds = {stream: operating_point_of(stream, analysis.spec).fake_threshold for stream in STREAMS}
+    parts = [
+        headline(verdict),
+        block("Evidence by stream", bars(verdict, thresholds)),
+        block("Over time", timeline(analysis, verdict, thresholds)),
+        block("Faces", faces(analysis, verdict)),
+        block("Reasons and limits", reason_rows(verdict.reasons)),
+        block("Facts", facts(verdict)),
+    ]
+    return "<section>" + "\n".join(parts) + "</section>"
+
+
+def error_section(path: str, error: MediaError) -> str:
+    """Return the section of a file that could not be read."""
+    return (
+        f'<section><div class="head"><h2>{escape(path)}</h2><span class="label error">ERROR</span></div>'
+        f"<p>{escape(error.text)} ({escape(error.code)})</p></section>"
+    )
+
+
+def block(title: str, content: str) -> str:
+    """Return a titled part, or nothing if it has no content."""
+    return f"<h3>{title}</h3>{content}" if content else ""
+
+
+def headline(verdict: Verdict) -> str:
+    """Return the file's name and the answer."""
+    chance = ""
+    if verdict.probability_fake is not None:
+        chance = f"<span>probability of fake <b>{verdict.probability_fake:.2f}</b></span>"
+    label = verdict.label.value
+    return (
+        f'<div class="head"><h2>{escape(verdict.path)}</h2>'
+        f'<span class="label {label}">{label.upper()}</span>{chance}</div>'
+    )
+
+
+def bars(verdict: Verdict, thresholds: dict[str, float]) -> str:
+    """Return one bar a stream, with a mark at its threshold, or why it was not judged."""
+    rows = [bar(stream, evidence, thresholds[stream]) for stream, evidence in verdict.streams.items()]
+    return f"<table>{''.join(rows)}</table>"
+
+
+def bar(stream: str, evidence: StreamEvidence, threshold: float) -> str:
+    """Return one stream's row."""
+    name = f'<td class="name">{stream}</td>'
+    chance = evidence.probability_fake
+    if chance is None:
+        return (
+            f'<tr>{name}<td class="number">-</td><td class="soft">{escape(evidence.reason or "not judged")}</td></tr>'
+        )
+    return (
+        f'<tr>{name}<td class="number">{chance:.2f}</td><td><div class="bar">'
+        f'<i class="{stream}" style="width:{chance:.1%}"></i><b style="left:{threshold:.1%}" '
+        f'title="threshold {threshold:.2f}"></b></div></td></tr>'
+    )
+
+
+def timeline(analysis: Analysis, verdict: Verdict, thresholds: dict[str, float]) -> str:
+    """Return the curves over time with their key; nothing for a still picture or an unscored file."""
+    if not analysis.scores or analysis.slots < 2:
+        return ""
+    curves = {
+        stream: smooth_probabilities(line, stream, analysis.spec)
+        for stream, line in stream_timelines(analysis.scores, analysis.slots).items()
+    }
+    key = "".join(f'<span class="key {stream}"></span>{stream}' for stream in curves)
+    return (
+        timeline_svg(curves, thresholds, verdict.segments, analysis.slots)
+        + f'<p class="soft">{key} &nbsp; dashed: threshold; bands: suspicious stretches</p>'
+    )
+
+
+def faces(analysis: Analysis, verdict: Verdict) -> str:
+    """Return every face with its facts and pictures."""
+    summaries = {face.track_id: face for face in verdict.faces}
+    return "".join(face_line(summaries[track.track_id]) + strip(track, verdict.segments) for track in analysis.tracks)
+
+
+def face_line(face: FaceSummary) -> str:
+    """Return one face's facts."""
+    talking = {True: ", speaks", False: ", does not speak", None: ""}[face.talking]
+    chance = (
+        "not judged" if face.probability_fake is None else f"probability of fake <b>{face.probability_fake:.2f}</b>"
+    )
+    return (
+        f"<p>Face {face.track_id}: {clock(round(face.start_seconds, 2))} to {clock(round(face.stop_seconds, 2))}, "
+        f"{face.height_px:.0f} px high{talking}; {chance}</p>"
+    )
+
+
+def strip(track: TrackSummary, segments: Iterable[Segment]) -> str:
+    """Return a face's pictures; those within a suspicious stretch of picture or synchrony are framed."""
+    visual = [segment for segment in segments if segment.stream != "audio"]
+    figures = [figure(picture, visual) for picture in track.pictures]
+    return f'<div class="strip">{"".join(figures)}</div>' if figures else ""
+
+
+def figure(picture: FacePicture, segments: list[Segment]) -> str:
+    """Return one picture with its time."""
+    time = seconds_of(picture.slot)
+    flagged = any(segment.start_seconds <= time < segment.stop_seconds for segment in segments)
+    data = base64.b64encode(picture.jpeg).decode("ascii")
+    return (
+        f'<figure class="{"flagged" if flagged else "plain"}"><img alt="face at {time:.2f} s" '
+        f'src="data:image/jpeg;base64,{data}"><figcaption>{clock(round(time, 2))}</figcaption></figure>'
+    )
+
+
+def reason_rows(reasons: Iterable[Reason]) -> str:
+    """Return the reasons as a table."""
+    rows = [
+        f'<tr><td class="name soft">{escape(reason.code)}</td><td>{escape(reason.text)}</td></tr>' for reason in reasons
+    ]
+    return f"<table>{''.join(rows)}</table>" if rows else ""
+
+
+def facts(verdict: Verdict) -> str:
+    """Return what was read, by which model, and how long it took."""
+    lines = (media_line(verdict.media), model_line(verdict), time_line(verdict))
+    rows = [line.split(maxsplit=1) for line in lines]
+    return (
+        "<table>"
+        + "".join(f'<tr><td class="name soft">{name}</td><td>{escape(text)}</td></tr>' for name, text in rows)
+        + f'<tr><td class="name soft">sha256</td><td>{escape(verdict.model.sha256)}</td></tr></table>'
+    )

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict as text: one line a file, and the evidence under it."""
+
+from __future__ import annotations
+
+from cad.errors import MediaError
+from cad.verdict.records import FaceSummary, Label, MediaSummary, Segment, StreamEvidence, Verdict
+
+#: More segments and faces than this are counted, not listed; JSON has them all.
+MAX_LISTED = 8
+
+
+def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
+    """Return a verdict as lines of text, without a newline at the end.
+
+    Args:
+        verdict: What to say.
+        verbose: Also say what was read, with which model, and where the time went.
+    """
+    lines = [headline(verdict)]
+    lines += [stream_line(stream, evidence) for stream, evidence in verdict.streams.items()]
+    lines += listed([segment_line(segment) for segment in verdict.segments], "segments")
+    if len(verdict.faces) > 1 or verbose:
+        lines += listed([face_line(face) for face in verdict.faces], "faces")
+    lines += [
+        f"  {reason.code}: {reason.text}" for reason in verdict.reasons if not said_by_stream(reason.text, verdict)
+    ]
+    if verbose:
+        lines += [media_line(verdict.media), model_line(verdict), time_line(verdict)]
+    return "\n".join(lines)
+
+
+def headline(verdict: Verdict) -> str:
+    """Return the line that has the answer."""
+    path = printable(verdict.path)
+    if verdict.probability_fake is None:
+        return f"{path}: {verdict.label.value.upper()}"
+    return f"{path}: {verdict.label.value.upper()} (probability of fake {verdict.probability_fake:.2f})"
+
+
+def error_text(path: str, error: MediaError) -> str:
+    """Return the line for a file that could not be read."""
+    return f"{printable(path)}: ERROR ({error.code}) {printable(error.text)}"
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` with everything that a terminal would obey written out: a file's name may be hostile.
+
+    Example:
+        >>> printable("a\x1b[2Jb.mp4")
+        'a\\x1b[2Jb.mp4'
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def stream_line(stream: str, evidence: StreamEvidence) -> str:
+    """Return one stream's own probability, or why there is none."""
+    if evidence.probability_fake is None:
+        return f"  {stream:<6} -     {evidence.reason}"
+    return f"  {stream:<6} {evidence.probability_fake:.2f}"
+
+
+def segment_line(segment: Segment) -> str:
+    """Return one suspicious stretch."""
+    return (
+        f"  segment {segment.start_seconds:.2f} s to {segment.stop_seconds:.2f} s "
+        f"({segment.stream}, {segment.probability_fake:.2f})"
+    )
+
+
+def face_line(face: FaceSummary) -> str:
+    """Return one face: when, how large, whether it speaks, and its own probability."""
+    talking = {True: ", speaks", False: ", does not speak", None: ""}[face.talking]
+    probability = "not judged" if face.probability_fake is None else f"{face.probability_fake:.2f}"
+    return (
+        f"  face {face.track_id} {face.start_seconds:.2f} s to {face.stop_seconds:.2f} s, "
+        f"{face.height_px:.0f} px{talking}: {probability}"
+    )
+
+
+def media_line(media: MediaSummary) -> str:
+    """Return what was read."""
+    picture = f", {media.width}x{media.height}" if media.width else ""
+    # A still picture has no rate.
+    rate = f" at {media.fps:.2f} fps" if media.fps else ""
+    sound = f", sound {media.audio_hz} Hz" if media.audio_hz else ""
+    return f"  media  {media.kind}, {media.duration_seconds:.2f} s{picture}{rate}{sound}, {media.coverage:.0%} read"
+
+
+def model_line(verdict: Verdict) -> str:
+    """Return which weights spoke, and on what."""
+    return f"  model  {verdict.model.name} ({verdict.model.sha256[:12]}) on {', '.join(verdict.model.providers)}"
+
+
+def time_line(verdict: Verdict) -> str:
+    """Return where the time went."""
+    return "  time   " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in verdict.seconds.items())
+
+
+def listed(lines: list[str], name: str) -> list[str]:
+    """Return the first MAX_LISTED lines and how many more there are."""
+    rest = len(lines) - MAX_LISTED
+    return lines if rest <= 0 else [*lines[:MAX_LISTED], f"  ... and {rest} more {name} (--json has all)"]
+
+
+def said_by_stream(text: str, verdict: Verdict) -> bool:
+    """Say whether a reason already stands beside a stream, so that it need not be repeated."""
+    return verdict.label is not Label.INCONCLUSIVE and any(
+        evidence.reason == text for evidence in verdict.streams.values()
+    )

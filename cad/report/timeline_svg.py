@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The timeline of a report: probability of fake over time, one curve a stream, suspicious stretches as bands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.clock import FRAME_RATE_HZ, seconds_of
+from cad.runs import runs_of
+from cad.verdict.records import Segment
+
+WIDTH, HEIGHT = 960, 236
+LEFT, RIGHT, TOP, BOTTOM = 36, 12, 10, 26
+#: One row of bands a stream stands under the curves.
+BAND_HEIGHT, BAND_GAP = 8, 3
+PLOT_HEIGHT = HEIGHT - TOP - BOTTOM - 3 * (BAND_HEIGHT + BAND_GAP)
+#: A longer file is drawn with the highest value of every bin, so that a short peak is never lost.
+MAX_POINTS = 1000
+TICK_STEPS_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+MAX_TICKS = 12
+
+
+def timeline_svg(
+    curves: Mapping[str, NDArray[np.float64]], thresholds: Mapping[str, float], segments: Sequence[Segment], slots: int
+) -> str:
+    """Return an SVG element.
+
+    Args:
+        curves: Probability by stream, float64 (slots,), NaN where nothing was scored.
+        thresholds: From where on a stream is suspicious.
+        segments: Suspicious stretches.
+        slots: Length of the file on the grid, at least 1.
+    """
+    parts = [*probability_grid(), *time_ticks(slots)]
+    for row, (stream, curve) in enumerate(curves.items()):
+        parts.append(threshold_line(stream, thresholds[stream]))
+        parts += curve_paths(stream, curve, slots)
+        parts += segment_bands(stream, segments, row, slots)
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Probability of fake over time">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def x_of(slot: float, slots: int) -> float:
+    """Return the horizontal place of a slot."""
+    return LEFT + (WIDTH - LEFT - RIGHT) * slot / slots
+
+
+def y_of(probability: float) -> float:
+    """Return the vertical place of a probability."""
+    return TOP + PLOT_HEIGHT * (1.0 - probability)
+
+
+def probability_grid() -> list[str]:
+    """Return the horizontal lines at 0, 0.5 and 1 with their numbers."""
+    return [
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_of(value):.1f}" y2="{y_of(value):.1f}"/>'
+        f'<text x="{LEFT - 6}" y="{y_of(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
+        for value in (0.0, 0.5, 1.0)
+    ]
+
+
+def time_ticks(slots: int) -> list[str]:
+    """Return the marks of time under the plot."""
+    duration = seconds_of(slots)
+    step = next((step for step in TICK_STEPS_SECONDS if duration / step <= MAX_TICKS), TICK_STEPS_SECONDS[-1])
+    times = np.arange(0.0, duration + 1e-9, step)
+    return [
+        f'<text x="{x_of(time * FRAME_RATE_HZ, slots):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{clock(time)}</text>'
+        for time in times
+    ]
+
+
+def clock(seconds: float) -> str:
+    """Return a time as a person writes it.
+
+    Example:
+        >>> clock(2.5), clock(75)
+        ('2.5 s', '1:15')
+    """
+    return f"{seconds:g} s" if seconds < 60 else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def threshold_line(stream: str, threshold: float) -> str:
+    """Return the dashed line at a stream's threshold."""
+    y = f"{y_of(threshold):.1f}"
+    return f'<line class="threshold stroke-{stream}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
+
+
+def curve_paths(stream: str, curve: NDArray[np.float64], slots: int) -> list[str]:
+    """Return one line for every unbroken stretch of a curve."""
+    step = max(1, -(-len(curve) // MAX_POINTS))
+    places, values = highest_of_bins(curve, step)
+    return [
+        f'<polyline class="curve stroke-{stream}" points="'
+        + " ".join(f"{x_of(places[i], slots):.1f},{y_of(values[i]):.1f}" for i in range(start, stop))
+        + '"/>'
+        for start, stop in runs_of(~np.isnan(values))
+    ]
+
+
+def highest_of_bins(curve: NDArray[np.float64], step: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the middles of bins of ``step`` slots and the highest known value in each (NaN where none is)."""
+    bins = -(-len(curve) // step)
+    padded = np.full(bins * step, np.nan)
+    padded[: len(curve)] = curve
+    values: NDArray[np.float64] = np.fmax.reduce(padded.reshape(bins, step), axis=1)
+    places: NDArray[np.float64] = (np.arange(bins, dtype=np.float64) + 0.5) * step
+    return places, values
+
+
+def segment_bands(stream: str, segments: Sequence[Segment], row: int, slots: int) -> list[str]:
+    """Return a stream's suspicious stretches as bands under the plot."""
+    y = TOP + PLOT_HEIGHT + BAND_GAP + row * (BAND_HEIGHT + BAND_GAP)
+    own = [segment for segment in segments if segment.stream == stream]
+    edges = [
+        (x_of(one.start_seconds * FRAME_RATE_HZ, slots), x_of(one.stop_seconds * FRAME_RATE_HZ, slots)) for one in own
+    ]
+    return [
+        f'<rect class="fill-{stream}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="{BAND_HEIGHT}"/>'
+        for left, right in edges
+    ]

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every reason that a verdict may give: a stable code, and the sentence for a person in one place."""
+
+from __future__ import annotations
+
+from cad.clock import seconds_of
+from cad.verdict.aggregate import MIN_FACE_HEIGHT_PX
+from cad.verdict.records import Reason
+
+DUBBING = "sound and lips do not belong together, which dubbing does too"
+
+
+def no_picture() -> Reason:
+    """Return the reason for a file without picture."""
+    return Reason("no_picture", "the file has no picture; only its sound was judged")
+
+
+def no_face() -> Reason:
+    """Return the reason for a picture in which no face was found."""
+    return Reason("no_face", "no face was found in the picture")
+
+
+def face_too_small(height_px: float) -> Reason:
+    """Return the reason for faces that are too small to judge."""
+    return Reason(
+        "face_too_small",
+        f"the largest face is {height_px:.0f} px high; faces under {MIN_FACE_HEIGHT_PX:.0f} px are not judged",
+    )
+
+
+def face_too_short(seen_slots: int, min_slots: int) -> Reason:
+    """Return the reason for faces that are not seen for long enough."""
+    return Reason(
+        "face_too_short",
+        f"no face is seen for longer than {seconds_of(seen_slots):.2f} s; "
+        f"at least {seconds_of(min_slots):.2f} s are needed",
+    )
+
+
+def no_audio() -> Reason:
+    """Return the reason for a file without sound."""
+    return Reason("no_audio", "the file has no sound; only its picture was judged")
+
+
+def no_speech() -> Reason:
+    """Return the reason for sound in which nothing is like speech."""
+    return Reason("no_speech", "the sound has no speech (silence, or a level that does not move as speech does)")
+
+
+def speech_too_short(seconds: float, min_slots: int) -> Reason:
+    """Return the reason for too little speech."""
+    return Reason(
+        "speech_too_short",
+        f"the sound has {seconds:.2f} s of speech, too little or too thin to judge "
+        f"(at least {seconds_of(min_slots):.2f} s close together are needed)",
+    )
+
+
+def never_together() -> Reason:
+    """Return the reason why synchrony was not judged although there are a face and speech."""
+    return Reason("never_together", "the face and the speech are never there at the same time")
+
+
+def too_short(duration_seconds: float, min_slots: int) -> Reason:
+    """Return the reason for a file that is too short."""
+    return Reason(
+        "too_short", f"the file is {duration_seconds:.2f} s long; at least {seconds_of(min_slots):.2f} s are needed"
+    )
+
+
+def low_coverage(coverage: float, least: float) -> Reason:
+    """Return the reason for a file of which too little could be read."""
+    return Reason(
+        "low_coverage", f"only {coverage:.0%} of the file could be read; under {least:.0%} no verdict is given"
+    )
+
+
+def partly_read(coverage: float, text: str) -> Reason:
+    """Return the note that a part of the file is missing from the verdict."""
+    return Reason("partly_read", f"{coverage:.0%} of the file could be read; the verdict is about that part: {text}")
+
+
+def still_image() -> Reason:
+    """Return the note that one picture says less than moving ones."""
+    return Reason("still_image", "a single picture shows nothing of movement or sound; it is weak evidence")
+
+
+def sound_only_of_video() -> Reason:
+    """Return the reason why a video whose faces cannot be judged is not called real."""
+    return Reason("picture_not_judged", "the sound alone raises no suspicion, but the picture could not be judged")
+
+
+def between_thresholds(probability: float, real_below: float, fake_from: float) -> Reason:
+    """Return the reason for evidence that points neither way."""
+    return Reason(
+        "between_thresholds",
+        f"the probability {probability:.2f} lies between {real_below:.2f} (real below) and {fake_from:.2f} (fake from)",
+    )
+
+
+def evidence_above(head: str, probability: float, threshold: float) -> Reason:
+    """Return what raised the label fake."""
+    named = {
+        "fused": "picture and sound together",
+        "video": "the picture",
+        "audio": "the sound",
+        "listener": "the picture of a face that does not speak",
+    }
+    return Reason(
+        f"{head}_evidence", f"{named[head]}: probability {probability:.2f}, at or above the threshold {threshold:.2f}"
+    )
+
+
+def sync_only() -> Reason:
+    """Return the reason why synchrony alone does not make a fake."""
+    return Reason("sync_only", f"{DUBBING}; neither the picture nor the sound by itself looks forged")
+
+
+def out_of_sync() -> Reason:
+    """Return the note on synchrony beside other evidence."""
+    return Reason("out_of_sync", DUBBING)
+
+
+def constant_offset(offset_seconds: float) -> Reason:
+    """Return the note that the sound is shifted by the same time throughout."""
+    way = "lags behind" if offset_seconds > 0 else "runs ahead of"
+    return Reason(
+        "constant_offset",
+        f"the sound {way} the lips by about {abs(offset_seconds):.2f} s throughout, "
+        "as after careless dubbing or muxing",
+    )
+
+
+def several_faces(count: int, worst_track_id: int) -> Reason:
+    """Return which of several faces the file's picture evidence is about."""
+    return Reason(
+        "several_faces", f"{count} faces were judged; the most suspicious picture is that of face {worst_track_id}"
+    )

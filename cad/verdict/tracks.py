@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is remembered of every face once its crops have been scored and let go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.faces.records import FaceCrops
+
+#: At most this many pictures of a face are kept; when there are more, every second one is let go.
+MAX_PICTURES = 16
+PICTURE_SIZE_PX = 96
+JPEG_QUALITY = 80
+#: The first pictures are taken this far apart.
+FIRST_PICTURE_STEP_SLOTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FacePicture:
+    """A small picture of a face for the report.
+
+    Attributes:
+        slot: Grid slot that it shows.
+        jpeg: The picture as a JPEG file.
+    """
+
+    slot: int
+    jpeg: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSummary:
+    """One face track as it was seen.
+
+    Attributes:
+        track_id: As in its windows.
+        first_slot: Where it starts.
+        stop_slot: Where it ends (half open).
+        seen_slots: In how many slots between them the face was seen.
+        height_px: Median height of its box in the source picture.
+        pictures: A few of its crops, evenly spread; none unless they were asked for.
+    """
+
+    track_id: int
+    first_slot: int
+    stop_slot: int
+    seen_slots: int
+    height_px: float
+    pictures: tuple[FacePicture, ...] = ()
+
+
+@dataclass(slots=True)
+class _Notes:
+    """Running facts of one track."""
+
+    first_slot: int
+    stop_slot: int
+    heights_px: list[float] = field(default_factory=list)
+    pictures: list[FacePicture] = field(default_factory=list)
+    picture_step: int = FIRST_PICTURE_STEP_SLOTS
+
+
+class TrackBook:
+    """Writes down when every face is seen and how large it is, and keeps a few small pictures if asked to.
+
+    Args:
+        keep_pictures: Whether the report will show faces.
+    """
+
+    def __init__(self, keep_pictures: bool) -> None:
+        self._keep_pictures = keep_pictures
+        self._notes: dict[int, _Notes] = {}
+
+    def note(self, crops: FaceCrops) -> None:
+        """Take down what the next crops of a track show."""
+        stop_slot = crops.first_slot + len(crops.present)
+        notes = self._notes.setdefault(crops.track_id, _Notes(crops.first_slot, stop_slot))
+        notes.stop_slot = stop_slot
+        boxes = crops.boxes_px[crops.present]
+        notes.heights_px += (boxes[:, 3] - boxes[:, 1]).tolist()
+        if self._keep_pictures:
+            keep_pictures(notes, crops)
+
+    def summaries(self) -> tuple[TrackSummary, ...]:
+        """Return what is known of every track, by track."""
+        return tuple(
+            TrackSummary(
+                track_id=track_id,
+                first_slot=notes.first_slot,
+                stop_slot=notes.stop_slot,
+                seen_slots=len(notes.heights_px),
+                height_px=float(np.median(notes.heights_px)) if notes.heights_px else 0.0,
+                pictures=tuple(notes.pictures),
+            )
+            for track_id, notes in sorted(self._notes.items())
+        )
+
+
+def keep_pictures(notes: _Notes, crops: FaceCrops) -> None:
+    """Add the pictures that are due to ``notes``, and thin them out when they become too many."""
+    for index in np.flatnonzero(crops.present):
+        slot = crops.first_slot + int(index)
+        if notes.pictures and slot < notes.pictures[-1].slot + notes.picture_step:
+            continue
+        notes.pictures.append(FacePicture(slot, encode_jpeg(crops.crops[index])))
+        if len(notes.pictures) > MAX_PICTURES:
+            del notes.pictures[1::2]
+            notes.picture_step *= 2
+
+
+def encode_jpeg(crop: NDArray[np.uint8]) -> bytes:
+    """Return a crop, uint8 (height, width, 3) RGB, as a small JPEG file."""
+    small = cv2.resize(crop, (PICTURE_SIZE_PX, PICTURE_SIZE_PX), interpolation=cv2.INTER_AREA)
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return bytes(encoded)

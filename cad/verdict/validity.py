@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which stream could be judged, and in words why another could not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cad.clock import seconds_of
+from cad.media.records import MediaKind
+from cad.spec import STREAMS
+from cad.verdict import reasons
+from cad.verdict.aggregate import MIN_FACE_HEIGHT_PX
+from cad.verdict.analysis import Analysis
+from cad.verdict.calibrate import operating_point_of
+from cad.verdict.records import Reason
+
+#: Under this share of a file no verdict is given.
+MIN_COVERAGE = 0.5
+#: From this share on a file counts as read whole (containers round their durations).
+FULL_COVERAGE = 0.98
+#: Offsets under this are within what careful muxing leaves, and within the model's own error.
+MIN_OFFSET_SECONDS = 0.12
+#: Offsets are constant if this share of the windows is within MAX_OFFSET_SPREAD_SECONDS of the median.
+CONSTANT_SHARE = 0.8
+MAX_OFFSET_SPREAD_SECONDS = 0.06
+MIN_OFFSET_WINDOWS = 2
+
+
+def is_too_short(analysis: Analysis) -> bool:
+    """Say whether the file is shorter than anything that the model can judge."""
+    return analysis.slots < analysis.min_slots
+
+
+def missing_streams(analysis: Analysis) -> dict[str, Reason | None]:
+    """Return by stream why it was not judged, None where it was."""
+    why = {"video": missing_video, "audio": missing_audio, "sync": missing_sync}
+    return {stream: why[stream](analysis) if analysis.clip_logits[stream] is None else None for stream in STREAMS}
+
+
+def missing_video(analysis: Analysis) -> Reason:
+    """Return why the picture was not judged."""
+    if analysis.info.video is None:
+        return reasons.no_picture()
+    if is_too_short(analysis):
+        return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
+    if not any(track.seen_slots for track in analysis.tracks):
+        return reasons.no_face()
+    largest = max(track.height_px for track in analysis.tracks)
+    if largest < MIN_FACE_HEIGHT_PX:
+        return reasons.face_too_small(largest)
+    return reasons.face_too_short(max(track.seen_slots for track in analysis.tracks), analysis.min_slots)
+
+
+def missing_audio(analysis: Analysis) -> Reason:
+    """Return why the sound was not judged."""
+    if analysis.speech_slots is None:
+        return reasons.no_audio()
+    if is_too_short(analysis):
+        return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
+    if analysis.speech_slots == 0:
+        return reasons.no_speech()
+    return reasons.speech_too_short(seconds_of(analysis.speech_slots), analysis.min_slots)
+
+
+def missing_sync(analysis: Analysis) -> Reason:
+    """Return why synchrony was not judged: what one of the two streams lacks."""
+    if analysis.clip_logits["video"] is None:
+        return missing_video(analysis)
+    if analysis.clip_logits["audio"] is None:
+        return missing_audio(analysis)
+    return reasons.never_together()
+
+
+def validity_notes(analysis: Analysis, sync_probability: float | None) -> list[Reason]:
+    """Return what limits the verdict although it could be given."""
+    notes = []
+    if analysis.info.kind is MediaKind.IMAGE:
+        notes.append(reasons.still_image())
+    if MIN_COVERAGE <= analysis.report.coverage < FULL_COVERAGE:
+        notes.append(reasons.partly_read(analysis.report.coverage, analysis.report.text))
+    offset = constant_offset_seconds(analysis)
+    suspicious = (sync_probability or 0.0) >= operating_point_of("sync", analysis.spec).real_threshold
+    if offset is not None and suspicious:
+        notes.append(reasons.constant_offset(offset))
+    faces = [face for face in analysis.evidence.faces if face.video is not None]
+    if len(faces) > 1:
+        worst = max(faces, key=lambda face: face.video or 0.0)
+        notes.append(reasons.several_faces(len(faces), worst.track_id))
+    return notes
+
+
+def constant_offset_seconds(analysis: Analysis) -> float | None:
+    """Return by how much the sound lags behind the lips throughout, or None if by nothing or not by the same time."""
+    offsets = np.array(analysis.evidence.offsets_seconds)
+    if len(offsets) < MIN_OFFSET_WINDOWS:
+        return None
+    middle = float(np.median(offsets))
+    steady = np.mean(np.abs(offsets - middle) <= MAX_OFFSET_SPREAD_SECONDS) >= CONSTANT_SHARE
+    return middle if steady and abs(middle) >= MIN_OFFSET_SECONDS else None
