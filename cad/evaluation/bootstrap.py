@@ -42,9 +42,7 @@ class Estimate:
         return f"{self.value:.{digits}f}{interval}"
 
 
-def weightings(
-    identities: int, resamples: int, rng: np.random.Generator, levels: int = 1
-) -> Iterator[Floats]:
+def weightings(identities: int, resamples: int, rng: np.random.Generator, levels: int = 1) -> Iterator[Floats]:
     """Yield ``resamples`` draws of the identities with replacement, in batches that fit in memory.
 
     Args:
@@ -69,8 +67,7 @@ def resample(levels: Levels, summary: Summary, resamples: int, seed: int) -> dic
     """Return each figure of ``summary`` for each resample."""
     rng = np.random.default_rng(seed)
     batches = [
-        summary(levels.count(weights))
-        for weights in weightings(levels.identities, resamples, rng, len(levels.values))
+        summary(levels.count(weights)) for weights in weightings(levels.identities, resamples, rng, len(levels.values))
     ]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in (batches[0] if batches else ())}
 

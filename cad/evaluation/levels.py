@@ -73,8 +73,8 @@ def identity_codes(identities: Sequence[str] | NDArray[Any]) -> NDArray[np.int64
     """
     import pandas
 
-    codes, names = pandas.factorize(np.asarray(identities, dtype=object), sort=True)
-    codes = codes.astype(np.int64)
+    found, names = pandas.factorize(np.asarray(identities, dtype=object), sort=True)
+    codes: NDArray[np.int64] = found.astype(np.int64)
     unknown_names = [i for i, name in enumerate(names) if str(name).strip().lower() in ("", "unknown", "-", "nan")]
     alone = np.isin(codes, unknown_names) | (codes < 0)
     codes[alone] = len(names) + np.arange(int(alone.sum()))
@@ -127,9 +127,7 @@ def _check(score: Floats, label: NDArray[Any]) -> None:
         raise DataError("labels must be 1 (fake) or 0 (real)")
 
 
-def _levels_of(
-    score: Floats, max_levels: int | None, cuts: Sequence[float]
-) -> tuple[NDArray[np.intp], Floats]:
+def _levels_of(score: Floats, max_levels: int | None, cuts: Sequence[float]) -> tuple[NDArray[np.intp], Floats]:
     """Return each row's level and the levels' mean scores."""
     values, level, number = np.unique(score, return_inverse=True, return_counts=True)
     if max_levels is None or len(values) <= max_levels:

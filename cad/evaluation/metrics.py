@@ -98,8 +98,6 @@ def measure(
     cuts = [threshold, *ranking.calibration_cuts()]
     merged = build_levels(scores, labels, identities, max_levels=BOOTSTRAP_LEVELS, cuts=cuts)
     spread = resample(merged, summary, resamples, seed) if resamples and merged.identities > 1 else {}
-    estimates = {
-        name: Estimate(float(values[name][0]), *interval(spread.get(name, np.empty(0)))) for name in NAMES
-    }
+    estimates = {name: Estimate(float(values[name][0]), *interval(spread.get(name, np.empty(0)))) for name in NAMES}
     fakes, reals = exact.sizes
     return Measured(estimates, fakes, reals, exact.identities, threshold)

@@ -116,11 +116,13 @@ def calibration_cuts(bins: int = CALIBRATION_BINS) -> Floats:
 def _sums(counts: Floats, edges: Floats) -> Floats:
     """Return sums over ``counts[edges[i]:edges[i + 1]]``; bins may be empty."""
     total = np.concatenate([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
-    return np.diff(total[edges], axis=0)
+    sums: Floats = np.diff(total[edges], axis=0)
+    return sums
 
 
 def _reverse_cumsum(counts: Floats) -> Floats:
-    return np.cumsum(counts[::-1], axis=0)[::-1]
+    summed: Floats = np.cumsum(counts[::-1], axis=0)[::-1]
+    return summed
 
 
 def _share_at_or_above(counts: Floats) -> Floats:
@@ -135,4 +137,5 @@ def _has_both(counts: Counts) -> Floats:
 
 def _divide(over: Floats, under: Floats, otherwise: float = np.nan) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(under > 0, over / under, otherwise)
+        share: Floats = np.where(under > 0, over / under, otherwise)
+    return share

@@ -84,13 +84,8 @@ def read_manifest(path: Path, root: Path | None = None) -> Manifest:
     return Manifest(table[~repeated].reset_index(drop=True), manifest_root, tuple(table["path"][repeated]))
 
 
-def write_manifest(rows: Iterable[Row] | pd.DataFrame, path: Path, root: Path | None = None) -> None:
-    """Store ``rows`` at ``path``: ``.parquet`` with the root inside, or CSV.
-
-    Raises:
-        MissingExtraError: pandas or pyarrow is not installed.
-    """
-    table = rows if not isinstance(rows, Iterable) or hasattr(rows, "columns") else frame_of(rows)
+def write_manifest(table: pd.DataFrame, path: Path, root: Path | None = None) -> None:
+    """Store ``table`` (see ``frame_of``) at ``path``: ``.parquet`` with the root inside, or CSV."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix != ".parquet":
         table.to_csv(path, index=False)
@@ -109,7 +104,7 @@ def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
     pandas = _pandas()
     records = [{**dataclasses.asdict(row), "fake_segments": segments_text(row.fake_segments)} for row in rows]
     frame = pandas.DataFrame(records, columns=list(COLUMNS))
-    return frame.astype({name: "int8" for name in INTEGERS} | {name: "float32" for name in FLOATS})
+    return frame.astype(dict.fromkeys(INTEGERS, "int8") | dict.fromkeys(FLOATS, "float32"))
 
 
 def _pandas() -> Any:
@@ -167,10 +162,7 @@ def _numbers(table: pd.DataFrame, name: str, absent: float) -> pd.Series:
 
 def _labels(values: pd.Series, path: Path) -> pd.Series:
     pandas = _pandas()
-    if pandas.api.types.is_numeric_dtype(values):
-        numbers = values
-    else:
-        numbers = values.str.strip().str.lower().map(LABEL_WORDS)
+    numbers = values if pandas.api.types.is_numeric_dtype(values) else values.str.strip().str.lower().map(LABEL_WORDS)
     bad = ~numbers.isin((0, 1))
     if bad.any():
         examples = sorted(set(values[bad].astype(str)))[:5]

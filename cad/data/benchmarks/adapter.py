@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an adapter is, and the checks that all of them share: is this the right folder, is the archive whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cad.data.benchmarks.rows import Problem, Row, Scan, split_missing
+from cad.errors import DataError
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v")
+SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
+MEDIA_SUFFIXES = VIDEO_SUFFIXES + SOUND_SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """How one data set is read.
+
+    Attributes:
+        name: By which it is asked for.
+        title: As its authors call it.
+        landmarks: Glob patterns of which one must match under the root; they tell the right folder from a wrong one.
+        rows: Reads the index and returns every row that it names, and what is wrong with the index.
+    """
+
+    name: str
+    title: str
+    landmarks: tuple[str, ...]
+    rows: Callable[[Path], Scan]
+
+    def scan(self, root: Path) -> Scan:
+        """Return the rows whose files are under ``root``, and everything that could not be used.
+
+        Raises:
+            DataError: ``root`` is not this data set, its index cannot be read, or not one of its files is there.
+        """
+        self.check_root(root)
+        indexed = self.rows(root)
+        present = split_missing(indexed.rows, root)
+        if not present.rows:
+            raise DataError(
+                f"{root}: the index of {self.title} names {len(indexed.rows)} files and none of them is there, for "
+                f"instance {[row.path for row in indexed.rows[:2]]}; is the archive only half extracted?"
+            )
+        rows = tuple(replace(row, dataset=row.dataset or self.name) for row in present.rows)
+        return Scan(rows, indexed.problems + present.problems)
+
+    def check_root(self, root: Path) -> None:
+        """Refuse a folder that is not the root of this data set.
+
+        Raises:
+            DataError: It is not; the message says what was looked for and what is there.
+        """
+        if not root.is_dir():
+            raise DataError(f"{root} is not a folder")
+        if any(next(root.glob(pattern), None) is not None for pattern in self.landmarks):
+            return
+        found = sorted(path.name for path in root.iterdir())[:8]
+        raise DataError(
+            f"{root} does not look like the root of {self.title}: expected one of {list(self.landmarks)} in it, "
+            f"found {found or 'nothing'}"
+        )
+
+
+def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[Mapping[str, str]]:
+    """Yield the rows of a CSV file with a header.
+
+    Raises:
+        DataError: It cannot be read or lacks a column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{path} lacks the column(s) {missing}; it has {reader.fieldnames}")
+            yield from reader
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file that are not empty, without blanks around them.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def media_under(folder: Path, root: Path, suffixes: tuple[str, ...] = MEDIA_SUFFIXES) -> list[str]:
+    """Return the media files under ``folder``, relative to ``root``, in order; files that start with a dot are not."""
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def first_rows(rows: Iterator[Row] | list[Row]) -> Scan:
+    """Return ``rows`` with one row a path, and a problem for each further one."""
+    kept: dict[str, Row] = {}
+    problems = []
+    for row in rows:
+        known = kept.setdefault(row.path, row)
+        if known is not row:
+            same = "alike" if known == row else "with other labels; the first is used"
+            problems.append(Problem("duplicate_row", row.path, f"the index has it twice, {same}"))
+    return Scan(tuple(kept.values()), tuple(problems))

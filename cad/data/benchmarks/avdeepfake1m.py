@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AV-Deepfake1M (arXiv 2311.15308): ``train_metadata.json`` and ``val_metadata.json``; the test set has no labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cad.data.benchmarks.adapter import Adapter, first_rows, read_json
+from cad.data.benchmarks.rows import Problem, Row, Scan
+
+FORGED = {"real": (0, 0), "visual_modified": (1, 0), "audio_modified": (0, 1), "both_modified": (1, 1)}
+FRAME_RATE_HZ = 25.0
+
+
+def rows(root: Path) -> Scan:
+    """Return every clip of the two indexes; paths in them are relative to the split's folder."""
+    found, problems = [], []
+    for split in ("train", "val"):
+        index = root / f"{split}_metadata.json"
+        if not index.is_file():
+            problems.append(Problem("missing_index", index.name, "the index of this split is not there"))
+            continue
+        for entry in read_json(index):
+            try:
+                found.append(_row(entry, split))
+            except (KeyError, TypeError, ValueError) as error:
+                problems.append(Problem("bad_entry", str(entry.get("file", "?")), f"{type(error).__name__}: {error}"))
+    scan = first_rows(found)
+    return Scan(scan.rows, tuple(problems) + scan.problems)
+
+
+def _row(entry: Mapping[str, Any], split: str) -> Row:
+    kind = entry["modify_type"]
+    video_fake, audio_fake = FORGED[kind]
+    file = str(entry["file"]).replace("\\", "/")
+    original = str(entry.get("original") or file)
+    return Row(
+        path=f"{split}/{file}",
+        label=int(kind != "real"),
+        video_fake=video_fake,
+        audio_fake=audio_fake,
+        method=str(entry.get("audio_model") or kind) if kind != "real" else "real",
+        category=kind,
+        # VoxCeleb2: the first folder is the person, the second the video.
+        identity=file.split("/")[0],
+        pair_id=original,
+        fake_segments=tuple((float(start), float(stop)) for start, stop in entry["fake_segments"]),
+        split=split,
+        duration_seconds=float(entry["video_frames"]) / FRAME_RATE_HZ,
+        fps=FRAME_RATE_HZ,
+    )
+
+
+ADAPTER = Adapter("avdeepfake1m", "AV-Deepfake1M", ("train_metadata.json", "val_metadata.json"), rows)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Celeb-DF v2 (CVPR 2020): three folders; in ``List_of_testing_videos.txt`` **1 is real and 0 is fake**. No sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, media_under, read_lines
+from cad.data.benchmarks.rows import Problem, Row, Scan
+
+TEST_LIST = "List_of_testing_videos.txt"
+REAL_FOLDERS = ("Celeb-real", "YouTube-real")
+FAKE_FOLDER = "Celeb-synthesis"
+
+
+def rows(root: Path) -> Scan:
+    """Return every video; labels come from the folder, and the list is held against it."""
+    listed = dict(_listed(root))
+    problems = [] if listed else [Problem("missing_index", TEST_LIST, "without it no video is known to be a test one")]
+    found = []
+    for folder in (*REAL_FOLDERS, FAKE_FOLDER):
+        for path in media_under(root / folder, root, VIDEO_SUFFIXES):
+            row = _row(path, folder, "test" if path in listed else "train")
+            if listed.get(path, row.label) != row.label:
+                problems.append(
+                    Problem("label_conflict", path, "the list has another label than the folder; 1 is real")
+                )
+            found.append(row)
+    present = {row.path for row in found}
+    problems += [Problem("missing_file", path, "the list names it") for path in listed if path not in present]
+    return Scan(tuple(found), tuple(problems))
+
+
+def _listed(root: Path) -> list[tuple[str, int]]:
+    """Return path and label (1 fake, after turning the list's over) of the test videos."""
+    if not (root / TEST_LIST).is_file():
+        return []
+    lines = [line.split(maxsplit=1) for line in read_lines(root / TEST_LIST)]
+    return [(path, 1 - int(real)) for real, path in lines]
+
+
+def _row(path: str, folder: str, split: str) -> Row:
+    """Return the row of a video: ``id0_0000.mp4`` real, ``id0_id16_0000.mp4`` with id16's face in id0's video."""
+    stem = path.rsplit("/", 1)[-1].split(".")[0]
+    parts = stem.split("_")
+    fake = int(folder == FAKE_FOLDER)
+    known = parts[0].startswith("id")
+    identity = parts[0] if known else f"youtube_{stem}"
+    return Row(
+        path=path,
+        label=fake,
+        video_fake=fake,
+        method="celeb-synthesis" if fake else "real",
+        category=folder,
+        identity=identity,
+        source_identity=parts[1] if fake and len(parts) > 2 else "",
+        pair_id=f"{parts[0]}_{parts[-1]}" if known else stem,
+        source=folder,
+        split=split,
+    )
+
+
+ADAPTER = Adapter("celebdf", "Celeb-DF v2", ("Celeb-real", FAKE_FOLDER, TEST_LIST), rows)

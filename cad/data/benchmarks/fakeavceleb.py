@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FakeAVCeleb v1.2 (arXiv 2108.05080): ``meta_data.csv`` and four folders of real or fake picture and sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cad.data.benchmarks.adapter import Adapter, first_rows, read_csv
+from cad.data.benchmarks.rows import Row, Scan
+
+COLUMNS = ("source", "target1", "target2", "method", "category", "type", "race", "gender", "path")
+#: The last column has no name; it holds the folder, with the archive's own name in front.
+FOLDER_COLUMN = ""
+ARCHIVE_PREFIX = "FakeAVCeleb/"
+
+#: Category: is the picture, is the sound forged.
+FORGED = {"A": (0, 0), "B": (0, 1), "C": (1, 0), "D": (1, 1)}
+
+
+def rows(root: Path) -> Scan:
+    """Return every clip that ``meta_data.csv`` names, once; 22 files stand in it twice."""
+    return first_rows(_rows(root))
+
+
+def _rows(root: Path) -> Iterator[Row]:
+    for raw in read_csv(root / "meta_data.csv", (*COLUMNS, FOLDER_COLUMN)):
+        video_fake, audio_fake = FORGED[raw["category"].strip()]
+        identity = raw["source"].strip()
+        yield Row(
+            path=_path(raw),
+            label=int(bool(video_fake or audio_fake)),
+            video_fake=video_fake,
+            audio_fake=audio_fake,
+            method=raw["method"].strip(),
+            category=raw["type"].strip(),
+            identity=identity,
+            source_identity=_donor(raw),
+            pair_id=f"{identity}/{raw['path'].split('_')[0].removesuffix('.mp4')}",
+            source=f"{raw['race'].strip()}/{raw['gender'].strip()}",
+            language="en",
+        )
+
+
+def _path(raw: Mapping[str, str]) -> str:
+    folder = raw[FOLDER_COLUMN].strip().replace("\\", "/").removeprefix(ARCHIVE_PREFIX).strip("/")
+    return f"{folder}/{raw['path'].strip()}"
+
+
+def _donor(raw: Mapping[str, str]) -> str:
+    donor = raw["target1"].strip()
+    return "" if donor == "-" else donor
+
+
+ADAPTER = Adapter("fakeavceleb", "FakeAVCeleb v1.2", ("meta_data.csv",), rows)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IDForge (arXiv 2401.11764): v1 as videos listed in ``main/{train,val,test}.csv``, v2 as folders of frames and sound.
+
+The folder's name says what was done: ``face_`` and ``lip_`` forge the picture, ``rvc`` and ``tts`` the sound,
+``audiomismatch`` puts other genuine sound under the picture (a fake in which no stream by itself need be forged).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter, first_rows
+from cad.data.benchmarks.rows import Problem, Row, Scan
+from cad.errors import DataError
+
+SPLITS = ("train", "val", "test")
+PREFIXES = ("pristine", "face_", "lip_", "rvc", "tts", "audiomismatch")
+FRAMES_PER_VIDEO = 16
+
+
+def forged(folder: str) -> tuple[int, int, int]:
+    """Return label, video_fake and audio_fake of a folder's name.
+
+    Raises:
+        DataError: It has none of the known prefixes.
+
+    Example:
+        >>> forged("lip_audiomismatch_textmismatch"), forged("rvc_textmismatch"), forged("audiomismatch")
+        ((1, 1, 0), (1, 0, 1), (1, 0, 0))
+    """
+    if not folder.startswith(PREFIXES):
+        raise DataError(f"unknown folder {folder!r}; known are those that start with {list(PREFIXES)}")
+    if folder.startswith("pristine"):
+        return 0, 0, 0
+    parts = folder.split("_")
+    return 1, int(parts[0] in ("face", "lip")), int("rvc" in parts or "tts" in parts)
+
+
+def rows_v1(root: Path) -> Scan:
+    """Return every clip of the three lists; they have no header and the path in the first column."""
+    found, problems = [], []
+    for split in SPLITS:
+        index = root / "main" / f"{split}.csv"
+        if not index.is_file():
+            problems.append(Problem("missing_index", f"main/{split}.csv", "the list of this split is not there"))
+            continue
+        for path in _first_column(index):
+            try:
+                found.append(_row(PurePosixPath("main") / path, path, split))
+            except DataError as error:
+                problems.append(Problem("unknown_category", str(path), str(error)))
+    scan = first_rows(found)
+    return Scan(scan.rows, tuple(problems) + scan.problems)
+
+
+def rows_v2(root: Path) -> Scan:
+    """Return every folder of frames: 16 pictures in four groups of four, an mp3 and a transcript."""
+    found, problems = [], []
+    for split in SPLITS:
+        for folder in _frame_folders(root / split):
+            path = PurePosixPath(folder.relative_to(root).as_posix())
+            number = len(list(folder.glob("*.jpg"))) + len(list(folder.glob("*.png")))
+            if number != FRAMES_PER_VIDEO:
+                problems.append(Problem("incomplete_frames", str(path), f"{number} of {FRAMES_PER_VIDEO} pictures"))
+            try:
+                row = _row(path, PurePosixPath(*path.parts[1:]), split, "frames, not a video: needs a reader of frames")
+                found.append(row)
+            except DataError as error:
+                problems.append(Problem("unknown_category", str(path), str(error)))
+    return Scan(tuple(found), tuple(problems))
+
+
+def _row(path: PurePosixPath, inside: PurePosixPath, split: str, note: str = "") -> Row:
+    """Return the row of a clip; ``inside`` starts with the category's folder, then the person."""
+    category = inside.parts[0]
+    label, video_fake, audio_fake = forged(category)
+    person = inside.parts[1] if len(inside.parts) > 2 else inside.stem.split("_")[0]
+    return Row(
+        path=path.as_posix(),
+        label=label,
+        video_fake=video_fake,
+        audio_fake=audio_fake,
+        method=category if label else "real",
+        category=category.split("_")[0],
+        identity=person,
+        split=split,
+        language="en",
+        note=note,
+    )
+
+
+def _first_column(index: Path) -> Iterator[PurePosixPath]:
+    try:
+        with index.open(newline="", encoding="utf-8-sig") as stream:
+            for line in csv.reader(stream):
+                if line and line[0].strip():
+                    yield PurePosixPath(line[0].strip().replace("\\", "/"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{index} cannot be read: {error}") from error
+
+
+def _frame_folders(folder: Path) -> list[Path]:
+    sounds = [path for path in folder.rglob("*") if path.suffix.lower() in SOUND_SUFFIXES]
+    return sorted({path.parent for path in sounds})
+
+
+ADAPTER_V1 = Adapter("idforge", "IDForge v1", ("main/train.csv", "main/val.csv", "main/test.csv"), rows_v1)
+ADAPTER_V2 = Adapter("idforge_v2", "IDForge v2", ("train/*/", "val/*/", "test/*/"), rows_v2)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LAV-DF (arXiv 2204.06228): ``metadata.json`` with the forged stretches of every clip in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cad.data.benchmarks.adapter import Adapter, first_rows, read_json
+from cad.data.benchmarks.rows import Problem, Row, Scan
+
+SPLITS = {"train": "train", "dev": "val", "val": "val", "test": "test"}
+INDEXES = ("metadata.json", "metadata.min.json")
+
+
+def rows(root: Path) -> Scan:
+    """Return every clip of the index."""
+    index = next(root / name for name in INDEXES if (root / name).is_file())
+    found, problems = [], []
+    for entry in read_json(index):
+        try:
+            found.append(_row(entry))
+        except (KeyError, TypeError, ValueError) as error:
+            problems.append(Problem("bad_entry", str(entry.get("file", "?")), f"{type(error).__name__}: {error}"))
+    scan = first_rows(found)
+    return Scan(scan.rows, tuple(problems) + scan.problems)
+
+
+def _row(entry: Mapping[str, Any]) -> Row:
+    periods = tuple((float(start), float(stop)) for start, stop in entry["fake_periods"])
+    video_fake, audio_fake = int(bool(entry["modify_video"])), int(bool(entry["modify_audio"]))
+    names = [name for name, on in (("video", video_fake), ("audio", audio_fake)) if on]
+    original = entry.get("original") or entry["file"]
+    return Row(
+        path=entry["file"],
+        label=int(int(entry["n_fakes"]) > 0),
+        video_fake=video_fake,
+        audio_fake=audio_fake,
+        method="+".join(names) or "real",
+        category="+".join(names) or "real",
+        # The set names no people; a clip and the forgeries made of it are what must not be separated.
+        identity=str(original),
+        pair_id=str(original),
+        fake_segments=periods,
+        split=SPLITS[entry["split"]],
+        duration_seconds=float(entry["duration"]),
+        fps=25.0,
+        language="en",
+    )
+
+
+ADAPTER = Adapter("lavdf", "LAV-DF", INDEXES, rows)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every adapter by name."""
+
+from __future__ import annotations
+
+import difflib
+
+from cad.data.benchmarks import (
+    asvspoof,
+    avdeepfake1m,
+    celebdf,
+    deepfaketimit,
+    dfdc,
+    faceforensics,
+    fakeavceleb,
+    folders,
+    idforge,
+    lavdf,
+)
+from cad.data.benchmarks.adapter import Adapter
+from cad.errors import OptionError
+
+ADAPTERS: dict[str, Adapter] = {
+    adapter.name: adapter
+    for adapter in (
+        fakeavceleb.ADAPTER,
+        idforge.ADAPTER_V1,
+        idforge.ADAPTER_V2,
+        lavdf.ADAPTER,
+        avdeepfake1m.ADAPTER,
+        dfdc.ADAPTER,
+        faceforensics.ADAPTER,
+        celebdf.ADAPTER,
+        deepfaketimit.ADAPTER,
+        asvspoof.ADAPTER,
+        folders.FOLDERS,
+        folders.TABLE,
+    )
+}
+
+
+def adapter(name: str) -> Adapter:
+    """Return the adapter called ``name``.
+
+    Raises:
+        OptionError: There is none; the message names the nearest ones.
+
+    Example:
+        >>> adapter("lavdf").title
+        'LAV-DF'
+    """
+    if name in ADAPTERS:
+        return ADAPTERS[name]
+    near = difflib.get_close_matches(name.lower(), ADAPTERS, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise OptionError(f"there is no data set adapter {name!r}; {hint}known are {', '.join(sorted(ADAPTERS))}")

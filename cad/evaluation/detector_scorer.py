@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The product as a scorer: what ``cad-detect`` says of each file, with the raw clip logits beside it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from cad.detector import Detector
+from cad.errors import MediaError
+from cad.evaluation.records import FileScore
+from cad.options import DetectOptions
+from cad.spec import HEADS
+from cad.verdict.calibrate import operating_point_of, probability
+from cad.verdict.judge import judge
+
+
+class DetectorScorer:
+    """Scores files with the detector.
+
+    Args:
+        model: Name of the weights or path of their folder; None takes the package's default.
+        threads: Threads of the model; 0 takes every core.
+
+    Raises:
+        WeightsError: The weights are unknown, damaged or not runnable.
+    """
+
+    def __init__(self, model: str | None = None, threads: int = 0) -> None:
+        self._detector = Detector(DetectOptions(model=model, threads=threads))
+
+    @property
+    def identity(self) -> str:
+        """Name and hash of the weights."""
+        return f"{self._detector.model.name} {self._detector.model.sha256}"
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Shipped operating point by head."""
+        return {head: operating_point_of(head, self._detector.spec).fake_threshold for head in HEADS}
+
+    def score(self, path: str, file: Path) -> FileScore:
+        """Return what the detector says of ``file``; one that cannot be read is an answer with an error code."""
+        start = time.perf_counter()
+        try:
+            analysis = self._detector.analyse(file)
+        except MediaError as error:
+            return FileScore(path, "error", error=error.code, seconds=time.perf_counter() - start)
+        verdict, logits = judge(analysis), analysis.evidence.clip_logits
+        heads = {head: probability(logits.get(head), head, analysis.spec) for head in HEADS}
+        return FileScore(
+            path=path,
+            answer=verdict.label.value,
+            probability={"file": verdict.probability_fake, **heads},
+            logit=dict(logits),
+            segments=tuple(
+                (part.start_seconds, part.stop_seconds, part.probability_fake, part.stream) for part in verdict.segments
+            ),
+            reasons=tuple(reason.code for reason in verdict.reasons),
+            seconds=time.perf_counter() - start,
+        )

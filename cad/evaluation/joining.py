@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores put beside the truth; everything that does not fit is counted and named, never dropped in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cad.data.benchmarks.rows import Problem
+from cad.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns of a foreign score file that hold a score, the first found wins; larger must mean fake.
+SCORE_COLUMNS = ("score", "probability_fake", "p_file", "probability", "p_fused", "fake")
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Rows of a manifest with the scores of a detector.
+
+    Attributes:
+        rows: The manifest's rows with the scores' columns; NaN where the detector gave no score.
+        problems: What did not fit.
+    """
+
+    rows: pd.DataFrame
+    problems: tuple[Problem, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Return how often each kind of problem occurs."""
+        return dict(Counter(problem.kind for problem in self.problems).most_common())
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Return a detector's scores: CSV or Parquet with ``path`` and ``score`` (or the columns of this tool).
+
+    Raises:
+        DataError: The file is missing or lacks a column, or no score in it is a number.
+    """
+    import pandas
+
+    if not path.is_file():
+        raise DataError(f"there is no score file at {path}")
+    try:
+        table = pandas.read_parquet(path) if path.suffix == ".parquet" else pandas.read_csv(path)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} is not a table: {error}") from error
+    column = next((name for name in SCORE_COLUMNS if name in table), None)
+    if "path" not in table or column is None:
+        raise DataError(f"{path} needs the columns path and one of {list(SCORE_COLUMNS)}; it has {list(table.columns)}")
+    if "p_file" not in table:
+        table = table.assign(p_file=pandas.to_numeric(table[column], errors="coerce"))
+    return table.assign(path=table["path"].astype(str))
+
+
+def join(rows: pd.DataFrame, scores: pd.DataFrame, score_column: str = "p_file") -> Joined:
+    """Put ``scores`` beside ``rows`` by path.
+
+    Args:
+        rows: Of a manifest.
+        scores: With ``path`` and ``score_column``; of a path that stands there twice the first row is used.
+        score_column: The score that a row cannot do without.
+
+    Raises:
+        DataError: No score belongs to any row.
+    """
+    known, scored = set(rows["path"]), set(scores["path"])
+    if not known & scored:
+        raise DataError(
+            f"none of the {len(scored)} scored paths is in the manifest; it has paths like {_some(known)}, "
+            f"the scores like {_some(scored)}"
+        )
+    repeated = scores["path"].duplicated()
+    joined = rows.merge(scores[~repeated], on="path", how="left", validate="one_to_one", suffixes=("", "_scores"))
+    value = joined[score_column].to_numpy(dtype=np.float64)
+    answered = joined["path"].isin(scored)
+    unusable = answered & ~np.isfinite(value)
+    joined.loc[unusable, score_column] = np.nan
+    problems = (
+        _problems("score_twice", scores["path"][repeated], "scored more than once; the first is used")
+        + _problems("score_without_row", sorted(scored - known), "scored but not in the manifest")
+        + _problems("row_without_score", joined["path"][~answered], "in the manifest but not scored")
+        + _problems("score_not_finite", joined["path"][unusable], "the score is NaN, infinite or no number")
+    )
+    return Joined(joined, problems)
+
+
+def _problems(kind: str, paths: Sequence[str] | pd.Series, text: str) -> tuple[Problem, ...]:
+    return tuple(Problem(kind, str(path), text) for path in paths)
+
+
+def _some(paths: set[str], count: int = 3) -> list[str]:
+    return sorted(paths)[:count]

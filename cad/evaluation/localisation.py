@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Temporal localisation: average precision at an overlap, and average recall with so many proposals.
+
+Source: the definitions of ActivityNet as used by LAV-DF and AV-Deepfake1M (arXiv 2204.06228, 2311.15308).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+AP_OVERLAPS = (0.5, 0.75, 0.9, 0.95)
+AR_PROPOSALS = (50, 30, 20, 10, 5)
+AR_OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """What a detector proposes for one file, and what is true.
+
+    Attributes:
+        proposals: float64 (proposals, 3) probability, start and stop in seconds.
+        truth: float64 (segments, 2) start and stop of the forged stretches; empty for a genuine file.
+    """
+
+    proposals: NDArray[np.float64]
+    truth: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, proposals: Sequence[Sequence[float]], truth: Sequence[Sequence[float]]) -> Proposals:
+        """Return the arrays of two lists; proposals are ordered by probability, the highest first."""
+        table = np.asarray(proposals, dtype=np.float64).reshape(-1, 3)
+        order = np.argsort(-table[:, 0], kind="stable")
+        return cls(table[order], np.asarray(truth, dtype=np.float64).reshape(-1, 2))
+
+
+def overlaps(truth: NDArray[np.float64], proposed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return intersection over union of every true segment with every proposed one.
+
+    Args:
+        truth: (segments, 2) start, stop.
+        proposed: (proposals, 2) start, stop.
+
+    Returns:
+        (segments, proposals) in [0, 1].
+
+    Example:
+        >>> overlaps(np.array([[0.0, 2.0]]), np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+        [[0.5, 0.0]]
+    """
+    start = np.maximum(truth[:, None, 0], proposed[None, :, 0])
+    stop = np.minimum(truth[:, None, 1], proposed[None, :, 1])
+    inner = np.clip(stop - start, 0.0, None)
+    outer = np.diff(truth)[:, None, 0] + np.diff(proposed)[None, :, 0] - inner
+    share: NDArray[np.float64] = np.divide(inner, outer, out=np.zeros_like(inner), where=outer > 0)
+    return share
+
+
+def average_precision(files: Sequence[Proposals], overlap: float, drop_first_step: bool = False) -> float:
+    """Return the area under the precision envelope over all files' proposals.
+
+    A true segment is found by its most probable proposal that overlaps it by more than ``overlap`` and has not found
+    another one.
+
+    Args:
+        files: Proposals and truth of each file.
+        overlap: Intersection over union that must be exceeded.
+        drop_first_step: Leave out the step from recall 0 to the first proposal's, as the ``avdeepfake1m`` package
+            does; the figure is then lower by at most one segment's share.
+    """
+    segments = sum(len(file.truth) for file in files)
+    hits = [_hits(file, overlap) for file in files]
+    if not segments or not any(len(hit) for hit in hits):
+        return float("nan") if not segments else 0.0
+    probability = np.concatenate([file.proposals[:, 0] for file in files])
+    found = np.concatenate(hits)[np.argsort(-probability, kind="stable")]
+    right = np.cumsum(found)
+    precision = right / np.arange(1, len(found) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    steps = np.diff(right / segments, prepend=right[0] / segments if drop_first_step else 0.0)
+    return float((steps * envelope).sum())
+
+
+def average_recall(files: Sequence[Proposals], proposals: int, at_overlaps: Sequence[float] = AR_OVERLAPS) -> float:
+    """Return the share of true segments that the first ``proposals`` of each file find, averaged over overlaps."""
+    segments = sum(len(file.truth) for file in files)
+    if not segments:
+        return float("nan")
+    best = np.concatenate([_best(file, proposals) for file in files])
+    return float(np.mean([(best > overlap).sum() / segments for overlap in at_overlaps]))
+
+
+def localisation_figures(files: Sequence[Proposals]) -> Mapping[str, float]:
+    """Return the figures of protocol 5: AP at four overlaps and AR at five numbers of proposals."""
+    precision = {f"AP@{overlap}": average_precision(files, overlap) for overlap in AP_OVERLAPS}
+    recall = {f"AR@{number}": average_recall(files, number) for number in AR_PROPOSALS}
+    return {**precision, **recall}
+
+
+def _hits(file: Proposals, overlap: float) -> NDArray[np.bool_]:
+    """Return which proposals find a true segment, in order of probability."""
+    found = np.zeros(len(file.proposals), dtype=bool)
+    enough = overlaps(file.truth, file.proposals[:, 1:]) > overlap
+    for row in enough:
+        free = np.flatnonzero(row & ~found)
+        if len(free):
+            found[free[0]] = True
+    return found
+
+
+def _best(file: Proposals, proposals: int) -> NDArray[np.float64]:
+    """Return the best overlap of each true segment among the first ``proposals``."""
+    chosen = file.proposals[:proposals, 1:]
+    if not len(chosen):
+        return np.zeros(len(file.truth))
+    best: NDArray[np.float64] = overlaps(file.truth, chosen).max(axis=1, initial=0.0)
+    return best

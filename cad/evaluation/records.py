@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a detector said of one file, as it is stored: one JSON line, or one row of a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from cad.spec import HEADS
+
+ANSWERS = ("fake", "real", "inconclusive", "error")
+
+#: What is scored of a file: the product's answer for the whole ``file``, and each head by itself.
+SCORED = ("file", *HEADS)
+
+
+@dataclass(frozen=True, slots=True)
+class FileScore:
+    """What a detector said of one file.
+
+    Attributes:
+        path: As in the manifest.
+        answer: One of ``ANSWERS``.
+        probability: Calibrated probability of fake by head, and of the ``file``; None where there is none.
+        logit: Raw clip logit by head, likewise; positive for fake.
+        segments: Suspicious stretches: start and stop in seconds, probability, stream.
+        reasons: Codes of the reasons given.
+        error: Code of the error when the file could not be read.
+        seconds: Wall-clock time.
+    """
+
+    path: str
+    answer: str
+    probability: Mapping[str, float | None] = field(default_factory=dict)
+    logit: Mapping[str, float | None] = field(default_factory=dict)
+    segments: tuple[tuple[float, float, float, str], ...] = ()
+    reasons: tuple[str, ...] = ()
+    error: str = ""
+    seconds: float = math.nan
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return {
+            "path": self.path,
+            "answer": self.answer,
+            "probability": {head: _rounded(value) for head, value in self.probability.items()},
+            "logit": {head: _rounded(value) for head, value in self.logit.items()},
+            "segments": [list(segment) for segment in self.segments],
+            "reasons": list(self.reasons),
+            "error": self.error,
+            "seconds": None if math.isnan(self.seconds) else round(self.seconds, 3),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> FileScore:
+        """Return the record that ``to_json`` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is not one.
+        """
+        seconds = raw.get("seconds")
+        return cls(
+            path=str(raw["path"]),
+            answer=str(raw["answer"]),
+            probability=dict(raw["probability"]),
+            logit=dict(raw["logit"]),
+            segments=tuple((float(a), float(b), float(p), str(s)) for a, b, p, s in raw["segments"]),
+            reasons=tuple(raw["reasons"]),
+            error=str(raw["error"]),
+            seconds=math.nan if seconds is None else float(seconds),
+        )
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the record as one flat row; NaN where a head was not used."""
+        numbers: dict[str, Any] = {}
+        for head in SCORED:
+            numbers[f"p_{head}"] = _number(self.probability.get(head))
+        for head in HEADS:
+            numbers[f"logit_{head}"] = _number(self.logit.get(head))
+        rest = {"reasons": " ".join(self.reasons), "error": self.error, "seconds": self.seconds}
+        return {"path": self.path, "answer": self.answer, **numbers, **rest}
+
+
+class FileScorer(Protocol):
+    """Anything that scores a file; ``identity`` changes when the scores may change."""
+
+    @property
+    def identity(self) -> str:
+        """Name and hash of what scores."""
+        ...
+
+    def score(self, path: str, file: Path) -> FileScore:
+        """Return what is said of ``file``, which the manifest calls ``path``; a bad file is an answer, not an error."""
+        ...
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 6)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that is measured of one scored manifest: by view, by group, with abstentions, and what did not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.evaluation.bootstrap import RESAMPLES, Estimate
+from cad.evaluation.joining import Joined
+from cad.evaluation.levels import identity_codes
+from cad.evaluation.metrics import Measured, measure
+from cad.evaluation.views import Abstentions, View, views_of, with_abstentions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DECISIONS = ("fpr", "tpr", "balanced_accuracy")
+#: Groups whose fakes are held against all genuine rows of the view, since genuine rows have no method.
+AGAINST_ALL_REAL = ("method", "category")
+GROUPS = ("method", "category", "source", "dataset", "language")
+MAX_GROUPS_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ViewResult:
+    """Figures of one view.
+
+    Attributes:
+        view: Which rows and which score.
+        rows: Rows of the view.
+        unscored: Rows of the view without a score, which are not in ``measured``.
+        measured: Figures on the rows with a score; None where a class is absent.
+    """
+
+    view: View
+    rows: int
+    unscored: int
+    measured: Measured | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """Figures of the rows of one group (a method, a source ...)."""
+
+    column: str
+    group: str
+    view: str
+    measured: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageResult:
+    """On how many rows the detector answered, and what that hides.
+
+    Attributes:
+        answers: How often each answer was given, by class (``real``, ``fake``).
+        share: Share of rows with an answer of fake or real.
+        left_out: Figures on those rows.
+        errors: Figures on all rows, an abstention counting as the wrong answer.
+    """
+
+    answers: Mapping[str, Mapping[str, int]]
+    share: Estimate
+    left_out: Measured | None
+    errors: Measured | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is measured of one scored manifest."""
+
+    views: tuple[ViewResult, ...]
+    groups: tuple[GroupResult, ...]
+    coverage: CoverageResult
+    problems: Mapping[str, int]
+
+
+def build_report(
+    joined: Joined,
+    thresholds: Mapping[str, float],
+    *,
+    groups: Sequence[str] = GROUPS,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Report:
+    """Return the report of a scored manifest.
+
+    Args:
+        joined: Rows with ``p_<head>`` and, if the detector gives one, ``answer``.
+        thresholds: Shipped operating point by head; 0.5 where there is none.
+        groups: Columns by which the first view is taken apart.
+        resamples: Bootstrap resamples a figure.
+        seed: Of the resampling.
+    """
+    rows = joined.rows
+    codes = identity_codes(rows["identity"].to_numpy())
+    measurer = _Measurer(rows, codes, thresholds, resamples, seed)
+    views = [view for view in views_of(rows) if f"p_{view.head}" in rows and rows[f"p_{view.head}"].notna().any()]
+    return Report(
+        views=tuple(measurer.view(view) for view in views),
+        groups=tuple(measurer.groups(views, groups)),
+        coverage=measurer.coverage(),
+        problems=joined.counts(),
+    )
+
+
+def answers_of(rows: pd.DataFrame, threshold: float = 0.5) -> NDArray[Any]:
+    """Return what the detector said of each row; without an ``answer`` column the threshold decides."""
+    score = rows["p_file"].to_numpy(dtype=np.float64)
+    decided = np.where(np.isnan(score), "error", np.where(score >= threshold, "fake", "real"))
+    if "answer" not in rows:
+        return decided
+    stated = rows["answer"].fillna("error").to_numpy(dtype=object)
+    return np.where(stated == "", "error", stated)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measurer:
+    """The arrays that every part of the report needs."""
+
+    rows: pd.DataFrame
+    codes: NDArray[np.int64]
+    thresholds: Mapping[str, float]
+    resamples: int
+    seed: int
+
+    def scores(self, head: str) -> NDArray[np.float64]:
+        scores: NDArray[np.float64] = self.rows[f"p_{head}"].to_numpy(dtype=np.float64)
+        return scores
+
+    def answers(self) -> NDArray[Any]:
+        return answers_of(self.rows, self.thresholds.get("file", 0.5))
+
+    def view(self, view: View) -> ViewResult:
+        scored = view.mask & ~np.isnan(self.scores(view.head))
+        measured = self.measured(view, scored)
+        return ViewResult(view, int(view.mask.sum()), int(view.mask.sum() - scored.sum()), measured)
+
+    def measured(self, view: View, mask: NDArray[np.bool_]) -> Measured | None:
+        """Return the figures of ``mask``; the file's decisions are the answers given, not a threshold on the score."""
+        labels = view.labels[mask]
+        if not len(labels):
+            return None
+        ranked = self._measure(self.scores(view.head)[mask], labels, mask, self.thresholds.get(view.head, 0.5))
+        if view.head != "file":
+            return ranked
+        called = (self.answers()[mask] == "fake").astype(np.float64)
+        decided = self._measure(called, labels, mask, 0.5)
+        estimates = {**ranked.estimates, **{name: decided.estimates[name] for name in DECISIONS}}
+        return Measured(estimates, ranked.fakes, ranked.reals, ranked.identities, ranked.threshold)
+
+    def groups(self, views: Sequence[View], columns: Sequence[str]) -> list[GroupResult]:
+        """Return the figures of every value of every column; the heads are taken apart by method only."""
+        found = []
+        for view in (view for view in views if "," not in view.name):
+            scored = view.mask & ~np.isnan(self.scores(view.head))
+            for column in columns if view.head == "file" else [c for c in columns if c == "method"]:
+                if column in self.rows and self.rows[column].nunique() > 1:
+                    found += self._groups_of(view, scored, column)
+        return found
+
+    def _groups_of(self, view: View, scored: NDArray[np.bool_], column: str) -> list[GroupResult]:
+        values = self.rows[column].to_numpy(dtype=object)
+        real = scored & (view.labels == 0)
+        names, sizes = np.unique(values[scored].astype(str), return_counts=True)
+        found = []
+        for name in names[np.argsort(-sizes, kind="stable")][:MAX_GROUPS_SHOWN]:
+            mask = scored & (values == name)
+            if column in AGAINST_ALL_REAL:
+                fakes = mask & (view.labels == 1)
+                if not fakes.any():
+                    continue
+                mask = fakes | real
+            measured = self.measured(view, mask)
+            if measured is not None:
+                found.append(GroupResult(column, str(name), view.name, measured))
+        return found
+
+    def coverage(self) -> CoverageResult:
+        labels = self.rows["label"].to_numpy(dtype=np.int8)
+        answers = self.answers()
+        answered = np.isin(answers, ("fake", "real"))
+        share = self._measure(answered.astype(np.float64), np.ones(len(labels), dtype=np.int8), None, 0.5)
+        tally = {name: _tally(answers[labels == of]) for name, of in (("real", 0), ("fake", 1))}
+        return CoverageResult(
+            tally, share.estimates["tpr"], self._abstaining(labels, answers, answered, Abstentions.LEFT_OUT),
+            self._abstaining(labels, answers, answered, Abstentions.ERRORS),
+        )  # fmt: skip
+
+    def _abstaining(
+        self, labels: NDArray[Any], answers: NDArray[Any], answered: NDArray[np.bool_], how: Abstentions
+    ) -> Measured | None:
+        scores, mask = with_abstentions(self.scores("file"), labels, answered, how)
+        if not mask.any():
+            return None
+        ranked = self._measure(scores[mask], labels[mask], mask, 0.5)
+        called = np.where(answered, answers == "fake", labels == 0)
+        decided = self._measure(called[mask].astype(np.float64), labels[mask], mask, 0.5)
+        estimates = {**ranked.estimates, **{name: decided.estimates[name] for name in DECISIONS}}
+        return Measured(estimates, ranked.fakes, ranked.reals, ranked.identities, ranked.threshold)
+
+    def _measure(
+        self, scores: NDArray[np.float64], labels: NDArray[Any], mask: NDArray[np.bool_] | None, threshold: float
+    ) -> Measured:
+        codes = self.codes if mask is None else self.codes[mask]
+        return measure(scores, labels, codes, threshold=threshold, resamples=self.resamples, seed=self.seed)
+
+
+def _tally(answers: NDArray[Any]) -> dict[str, int]:
+    """Return how often each answer was given.
+
+    Example:
+        >>> _tally(np.array(["fake", "real", "fake"]))
+        {'fake': 2, 'real': 1}
+    """
+    names, counts = np.unique(answers.astype(str), return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores as they come: one JSON line a file, so that an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cad.errors import DataError
+from cad.evaluation.records import FileScore, FileScorer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Called before each file with (files done, files in all, path).
+Progress = Callable[[int, int, str], None]
+
+
+def score_files(
+    files: Iterable[tuple[str, Path]], scorer: FileScorer, log: Path, progress: Progress | None = None
+) -> list[FileScore]:
+    """Return the scores of ``files`` (path in the manifest, place on disk), scoring only those not in ``log`` yet.
+
+    Args:
+        files: What to score.
+        scorer: What scores.
+        log: JSON lines; the first names the scorer, so that scores of two models never mix.
+        progress: Told of each file.
+
+    Raises:
+        DataError: The log holds another scorer's scores.
+    """
+    wanted = list(files)
+    known = read_log(log, scorer.identity)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as stream:
+        if stream.tell() == 0:
+            stream.write(json.dumps({"scorer": scorer.identity}) + "\n")
+        for number, (path, file) in enumerate(wanted):
+            if progress is not None:
+                progress(number, len(wanted), path)
+            if path not in known:
+                known[path] = scorer.score(path, file)
+                stream.write(json.dumps(known[path].to_json()) + "\n")
+                stream.flush()
+    return [known[path] for path, _ in wanted]
+
+
+def read_log(log: Path, identity: str | None = None) -> dict[str, FileScore]:
+    """Return the scores of a log by path; a line that was cut off by an interruption is removed from the file.
+
+    Raises:
+        DataError: It is no such log, or another scorer's.
+    """
+    if not log.is_file() or log.stat().st_size == 0:
+        return {}
+    _drop_cut_line(log)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    if not lines:
+        return {}
+    try:
+        scorer = json.loads(lines[0])["scorer"]
+        scores = [FileScore.from_json(json.loads(line)) for line in lines[1:]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{log} is not a log of scores: {error}") from error
+    if identity is not None and scorer != identity:
+        raise DataError(
+            f"{log} holds scores of {scorer}, not of {identity}; take another --out or remove the log to start anew"
+        )
+    return {score.path: score for score in scores}
+
+
+def frame_of_scores(scores: Iterable[FileScore]) -> pd.DataFrame:
+    """Return scores as a table (see ``FileScore.to_row``)."""
+    import pandas
+
+    return pandas.DataFrame([score.to_row() for score in scores])
+
+
+def _drop_cut_line(log: Path) -> None:
+    content = log.read_bytes()
+    if not content.endswith(b"\n"):
+        log.write_bytes(content[: content.rfind(b"\n") + 1])

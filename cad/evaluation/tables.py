@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports as Markdown and as plain JSON values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cad.evaluation.bootstrap import Estimate
+from cad.evaluation.metrics import NAMES, Measured
+from cad.evaluation.report import CoverageResult, GroupResult, Report
+
+HEADINGS = {
+    "fpr": "FPR at the shipped threshold",
+    "tpr": "TPR at it",
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "AUC",
+    "ap_fake": "AP (fake)",
+    "ap_real": "AP (real)",
+    "eer": "EER",
+    "tpr_at_fpr_1": "TPR at 1 % FPR",
+    "tpr_at_fpr_5": "TPR at 5 % FPR",
+    "ece": "ECE",
+}
+GROUP_METRICS = ("fpr", "tpr", "auc", "ap_fake", "eer")
+
+
+def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table.
+
+    Example:
+        >>> print(markdown_table(["a", "b"], [["1", "2"]]))
+        | a | b |
+        |---|---|
+        | 1 | 2 |
+    """
+    rows = [list(headings), ["---"] * len(headings), *lines]
+    texts = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    texts[1] = "|" + "|".join("---" for _ in headings) + "|"
+    return "\n".join(texts)
+
+
+def report_markdown(report: Report, title: str, facts: Sequence[str] = ()) -> str:
+    """Return the whole report as a Markdown document.
+
+    Args:
+        report: What was measured.
+        title: Of the document.
+        facts: Lines on what was scored with what.
+    """
+    parts = [f"# {title}", *facts, _reading_note(), _views(report)]
+    parts += [f"## Answers\n\n{coverage_markdown(report.coverage)}"]
+    for column in dict.fromkeys(group.column for group in report.groups):
+        for view in dict.fromkeys(group.view for group in report.groups if group.column == column):
+            chosen = [group for group in report.groups if group.column == column and group.view == view]
+            parts.append(f"## {view}, by {column}\n\n{groups_markdown(chosen)}")
+    parts.append(f"## Rows that did not fit\n\n{problems_markdown(report)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def views_markdown(report: Report) -> str:
+    """Return the table of the views, one line each."""
+    lines = []
+    for result in report.views:
+        counts = f"{result.measured.reals} / {result.measured.fakes}" if result.measured else "0 / 0"
+        lines.append([result.view.name, counts, str(result.unscored), *_cells(result.measured, NAMES)])
+    headings = ["score", "real / fake", "no score", *(HEADINGS[name] for name in NAMES)]
+    return markdown_table(headings, lines)
+
+
+def groups_markdown(groups: Sequence[GroupResult]) -> str:
+    """Return the table of some groups."""
+    lines = [
+        [g.group or "(not stated)", f"{g.measured.reals} / {g.measured.fakes}", *_cells(g.measured, GROUP_METRICS)]
+        for g in groups
+    ]
+    return markdown_table([groups[0].column, "real / fake", *(HEADINGS[name] for name in GROUP_METRICS)], lines)
+
+
+def coverage_markdown(coverage: CoverageResult) -> str:
+    """Return how often the detector answered, and the figures with abstentions left out and counted as errors."""
+    names = ("fake", "real", "inconclusive", "error")
+    tally = markdown_table(
+        ["truth", *names],
+        [[truth, *(str(counts.get(name, 0)) for name in names)] for truth, counts in coverage.answers.items()],
+    )
+    metrics = ("fpr", "tpr", "balanced_accuracy", "auc")
+    both = markdown_table(
+        ["abstentions", "real / fake", *(HEADINGS[name] for name in metrics)],
+        [
+            [name, f"{m.reals} / {m.fakes}" if m else "0 / 0", *_cells(m, metrics)]
+            for name, m in (("left out", coverage.left_out), ("counted as errors", coverage.errors))
+        ],
+    )
+    return f"{tally}\n\nAnswered (fake or real): {coverage.share.text()} of the files.\n\n{both}"
+
+
+def problems_markdown(report: Report) -> str:
+    """Return how many rows or scores did not fit, by kind."""
+    if not report.problems:
+        return "None."
+    return markdown_table(["problem", "rows"], [[kind, str(count)] for kind, count in report.problems.items()])
+
+
+def measured_json(measured: Measured | None) -> dict[str, Any] | None:
+    """Return figures as plain values; a figure that is not defined is None."""
+    if measured is None:
+        return None
+    return {
+        "fakes": measured.fakes,
+        "reals": measured.reals,
+        "identities": measured.identities,
+        "threshold": measured.threshold,
+        "metrics": {name: estimate_json(measured.estimates[name]) for name in NAMES},
+    }
+
+
+def estimate_json(estimate: Estimate) -> dict[str, float | None]:
+    """Return a figure and its interval as plain values."""
+    values = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {name: None if math.isnan(value) else round(value, 6) for name, value in values.items()}
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """Return a report as plain JSON values."""
+    coverage = report.coverage
+    return {
+        "views": [
+            {
+                "name": r.view.name,
+                "head": r.view.head,
+                "rows": r.rows,
+                "unscored": r.unscored,
+                "measured": measured_json(r.measured),
+            }
+            for r in report.views
+        ],
+        "groups": [
+            {"column": g.column, "group": g.group, "view": g.view, "measured": measured_json(g.measured)}
+            for g in report.groups
+        ],
+        "coverage": {
+            "answers": {truth: dict(counts) for truth, counts in coverage.answers.items()},
+            "share": estimate_json(coverage.share),
+            "left_out": measured_json(coverage.left_out),
+            "errors": measured_json(coverage.errors),
+        },
+        "problems": dict(report.problems),
+    }
+
+
+def _views(report: Report) -> str:
+    return f"## Streams\n\n{views_markdown(report)}"
+
+
+def _reading_note() -> str:
+    return (
+        "Fake is the positive class. Brackets hold the 95 % interval of a bootstrap over identities. FPR: genuine rows "
+        "called fake. `file` is the answer of the product (its FPR and TPR count the answers given, *inconclusive* "
+        "being no accusation); each head stands at its own shipped threshold. AP (real) has genuine rows as positives."
+    )
+
+
+def _cells(measured: Measured | None, names: Sequence[str]) -> list[str]:
+    return [measured.estimates[name].text() if measured else "-" for name in names]
