@@ -22,3 +22,11 @@ def shared_data() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20260101)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights whose answers can be worked out by hand (tests/tiny_model.py)."""
+    from tiny_model import NAME, tiny_onnx, tiny_spec, write_weights
+
+    return write_weights(tmp_path_factory.mktemp("weights") / NAME, tiny_onnx(tiny_spec()), figures={"auc": 0.5})

@@ -26,7 +26,7 @@ class Analysis:
         evidence: The scores pooled over time and faces.
         tracks: Every face that was seen.
         slots: Length of the file on the grid.
-        speech_slots: In how many slots there is speech-like sound; None without a sound stream.
+        speech_slots: In how many slots there is speech-like sound; None where no sound could be read.
         spec: The model's.
         model: Which weights, on what.
         seconds: Wall-clock seconds by stage.

@@ -42,6 +42,11 @@ def no_audio() -> Reason:
     return Reason("no_audio", "the file has no sound; only its picture was judged")
 
 
+def audio_unreadable() -> Reason:
+    """Return the reason for sound that is declared but does not decode."""
+    return Reason("audio_unreadable", "the file has sound, but nothing of it could be read")
+
+
 def no_speech() -> Reason:
     """Return the reason for sound in which nothing is like speech."""
     return Reason("no_speech", "the sound has no speech (silence, or a level that does not move as speech does)")

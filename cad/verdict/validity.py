@@ -53,8 +53,10 @@ def missing_video(analysis: Analysis) -> Reason:
 
 def missing_audio(analysis: Analysis) -> Reason:
     """Return why the sound was not judged."""
-    if analysis.speech_slots is None:
+    if analysis.info.audio is None:
         return reasons.no_audio()
+    if analysis.speech_slots is None:
+        return reasons.audio_unreadable()
     if is_too_short(analysis):
         return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
     if analysis.speech_slots == 0:
