@@ -21,7 +21,8 @@ def made_clip(slots: int = 100, seed: int = 0, identity: str = "anna", key: str 
     voice = sum(np.sin(k * phase + k) / k for k in range(1, 30)) * envelope * 0.08
     audio = (voice + rng.standard_normal(len(voice)) * 0.003 * (0.3 + envelope)).astype(np.float32)
     points = np.repeat((CANONICAL_POINTS_PX + CROP_MARGIN_PX)[None], slots, 0) + rng.normal(0, 0.3, (slots, 5, 2))
-    frames = np.stack([_face(points[slot], envelope[slot * 640], rng) for slot in range(slots)])
+    grain = rng.normal(0, 3, (STORED_CROP_SIZE_PX + 16, STORED_CROP_SIZE_PX + 16, 3)).astype(np.float32)
+    frames = np.stack([_face(points[slot], envelope[slot * 640], grain, slot) for slot in range(slots)])
     present = np.ones(slots, dtype=bool)
     return Clip(
         key=key or f"made/{identity}/{seed}",
@@ -36,15 +37,16 @@ def made_clip(slots: int = 100, seed: int = 0, identity: str = "anna", key: str 
     )
 
 
-def _face(points: np.ndarray, mouth_open: float, rng: np.random.Generator) -> np.ndarray:
+def _face(points: np.ndarray, mouth_open: float, grain: np.ndarray, slot: int) -> np.ndarray:
     size = STORED_CROP_SIZE_PX
-    rows, columns = np.mgrid[0:size, 0:size]
-    picture = np.stack([90 + columns / 3, 80 + rows / 4, 120 - columns / 5], axis=2).astype(np.float32)
+    rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
+    picture = np.stack([90 + columns / 3, 80 + rows / 4, 120 - columns / 5], axis=2)
     centre = tuple(int(value) for value in points.mean(axis=0))
     cv2.ellipse(picture, centre, (45, 60), 0, 0, 360, (205, 165, 140), -1, cv2.LINE_AA)
     for point in points[:3]:
         cv2.circle(picture, tuple(int(value) for value in point), 5, (60, 45, 40), -1, cv2.LINE_AA)
     mouth = tuple(int(value) for value in (points[3] + points[4]) / 2)
     cv2.ellipse(picture, mouth, (16, 2 + int(6 * mouth_open)), 0, 0, 360, (120, 40, 50), -1, cv2.LINE_AA)
-    picture += rng.normal(0, 3, picture.shape)
+    top, left = slot * 5 % 16, slot * 11 % 16  # the same grain, elsewhere in each frame
+    picture += grain[top : top + size, left : left + size]
     return np.clip(picture, 0, 255).astype(np.uint8)

@@ -35,7 +35,7 @@ def tracks(forged: LabeledClip) -> dict[Stream, np.ndarray]:
 
 @pytest.mark.parametrize("name", forger_names())
 def test_every_kind_forges_what_it_says_and_nothing_else(name: str, clip: Clip, pool: DonorPool) -> None:
-    made = [forged for seed in range(8) if (forged := forged_by(name, clip, pool, seed)) is not None]
+    made = [forged for seed in range(5) if (forged := forged_by(name, clip, pool, seed)) is not None]
     if not made:
         pytest.skip(f"{name} needs an optional package that is not installed")
     for forged in made:
@@ -44,10 +44,10 @@ def test_every_kind_forges_what_it_says_and_nothing_else(name: str, clip: Clip, 
         assert forged.clip.frames.dtype == np.uint8 and forged.clip.frames.shape == (SLOTS, 192, 192, 3)
         assert forged.clip.audio.dtype == np.float32 and len(forged.clip.audio) == SLOTS * 640
         assert np.isfinite(forged.clip.audio).all() and np.abs(forged.clip.audio).max() <= 1.0
-        assert any(track.any() for track in tracks(forged).values())
+        assert any((track > 0).any() for track in tracks(forged).values())
         for stream, track in tracks(forged).items():
-            assert set(np.unique(track)) <= {0.0, 1.0}
-            assert stream in get_forger(name).sets or not track.any()
+            assert set(np.unique(track)) <= {-1.0, 0.0, 1.0}
+            assert stream in get_forger(name).sets or not (track > 0).any()
 
 
 @pytest.mark.parametrize("name", forger_names())
@@ -67,14 +67,14 @@ def test_a_seed_gives_the_same_forgery_and_the_clip_is_left_alone(name: str, cli
 
 @pytest.mark.parametrize("name", forger_names())
 def test_only_labelled_slots_are_changed(name: str, clip: Clip, pool: DonorPool) -> None:
-    for seed in range(8):
+    for seed in range(5):
         forged = forged_by(name, clip, pool, seed)
         if forged is None:
             continue
         window = genuine(clip, np.random.default_rng(seed), SLOTS).clip
         picture_changed = (forged.clip.frames != window.frames).any(axis=(1, 2, 3))
         sound_changed = (forged.clip.audio != window.audio).reshape(SLOTS, 640).any(axis=1)
-        marked_sound = (forged.audio_fake > 0) | (forged.sync_fake > 0)
+        marked_sound = (forged.audio_fake != 0) | (forged.sync_fake != 0)
         assert not (picture_changed & ~(forged.video_fake > 0)).any()
         assert not (sound_changed & ~marked_sound).any()
         changed = picture_changed | sound_changed
@@ -124,7 +124,7 @@ def test_genuine_windows_are_drawn_like_forged_ones(clip: Clip, pool: DonorPool)
 
 def test_two_forgeries_are_of_different_streams(clip: Clip, pool: DonorPool) -> None:
     twice = 0
-    for seed in range(30):
+    for seed in range(24):
         forged = forge(clip, np.random.default_rng(seed), pool, slots=SLOTS, second_share=1.0)
         if len(forged.methods) == 2:
             twice += 1

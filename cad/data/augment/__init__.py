@@ -3,5 +3,18 @@
 
 from cad.data.augment.augmenting import AugmentOptions, augment, augment_clip
 from cad.data.augment.crop import CropMove, cropped, draw_crop_move
+from cad.data.augment.shortcuts import Shortcut, clip_statistics, shortcut_check
+from cad.data.augment.trim import sounding_slots
 
-__all__ = ["AugmentOptions", "CropMove", "augment", "augment_clip", "cropped", "draw_crop_move"]
+__all__ = [
+    "AugmentOptions",
+    "CropMove",
+    "Shortcut",
+    "augment",
+    "augment_clip",
+    "clip_statistics",
+    "cropped",
+    "draw_crop_move",
+    "shortcut_check",
+    "sounding_slots",
+]

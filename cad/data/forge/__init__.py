@@ -4,7 +4,25 @@
 Each kind lives in a file of its own and registers a name; importing this package registers them all.
 """
 
-from cad.data.forge import mouth_warp, other_voice, self_blend, shift
+from cad.data.forge import (
+    coarse_face,
+    compressed_face,
+    flicker,
+    griffin_lim,
+    linear_prediction,
+    low_rank_face,
+    mouth_time,
+    mouth_warp,
+    other_voice,
+    phase_vocoder,
+    self_blend,
+    shift,
+    silence,
+    smooth_speech,
+    spectral_peaks,
+    speed,
+    splice,
+)
 from cad.data.forge.donors import DonorPool, Donors
 from cad.data.forge.forging import DEFAULT_WEIGHTS, forge, genuine
 from cad.data.forge.records import Forger, Job, Need, Stream
@@ -28,4 +46,22 @@ __all__ = [
     "register",
 ]
 
-_KINDS = (mouth_warp, other_voice, self_blend, shift)
+_KINDS = (
+    coarse_face,
+    compressed_face,
+    flicker,
+    griffin_lim,
+    linear_prediction,
+    low_rank_face,
+    mouth_time,
+    mouth_warp,
+    other_voice,
+    phase_vocoder,
+    self_blend,
+    shift,
+    silence,
+    smooth_speech,
+    spectral_peaks,
+    speed,
+    splice,
+)

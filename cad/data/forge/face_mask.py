@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.records import STORED_CROP_SIZE_PX
+from cad.data.records import STORED_CROP_SIZE_PX, Clip
 
 #: Outlines in the frame of the face: origin between the eyes, x along the eyes, y down, unit = eye distance
 #: (in a crop: the mouth's corners lie at y = 1.16). Each is (centre x, centre y, half width, upper half height,
@@ -53,6 +53,14 @@ def draw_face_mask(
     if is_soft and rng.random() < 0.5:  # move the soft border inwards, as blurring and thresholding again does
         mask = (mask - 0.5) * 2
     return np.asarray(np.clip(mask, 0, 1), dtype=np.float32)
+
+
+def face_points(clip: Clip, segment: slice) -> NDArray[np.float32] | None:
+    """Return the points float32 (seen slots, 5, 2) of the slots in ``segment`` in which a face was seen, or None."""
+    if clip.points_px is None:
+        return None
+    points = clip.points_px[segment][clip.frames_present[segment]]
+    return points if len(points) else None
 
 
 def _outline(

@@ -15,11 +15,30 @@ from cad.data.records import Clip, LabeledClip
 
 #: How likely each kind is when it is possible; kinds not named are off unless a caller names them.
 DEFAULT_WEIGHTS: Mapping[str, float] = {
+    # face
     "self_blend": 3.0,
     "mouth_warp": 1.0,
+    "mouth_time": 1.0,
+    "coarse_face": 0.7,
+    "low_rank_face": 0.5,
+    "compressed_face": 0.3,
+    "flicker": 0.5,
+    "spectral_peaks": 0.3,
+    # synchrony
     "shift": 3.0,
-    "other_utterance": 1.0,
-    "other_speaker": 1.0,
+    "speed": 0.3,
+    "other_utterance": 0.7,
+    "other_speaker": 0.7,
+    # voice
+    "synthetic_speech": 1.5,
+    "splice": 0.3,
+    "griffin_lim": 0.4,
+    "made_up_phase": 0.4,
+    "linear_prediction": 0.4,
+    "phase_vocoder": 0.4,
+    "smooth_speech": 0.4,
+    "upsampled_band": 0.4,
+    "pitch_formant": 0.3,
 }
 #: Share of forgeries to which a second one of another stream is added (both face and voice false).
 SECOND_FORGERY_SHARE = 0.2

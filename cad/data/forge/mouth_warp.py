@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.data.forge.blending import smooth_walk
+from cad.data.forge.face_mask import face_points
 from cad.data.forge.records import Job, Need, Stream, with_frames
 from cad.data.forge.registry import register
 from cad.data.forge.segment import draw_segment
@@ -21,10 +22,11 @@ from cad.data.records import LabeledClip
 def mouth_warp(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     """Warp the mouth region to a smooth random movement of opening, width and place."""
     clip = job.target.clip
-    if clip.frames is None or clip.points_px is None:
-        return None
     segment = draw_segment(clip.slots, rng)
-    points = np.median(clip.points_px[segment], axis=0)
+    seen = face_points(clip, segment)
+    if clip.frames is None or seen is None:
+        return None
+    points = np.median(seen, axis=0)
     slots = segment.stop - segment.start
     eye_distance = float(np.hypot(*(points[1] - points[0])))
     drive = smooth_walk(slots, 4, rng, smoothing=rng.uniform(1.2, 3.0))

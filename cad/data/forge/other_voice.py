@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,8 +45,15 @@ def _exchanged(job: Job, donor: Clip | None, rng: np.random.Generator, name: str
     if clip.audio is None or not has_speech(clip.audio):
         return None
     segment = draw_segment(clip.slots, rng)
+    is_whole = segment == slice(0, clip.slots)
     piece = drawn_piece(donor, (segment.stop - segment.start) * SAMPLES_PER_FRAME, rng)
     if piece is None:
         return None
     audio = spliced(clip.audio, matched_level(piece, clip.audio), segment)
-    return with_audio(job.target, audio, segment, name, breaks_sync=True, is_synthetic=False)
+    forged = with_audio(job.target, audio, segment, name, breaks_sync=True, is_synthetic=False)
+    if is_whole:
+        return forged
+    # Genuine speech, but with seams: neither label of the sound would be right (``splice`` makes edited sound).
+    unknown = forged.audio_fake.copy()
+    unknown[segment] = -1
+    return replace(forged, audio_fake=unknown)

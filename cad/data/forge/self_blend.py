@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cad.data.augment.colour import colour_matrix, recoloured, tone_table
 from cad.data.forge.blending import blend, smooth_walk
-from cad.data.forge.face_mask import draw_face_mask
+from cad.data.forge.face_mask import draw_face_mask, face_points
 from cad.data.forge.records import Job, Need, Stream, with_frames
 from cad.data.forge.registry import register
 from cad.data.forge.segment import draw_segment
@@ -26,11 +26,12 @@ _RATIOS = (0.3, 0.5, 0.75, 1.0, 1.0, 1.0)
 def self_blend(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     """Blend the face over itself; the changed copy is the face or, half the time, what surrounds it."""
     clip = job.target.clip
-    if clip.frames is None or clip.points_px is None:
-        return None
     segment = draw_segment(clip.slots, rng)
+    points = face_points(clip, segment)
+    if clip.frames is None or points is None:
+        return None
     old = clip.frames[segment]
-    mask = draw_face_mask(clip.points_px[segment], rng, ("face", "face", "inner_face", "lower_face", "mouth", "eyes"))
+    mask = draw_face_mask(points, rng, ("face", "face", "inner_face", "lower_face", "mouth", "eyes"))
     changed = _perturbed(old, rng)
     foreground, background = (changed, old) if rng.random() < 0.5 else (old, changed)
     foreground = _moved(foreground, rng)

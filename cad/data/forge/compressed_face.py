@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A face that was compressed by itself, on another grid and harder than what surrounds it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.data.augment.video_codec import VideoCoding, coded_video
+from cad.data.forge.patching import rerendered
+from cad.data.forge.records import Job, Need, Stream
+from cad.data.forge.registry import register
+from cad.data.records import LabeledClip
+
+
+@register("compressed_face", needs=[Need.PICTURE], sets=[Stream.VIDEO])
+def compressed_face(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+    """Take the face alone through a strong video codec, or a still-picture codec frame by frame."""
+    return rerendered(job, rng, "compressed_face", _compressed)
+
+
+def _compressed(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    draw = rng.random()
+    if draw < 0.5:
+        crf = str(int(rng.integers(30, 42)))
+        return coded_video(frames, VideoCoding("libx264", "h264", (("preset", "superfast"), ("crf", crf))))
+    if draw < 0.75:
+        quality = str(118 * int(rng.integers(10, 24)))
+        return coded_video(frames, VideoCoding("mpeg4", "mpeg4", (("flags", "+qscale"), ("global_quality", quality))))
+    return _as_stills(frames, ".jpg", [int(cv2.IMWRITE_JPEG_QUALITY), int(rng.integers(15, 50))])
+
+
+def _as_stills(frames: NDArray[np.uint8], ending: str, options: list[int]) -> NDArray[np.uint8]:
+    out = np.empty_like(frames)
+    for slot, frame in enumerate(frames):
+        _, data = cv2.imencode(ending, frame, options)
+        out[slot] = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return out

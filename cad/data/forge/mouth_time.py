@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mouth of another moment of the same clip: lips that say something else, or stand still, or run backwards."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.data.forge.blending import blend, smooth_walk
+from cad.data.forge.face_mask import draw_face_mask, face_points
+from cad.data.forge.records import Job, Need, Stream, with_frames
+from cad.data.forge.registry import register
+from cad.data.forge.segment import draw_segment
+from cad.data.forge.speech import has_speech
+from cad.data.records import Clip, LabeledClip
+
+#: The mouth comes from at least this far away (0.16 s), so that it really says something else.
+_LEAST_SLOTS = 4
+
+
+@register("mouth_time", needs=[Need.PICTURE], sets=[Stream.VIDEO, Stream.SYNC])
+def mouth_time(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+    """Paste the mouth region of other slots of the source over the window's, colours matched slot by slot."""
+    clip, source = job.target.clip, job.source
+    segment = draw_segment(clip.slots, rng)
+    points = face_points(clip, segment)
+    if clip.frames is None or source.frames is None or points is None:
+        return None
+    here = np.arange(segment.start, segment.stop) + job.first_slot
+    there = _other_slots(here, source, rng)
+    if there is None:
+        return None
+    mask = draw_face_mask(points, rng, ("mouth", "mouth", "lower_face"))
+    # Mouth corners move between the two moments; the pasted mouth is not moved after them, only drifts a little.
+    old = clip.frames[segment]
+    foreground = _colour_matched(source.frames[there], old, mask)
+    frames = clip.frames.copy()
+    frames[segment] = blend(old, foreground, mask, rng.uniform(0.85, 1.0), 0.4 * smooth_walk(len(old), 2, rng))
+    return with_frames(job.target, frames, segment, "mouth_time", breaks_sync=has_speech(clip.audio))
+
+
+def _other_slots(here: NDArray[np.int64], source: Clip, rng: np.random.Generator) -> NDArray[np.int64] | None:
+    """Return which slot of the source each mouth is taken from, or None when the source is too short."""
+    first, last = 0, source.slots - 1
+    draw = rng.random()
+    if draw < 0.6:  # another stretch of time
+        steps = [step for step in range(first - int(here[0]), last - int(here[-1]) + 1) if abs(step) >= _LEAST_SLOTS]
+        if not steps:
+            return None
+        there = here + steps[int(rng.integers(len(steps)))]
+    elif draw < 0.8:  # backwards
+        there = here[::-1].copy()
+    else:  # still, as in a picture that is made to speak and does not
+        there = np.full_like(here, int(rng.integers(here[0], here[-1] + 1)))
+    if len(here) < 2 * _LEAST_SLOTS or not source.frames_present[there].all():
+        return None
+    return there
+
+
+def _colour_matched(
+    foreground: NDArray[np.uint8], background: NDArray[np.uint8], mask: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Return ``foreground`` with the background's mean colour on the rim of the mask, slot by slot."""
+    rim = (mask > 0.05) & (mask < 0.7)
+    if not rim.any():
+        return foreground
+    step = background[:, rim].mean(1, dtype=np.float32) - foreground[:, rim].mean(1, dtype=np.float32)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = (slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    out = foreground.copy()
+    out[box] = np.clip(foreground[box] + np.round(step)[:, None, None].astype(np.int16), 0, 255)
+    return out

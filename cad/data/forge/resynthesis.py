@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all copy-synthesis has in common: same words, same timing, another sound, in all or a part of the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.data.forge.records import Job, with_audio
+from cad.data.forge.segment import draw_segment, samples_of, spliced
+from cad.data.forge.speech import has_speech, matched_level
+from cad.data.records import LabeledClip
+
+Resynthesis = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+
+
+def resynthesised(job: Job, rng: np.random.Generator, name: str, resynthesis: Resynthesis) -> LabeledClip | None:
+    """Return the window with its sound, or a part of it, taken through ``resynthesis``.
+
+    Synchrony stays as it was: a resynthesis keeps the time of every sample.
+
+    Args:
+        job: The forgery to be made.
+        rng: Source of chance.
+        name: The forger's name.
+        resynthesis: float32 (samples,) to float32 (samples,) at 16 kHz.
+    """
+    audio = job.target.clip.audio
+    if audio is None or not has_speech(audio):
+        return None
+    segment = draw_segment(job.target.clip.slots, rng)
+    if not has_speech(audio[samples_of(segment)]):
+        return None
+    # The whole window is resynthesised, then the part is cut: no edge of a filter falls at the splice.
+    piece = resynthesis(audio, rng)[samples_of(segment)]
+    return with_audio(
+        job.target, spliced(audio, matched_level(piece, audio[samples_of(segment)]), segment), segment, name
+    )

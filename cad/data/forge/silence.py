@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lips that speak and a room that stays silent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cad.clock import SAMPLES_PER_FRAME
+from cad.data.augment.sound import coloured_noise
+from cad.data.forge.records import Job, Need, Stream, with_audio
+from cad.data.forge.registry import register
+from cad.data.forge.segment import draw_segment, samples_of, spliced
+from cad.data.forge.speech import has_speech, slot_levels
+from cad.data.records import LabeledClip
+
+
+@register("silence", needs=[Need.PICTURE, Need.SOUND], sets=[Stream.SYNC])
+def silence(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+    """Replace speech by room noise as loud as the clip's quietest slots.
+
+    Off by default: one look at the level tells it apart, so it teaches little beside the contrastive loss.
+    """
+    audio, slots = job.target.clip.audio, job.target.clip.slots
+    segment = draw_segment(slots, rng)
+    if audio is None or not has_speech(audio[samples_of(segment)]):
+        return None
+    level = max(float(np.quantile(slot_levels(audio), 0.05)), 1e-4)
+    room = coloured_noise((segment.stop - segment.start) * SAMPLES_PER_FRAME, rng) * np.float32(level)
+    return with_audio(
+        job.target, spliced(audio, room, segment), segment, "silence", breaks_sync=True, is_synthetic=False
+    )

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A face with the regular grid that upsampling leaves: isolated peaks in its spectrum."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.data.forge.patching import rerendered
+from cad.data.forge.records import Job, Need, Stream
+from cad.data.forge.registry import register
+from cad.data.records import LabeledClip
+
+
+@register("spectral_peaks", needs=[Need.PICTURE], sets=[Stream.VIDEO])
+def spectral_peaks(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+    """Smooth the face a little, as generators do, and add a faint fixed grid of 2, 4 or 8 pixels.
+
+    Source of the effect: Frank et al., 2020, "Leveraging frequency analysis for deep fake image recognition",
+    arXiv 2003.08685.
+    """
+    return rerendered(job, rng, "spectral_peaks", _with_grid)
+
+
+def _with_grid(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    side = frames.shape[1]
+    period = int(rng.choice([2, 4, 8]))
+    tile = rng.standard_normal((period, period, 3)).astype(np.float32)
+    tile -= tile.mean(axis=(0, 1))
+    grid = np.tile(tile, (side // period, side // period, 1))
+    # 2 to 6 grey levels: visible in a spectrum, hardly to the eye.
+    grid *= np.float32(rng.uniform(2, 6)) / (grid.std() + 1e-6)
+    levels = np.round(grid).astype(np.int16)
+    sigma = rng.uniform(0.5, 1.2)
+    out = np.empty_like(frames)
+    for slot, frame in enumerate(frames):
+        smooth = cv2.GaussianBlur(frame, (0, 0), sigma)
+        out[slot] = cv2.add(smooth, levels, dtype=cv2.CV_8U)
+    return out
