@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_analysis import face
+from tiny_model import tiny_spec
+
+from cad.spec import Calibration
+from cad.verdict.segments import find_segments, hysteresis, smooth
+from cad.verdict.timeline import stream_timelines
+
+
+def line(slots: int = 200, low: float = -4.0, **high: tuple[int, int, float]) -> np.ndarray:
+    values = np.full(slots, low)
+    for start, stop, value in high.values():
+        values[start:stop] = value
+    return values
+
+
+def spans(**lines):
+    return [(s.start_seconds, s.stop_seconds, s.stream) for s in find_segments(lines, tiny_spec())]
+
+
+def test_a_forged_second_is_found_where_it_is():
+    ((start, stop, stream),) = spans(audio=line(a=(75, 100, 4.0)))
+    assert stream == "audio"
+    assert start == pytest.approx(3.0, abs=0.09) and stop == pytest.approx(4.0, abs=0.09)
+
+
+def test_nothing_suspicious_gives_no_segment():
+    assert spans(video=line(), audio=line()) == []
+    assert spans(video=np.full(50, np.nan)) == []
+
+
+def test_a_flicker_is_no_segment_and_a_short_dip_does_not_split_one():
+    assert spans(video=line(a=(50, 52, 1.0))) == []
+    assert len(spans(video=line(a=(50, 70, 4.0), b=(73, 90, 4.0)))) == 1
+
+
+def test_stretches_far_apart_stay_apart_in_order_of_time():
+    found = spans(video=line(a=(120, 150, 4.0)), audio=line(a=(20, 50, 4.0)))
+    assert [stream for _, _, stream in found] == ["audio", "video"]
+
+
+def test_segments_of_frame_logits_use_their_own_calibration_if_the_model_has_one():
+    spec = tiny_spec(calibration={"video": Calibration(), "video_frame": Calibration(1.0, -8.0)})
+    assert find_segments({"video": line(a=(50, 90, 4.0))}, spec) == ()
+
+
+def test_the_probability_of_a_segment_is_the_mean_of_its_slots():
+    (segment,) = find_segments({"video": line(100, low=2.0)}, tiny_spec())
+    assert (segment.start_seconds, segment.stop_seconds) == (0.0, 4.0)
+    assert segment.probability_fake == pytest.approx(1 / (1 + np.exp(-2.0)))
+
+
+@given(st.lists(st.one_of(st.floats(-9, 9), st.just(float("nan"))), min_size=1, max_size=80))
+def test_smoothing_keeps_what_is_unknown_unknown_and_stays_within_bounds(values):
+    values = np.array(values)
+    smoothed = smooth(values)
+    np.testing.assert_array_equal(np.isnan(smoothed), np.isnan(values))
+    if not np.isnan(values).all():
+        assert np.nanmin(values) - 1e-9 <= np.nanmin(smoothed) and np.nanmax(smoothed) <= np.nanmax(values) + 1e-9
+
+
+def test_hysteresis_needs_the_threshold_once():
+    assert not hysteresis(np.array([0.5, 0.55, 0.5]), 0.6, 0.48).any()
+    assert hysteresis(np.array([0.5, 0.65, 0.5]), 0.6, 0.48).all()
+
+
+def test_with_several_faces_the_picture_is_of_the_worst_and_synchrony_of_the_best():
+    scores = face(0, 100, track=0, video=1.0, sync=1.0) + face(0, 100, track=1, video=3.0, sync=-1.0)
+    lines = stream_timelines(scores, 100)
+    assert set(lines["video"]) == {3.0} and set(lines["sync"]) == {-1.0}
