@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Perturbations of a clip's sound."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.evaluation.perturb.source import Sound
+
+
+def add_noise(sound: Sound, snr_db: float, rng: np.random.Generator) -> Sound:
+    """Return the sound with white noise at a signal-to-noise ratio."""
+    level = np.sqrt(np.mean(np.square(sound.samples), dtype=np.float64)) * 10 ** (-snr_db / 20)
+    noise = rng.normal(0.0, max(level, 1e-6), len(sound.samples)).astype(np.float32)
+    return Sound(np.clip(sound.samples + noise, -1, 1), sound.rate_hz)
+
+
+def reverberate(sound: Sound, rt60_seconds: float, rng: np.random.Generator) -> Sound:
+    """Return the sound in a room whose echo falls by 60 dB in ``rt60_seconds``, as loud as before.
+
+    The impulse response is exponentially decaying noise behind a direct path of equal energy.
+    """
+    length = max(1, int(rt60_seconds * sound.rate_hz))
+    decay = np.exp(-np.log(1000.0) * np.arange(length) / length)
+    tail = rng.normal(size=length) * decay
+    response = np.concatenate([[1.0], tail / np.linalg.norm(tail)])
+    wet = _convolve(sound.samples, response)[: len(sound.samples)]
+    return Sound(_as_loud(wet, sound.samples), sound.rate_hz)
+
+
+def shift_pitch(sound: Sound, semitones: float) -> Sound:
+    """Return the sound ``semitones`` higher, as long as before (FFmpeg's asetrate and atempo)."""
+    ratio = 2 ** (semitones / 12)
+    rate = round(sound.rate_hz * ratio)
+    filters = [("asetrate", str(rate)), ("aresample", str(sound.rate_hz)), ("atempo", f"{1 / ratio:.6f}")]
+    shifted = _filtered(sound, filters)
+    return Sound(_fit(shifted, len(sound.samples)), sound.rate_hz)
+
+
+def limit_band(sound: Sound, rate_hz: int) -> Sound:
+    """Return the sound as it is after resampling to ``rate_hz`` and back."""
+    through = _filtered(sound, [("aresample", str(rate_hz)), ("aresample", str(sound.rate_hz))])
+    return Sound(_fit(through, len(sound.samples)), sound.rate_hz)
+
+
+def _filtered(sound: Sound, filters: list[tuple[str, str]]) -> NDArray[np.float32]:
+    """Return the samples behind a chain of FFmpeg's audio filters."""
+    graph = av.filter.Graph()
+    nodes = [
+        graph.add_abuffer(sample_rate=sound.rate_hz, format="flt", layout="mono", time_base=Fraction(1, sound.rate_hz))
+    ]
+    nodes += [graph.add(name, argument) for name, argument in filters]
+    nodes += [graph.add("aformat", "sample_fmts=flt:channel_layouts=mono"), graph.add("abuffersink")]
+    graph.link_nodes(*nodes).configure()
+    frame = av.AudioFrame.from_ndarray(sound.samples[None], format="flt", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = sound.rate_hz, 0, Fraction(1, sound.rate_hz)
+    graph.push(frame)
+    graph.push(None)
+    parts: list[NDArray[np.float32]] = []
+    while True:
+        try:
+            parts.append(graph.pull().to_ndarray().reshape(-1))
+        except (av.BlockingIOError, av.EOFError):
+            break
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+
+def _convolve(samples: NDArray[np.float32], response: NDArray[np.float64]) -> NDArray[np.float64]:
+    size = len(samples) + len(response) - 1
+    product: NDArray[np.float64] = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)
+    return product
+
+
+def _as_loud(changed: NDArray[np.float64], before: NDArray[np.float32]) -> NDArray[np.float32]:
+    level, wanted = (np.sqrt(np.mean(np.square(x), dtype=np.float64)) for x in (changed, before))
+    return np.clip(changed * (wanted / max(level, 1e-9)), -1, 1).astype(np.float32)
+
+
+def _fit(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Return ``samples`` cut or filled with silence to a length; filters round it by a few samples."""
+    return np.pad(samples[:length], (0, max(0, length - len(samples)))).astype(np.float32)
