@@ -128,7 +128,11 @@ class CadModel(nn.Module):
 
     def _picture(self, frames: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return face tokens, their presence and lip tokens, each by slot."""
-        face, face_present = _rows_with(present, self.face_encoder, frames, present)
+        streams = self.config.streams
+        seen = present if "video" in streams else torch.zeros_like(present)
+        face, face_present = _rows_with(seen, self.face_encoder, frames, present)
+        if streams == ("audio",):
+            present = torch.zeros_like(present)
         if self.lip_encoder is None:
             lips, _ = _rows_with(present, self.face_encoder.shared, frames, present)
             return face, face_present, lips
@@ -196,16 +200,22 @@ class CadModel(nn.Module):
 def _rows_with(present: Tensor, encode: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
     """Encode only the rows that have the stream; the others get zeros.
 
-    Rows without picture would cost as much as the others and put grey images into the batch statistics. An exported
-    graph encodes every row, since the choice depends on the data.
+    Rows without picture would cost as much as the others and put grey images into the batch statistics. Where no row
+    has the stream, one is encoded for the shapes' sake and counts for nothing. An exported graph encodes every row,
+    since the choice depends on the data.
     """
     if torch.compiler.is_exporting() or torch.compiler.is_compiling():
         return encode(*inputs)
     rows = (present.amax(1) > 0).nonzero().squeeze(1)
-    if len(rows) in (0, len(present)):
+    if len(rows) == len(present):
         return encode(*inputs)
+    counts = float(len(rows) > 0)
+    if not len(rows):
+        rows = rows.new_zeros(1)
     encoded = encode(*(value[rows] for value in inputs))
     return tuple(
-        torch.zeros(len(present), *value.shape[1:], dtype=value.dtype, device=value.device).index_copy(0, rows, value)
+        torch.zeros(len(present), *value.shape[1:], dtype=value.dtype, device=value.device).index_copy(
+            0, rows, value * counts
+        )
         for value in encoded
     )
