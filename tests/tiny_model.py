@@ -2,7 +2,7 @@
 """A graph with the inputs and outputs of cad/spec.py whose answers can be worked out by hand.
 
 Frame logits: video = (mean red - 128) / 32, sync = (mean green - 128) / 32, audio = 40 * mean |x| - 2, each over one
-slot. Clip logits are their means over the slots present (0 with none); fused is the sum of video, audio and sync;
+slot. Clip logits are their means over the slots present (0 with none); fused is the highest of the three;
 offset_seconds = mean blue / 255 over the slots with picture.
 """
 
@@ -81,10 +81,7 @@ def graph_nodes() -> list[onnx.NodeProto]:
         ("offset_by_slot", "frames_present", "offset_seconds"),
     ):
         nodes += mean_where_present(line, present, clip)
-    nodes += [
-        node("Add", ["video_logit", "audio_logit"], ["video_and_audio"]),
-        node("Add", ["video_and_audio", "sync_logit"], ["fused_logit"]),
-    ]
+    nodes.append(node("Max", ["video_logit", "audio_logit", "sync_logit"], ["fused_logit"]))
     return nodes
 
 
