@@ -93,9 +93,7 @@ def _outcome(info: MediaInfo, readings: list[StreamReading], coverage: float) ->
     return Outcome.OK
 
 
-def _text(
-    info: MediaInfo, readings: list[StreamReading], outcome: Outcome, coverage: float, bad_packets: int
-) -> str:
+def _text(info: MediaInfo, readings: list[StreamReading], outcome: Outcome, coverage: float, bad_packets: int) -> str:
     damage = f", {bad_packets} damaged packet{'s' if bad_packets != 1 else ''}" if bad_packets else ""
     for reading in readings:
         if reading.error is not None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 from av.audio.stream import AudioStream
@@ -15,6 +14,7 @@ from av.video.stream import VideoStream
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.source import MediaSource
+from cad.media.stamps import StampReader, frames_per_second
 
 #: Containers that hold one still picture.
 _STILL_FORMATS = ("image2", "_pipe")
@@ -55,21 +55,10 @@ def probe(source: MediaSource, on_packet: Callable[[], None]) -> MediaInfo:
     )
 
 
-def frame_seconds(frame: Any) -> float | None:
-    """Return the presentation time of a frame, or its decoding time when it has no other."""
-    stamp = frame.pts if frame.pts is not None else frame.dts
-    return None if stamp is None or frame.time_base is None else float(stamp * frame.time_base)
-
-
-def frames_per_second(stream: VideoStream) -> float:
-    """Return the mean rate that the container states or FFmpeg guesses, 0 if neither."""
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate else 0.0
-
-
 def _first_frames(source: MediaSource, on_packet: Callable[[], None]) -> FirstFrames:
     found = FirstFrames()
     wanted = [stream for stream in (source.video, source.audio) if stream is not None]
+    readers = {stream.type: StampReader(stream, source.container.format.name) for stream in wanted}
     packets = 0
 
     def count() -> None:
@@ -78,12 +67,11 @@ def _first_frames(source: MediaSource, on_packet: Callable[[], None]) -> FirstFr
         on_packet()
 
     for frame in source.frames(*wanted, on_packet=count):
-        seconds = frame_seconds(frame)
         if isinstance(frame, av.VideoFrame) and found.video_seconds is None:
-            found.video_seconds = seconds
+            found.video_seconds = readers["video"].seconds(frame)
             found.orientation = orientation_of(frame)
         elif isinstance(frame, av.AudioFrame) and found.audio_seconds is None:
-            found.audio_seconds = seconds
+            found.audio_seconds = readers["audio"].seconds(frame)
         complete = (source.video is None or found.video_seconds is not None) and (
             source.audio is None or found.audio_seconds is not None
         )

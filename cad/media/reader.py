@@ -366,4 +366,3 @@ def _join_sound(blocks: list[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]
     return AudioSamples(
         np.concatenate([samples for _, samples, _ in blocks]), np.concatenate([present for _, _, present in blocks])
     )
-

@@ -132,9 +132,7 @@ class MediaSource:
                 )
         seconds = (self.container.duration or 0) / av.time_base
         if seconds > limits.max_duration_seconds:
-            raise MediaLimitError(
-                self.path, f"lasts {seconds:.0f} s; the limit is {limits.max_duration_seconds:.0f} s"
-            )
+            raise MediaLimitError(self.path, f"lasts {seconds:.0f} s; the limit is {limits.max_duration_seconds:.0f} s")
 
 
 def _open(path: str) -> InputContainer:

@@ -19,7 +19,7 @@ import numpy as np
 from av.error import MemoryError as AvMemoryError
 from numpy.typing import NDArray
 
-from cad.clock import SAMPLES_PER_FRAME, seconds_of
+from cad.clock import SAMPLES_PER_FRAME
 from cad.errors import DecoderCrashedError, MediaError, MediaLimitError
 from cad.media.audio import AudioPlacer, SlotAssembler
 from cad.media.channel import Channel, ChannelClosedError
@@ -27,11 +27,12 @@ from cad.media.grid import FramePlacer, Placement, StampFilter, reach_seconds
 from cad.media.limits import MediaLimits
 from cad.media.messages import Progress, info_to_message, limits_from_message
 from cad.media.picture import PictureConverter
-from cad.media.probe import frame_seconds, frames_per_second, probe
+from cad.media.probe import probe
 from cad.media.records import MediaInfo, MediaKind
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.source import MediaSource
+from cad.media.stamps import StampReader, frames_per_second
 
 #: How often a sign of life is sent while nothing else is.
 BEAT_SECONDS = 0.5
@@ -150,14 +151,11 @@ class FileJob:
         self._link.send({"type": "sound", "buffer": buffer, "first_slot": first_slot, "slots": slots})
 
     def _stamped(self, source: MediaSource, stream: Any) -> Iterator[tuple[float, Any]]:
-        """Yield (grid time, frame); a frame without a stamp follows the one before it."""
+        """Yield (grid time, frame)."""
         assert self._info is not None
-        expected = 0.0
+        stamps = StampReader(stream, self._info.container)
         for frame in source.frames(stream, on_packet=self._link.beat):
-            stamp = frame_seconds(frame)
-            seconds = expected if stamp is None else stamp - self._info.origin_seconds
-            expected = seconds + _length_seconds(frame, stream)
-            yield seconds, frame
+            yield stamps.seconds(frame) - self._info.origin_seconds, frame
 
     def _too_long(self) -> MediaLimitError:
         return MediaLimitError(self._path, f"goes on after the limit of {self._limits.max_duration_seconds:.0f} s")
@@ -216,9 +214,7 @@ class PictureJob:
                 self._info.path, f"has more than {limits.max_total_pixels:.3g} pixels in all, which is the limit"
             )
         if seconds > limits.max_duration_seconds:
-            raise MediaLimitError(
-                self._info.path, f"goes on after the limit of {limits.max_duration_seconds:.0f} s"
-            )
+            raise MediaLimitError(self._info.path, f"goes on after the limit of {limits.max_duration_seconds:.0f} s")
 
     def _send(self, placement: Placement | None, frame: Any) -> None:
         if placement is None:
@@ -248,13 +244,6 @@ class PictureJob:
 
     def _progress(self) -> Progress:
         return Progress(self._decoded, self._seconds, self._source.bad_packets + self._stamps.dropped + self._late)
-
-
-def _length_seconds(frame: Any, stream: Any) -> float:
-    if isinstance(frame, av.AudioFrame):
-        return float(frame.samples / frame.sample_rate)
-    fps = frames_per_second(stream)
-    return 1 / fps if fps > 0 else seconds_of(1)
 
 
 def serve(channel: Channel, block: SharedBlock) -> None:

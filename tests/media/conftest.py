@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from media_clips import FFMPEG, run_ffmpeg, write_sources
 
 Make = Callable[..., Path]
@@ -45,5 +44,3 @@ def make_clip(sources: tuple[Path, Path], tmp_path_factory: pytest.TempPathFacto
 def h264_mp4(make_clip: Make) -> Path:
     """The plain case."""
     return make_clip("plain.mp4", "-c:v", "libx264", "-g", "12", "-c:a", "aac")
-
-

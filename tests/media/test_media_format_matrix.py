@@ -35,9 +35,15 @@ AUDIO = {
     "ac3": ("-c:a", "ac3", "-b:a", "96k"),
 }
 ALL_VIDEO, ALL_AUDIO = tuple(VIDEO), tuple(AUDIO)
+#: AVI stores no presentation stamps and no word on priming: the samples that an encoder puts in front of the sound
+#: (in seconds, of the encoders used here) stay there, and nobody can tell them from sound.
+AVI_PRIMING_SECONDS = {"mp3": 1105 / 44_100, "aac": 1024 / 48_000}
 #: What each container may hold (by its standard or by what FFmpeg writes into it).
 LEGAL: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "mp4": (("h264", "hevc", "hevc10", "vp9", "av1", "mpeg1", "mpeg2", "mjpeg"), ("aac", "opus", "mp3", "ac3", "vorbis")),
+    "mp4": (
+        ("h264", "hevc", "hevc10", "vp9", "av1", "mpeg1", "mpeg2", "mjpeg"),
+        ("aac", "opus", "mp3", "ac3", "vorbis"),
+    ),
     "mov": (("h264", "hevc", "hevc10", "mpeg1", "mpeg2", "mjpeg"), ("aac", "mp3", "pcm", "ac3")),
     "mkv": (ALL_VIDEO, ALL_AUDIO),
     "webm": (("vp9", "av1"), ("opus", "vorbis")),
@@ -73,7 +79,8 @@ def check(make_clip: Callable[..., Path], container: str, video: str, audio: str
     for arguments in (VIDEO[video], AUDIO[audio]):
         if f" {arguments[1]} " not in encoders():
             pytest.skip(f"the ffmpeg program here has no encoder {arguments[1]}")
-    path = make_clip(f"{video}-{audio}.{container}", *VIDEO[video], *AUDIO[audio])
+    extra = ("-ar", "44100") if (container, audio) == ("flv", "pcm") else ()  # a rate that FLV knows
+    path = make_clip(f"{video}-{audio}.{container}", *VIDEO[video], *AUDIO[audio], *extra)
     with open_media(path) as reader:
         sound = reader.audio()
         chunks = list(reader.video_chunks())
@@ -85,21 +92,19 @@ def check(make_clip: Callable[..., Path], container: str, video: str, audio: str
     flashes, beeps = flash_times(frames, present), beep_times(sound.samples)
     assert len(flashes) == len(beeps) == len(EVENT_SECONDS), (flashes, beeps)
     differences = np.array(flashes) - np.array(beeps)
-    # A slot shows the nearest frame, up to half a slot off when the streams begin between frames.
-    phase = abs((info.video.start_seconds - info.origin_seconds) * 25 % 1)
-    quantisation = min(phase, 1 - phase) / 25
-    assert np.abs(differences).max() <= TOLERANCE_SECONDS, (differences, info)
-    assert present.sum() >= 48 and quantisation <= 0.02
+    allowed = TOLERANCE_SECONDS + (AVI_PRIMING_SECONDS.get(audio, 0.0) if container == "avi" else 0.0)
+    assert np.abs(differences).max() <= allowed, (differences, info)
+    assert present.sum() >= 48
 
 
-@pytest.mark.parametrize(("container", "video", "audio"), FAST, ids="-".join)
+@pytest.mark.parametrize(("container", "video", "audio"), FAST, ids=lambda part: str(part))
 def test_flash_and_beep(make_clip: Callable[..., Path], container: str, video: str, audio: str) -> None:
     check(make_clip, container, video, audio)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("container", "video", "audio"), [case for case in EVERY if case not in FAST], ids="-".join
+    ("container", "video", "audio"), [case for case in EVERY if case not in FAST], ids=lambda part: str(part)
 )
 def test_flash_and_beep_everywhere(make_clip: Callable[..., Path], container: str, video: str, audio: str) -> None:
     check(make_clip, container, video, audio)
