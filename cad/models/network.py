@@ -131,7 +131,7 @@ class CadModel(nn.Module):
         streams = self.config.streams
         seen = present if "video" in streams else torch.zeros_like(present)
         face, face_present = _rows_with(seen, self.face_encoder, frames, present)
-        if streams == ("audio",):
+        if "sync" not in streams and not ("video" in streams and self.config.video_uses_lips):
             present = torch.zeros_like(present)
         if self.lip_encoder is None:
             lips, _ = _rows_with(present, self.face_encoder.shared, frames, present)
