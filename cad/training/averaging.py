@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import lightning
@@ -58,25 +60,39 @@ class WeightAverage(Callback):
             if name in self._average:
                 self._average[name].lerp_(parameter.detach(), 1 - decay)
 
-    def averaged_state(self, pl_module: lightning.LightningModule) -> dict[str, Tensor]:
-        """Return the module's state with averages in place of the parameters that were trained."""
-        return pl_module.state_dict() | (self._average if not self._set_aside else {})
+    @contextlib.contextmanager
+    def in_place(self, pl_module: lightning.LightningModule) -> Iterator[None]:
+        """Put the average in place of the weights for a while; nothing changes where it is in place already."""
+        if self._set_aside:
+            yield
+            return
+        self._put_in_place(pl_module)
+        try:
+            yield
+        finally:
+            self._put_back(pl_module)
 
     @torch.no_grad()
-    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Put the average in place of the weights."""
+    def _put_in_place(self, pl_module: lightning.LightningModule) -> None:
         for name, parameter in pl_module.named_parameters():
             if name in self._average:
                 self._set_aside[name] = parameter.detach().clone()
                 parameter.copy_(self._average[name])
 
     @torch.no_grad()
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Put the weights back."""
+    def _put_back(self, pl_module: lightning.LightningModule) -> None:
         for name, parameter in pl_module.named_parameters():
             if name in self._set_aside:
                 parameter.copy_(self._set_aside[name])
         self._set_aside = {}
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Validate the average."""
+        self._put_in_place(pl_module)
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Go on with the weights."""
+        self._put_back(pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the average for a checkpoint."""

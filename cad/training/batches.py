@@ -39,8 +39,7 @@ class Sample:
         slot_labels: float32 (3, slots): video, audio, sync.
         clip_labels: float32 (4,): fused, video, audio, sync.
         offset_seconds: By how much the sound lags behind the lips; NaN where unknown.
-        identity: Hash of who it is, 0 where unnamed.
-        pair: Hash of the event or speaker, 0 where there is none.
+        event: Number of the event that was recorded; two samples with the same one are no mismatches of each other.
         key: The clip.
         source: Its page or corpus.
         method: What was done to it.
@@ -53,8 +52,7 @@ class Sample:
     slot_labels: NDArray[np.float32]
     clip_labels: NDArray[np.float32]
     offset_seconds: float
-    identity: int
-    pair: int
+    event: int
     key: str
     source: str
     method: str
@@ -71,8 +69,7 @@ class Batch:
     slot_labels: Tensor
     clip_labels: Tensor
     offset_seconds: Tensor
-    identity: Tensor
-    pair: Tensor
+    event: Tensor
     key: tuple[str, ...]
     source: tuple[str, ...]
     method: tuple[str, ...]
@@ -88,19 +85,9 @@ class Batch:
         """Return the batch with its tensors in page-locked memory."""
         return replace(self, **{name: tensor.pin_memory() for name, tensor in self._tensors().items()})
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def _tensors(self) -> dict[str, Any]:
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}
-
-
-def name_hash(name: str) -> int:
-    """Return a number for a name, the same in every process; 0 for no name.
-
-    Example:
-        >>> name_hash(""), name_hash("grid_s1") == name_hash("grid_s1")
-        (0, True)
-    """
-    return zlib.crc32(name.encode()) if name else 0
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -113,8 +100,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     return Batch(
         **{name: stack(name) for name in arrays},
         offset_seconds=torch.tensor([sample.offset_seconds for sample in samples], dtype=torch.float32),
-        identity=torch.tensor([sample.identity for sample in samples]),
-        pair=torch.tensor([sample.pair for sample in samples]),
+        event=torch.tensor([sample.event for sample in samples]),
         key=tuple(sample.key for sample in samples),
         source=tuple(sample.source for sample in samples),
         method=tuple(sample.method for sample in samples),
@@ -161,8 +147,7 @@ def sample_of(labeled: LabeledClip, slots: int) -> Sample:
         slot_labels=slot_labels,
         clip_labels=clip_labels(slot_labels),
         offset_seconds=float("nan") if offset is None or not present[2].any() else float(offset),
-        identity=name_hash(clip.identity),
-        pair=name_hash(clip.pair_id),
+        event=zlib.crc32((clip.pair_id or clip.key).encode()),
         key=clip.key,
         source=clip.source,
         method="+".join(labeled.methods),
@@ -189,10 +174,9 @@ def clip_labels(slot_labels: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     streams = [_stream_label(labels) for labels in slot_labels]
     if 1.0 in streams:
-        fused = 1.0
-    else:
-        fused = 0.0 if 0.0 in streams and not (slot_labels == 1).any() else UNKNOWN
-    return np.array([fused, *streams], np.float32)
+        return np.array([1.0, *streams], np.float32)
+    is_genuine = 0.0 in streams and not (slot_labels == 1).any()
+    return np.array([0.0 if is_genuine else UNKNOWN, *streams], np.float32)
 
 
 def _stream_label(labels: NDArray[np.float32]) -> float:

@@ -7,14 +7,23 @@ import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import lightning
 from torch.utils.data import DataLoader
 
 from cad.data.augment import AugmentOptions
 from cad.data.augment import augment as augment_labeled
-from cad.data.manifest import ManifestRow, check_clips, check_rows, missing_files, raise_problems, read_manifest, rows_of
-from cad.data.shards import ClipStore
+from cad.data.manifest import (
+    ManifestRow,
+    check_clips,
+    check_rows,
+    missing_files,
+    raise_problems,
+    read_manifest,
+    rows_of,
+)
+from cad.data.shards import ClipEntry, ClipStore
 from cad.errors import OptionError
 from cad.training.batches import Sample, collate
 from cad.training.draw import Mix
@@ -43,6 +52,7 @@ class CadData(lightning.LightningDataModule):
         mix: Share of each kind of sample.
         lengths: How long windows are.
         forging: Which forgeries are made on the fly.
+        streams: Which of video and audio are shown; clips without one of these are left out where only one is.
         augment: Whether both classes go through random degradation.
         augmentation: How often each treatment is applied.
         source_power: 1 draws rows evenly, 0 draws sources evenly.
@@ -70,6 +80,7 @@ class CadData(lightning.LightningDataModule):
         mix: Mix | None = None,
         lengths: WindowLengths | None = None,
         forging: ForgeOptions | None = None,
+        streams: tuple[Literal["video", "audio"], ...] = ("video", "audio"),
         augment: bool = True,
         augmentation: AugmentOptions | None = None,
         source_power: float = 0.5,
@@ -87,6 +98,7 @@ class CadData(lightning.LightningDataModule):
         self.shards, self.manifest, self.root, self.excused = shards, manifest, root, excused
         self.batches, self.batch_size, self.val_batch_size, self.workers = batches, batch_size, val_batch_size, workers
         self.mix, self.lengths, self.forging = mix or Mix(), lengths or WindowLengths(), forging or ForgeOptions()
+        self.streams = frozenset(streams)
         self.augment, self.augmentation = augment, augmentation
         self.source_power, self.held_out_sources = source_power, tuple(held_out_sources or ())
         self.val_windows, self.val_per_source = val_windows, val_per_source
@@ -102,14 +114,18 @@ class CadData(lightning.LightningDataModule):
         """
         if self.store is None:
             store = ClipStore(self.shards)
-            self.rows = self._checked_rows(store)
+            self.rows = [row for row in self._checked_rows(store) if self._is_shown(store.entry(row.path))]
             self.store = store
             _log.info("%d training and %d validation rows", len(self.train_rows), len(self.judged_rows))
+
+    def _is_shown(self, entry: ClipEntry) -> bool:
+        has = {"video": entry.has_frames, "audio": entry.has_audio}
+        return any(has[stream] for stream in self.streams)
 
     def _checked_rows(self, store: ClipStore) -> list[ManifestRow]:
         where = self.manifest or ", ".join(self.shards)
         if self.manifest is None:
-            rows = rows_of((entry.row | {"path": entry.key} for entry in store), where)
+            rows = rows_of(({**entry.row, "path": entry.key} for entry in store), where)
         else:
             rows = read_manifest(self.manifest)
             if self.root is not None:
@@ -159,6 +175,7 @@ class CadData(lightning.LightningDataModule):
             self.lengths,
             self.forging,
             self.source_power,
+            self.streams,
             self._augment(),
             self.seed,
         )
@@ -167,7 +184,7 @@ class CadData(lightning.LightningDataModule):
         """Return the fixed validation windows."""
         items: list[Item] = []
         if self.val_rows:
-            items += row_items(self._opened(), self.judged_rows, self.lengths.slots, self.val_windows)
+            items += row_items(self._opened(), self.judged_rows, self.lengths.slots, self.val_windows, self.streams)
         if self.val_sync:
             items += sync_items(self._opened(), self.judged_rows, self.lengths.slots)
         return items
@@ -191,7 +208,7 @@ class CadData(lightning.LightningDataModule):
         items = self.val_items()
         if self.trainer is not None:
             items = _share(items, self.trainer.global_rank, self.trainer.world_size)
-        samples = ValSamples(self._opened(), items, self.lengths.slots)
+        samples = ValSamples(self._opened(), items, self.lengths.slots, self.streams)
         return DataLoader(
             samples,
             batch_size=self.val_batch_size,

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cad.data.manifest import ManifestRow
 from cad.errors import DataError, OptionError
@@ -76,7 +77,7 @@ class Draw:
         pairs = list(rows)
         self._kinds = [Kind(name) for name, share in asdict(mix).items() if share > 0]
         self._shares = _normalised([share for share in asdict(mix).values() if share > 0])
-        self._sources: dict[Kind, tuple[list[list[ManifestRow]], np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
+        self._sources: dict[Kind, tuple[list[list[ManifestRow]], NDArray[np.float64]]] = {}
         for kind in self._kinds:
             by_source: dict[str, list[ManifestRow]] = defaultdict(list)
             for row, face in pairs:
@@ -95,6 +96,6 @@ class Draw:
         return kind, group[int(rng.integers(len(group)))]
 
 
-def _normalised(shares: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _normalised(shares: Sequence[float]) -> NDArray[np.float64]:
     array = np.asarray(shares, np.float64)
-    return array / array.sum()
+    return np.asarray(array / array.sum())

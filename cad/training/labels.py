@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from cad.data.manifest import ManifestRow
 from cad.data.records import Clip, LabeledClip
+from cad.data.shards import ClipEntry
 
 
 def labeled_of_row(clip: Clip, row: ManifestRow) -> LabeledClip:
@@ -27,5 +32,22 @@ def labeled_of_row(clip: Clip, row: ManifestRow) -> LabeledClip:
     )
 
 
-def _all(clip: Clip, value: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def _all(clip: Clip, value: int) -> NDArray[np.float32]:
     return np.full(clip.slots, value, np.float32)
+
+
+def judged_span(entry: ClipEntry, streams: Collection[str]) -> slice:
+    """Return the slots from the first to the last one with something to judge: a face if there is one, else sound."""
+    has_face = entry.has_frames and "video" in streams
+    slots = np.flatnonzero(entry.frames_present if has_face else entry.audio_present)
+    return slice(int(slots[0]), int(slots[-1]) + 1)
+
+
+def only_streams(clip: Clip, streams: Collection[str]) -> Clip:
+    """Return ``clip`` without its picture or its sound unless ``video`` or ``audio`` is among ``streams``."""
+    nothing = np.zeros(clip.slots, bool)
+    if "video" not in streams:
+        clip = replace(clip, frames=None, points_px=None, frames_present=nothing)
+    if "audio" not in streams:
+        clip = replace(clip, audio=None, audio_present=nothing)
+    return clip

@@ -66,7 +66,9 @@ def assign_groups(net: nn.Module, groups: Sequence[ParameterGroup]) -> list[tupl
         else:
             orphans.append(name)
     if orphans:
-        raise OptionError(f"no parameter group matches {', '.join(orphans[:5])} (of {len(orphans)}); end with match: '*'")
+        raise OptionError(
+            f"no parameter group matches {', '.join(orphans[:5])} (of {len(orphans)}); end with match: '*'"
+        )
     everything = [name for name, _ in net.named_parameters()]
     for group in groups:
         if not fnmatch.filter(everything, group.match):
@@ -111,7 +113,10 @@ def make_optimizer(net: nn.Module, options: OptimizerOptions) -> torch.optim.Ada
     for group, names in assign_groups(net, options.groups):
         learning = [parameters[name] for name in names] if group.learning_rate > 0 else []
         decay = options.weight_decay if group.weight_decay is None else group.weight_decay
-        for some, own_decay in (([p for p in learning if p.ndim > 1], decay), ([p for p in learning if p.ndim < 2], 0.0)):
+        for some, own_decay in (
+            ([p for p in learning if p.ndim > 1], decay),
+            ([p for p in learning if p.ndim < 2], 0.0),
+        ):
             if some:
                 param_groups.append({"params": some, "lr": group.learning_rate, "weight_decay": own_decay})
     if not param_groups:

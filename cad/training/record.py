@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import platform
@@ -19,18 +20,19 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import nn
 
+from cad.models import CadModel, save_checkpoint
 from cad.training.averaging import WeightAverage
 from cad.training.scores import by_source
 from cad.training.start import WEIGHTS_NAME
 from cad.training.task import CadTask
 
-_PACKAGES = ("cad-detect", "torch", "torchvision", "torchaudio", "lightning", "timm", "numpy", "opencv-python-headless", "av")
+_PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "timm", "numpy", "opencv-python-headless", "av")
 
 
 def commit_of(folder: Path) -> str:
-    """Return the version-control revision of ``folder``, with ``+changes`` where files differ; empty if there is none."""
+    """Return the version-control revision of ``folder``, ``+changes`` where files differ; empty where there is none."""
     try:
         revision = _git(folder, "rev-parse", "HEAD")
         return revision + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
@@ -111,8 +113,9 @@ class RunRecord(Callback):
 
     def _save_weights(self, pl_module: lightning.LightningModule, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        state = pl_module.state_dict() if self._average is None else self._average.averaged_state(pl_module)
-        save_net(net_state(state), folder, self._net_config)
+        assert isinstance(pl_module, CadTask)
+        with contextlib.nullcontext() if self._average is None else self._average.in_place(pl_module):
+            save_net(pl_module.net, folder, self._net_config)
 
     def _append_sources(self, trainer: lightning.Trainer, task: CadTask) -> None:
         path = self._folder / "sources.csv"
@@ -151,18 +154,16 @@ class RunRecord(Callback):
         self._best, self._figures = state_dict["best"], state_dict["figures"]
 
 
-def net_state(task_state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the net's part of a task's state, under the net's own names."""
-    return {name.removeprefix("net."): value for name, value in task_state.items() if name.startswith("net.")}
-
-
-def save_net(state: dict[str, Tensor], folder: Path, config: dict[str, Any]) -> None:
+def save_net(net: nn.Module, folder: Path, config: dict[str, Any]) -> None:
     """Write ``model.safetensors`` and ``config.json``; a reader never sees half a file."""
     part = folder / f"{WEIGHTS_NAME}.part"
-    save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, part)
-    part.replace(folder / WEIGHTS_NAME)
-    if config:
+    if isinstance(net, CadModel):
+        save_checkpoint(net, part, {"commit": commit_of(Path(__file__).parent)})
+        _write_json(folder / "config.json", json.loads(net.config.to_json()))
+    else:
+        save_file({name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}, part)
         _write_json(folder / "config.json", config)
+    part.replace(folder / WEIGHTS_NAME)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 import lightning
 import torch
@@ -12,9 +12,12 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from cad.errors import OptionError
+from cad.models.losses import Losses
 from cad.models.output import CadOutput
 from cad.spec import HEADS
 from cad.training.batches import Batch
+from cad.training.criterion import labels_without
 from cad.training.parameters import (
     OptimizerOptions,
     freeze,
@@ -27,11 +30,21 @@ from cad.training.start import StartFrom, load_parts
 from cad.training.val_samples import Item, ValSamples
 
 
-class Criterion(Protocol):
-    """What the task asks of losses."""
+@dataclass(frozen=True, slots=True)
+class StreamDropout:
+    """How often a window that has both streams is trained on without one of them.
 
-    def __call__(self, output: CadOutput, batch: Batch) -> Mapping[str, Tensor]:
-        """Return the weighted terms by name, each a scalar; their sum is what is minimised."""
+    Attributes:
+        video: Share without the picture.
+        audio: Share without the sound.
+    """
+
+    video: float = 0.0
+    audio: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.video, self.audio) < 0 or self.video + self.audio > 1:
+            raise OptionError(f"stream_dropout: shares must be >= 0 and at most 1 together, got {self}")
 
 
 class CadTask(lightning.LightningModule):
@@ -39,9 +52,10 @@ class CadTask(lightning.LightningModule):
 
     Args:
         net: Frames and sound in, CadOutput out (see ``cad.spec``).
-        criterion: Terms of the loss.
+        criterion: Output and batch in, ``cad.models.losses.Losses`` out.
         optimizer: Which parameters learn, and how fast.
         start_from: Weights to begin with.
+        stream_dropout: How often a stream is left out, for the net to learn to do without; None for never.
         step_seed: Chance inside the net (dropout) is a function of this and the number of the batch, so that a
             resumed run goes on exactly.
 
@@ -55,12 +69,14 @@ class CadTask(lightning.LightningModule):
         criterion: nn.Module,
         optimizer: OptimizerOptions,
         start_from: list[StartFrom] | None = None,
+        stream_dropout: StreamDropout | None = None,
         step_seed: int = 0,
     ) -> None:
         super().__init__()
         self.net = net
         self.criterion = criterion
         self.optimizer_options = optimizer
+        self.stream_dropout = stream_dropout or StreamDropout()
         self.step_seed = step_seed
         load_parts(net, start_from or [])
         freeze(net, optimizer.groups)
@@ -86,11 +102,29 @@ class CadTask(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of the loss terms."""
         torch.manual_seed(hash((self.step_seed, batch_idx, self.global_rank)) % 2**63)
-        terms = self.criterion(self(batch), batch)
-        total = torch.stack(list(terms.values())).sum()
-        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(batch))
-        self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()}, batch_size=len(batch))
-        return total
+        losses: Losses = self.criterion(*self._with_dropped_streams(batch))
+        self.log("train/loss", losses.total.detach(), prog_bar=True, batch_size=len(batch))
+        self.log_dict({f"train/{name}": term for name, term in losses.terms.items()}, batch_size=len(batch))
+        return losses.total
+
+    def _with_dropped_streams(self, batch: Batch) -> tuple[CadOutput, Batch]:
+        """Return the net's output and the batch with the labels that hold without the streams that were dropped."""
+        drop = self.stream_dropout
+        if drop.video + drop.audio == 0:
+            return self(batch), batch
+        draw = torch.rand(len(batch), device=batch.frames.device)
+        both = (batch.frames_present.amax(1) > 0) & (batch.audio_present.amax(1) > 0)
+        keep_video = 1 - (both & (draw < drop.video)).float()
+        keep_audio = 1 - (both & (draw >= 1 - drop.audio)).float()
+        output: CadOutput = self.net(
+            batch.frames,
+            batch.audio,
+            batch.frames_present,
+            batch.audio_present,
+            keep_video=keep_video,
+            keep_audio=keep_audio,
+        )
+        return output, replace(batch, clip_labels=labels_without(batch.clip_labels, keep_video, keep_audio))
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation's windows."""

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from cad.data.forge import DEFAULT_WEIGHTS, Donors, forge, genuine
+from cad.data.forge import DEFAULT_WEIGHTS, Donors, cut, forge, genuine
 from cad.data.manifest import ManifestRow
 from cad.data.records import Clip, LabeledClip
 from cad.data.shards import ClipStore
@@ -17,7 +17,7 @@ from cad.errors import OptionError
 from cad.training.batches import Sample, sample_of
 from cad.training.donors import StoreDonors
 from cad.training.draw import Draw, Kind, Mix
-from cad.training.labels import labeled_of_row
+from cad.training.labels import judged_span, labeled_of_row, only_streams
 
 Augment = Callable[[LabeledClip, np.random.Generator], LabeledClip]
 
@@ -72,6 +72,7 @@ class TrainSamples(Dataset[Sample]):
         lengths: How long windows are.
         forging: Which forgeries are made.
         source_power: See ``Draw``.
+        streams: Which of video and audio are shown.
         augment: What both classes go through after forging; None for nothing.
         seed: Sample n depends on this and n alone.
 
@@ -87,6 +88,7 @@ class TrainSamples(Dataset[Sample]):
         lengths: WindowLengths,
         forging: ForgeOptions,
         source_power: float,
+        streams: Collection[str],
         augment: Augment | None,
         seed: int,
     ) -> None:
@@ -96,6 +98,7 @@ class TrainSamples(Dataset[Sample]):
         self._lengths = lengths
         self._weights: Mapping[str, float] = DEFAULT_WEIGHTS if forging.weights is None else forging.weights
         self._second_share = forging.second_share
+        self._streams = streams
         self._augment = augment
         self._seed = seed
 
@@ -125,15 +128,11 @@ class TrainSamples(Dataset[Sample]):
         return forge(clip, rng, self._donors, self._weights, slots, self._second_share)
 
     def _whole(self, row: ManifestRow) -> Clip:
-        """Return the clip from the first to the last slot in which anything is seen (or heard, without a face)."""
-        entry = self._store.entry(row.path)
-        slots = np.flatnonzero(entry.frames_present if entry.has_frames else entry.audio_present)
-        return self._store.read(row.path, int(slots[0]), int(slots[-1]) + 1)
+        """Return the clip from the first to the last slot with something to judge."""
+        span = judged_span(self._store.entry(row.path), self._streams)
+        return only_streams(self._store.read(row.path, span.start, span.stop), self._streams)
 
     def _window(self, row: ManifestRow, rng: np.random.Generator) -> Clip:
-        entry = self._store.entry(row.path)
-        slots = np.flatnonzero(entry.frames_present if entry.has_frames else entry.audio_present)
-        first, available = int(slots[0]), int(slots[-1] - slots[0]) + 1
-        length = self._lengths.draw(rng, available)
-        start = first + int(rng.integers(0, available - length + 1))
-        return self._store.read(row.path, start, start + length)
+        clip = self._whole(row)
+        length = self._lengths.draw(rng, clip.slots)
+        return cut(clip, int(rng.integers(0, clip.slots - length + 1)), length)

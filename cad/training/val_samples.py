@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ from cad.data.manifest import ManifestRow
 from cad.data.records import LabeledClip
 from cad.data.shards import ClipEntry, ClipStore
 from cad.training.batches import Sample, sample_of
-from cad.training.labels import labeled_of_row
+from cad.training.labels import judged_span, labeled_of_row, only_streams
 
 #: The stated test of synchrony shifts genuine clips by 0.2 to 1 s.
 SHIFT_SLOTS = (5, 25)
@@ -62,12 +62,14 @@ class ValSamples(Dataset[Sample]):
         store: Where the clips are.
         items: What to show.
         slots: Length that every sample is filled up to.
+        streams: Which of video and audio are shown.
     """
 
-    def __init__(self, store: ClipStore, items: Sequence[Item], slots: int) -> None:
+    def __init__(self, store: ClipStore, items: Sequence[Item], slots: int, streams: Collection[str]) -> None:
         self.items = tuple(items)
         self._store = store
         self._slots = slots
+        self._streams = streams
 
     def __len__(self) -> int:
         return len(self.items)
@@ -76,7 +78,7 @@ class ValSamples(Dataset[Sample]):
         return sample_of(self._labeled(self.items[number]), self._slots)
 
     def _labeled(self, item: Item) -> LabeledClip:
-        clip = self._store.read(item.row.path, item.start, item.start + item.slots)
+        clip = only_streams(self._store.read(item.row.path, item.start, item.start + item.slots), self._streams)
         labeled = labeled_of_row(clip, item.row)
         if item.part is Part.SHIFTED:
             # Sound that lags was made earlier.
@@ -94,11 +96,14 @@ class ValSamples(Dataset[Sample]):
         )
 
 
-def row_items(store: ClipStore, rows: Sequence[ManifestRow], slots: int, windows: int) -> list[Item]:
+def row_items(
+    store: ClipStore, rows: Sequence[ManifestRow], slots: int, windows: int, streams: Collection[str]
+) -> list[Item]:
     """Return up to ``windows`` evenly spread windows of each row."""
     items = []
     for row in rows:
-        first, available = _span(store.entry(row.path))
+        span = judged_span(store.entry(row.path), streams)
+        first, available = span.start, span.stop - span.start
         length = min(slots, available)
         count = min(windows, 1 + (available - length) // max(length // 2, 1))
         starts = np.linspace(0, available - length, count + 2)[1:-1] if count > 1 else [(available - length) / 2]
@@ -115,7 +120,8 @@ def sync_items(store: ClipStore, rows: Sequence[ManifestRow], slots: int) -> lis
     items = []
     for number, row in enumerate(genuine):
         rng = np.random.default_rng(zlib.crc32(row.path.encode()))
-        first, available = _span(store.entry(row.path))
+        span = judged_span(store.entry(row.path), ("video", "audio"))
+        first, available = span.start, span.stop - span.start
         largest = min(SHIFT_SLOTS[1], available - MIN_SLOTS)
         if largest < SHIFT_SLOTS[0]:
             continue
@@ -133,9 +139,7 @@ def sync_items(store: ClipStore, rows: Sequence[ManifestRow], slots: int) -> lis
     return items
 
 
-def _other_voice(
-    store: ClipStore, genuine: Sequence[ManifestRow], number: int, length: int
-) -> ManifestRow | None:
+def _other_voice(store: ClipStore, genuine: Sequence[ManifestRow], number: int, length: int) -> ManifestRow | None:
     """Return the next genuine row of another person that is long enough."""
     row = genuine[number]
     for step in range(1, len(genuine)):
@@ -163,9 +167,3 @@ def limited(rows: Sequence[ManifestRow], per_source: int | None) -> list[Manifes
 
 def _has_both(entry: ClipEntry) -> bool:
     return entry.has_frames and entry.has_audio
-
-
-def _span(entry: ClipEntry) -> tuple[int, int]:
-    """Return the first slot with something to judge, and how many slots there are up to the last one."""
-    slots = np.flatnonzero(entry.frames_present if entry.has_frames else entry.audio_present)
-    return int(slots[0]), int(slots[-1] - slots[0]) + 1

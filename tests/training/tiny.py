@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cad.models.losses import Losses
 from cad.models.output import CadOutput
 from cad.training.batches import Batch
 
@@ -35,7 +34,8 @@ class TinyNet(nn.Module):
 class TinyLosses(nn.Module):
     """Cross-entropy of what is known of the clip."""
 
-    def forward(self, output: CadOutput, batch: Batch) -> Mapping[str, Tensor]:
+    def forward(self, output: CadOutput, batch: Batch) -> Losses:
         logits = torch.stack([output.fused_logit, output.video_logit, output.audio_logit, output.sync_logit], 1)
         known = batch.clip_labels >= 0
-        return {"clip": F.binary_cross_entropy_with_logits(logits[known], batch.clip_labels[known])}
+        loss = F.binary_cross_entropy_with_logits(logits[known], batch.clip_labels[known])
+        return Losses(loss, {"clip": loss.detach()})

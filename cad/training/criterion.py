@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The losses of ``cad.models`` on the batches of this package, and what is left to know when a stream is dropped."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cad.models.losses import Losses, LossWeights, cad_loss
+from cad.models.output import CadOutput
+from cad.models.targets import CadTargets
+from cad.spec import HEADS
+from cad.training.batches import UNKNOWN, Batch
+
+_FUSED, _VIDEO, _AUDIO, _SYNC = (HEADS.index(head) for head in ("fused", "video", "audio", "sync"))
+
+
+class CadCriterion(nn.Module):
+    """The terms of ``cad.models.losses``, weighted.
+
+    Args:
+        weights: Of each term; None for the losses' own.
+    """
+
+    def __init__(self, weights: LossWeights | None = None) -> None:
+        super().__init__()
+        self.weights = weights or LossWeights()
+
+    def forward(self, output: CadOutput, batch: Batch) -> Losses:
+        """Return the weighted sum and the terms."""
+        return cad_loss(output, targets_of(batch), self.weights)
+
+
+def targets_of(batch: Batch) -> CadTargets:
+    """Return what the losses want to know of a batch."""
+    known = ~torch.isnan(batch.offset_seconds)
+    return CadTargets(
+        video_fake=batch.slot_labels[:, 0],
+        audio_fake=batch.slot_labels[:, 1],
+        sync_fake=batch.slot_labels[:, 2],
+        video_label=batch.clip_labels[:, _VIDEO],
+        audio_label=batch.clip_labels[:, _AUDIO],
+        sync_label=batch.clip_labels[:, _SYNC],
+        fused_label=batch.clip_labels[:, _FUSED],
+        offset_seconds=torch.where(known, batch.offset_seconds, 0.0),
+        offset_known=known.float(),
+        event=batch.event,
+    )
+
+
+def labels_without(labels: Tensor, keep_video: Tensor, keep_audio: Tensor) -> Tensor:
+    """Return the clip labels (batch, 4) that are left when streams are dropped: what cannot be seen is not asked for.
+
+    Args:
+        labels: (batch, 4) fused, video, audio, sync.
+        keep_video: (batch,) 0 where the picture is dropped.
+        keep_audio: (batch,) 0 where the sound is dropped.
+
+    Example:
+        >>> dubbed = torch.tensor([[1.0, 0.0, 1.0, 1.0]])
+        >>> labels_without(dubbed, torch.ones(1), torch.zeros(1)).tolist()
+        [[0.0, 0.0, -1.0, -1.0]]
+    """
+    kept = torch.stack([keep_video, keep_audio, keep_video * keep_audio], 1) > 0
+    streams = torch.where(kept, labels[:, 1:], UNKNOWN)
+    known = streams.amax(1)
+    is_whole = kept.all(1)
+    return torch.cat([torch.where(is_whole, labels[:, 0], known).unsqueeze(1), streams], 1)
