@@ -10,6 +10,7 @@ from made_clips import made_clip
 from cad.data.augment import AugmentOptions, augment, augment_clip, cropped
 from cad.data.augment.audio_codec import AudioCoding, coded_audio
 from cad.data.augment.crop import CropMove, draw_crop_move
+from cad.data.augment.outside import draw_outside, outside_of
 from cad.data.augment.picture import slower
 from cad.data.augment.video_codec import coded_video, draw_video_coding
 from cad.data.forge import forge, genuine
@@ -218,3 +219,40 @@ def test_one_stream_alone_passes(clip: Clip) -> None:
     both = augment_clip(clip, np.random.default_rng(0))
     assert np.array_equal(augment_clip(silent, np.random.default_rng(0)).frames, both.frames)
     assert np.array_equal(augment_clip(blind, np.random.default_rng(0)).audio, both.audio)
+
+
+def with_black_corner(clip: Clip) -> Clip:
+    frames = clip.frames.copy()
+    frames[:, :60, :40] = 0
+    return replace(clip, frames=frames)
+
+
+def test_black_outside_the_source_picture_stays_black(clip: Clip) -> None:
+    cornered = with_black_corner(clip)
+    for seed in range(6):
+        treated = augment_clip(cornered, np.random.default_rng(seed)).frames
+        corners = treated[:, :20, :8].max(), treated[:, :20, -8:].max()
+        assert min(corners) == 0  # at the right when mirrored
+
+
+def test_forgeries_leave_the_end_of_the_picture_where_it_was(clip: Clip) -> None:
+    cornered = with_black_corner(made_clip(60, 2))
+    for seed in range(8):
+        forged = forge(cornered, np.random.default_rng(seed), None, {"self_blend": 1.0, "coarse_face": 1.0}, slots=50)
+        assert forged.video_fake.any() and not forged.clip.frames[:, :58, :38].any()
+
+
+def test_a_dark_picture_is_not_taken_for_outside(clip: Clip) -> None:
+    dark = np.zeros((4, 192, 192, 3), np.uint8)
+    dark[:] = 2
+    dark[:, 90:92, 60:62] = 0
+    assert outside_of(dark) is None
+
+
+def test_a_made_up_end_of_the_picture_spares_the_face() -> None:
+    shares = []
+    for seed in range(100):
+        mask = draw_outside(160, np.random.default_rng(seed))
+        shares.append((mask > 0).mean())
+        assert not mask[60:101, 60:101].any()
+    assert 0.05 < np.mean(shares) < 0.6

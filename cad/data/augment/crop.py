@@ -75,6 +75,15 @@ def cropped(clip: Clip, move: CropMove | None = None, frames: NDArray[np.uint8] 
     return replace(clip, frames=_warped(pictures, matrix), points_px=points.astype(np.float32))
 
 
+def cropped_masks(masks: NDArray[np.uint8], move: CropMove | None) -> NDArray[np.uint8]:
+    """Return masks uint8 (slots, 160, 160) of stored ones (slots, 192, 192), as ``cropped`` moves the pictures."""
+    matrix = (move or CropMove()).matrix()
+    out = np.empty((len(masks), CROP_SIZE_PX, CROP_SIZE_PX), dtype=np.uint8)
+    for slot, mask in enumerate(masks):
+        out[slot] = cv2.warpAffine(mask, matrix, (CROP_SIZE_PX, CROP_SIZE_PX), flags=cv2.INTER_LINEAR)
+    return out
+
+
 def _warped(pictures: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
     side = pictures.shape[1]
     if side == STORED_CROP_SIZE_PX and np.array_equal(matrix, CropMove().matrix()):

@@ -27,7 +27,7 @@ def _trembling(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
     place = parts[0] * 1.1 * rng.standard_normal((slots, 2))
     size = 1 + parts[0] * 0.008 * rng.standard_normal(slots)
     light = parts[1] * 5 * (rng.standard_normal((slots, 1)) + 0.4 * rng.standard_normal((slots, 3)))
-    softness = parts[2] * 1.2 * np.abs(rng.standard_normal(slots))
+    softness = parts[2] * 0.9 * np.abs(rng.standard_normal(slots))
     out = np.empty_like(frames)
     for slot, frame in enumerate(frames):
         move = cv2.getRotationMatrix2D((side / 2, side / 2), 0.0, size[slot])

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from cad.data.augment.outside import blackened, outside_of
 from cad.data.forge.donors import DonorPool, Donors
 from cad.data.forge.records import Forger, Job, Need
 from cad.data.forge.registry import get_forger
@@ -94,12 +96,13 @@ def forge(
     wants_second = rng.random() < second_share
     possible = {name: weights[name] for name, forger in forgers.items() if _is_possible(forger, target.clip, donors)}
     forged, made = _first_that_works(Job(clip, start, target, pool), forgers, possible, rng)
-    if made is None or not wants_second:
-        return forged
+    if forged is None or made is None:
+        return None
+    if not wants_second:
+        return _with_old_outside(forged, target)
     other_streams = {name: weight for name, weight in possible.items() if not forgers[name].sets & made.sets}
-    assert forged is not None
     twice, _ = _first_that_works(Job(clip, start, forged, pool), forgers, other_streams, rng)
-    return twice or forged
+    return _with_old_outside(twice or forged, target)
 
 
 def _first_that_works(
@@ -116,6 +119,14 @@ def _first_that_works(
         if forged is not None:
             return forged, forgers[name]
     return None, None
+
+
+def _with_old_outside(forged: LabeledClip, genuine: LabeledClip) -> LabeledClip:
+    """Keep black where the source picture ended: warps and colours would tell forgeries by its missing."""
+    old, new = genuine.clip.frames, forged.clip.frames
+    if old is None or new is None or new is old or (outside := outside_of(old)) is None:
+        return forged
+    return replace(forged, clip=replace(forged.clip, frames=blackened(new.copy(), outside)))
 
 
 def _is_possible(forger: Forger, clip: Clip, donors: Donors | None) -> bool:

@@ -65,6 +65,7 @@ def _colour_matched(
     if not rim.any():
         return foreground
     step = background[:, rim].mean(1, dtype=np.float32) - foreground[:, rim].mean(1, dtype=np.float32)
+    step = np.clip(step, -12, 12)  # more is an open mouth on the rim, not another light
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = (slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     out = foreground.copy()

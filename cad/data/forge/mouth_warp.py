@@ -29,21 +29,32 @@ def mouth_warp(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     points = np.median(seen, axis=0)
     slots = segment.stop - segment.start
     eye_distance = float(np.hypot(*(points[1] - points[0])))
-    drive = smooth_walk(slots, 4, rng, smoothing=rng.uniform(1.2, 3.0))
+    drive = np.clip(smooth_walk(slots, 4, rng, smoothing=rng.uniform(1.2, 3.0)), -1.8, 1.8)
     # Opening is what speech moves most; without a floor on it, some forgeries would show nothing.
-    drive *= eye_distance * np.array([rng.uniform(0.06, 0.13), 0.04, 0.03, 0.03], dtype=np.float32)
+    drive *= eye_distance * np.array([rng.uniform(0.06, 0.11), 0.04, 0.03, 0.03], dtype=np.float32)
     frames = clip.frames.copy()
-    _warp_in_place(frames[segment], points, eye_distance, drive, int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
+    warp_mouth_in_place(
+        frames[segment], points, eye_distance, drive, int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+    )
     return with_frames(job.target, frames, segment, "mouth_warp", breaks_sync=has_speech(clip.audio))
 
 
-def _warp_in_place(
+def warp_mouth_in_place(
     frames: NDArray[np.uint8],
     points: NDArray[np.float32],
     eye_distance: float,
     drive: NDArray[np.float32],
     interpolation: int,
 ) -> None:
+    """Move the mouth of ``frames`` uint8 (slots, side, side, 3), which are changed.
+
+    Args:
+        frames: Crops.
+        points: float32 (5, 2) in the crops.
+        eye_distance: In pixels.
+        drive: float32 (slots, 4) in pixels: opening, narrowing, sideways, up and down.
+        interpolation: An OpenCV flag.
+    """
     size = frames.shape[1]
     mouth = (points[3] + points[4]) / 2
     reach = 1.1 * eye_distance
@@ -58,12 +69,20 @@ def _warp_in_place(
         )
 
 
+def _ramp(place: NDArray[np.float32]) -> NDArray[np.float32]:
+    share = np.clip(place, 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), dtype=np.float32)
+
+
 def _warp_fields(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return float32 (4, 2, height, width): opening, width, sideways, up and down; all fade out at the border."""
     near = np.exp(-((x / 0.42) ** 2) - (y / 0.38) ** 2)
     border = np.clip(1.0 - (np.maximum(np.abs(x), np.abs(y)) / 1.05) ** 4, 0, 1)
-    jaw = np.exp(-((x / 0.5) ** 2) - ((y - 0.35) / 0.35) ** 2) * (y > -0.05)
-    opening = -(jaw - 0.35 * np.exp(-((x / 0.4) ** 2) - ((y + 0.12) / 0.15) ** 2) * (y < 0.05))
+    # The lower lip and the chin go down, the upper lip goes up a third as far; between them the mouth is stretched.
+    # Ramps are wide enough for the largest drive: a steeper one would fold the picture over itself.
+    jaw = _ramp((y + 0.04) / 0.42) * np.exp(-((x / 0.5) ** 2) - (np.maximum(y - 0.3, 0) / 0.35) ** 2)
+    lip = _ramp((0.02 - y) / 0.3) * np.exp(-((x / 0.4) ** 2) - (np.maximum(-0.22 - y, 0) / 0.15) ** 2)
+    opening = 0.35 * lip - jaw
     zero = np.zeros_like(x)
     stack: list[tuple[Any, Any]] = [(zero, opening), (-x / 0.4 * near, zero), (near, zero), (zero, near)]
     return np.stack([np.stack(pair) for pair in stack]).astype(np.float32) * border.astype(np.float32)

@@ -40,11 +40,14 @@ def _smoothed(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
     filters, _ = mel_filters(size, int(rng.choice([24, 40, 60])), 0.0, 8000.0)
     bands = np.log(magnitude @ filters.T + 1e-5)
     smooth = smooth_along_time(bands, rng.uniform(1.5, 4.0))
-    mean = smooth.mean(axis=0)
+    # Only speech is averaged: pauses keep their level, or a raised noise floor would say it all.
+    loud = bands.mean(axis=1)
+    speech = np.clip((loud - loud.max() + 6.0) / 1.5, 0, 1)[:, None]
+    mean = (speech * smooth).sum(axis=0) / speech.sum()
     smooth = mean + rng.uniform(0.75, 0.95) * (smooth - mean)
     # The change of each band, spread over its bins; harmonics stay.
     shares = filters / np.maximum(filters.sum(0), 1e-6)
-    change = np.exp((smooth - bands) @ shares)
+    change = np.exp((speech * (smooth - bands)) @ shares)
     phase = np.float32(rng.uniform(0.0, 1.0)) * rng.standard_normal(magnitude.shape, dtype=np.float32)
     turned = np.exp(1j * phase).astype(np.complex64)
     return istft((spectrum * change * turned).astype(np.complex64), size, hop, len(audio))

@@ -29,8 +29,8 @@ def _with_grid(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
     tile = rng.standard_normal((period, period, 3)).astype(np.float32)
     tile -= tile.mean(axis=(0, 1))
     grid = np.tile(tile, (side // period, side // period, 1))
-    # 2 to 6 grey levels: visible in a spectrum, hardly to the eye.
-    grid *= np.float32(rng.uniform(2, 6)) / (grid.std() + 1e-6)
+    # 1.5 to 4 grey levels: visible in a spectrum, hardly to the eye.
+    grid *= np.float32(rng.uniform(1.5, 4)) / (grid.std() + 1e-6)
     levels = np.round(grid).astype(np.int16)
     sigma = rng.uniform(0.5, 1.2)
     out = np.empty_like(frames)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The black that lies in a crop where the source picture ended.
+
+Faces near the edge of a picture have it, and how often depends on the page that a clip comes from. It has to stay
+exactly black, as it is when a file is scored, and it has to come with both classes alike.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+#: Smaller shares of black (in 1) are dark pixels rather than an edge.
+_LEAST_SHARE = 0.002
+
+
+def outside_of(frames: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Return where the source picture had ended, uint8 (slots, height, width) of 0 and 255, or None for nowhere.
+
+    Args:
+        frames: uint8 (slots, height, width, 3) as stored: never coded or recoloured since.
+    """
+    edges = (frames[:, 0], frames[:, -1], frames[:, :, 0], frames[:, :, -1])
+    if not len(frames) or not any((edge.max(axis=2) == 0).mean() > 0.02 for edge in edges):
+        return None
+    found = np.empty(frames.shape[:3], dtype=np.uint8)
+    square = np.ones((5, 5), dtype=np.uint8)
+    for slot, frame in enumerate(frames):
+        # Opening drops single black pixels of hair and pupils.
+        found[slot] = cv2.morphologyEx(cv2.inRange(frame, (0, 0, 0), (0, 0, 0)), cv2.MORPH_OPEN, square)
+    return found if float((found > 0).mean()) > _LEAST_SHARE else None
+
+
+def blackened(frames: NDArray[np.uint8], outside: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Return ``frames`` with black in ``outside``; the array is changed in place."""
+    if outside is not None:
+        frames[outside > 127] = 0
+    return frames
+
+
+def draw_outside(size_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a made-up end of the picture, uint8 (height, width) of 0 and 255: a turned rectangle is left.
+
+    The rectangle keeps the middle of the face: the nearest side is a quarter of the crop away from the centre.
+
+    Args:
+        size_px: Height and width of the crop.
+        rng: Source of chance.
+    """
+    centre = np.full(2, size_px / 2)
+    # Each side on its own; most ends of pictures cut one or two sides.
+    reach = np.where(rng.random(4) < 0.45, rng.uniform(0.27, 0.55, 4), 1.5) * size_px
+    left, top, right, bottom = reach
+    corners = np.array([[-left, -top], [right, -top], [right, bottom], [-left, bottom]])
+    angle = np.deg2rad(rng.normal(0, 8))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    mask = np.full((size_px, size_px), 255, dtype=np.uint8)
+    cv2.fillConvexPoly(mask, np.round(corners @ turn.T + centre).astype(np.int32), 0)
+    return mask
