@@ -82,6 +82,9 @@ def join(rows: pd.DataFrame, scores: pd.DataFrame, score_column: str = "p_file")
     value = joined[score_column].to_numpy(dtype=np.float64)
     answered = joined["path"].isin(scored)
     unusable = answered & ~np.isfinite(value)
+    if "answer" in joined:
+        # Saying *inconclusive* without a probability is an answer; it is counted among the answers.
+        unusable &= joined["answer"].isin(("fake", "real"))
     joined.loc[unusable, score_column] = np.nan
     problems = (
         _problems("score_twice", scores["path"][repeated], "scored more than once; the first is used")

@@ -132,7 +132,8 @@ def _share_at_or_above(counts: Floats) -> Floats:
 
 
 def _has_both(counts: Counts) -> Floats:
-    return ((counts.fake.sum(axis=0) > 0) & (counts.real.sum(axis=0) > 0)).astype(np.float64)
+    both: Floats = ((counts.fake.sum(axis=0) > 0) & (counts.real.sum(axis=0) > 0)).astype(np.float64)
+    return both
 
 
 def _divide(over: Floats, under: Floats, otherwise: float = np.nan) -> Floats:

@@ -63,7 +63,7 @@ def _filtered(sound: Sound, filters: list[tuple[str, str]]) -> NDArray[np.float3
     parts: list[NDArray[np.float32]] = []
     while True:
         try:
-            parts.append(graph.pull().to_ndarray().reshape(-1))
+            parts.append(np.asarray(graph.pull().to_ndarray(), dtype=np.float32).reshape(-1))
         except (av.BlockingIOError, av.EOFError):
             break
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
@@ -77,9 +77,11 @@ def _convolve(samples: NDArray[np.float32], response: NDArray[np.float64]) -> ND
 
 def _as_loud(changed: NDArray[np.float64], before: NDArray[np.float32]) -> NDArray[np.float32]:
     level, wanted = (np.sqrt(np.mean(np.square(x), dtype=np.float64)) for x in (changed, before))
-    return np.clip(changed * (wanted / max(level, 1e-9)), -1, 1).astype(np.float32)
+    loud: NDArray[np.float32] = np.clip(changed * (wanted / max(level, 1e-9)), -1, 1).astype(np.float32)
+    return loud
 
 
 def _fit(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     """Return ``samples`` cut or filled with silence to a length; filters round it by a few samples."""
-    return np.pad(samples[:length], (0, max(0, length - len(samples)))).astype(np.float32)
+    fitted: NDArray[np.float32] = np.pad(samples[:length], (0, max(0, length - len(samples)))).astype(np.float32)
+    return fitted

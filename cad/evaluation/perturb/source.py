@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -75,7 +75,7 @@ def clip_info(file: Path) -> ClipInfo:
             starts = [
                 float(stream.start_time * stream.time_base)
                 for stream in (video, audio)
-                if stream is not None and stream.start_time is not None
+                if stream is not None and stream.start_time is not None and stream.time_base is not None
             ]
             fps = None if video is None else Fraction(video.average_rate or DEFAULT_FPS)
             return ClipInfo(max(starts, default=0.0), fps, audio is not None)
@@ -110,10 +110,14 @@ def read_sound(file: Path, info: ClipInfo) -> Sound | None:
         start: float | None = None
         for frame in container.decode(stream):
             start = float(frame.time or 0.0) if start is None else start
-            parts += [out.to_ndarray().reshape(-1) for out in resampler.resample(frame)]
-        parts += [out.to_ndarray().reshape(-1) for out in resampler.resample(None)]
+            parts += _samples(resampler.resample(frame))
+        parts += _samples(resampler.resample(None))
     if not parts:
         return None
-    samples = np.concatenate(parts).astype(np.float32)
+    samples = np.concatenate(parts)
     skip = round((info.origin_seconds - (start or 0.0)) * rate)
     return Sound(samples[max(skip, 0) :], rate)
+
+
+def _samples(frames: Iterable[av.AudioFrame]) -> list[NDArray[np.float32]]:
+    return [np.asarray(frame.to_ndarray(), dtype=np.float32).reshape(-1) for frame in frames]

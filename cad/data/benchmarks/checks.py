@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold before anything is scored; every finding is counted and named, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cad.data.benchmarks.manifest import Manifest
+from cad.data.benchmarks.rows import parse_segments
+from cad.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXAMPLES = 3
+UNKNOWN_IDENTITIES = ("", "unknown", "-")
+#: A stretch may end this much after the declared end: sets round durations.
+SEGMENT_TOLERANCE_SECONDS = 0.1
+
+
+class Severity(StrEnum):
+    """Whether figures can be believed all the same."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of thing that is wrong: a stable ``code``, how often, a few examples."""
+
+    severity: Severity
+    code: str
+    text: str
+    count: int
+    examples: tuple[str, ...]
+
+
+def check_manifest(
+    manifest: Manifest, split: str | None = None, *, hashes: bool = False, near_duplicates: bool = False
+) -> list[Finding]:
+    """Return everything that is wrong with a manifest.
+
+    Args:
+        manifest: All its rows; identities are compared across splits.
+        split: The split that will be scored; its classes, files and stretches are checked. None checks all rows.
+        hashes: Also hash every file of the split.
+        near_duplicates: Also compare pictures and sound across splits (decodes every file).
+
+    Raises:
+        DataError: The split has no rows.
+    """
+    chosen = manifest.select(split)
+    findings = [
+        *_missing_classes(chosen.rows),
+        *_missing_files(chosen),
+        *(_wrong_hashes(chosen) if hashes else ()),
+        *_identities_on_two_sides(manifest.rows),
+        *_pairs_on_two_sides(manifest.rows),
+        *_bad_segments(chosen.rows),
+    ]
+    if near_duplicates:
+        from cad.data.benchmarks.near_duplicates import find_near_duplicates
+
+        pairs = find_near_duplicates(manifest)
+        findings += _finding(
+            Severity.WARNING, "near_duplicate", "clips that look or sound alike are on two sides of a split",
+            [f"{pair.first} ~ {pair.second} ({pair.medium}, {pair.distance} of {pair.bits} bits)" for pair in pairs],
+        )  # fmt: skip
+    return sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
+
+
+def findings_text(name: str, findings: Sequence[Finding]) -> str:
+    """Return the findings as lines for a person."""
+    if not findings:
+        return f"{name}: checks passed"
+    lines = [f"{name}: {len(findings)} finding(s)"]
+    for finding in findings:
+        examples = "; ".join(finding.examples)
+        lines.append(f"  {finding.severity}: {finding.code}: {finding.count} times: {finding.text}: {examples}")
+    return "\n".join(lines)
+
+
+def refuse_errors(name: str, findings: Sequence[Finding]) -> None:
+    """Refuse to go on where a finding makes figures meaningless.
+
+    Raises:
+        DataError: There is a finding of severity error.
+    """
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if errors:
+        raise DataError(findings_text(name, errors))
+
+
+def file_sha256(file: Path) -> str:
+    """Return the sha256 of a file's bytes, lower-case hex; that of a folder covers its files in order."""
+    digest = sha256()
+    for part in sorted(file.rglob("*")) if file.is_dir() else [file]:
+        if part.is_file():
+            with part.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()
+
+
+def _finding(severity: Severity, code: str, text: str, cases: Sequence[str]) -> list[Finding]:
+    return [Finding(severity, code, text, len(cases), tuple(cases[:EXAMPLES]))] if cases else []
+
+
+def _missing_classes(rows: pd.DataFrame) -> list[Finding]:
+    present = set(rows["label"].tolist())
+    missing = [name for label, name in ((0, "real"), (1, "fake")) if label not in present]
+    return _finding(Severity.ERROR, "one_class", "no ranking can be measured without both classes", missing)
+
+
+def _missing_files(manifest: Manifest) -> list[Finding]:
+    missing = [path for path in manifest.rows["path"] if not manifest.file(path).exists()]
+    every = len(missing) == len(manifest.rows)
+    text = "not one file is there; check --root" if every else "files are not on disk"
+    return _finding(Severity.ERROR if every else Severity.WARNING, "missing_file", text, missing)
+
+
+def _wrong_hashes(manifest: Manifest) -> list[Finding]:
+    rows = manifest.rows
+    wrong = [
+        path
+        for path, stated in zip(rows["path"], rows["sha256"], strict=True)
+        if stated and manifest.file(path).exists() and file_sha256(manifest.file(path)) != stated
+    ]
+    return _finding(Severity.ERROR, "wrong_hash", "the file is not the one that the manifest was made from", wrong)
+
+
+def _identities_on_two_sides(rows: pd.DataFrame) -> list[Finding]:
+    """Return identities in several splits; genuine rows and rows with a face count by person.
+
+    Synthetic speech (forged rows without a picture) is commonly split by system instead, and the voice that was
+    cloned may be anyone's: that is worth saying, but no leak of the person's face.
+    """
+    speech_only = (rows["label"] == 1) & (rows["video_fake"] == -1) & (rows["audio_fake"] == 1)
+    return [
+        *_shared(rows[~speech_only], "identity", Severity.ERROR, "identity_on_two_sides", "people are on two sides"),
+        *_shared(
+            rows, "identity", Severity.WARNING, "voice_on_two_sides", "voices (also cloned ones) are on two sides"
+        ),
+    ]
+
+
+def _pairs_on_two_sides(rows: pd.DataFrame) -> list[Finding]:
+    return _shared(rows, "pair_id", Severity.WARNING, "pair_on_two_sides", "events or utterances are on two sides")
+
+
+def _shared(rows: pd.DataFrame, column: str, severity: Severity, code: str, text: str) -> list[Finding]:
+    known = rows[~rows[column].str.lower().isin(UNKNOWN_IDENTITIES) & (rows["split"] != "")]
+    sides = known.groupby(column)["split"].nunique()
+    return _finding(severity, code, text, sorted(sides.index[sides > 1]))
+
+
+def _bad_segments(rows: pd.DataFrame) -> list[Finding]:
+    stated = rows[rows["fake_segments"] != ""]
+    bad, on_real = [], []
+    for path, text, seconds, label in zip(
+        stated["path"], stated["fake_segments"], stated["duration_seconds"], stated["label"], strict=True
+    ):
+        if not _segments_fit(text, seconds):
+            bad.append(f"{path} {text}")
+        if label == 0:
+            on_real.append(path)
+    return [
+        *_finding(Severity.ERROR, "bad_segments", "stretches are empty or outside their clip", bad),
+        *_finding(Severity.ERROR, "segments_on_real", "genuine rows have forged stretches", on_real),
+    ]
+
+
+def _segments_fit(text: str, seconds: float) -> bool:
+    try:
+        segments: Iterable[tuple[float, float]] = parse_segments(text)
+    except DataError:
+        return False
+    last = seconds + SEGMENT_TOLERANCE_SECONDS if seconds > 0 else float("inf")
+    return all(0 <= start < stop <= last for start, stop in segments)
