@@ -7,6 +7,7 @@ that ``import cad`` costs next to nothing.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,10 @@ __all__ = [
     "__version__",
     "judge",
 ]
+
+# ONNX Runtime's builds for Linux send events and write a device id as soon as they are imported, and their API to stop
+# that comes too late. Set here because this module always runs before ONNX Runtime is imported on our behalf.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "Analysis": "cad.verdict.analysis",

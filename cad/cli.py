@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cad.errors import AnalysisFailedError, MediaError, OptionError, WeightsError
+from cad.errors import AnalysisFailedError, CadError, MediaError, OptionError, WeightsError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cad.detector import Detector, Progress
     from cad.options import DetectOptions
     from cad.report.writers import Writer
+    from cad.verdict.analysis import Analysis
     from cad.weights import WeightsEntry
 
 logger = logging.getLogger(__name__)
@@ -150,8 +151,8 @@ def detect(
         }
         options = read_options(model, device, providers, threads, limits, keep_pictures=html is not None)
         writers = open_writers(files, json, jsonl, html, verbose)
-        with open_progress(shown=not quiet and sys.stderr.isatty()) as progress:
-            detector = open_detector(options, progress)
+        shown = not quiet and sys.stderr.isatty()
+        with open_progress(shown) as progress, open_detector(options, progress) as detector:
             return run_batch(detector, files, recursive, writers, fail_on)
 
     raise typer.Exit(guard(work))
@@ -292,7 +293,7 @@ def run_batch(
     return ExitCode.FAKE_FOUND if hit else ExitCode.INPUT_FAILED if failed else ExitCode.OK
 
 
-def analyse(detector: Detector, path: str) -> Any:
+def analyse(detector: Detector, path: str) -> Analysis:
     """Return the analysis of one file; a fault in it becomes an error of that file, so that the others go on.
 
     Raises:
@@ -300,7 +301,7 @@ def analyse(detector: Detector, path: str) -> Any:
     """
     try:
         return detector.analyse(path)
-    except MediaError:
+    except CadError:
         raise
     except Exception as error:
         logger.debug("fault while analysing %s", path, exc_info=True)

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from cad.clock import seconds_of
-from cad.faces import FaceTracker
+from cad.faces import FaceFinder, FaceTracker
 from cad.faces.records import FaceCrops
-from cad.media import MediaReader, open_media
+from cad.media import MediaPool, MediaReader, open_media
 from cad.options import DetectOptions
 from cad.runtime import Scorer, keep_speech
 from cad.stopwatch import Stopwatch
@@ -38,6 +40,8 @@ class Progress:
 class Detector:
     """Tells whether a file's face or voice is forged.
 
+    Used as a context manager it keeps its decoding process warm from one file to the next.
+
     Args:
         options: What to use and what a file may cost.
         progress: Called now and then while a file is analysed.
@@ -53,8 +57,21 @@ class Detector:
         self.options = options or DetectOptions()
         self._progress = progress
         self._scorer = Scorer(self.options.model, self.options.providers, self.options.threads, self.options.device)
+        self._finder = FaceFinder()
+        self._pool: MediaPool | None = None
         self.spec = self._scorer.spec
         self.model = ModelSummary(self._scorer.entry.name, self._scorer.entry.sha256, self._scorer.providers)
+
+    def __enter__(self) -> Self:
+        self._pool = MediaPool(self.options.limits)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
     def detect(self, path: str | Path) -> Verdict:
         """Return the verdict on one file; *cannot decide* is a verdict too, with its reasons.
@@ -72,7 +89,7 @@ class Detector:
         """
         watch = Stopwatch()
         with watch.stage("open"):
-            reader = open_media(path, self.options.limits)
+            reader = self._pool.open(path) if self._pool else open_media(path, self.options.limits)
         with reader:
             return self._analyse(str(path), reader, watch)
 
@@ -108,7 +125,7 @@ class Detector:
         self, reader: MediaReader, cutter: WindowCutter, book: TrackBook, watch: Stopwatch
     ) -> tuple[list[WindowScore], int]:
         """Return the scores of all windows with a face but those at the tracks' ends, and the length in slots."""
-        tracker = FaceTracker()
+        tracker = FaceTracker(finder=self._finder)
         scores: list[WindowScore] = []
         stop_slot = 0
         for chunk in watch.timed("read", reader.video_chunks()):

@@ -67,6 +67,9 @@ def write_video(
 class WholePictureTracker:
     """Stands in for the face tracker where a test is not about faces: the whole picture is the face."""
 
+    def __init__(self, finder: object) -> None:
+        """Take what the real one takes."""
+
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:
         slots, height, width, _ = chunk.frames.shape
         return [
@@ -88,8 +91,17 @@ class WholePictureTracker:
 class NoFaceTracker:
     """Finds no face at all."""
 
+    def __init__(self, finder: object) -> None:
+        """Take what the real one takes."""
+
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:
         return []
 
     def flush(self) -> list[FaceCrops]:
         return []
+
+
+def stand_in_for_faces(monkeypatch, tracker: type = WholePictureTracker) -> None:
+    """Let the detector use ``tracker``, and no face net."""
+    monkeypatch.setattr("cad.detector.FaceFinder", lambda: None)
+    monkeypatch.setattr("cad.detector.FaceTracker", tracker)

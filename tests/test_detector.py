@@ -10,7 +10,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from made_media import DARK, RED, NoFaceTracker, WholePictureTracker, talk, write_video, write_wav
+from made_media import DARK, RED, NoFaceTracker, stand_in_for_faces, talk, write_video, write_wav
 
 from cad import DetectOptions, Detector, Label
 from cad.errors import MediaError, MediaNotFoundError, OptionError
@@ -18,7 +18,7 @@ from cad.errors import MediaError, MediaNotFoundError, OptionError
 
 @pytest.fixture
 def detector(tiny_weights, monkeypatch):
-    monkeypatch.setattr("cad.detector.FaceTracker", WholePictureTracker)
+    stand_in_for_faces(monkeypatch)
     return Detector(DetectOptions(model=str(tiny_weights)))
 
 
@@ -72,7 +72,7 @@ def test_a_clip_of_a_third_of_a_second_is_too_short(detector, tmp_path):
 
 
 def test_no_face(detector, tmp_path, monkeypatch):
-    monkeypatch.setattr("cad.detector.FaceTracker", NoFaceTracker)
+    stand_in_for_faces(monkeypatch, NoFaceTracker)
     verdict = detector.detect(write_video(tmp_path / "a.mp4", 3.0, DARK))
     assert verdict.label is Label.INCONCLUSIVE
     assert "no_face" in codes(verdict)
@@ -110,7 +110,7 @@ def test_an_analysis_keeps_all_that_tables_need(detector, tmp_path):
 
 
 def test_pictures_are_kept_only_when_asked_for(tiny_weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("cad.detector.FaceTracker", WholePictureTracker)
+    stand_in_for_faces(monkeypatch)
     detector = Detector(DetectOptions(model=str(tiny_weights), keep_pictures=True))
     pictures = detector.analyse(write_video(tmp_path / "a.mp4", 12.0, RED)).tracks[0].pictures
     assert 8 <= len(pictures) <= 16
@@ -119,7 +119,7 @@ def test_pictures_are_kept_only_when_asked_for(tiny_weights, tmp_path, monkeypat
 
 
 def test_progress_is_told_and_ends_at_the_length_of_the_file(tiny_weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("cad.detector.FaceTracker", WholePictureTracker)
+    stand_in_for_faces(monkeypatch)
     told = []
     Detector(DetectOptions(model=str(tiny_weights)), told.append).detect(write_video(tmp_path / "a.mp4", 3.0))
     assert [one.done_seconds for one in told] == [1.0, 2.0, 3.0]
@@ -173,3 +173,11 @@ def test_detecting_never_imports_torch():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "False"
+
+
+def test_a_batch_keeps_its_decoding_process_and_gives_the_same_numbers(detector, tmp_path):
+    files = [write_video(tmp_path / f"{index}.mp4", 2.0, RED, talk(2.0, 0.1, seed=index)) for index in range(3)]
+    alone = [detector.analyse(file).clip_logits for file in files]
+    with detector:
+        together = [detector.analyse(file).clip_logits for file in files]
+    assert together == alone

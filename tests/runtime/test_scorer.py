@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from tiny_model import tiny_onnx, tiny_spec, write_weights
@@ -129,3 +133,12 @@ def test_cuda_without_cuda_is_a_clear_error(tiny_weights):
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(OptionError, match="cuda"):
         Scorer(str(tiny_weights), device="cuda")
+
+
+def test_nothing_is_sent_or_written_by_the_runtime(tiny_weights, tmp_path):
+    # ONNX Runtime for Linux sends telemetry from its import on, and leaves a session file and a device id.
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"TMPDIR": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    code = f"from cad.runtime import Scorer; Scorer({str(tiny_weights)!r})"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cad-detect as a process of its own: signals, pipes, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from made_media import talk, write_video, write_wav
+
+COMMAND = [sys.executable, "-m", "cad.cli"]
+
+
+@pytest.fixture
+def clean(tmp_path):
+    """An environment whose temporary folder is empty, to see what is left in it."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder, {**os.environ, "TMPDIR": str(folder)}
+
+
+def test_stdout_has_json_and_nothing_else(tiny_weights, tmp_path, clean):
+    folder, environment = clean
+    file = write_wav(tmp_path / "a.wav", talk(2.0, 0.05))
+    command = [*COMMAND, "--model", str(tiny_weights), "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["label"] == "real"
+    assert done.stderr == ""
+    assert list(folder.iterdir()) == []
+
+
+def test_bad_files_leave_nothing_behind(tiny_weights, tmp_path, clean):
+    folder, environment = clean
+    letter = tmp_path / "letter.mp4"
+    letter.write_text("not a film\n" * 50)
+    whole = write_video(tmp_path / "whole.mp4", 3.0, sound=talk(3.0)).read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole[: len(whole) // 2])
+    files = [str(letter), str(cut), str(tmp_path / "missing.mp4"), str(tmp_path)]
+    done = subprocess.run(
+        [*COMMAND, "--model", str(tiny_weights), *files], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 3
+    assert "Traceback" not in done.stdout + done.stderr
+    assert len([line for line in done.stdout.splitlines() if "ERROR" in line]) >= 3
+    assert list(folder.iterdir()) == []
+
+
+def test_interrupting_gives_130_and_leaves_nothing(tiny_weights, tmp_path, clean):
+    folder, environment = clean
+    files = [str(write_video(tmp_path / f"{index}.mp4", 20.0, sound=talk(20.0))) for index in range(8)]
+    page = tmp_path / "report.html"
+    process = subprocess.Popen(
+        [*COMMAND, "--model", str(tiny_weights), "--jsonl", "--html", str(page), *files],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # the first file is done: the second one is being read
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert list(folder.iterdir()) == [] and not page.exists()
+    assert not list(tmp_path.glob("*.tmp"))
+    assert group_is_gone(process.pid), "a decoding process is still there"
+
+
+def group_is_gone(group: int) -> bool:
+    """Say whether no process of a group is left, after a moment of grace."""
+    for _ in range(50):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_broken_pipe_is_quiet(tiny_weights, tmp_path):
+    files = [str(write_wav(tmp_path / f"{index}.wav", talk(2.0, 0.05))) for index in range(3)]
+    process = subprocess.Popen(
+        [*COMMAND, "--model", str(tiny_weights), *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    err = process.stderr.read()
+    assert process.wait(timeout=60) == 141
+    assert err == ""
+
+
+def test_no_bar_where_there_is_no_terminal_and_none_on_stdout_where_there_is(tiny_weights, tmp_path):
+    pty = pytest.importorskip("pty")
+    file = write_video(tmp_path / "a.mp4", 4.0)
+    leader, follower = pty.openpty()
+    done = subprocess.run(
+        [*COMMAND, "--model", str(tiny_weights), "--json", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        check=False,
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            block = os.read(leader, 65536)
+        except OSError:
+            break
+        if not block:
+            break
+        shown += block
+    os.close(leader)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["media"]["kind"] == "video"
+    assert b"a.mp4" in shown
+
+
+def test_the_command_starts_lightly():
+    code = "import sys, cad.cli; print([m for m in ('torch', 'av', 'onnxruntime', 'cv2', 'numpy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_temporary_file_is_named_in_the_code():
+    # The only temporary file of the package is the report's, beside its place.
+    root = Path(__file__).resolve().parents[2] / "cad"
+    users = [path.relative_to(root).as_posix() for path in root.rglob("*.py") if "import tempfile" in path.read_text()]
+    assert "report/writers.py" in users
