@@ -24,7 +24,9 @@ def silence(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     segment = draw_segment(slots, rng)
     if audio is None or not has_speech(audio[samples_of(segment)]):
         return None
-    level = max(float(np.quantile(slot_levels(audio), 0.05)), 1e-4)
+    levels = slot_levels(audio)
+    # Without a pause in the window its quietest slot is speech; a room is at least 30 dB below the loudest.
+    level = max(min(float(np.quantile(levels, 0.05)), float(levels.max()) / 32), 1e-4)
     room = coloured_noise((segment.stop - segment.start) * SAMPLES_PER_FRAME, rng) * np.float32(level)
     return with_audio(
         job.target, spliced(audio, room, segment), segment, "silence", breaks_sync=True, is_synthetic=False

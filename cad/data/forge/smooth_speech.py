@@ -80,7 +80,7 @@ def _upsampled(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
 def _tones(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Return faint tones at the rates of a network's inner layers, as loud as the speech allows them."""
     seconds = np.arange(len(audio), dtype=np.float32) / SAMPLE_RATE_HZ
-    level = 10 ** (rng.uniform(-55, -35) / 20) * float(np.abs(audio).max(initial=0))
+    level = 10 ** (rng.uniform(-62, -45) / 20) * float(np.abs(audio).max(initial=0))
     step = float(rng.choice([1000.0, 2000.0, 4000.0, 1600.0]))
     tones = [np.cos(2 * np.pi * hz * seconds + rng.uniform(0, 6)) for hz in np.arange(step, 7999, step)]
     return np.asarray(level * np.sum(tones, axis=0) / len(tones), dtype=np.float32)
