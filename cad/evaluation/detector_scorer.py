@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cad.errors import MediaError
 from cad.evaluation.records import FileScore
 from cad.options import DetectOptions
 from cad.spec import HEADS
+from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import operating_point_of, probability
 from cad.verdict.judge import judge
 
@@ -46,16 +48,23 @@ class DetectorScorer:
             analysis = self._detector.analyse(file)
         except MediaError as error:
             return FileScore(path, "error", error=error.code, seconds=time.perf_counter() - start)
-        verdict, logits = judge(analysis), analysis.evidence.clip_logits
-        heads = {head: probability(logits.get(head), head, analysis.spec) for head in HEADS}
-        return FileScore(
-            path=path,
-            answer=verdict.label.value,
-            probability={"file": verdict.probability_fake, **heads},
-            logit=dict(logits),
-            segments=tuple(
-                (part.start_seconds, part.stop_seconds, part.probability_fake, part.stream) for part in verdict.segments
-            ),
-            reasons=tuple(reason.code for reason in verdict.reasons),
-            seconds=time.perf_counter() - start,
-        )
+        return file_score(path, analysis, time.perf_counter() - start)
+
+
+def file_score(path: str, analysis: Analysis, seconds: float = math.nan) -> FileScore:
+    """Return what the product says of a file of which all has been measured."""
+    verdict, logits = judge(analysis), analysis.clip_logits
+    return FileScore(
+        path=path,
+        answer=verdict.label.value,
+        probability={
+            "file": verdict.probability_fake,
+            **{head: probability(logits.get(head), head, analysis.spec) for head in HEADS},
+        },
+        logit=dict(logits),
+        segments=tuple(
+            (part.start_seconds, part.stop_seconds, part.probability_fake, part.stream) for part in verdict.segments
+        ),
+        reasons=tuple(reason.code for reason in verdict.reasons),
+        seconds=seconds,
+    )
