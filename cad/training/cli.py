@@ -39,9 +39,10 @@ class TrainCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Return the trainer with the run's callbacks and loggers."""
         options = self._run_options()
+        named = self._get(self.config_init, "trainer").get("callbacks") or []
         return super().instantiate_trainer(
             default_root_dir=options.folder,
-            callbacks=[*callbacks_of(options, self._net_config()), *kwargs.pop("callbacks", [])],
+            callbacks=[*callbacks_of(options, self._net_config()), *named],
             logger=loggers_of(options),
             **kwargs,
         )
@@ -55,7 +56,7 @@ class TrainCLI(LightningCLI):
         options = self._run_options()
         checkpoint = checkpoint_to_resume(options)
         if checkpoint is not None:
-            self._config_now().ckpt_path = str(checkpoint)
+            self.config_init[str(self.subcommand)]["ckpt_path"] = str(checkpoint)
         if self.trainer.is_global_zero:
             folder = Path(options.folder)
             folder.mkdir(parents=True, exist_ok=True)

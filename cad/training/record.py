@@ -28,6 +28,9 @@ from cad.training.scores import by_source
 from cad.training.start import WEIGHTS_NAME
 from cad.training.task import CadTask
 
+#: Where Lightning's own state is kept, to go on from.
+LAST_NAME = "last.ckpt"
+
 _PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "timm", "numpy", "opencv-python-headless", "av")
 
 
@@ -105,6 +108,10 @@ class RunRecord(Callback):
             self._save_weights(pl_module, self._folder / "best")
             _write_json(self._folder / "best" / "figures.json", {"step": trainer.global_step, **self._figures})
         self._write_run(trainer, finished=False)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keep the last step."""
+        trainer.save_checkpoint(self._folder / LAST_NAME)
 
     @rank_zero_only
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

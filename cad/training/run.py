@@ -14,9 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from cad.errors import OptionError
 from cad.training.averaging import WeightAverage
-from cad.training.record import RunRecord
-
-LAST_NAME = "last.ckpt"
+from cad.training.record import LAST_NAME, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
