@@ -42,7 +42,15 @@ MIN_FACE_PX = 24
 SURE_SCORE = 0.9
 MIRROR = [1, 0, 2, 4, 3]
 #: Moves of the last net's crop, as shares of its side: x, y, scale.
-JITTER = ((0.0, 0.0, 1.0), (0.03, 0.0, 1.06), (-0.03, 0.0, 1.06), (0.0, 0.03, 0.97), (0.0, -0.03, 0.97), (0.0, 0.0, 1.12))
+JITTER = (
+    (0.0, 0.0, 1.0),
+    (0.03, 0.0, 1.06),
+    (-0.03, 0.0, 1.06),
+    (0.0, 0.03, 0.97),
+    (0.0, -0.03, 0.97),
+    (0.0, 0.0, 1.12),
+)
+VIDEO_SUFFIXES = {".mp4", ".webm", ".mkv", ".mov", ".avi", ".mpg"}
 
 
 class _Runner:
@@ -114,7 +122,8 @@ def label_picture(teacher: Any, picture: np.ndarray) -> dict[str, np.ndarray]:
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
     boxes, points = teacher.detect_faces_raw(small)
     if len(boxes) == 0:
-        return {"box": np.zeros((0, 4)), "points": np.zeros((0, 5, 2)), "plain": np.zeros((0, 5, 2)), "score": np.zeros(0)}
+        none = np.zeros((0, 5, 2))
+        return {"box": np.zeros((0, 4)), "points": none, "plain": none, "score": np.zeros(0)}
     plain = points.T.reshape(-1, 2, 5).transpose(0, 2, 1)
     refined = np.stack([_refined_points(teacher, small, box) for box in boxes])
     return {"box": boxes[:, :4] / scale, "points": refined / scale, "plain": plain / scale, "score": boxes[:, 4]}
@@ -202,7 +211,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=None)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    clips = sorted(path for path in args.clips.glob("*/*") if path.suffix in {".mp4", ".webm", ".mkv", ".mov", ".avi", ".mpg"})
+    clips = sorted(path for path in args.clips.glob("*/*") if path.suffix in VIDEO_SUFFIXES)
     jobs = [(clip, args.out / f"{clip.parent.name}__{clip.stem}.npz") for clip in clips[: args.limit]]
     jobs = [(clip, out) for clip, out in jobs if not out.exists()]
     started, faces, failed = time.time(), 0, 0

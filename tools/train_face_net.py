@@ -3,8 +3,9 @@
 
     python tools/train_face_net.py --manifest ../shared/data/manifest.csv --labels labels --out run --minutes 20
 
-Only rows of the split ``train`` teach. The last weights are an exponential mean. The graph holds everything from uint8
-pictures to decoded candidates; suppression of doubles is left to ``cad.faces.net``. ``run/last.pt`` allows ``--resume``.
+Only rows of the split ``train`` teach. The last weights are an exponential mean. The graph holds everything from
+uint8 pictures to decoded candidates; suppression of doubles is left to ``cad.faces.net``. ``run/last.pt`` allows
+``--resume``.
 The figures of the card come from tools/evaluate_face_net.py, never from here.
 """
 
@@ -43,7 +44,6 @@ class Scenes(IterableDataset):
         self._pictures, self._empty, self._seed = pictures, empty, seed
 
     def __iter__(self) -> Iterator[tuple]:
-        cv2.setNumThreads(1)
         info = torch.utils.data.get_worker_info()
         rng = np.random.default_rng([self._seed, 0 if info is None else info.id])
         maker = SceneMaker(self._pictures, self._empty, rng)
@@ -82,11 +82,14 @@ def _rate(progress: float, peak: float) -> float:
 
 
 def train(args: argparse.Namespace) -> None:
+    # Before OpenCV makes its threads: a loader process that is forked later would wait for them for ever.
+    cv2.setNumThreads(0)
     clips = read_labels(args.manifest, args.labels, "train")
     pictures = load_pictures(clips, args.per_clip, long_side_px=400, face_px=200.0)
     empty = sample_pictures(TAUGHT_SAMPLES) + [region for one in pictures[::3] for region in faceless_regions(one)]
     print(f"{len(clips)} clips, {len(pictures)} pictures, {len(empty)} without a face", flush=True)
-    loader = iter(DataLoader(Scenes(pictures, empty, args.seed), batch_size=None, num_workers=args.workers, prefetch_factor=6))
+    scenes = Scenes(pictures, empty, args.seed)
+    loader = iter(DataLoader(scenes, batch_size=None, num_workers=args.workers, prefetch_factor=6))
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     net = FaceNet()

@@ -99,7 +99,7 @@ def align_face(
 def _reduced(
     frame: NDArray[np.uint8], matrix: NDArray[np.float64], size_px: int, scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return the part of the frame that the crop needs, area-reduced to the crop's own scale, and the matrix from it."""
+    """Return the part of the frame that the crop needs, area-reduced to the crop's scale, and the matrix from it."""
     left, top, right, bottom = _region(frame.shape[1], frame.shape[0], matrix, size_px, scale)
     part = frame[top:bottom, left:right]
     width, height = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))

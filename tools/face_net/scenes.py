@@ -81,7 +81,9 @@ class SceneMaker:
             x1, y1 = (box[2:] + 0.1 * np.array([w, h])).astype(int)
             part = picture[y0:y1, x0:x1]
             if part.size:
-                filling = _random_cut(rng, self._empty[int(rng.integers(len(self._empty)))], part.shape[1], part.shape[0])
+                filling = _random_cut(
+                    rng, self._empty[int(rng.integers(len(self._empty)))], part.shape[1], part.shape[0]
+                )
                 picture[y0:y1, x0:x1] = part.mean(axis=(0, 1)) if rng.random() < 0.4 else filling
         return _random_cut(rng, picture, width, height, least=0.6)
 
@@ -99,7 +101,9 @@ class SceneMaker:
         if mirrored:
             faces[:, 4:] = faces[:, 4:].reshape(-1, 5, 2)[:, MIRROR].reshape(-1, 10)
         mask = _warped_mask(one, main, reach, bool(rng.random() < 0.5), matrix, width, height)
-        covered = [mask[_cut(box, width, height)].mean() if mask[_cut(box, width, height)].size else 0 for box in scene.faces]
+        covered = [
+            mask[_cut(box, width, height)].mean() if mask[_cut(box, width, height)].size else 0 for box in scene.faces
+        ]
         if any(share > 0.05 for share in covered):
             return
         warped = _warp(one.picture, matrix, width, height, scale)
@@ -250,7 +254,9 @@ def _cut(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
     return slice(y0, max(y1, y0)), slice(x0, max(x1, x0))
 
 
-def _random_cut(rng: np.random.Generator, picture: np.ndarray, width: int, height: int, least: float = 0.25) -> np.ndarray:
+def _random_cut(
+    rng: np.random.Generator, picture: np.ndarray, width: int, height: int, least: float = 0.25
+) -> np.ndarray:
     share = rng.uniform(least, 1.0)
     h, w = max(8, int(picture.shape[0] * share)), max(8, int(picture.shape[1] * share))
     y, x = int(rng.integers(0, picture.shape[0] - h + 1)), int(rng.integers(0, picture.shape[1] - w + 1))
@@ -262,9 +268,9 @@ def _plain_or_gradient(rng: np.random.Generator, width: int, height: int) -> np.
     corners = rng.integers(0, 256, (2, 2, 3)).astype(np.float32)
     if rng.random() < 0.5:
         corners = corners[0, 0] + rng.normal(0, 12, (2, 2, 3)).astype(np.float32)
-    return np.clip(cv2.resize(corners.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 255).astype(
-        np.uint8
-    )
+    return np.clip(
+        cv2.resize(corners.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 255
+    ).astype(np.uint8)
 
 
 def _noise(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
@@ -284,5 +290,7 @@ def _blurred(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     n = int(rng.integers(3, 9))
     line = np.zeros((n, n), np.float32)
     line[n // 2] = 1
-    line = cv2.warpAffine(line, cv2.getRotationMatrix2D((n / 2 - 0.5, n / 2 - 0.5), float(rng.uniform(0, 180)), 1.0), (n, n))
+    line = cv2.warpAffine(
+        line, cv2.getRotationMatrix2D((n / 2 - 0.5, n / 2 - 0.5), float(rng.uniform(0, 180)), 1.0), (n, n)
+    )
     return cv2.filter2D(picture, -1, line / max(float(line.sum()), 1e-6))

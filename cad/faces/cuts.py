@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CutDetector: where one shot ends and the next begins, from a coarse sampling of each picture.
+
+A cut is a picture whose pattern hardly resembles the one before (normalised correlation, so that a flash or a fade
+in brightness is none), that differs clearly in brightness too (so that noise on a flat picture is none), and that
+stands out against the pictures just before it (so that a pan is none; one too fast to be told from a cut is taken
+for one where it starts).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Samples on the long side of the coarse picture.
+SAMPLES = 48
+#: The thresholds are ours; tests/faces/test_cuts.py holds the cases that they must tell apart.
+MOST_ALIKE = 0.7
+LEAST_DIFFERENCE = 8.0
+STANDS_OUT = 2.5
+_MEMORY = 6
+
+
+class CutDetector:
+    """Takes pictures in order and says of each whether a new shot starts with it."""
+
+    def __init__(self) -> None:
+        self._last: NDArray[np.float32] | None = None
+        self._changes: deque[float] = deque(maxlen=_MEMORY)
+        self._cut_before = False
+
+    def push(self, frame: NDArray[np.uint8]) -> bool:
+        """Take the next picture, uint8 (height, width, 3); True if it starts a new shot (never the first).
+
+        Pictures of one file have one size; another size is a new shot.
+        """
+        now = coarse_luma(frame)
+        last, self._last = self._last, now
+        if last is None:
+            return False
+        if last.shape != now.shape:
+            self._changes.clear()
+            return True
+        change = 1.0 - likeness(last, now)
+        usual = float(np.median(self._changes)) if self._changes else 0.0
+        cut = (
+            not self._cut_before
+            and change > 1.0 - MOST_ALIKE
+            and float(np.abs(now - last).mean()) > LEAST_DIFFERENCE
+            and change > STANDS_OUT * usual
+        )
+        if cut:
+            self._changes.clear()
+        else:
+            self._changes.append(change)
+        # Two cuts in a row are no cuts but something that never stands still.
+        self._cut_before = cut
+        return cut
+
+
+def coarse_luma(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the brightness of a picture at about SAMPLES places on its long side, each the mean of 2 x 2 pixels.
+
+    Places are picked, not averaged over: reading every pixel would cost more than finding the faces.
+    """
+    step = max(2, max(frame.shape[:2]) // SAMPLES)
+    rows, columns = frame.shape[0] // step * step, frame.shape[1] // step * step
+    if rows == 0 or columns == 0:
+        return np.asarray(frame.mean(axis=2), dtype=np.float32)
+    half = step // 2
+    picked = [frame[y:rows:step, x:columns:step] for y in (half - 1, half) for x in (half - 1, half)]
+    total = np.sum(picked, axis=0, dtype=np.float32)
+    return np.asarray(total @ np.array([0.299, 0.587, 0.114], dtype=np.float32) / len(picked), dtype=np.float32)
+
+
+def likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the normalised correlation of two pictures in [-1, 1]; 1 if neither shows any pattern.
+
+    Example:
+        >>> ramp = np.arange(12, dtype=np.float32).reshape(3, 4)
+        >>> round(likeness(ramp, 5 * ramp + 9), 6), round(likeness(ramp, -ramp), 6)
+        (1.0, -1.0)
+    """
+    x, y = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((x * x).sum() * (y * y).sum()))
+    if size < 1e-3:
+        return 1.0 if float(np.abs(x).max(initial=0)) < 1e-3 and float(np.abs(y).max(initial=0)) < 1e-3 else 0.0
+    return float((x * y).sum()) / size

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FaceFinder: faces in one picture, coarse to fine, each looked at a second time upright and at a standard size.
+
+The second look makes the five points as exact for a small or tilted face as for a large upright one, and drops
+what looked like a face only from afar. It is also how a face that is known from a moment ago is found again, for a
+quarter of the price of searching the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.faces.align import align_face, canonical_points, similarity
+from cad.faces.net import Candidates, FaceNet
+from cad.faces.overlap import keep_best
+from cad.faces.records import FaceDetection
+
+#: Long sides at which a picture is searched, from cheap to dear.
+LONG_SIDES_PX = (320, 640, 1280)
+#: A face smaller than this where it was found means that still smaller ones may have been missed.
+SMALL_FACE_PX = 24.0
+SEARCH_SCORE = 0.45
+LOOK_SCORE = 0.5
+#: Side of the second look, and what of it surrounds the canonical crop's field of view.
+LOOK_PX, LOOK_MARGIN_PX = 128, 14
+#: The second look must find the face about where it was expected, in eye distances of the canonical place.
+LOOK_REACH = 1.2
+
+
+class FaceFinder:
+    """Finds faces in a picture.
+
+    Args:
+        net: The face net; the packaged one if None.
+        max_faces: Of more faces than this in one picture the largest stay.
+
+    Raises:
+        WeightsError: As FaceNet.
+    """
+
+    def __init__(self, net: FaceNet | None = None, max_faces: int = 8) -> None:
+        self._net = net or FaceNet()
+        self._max_faces = max_faces
+
+    def find(self, frame: NDArray[np.uint8], depth: int = len(LONG_SIDES_PX)) -> list[FaceDetection]:
+        """Return the faces of ``frame``, largest first.
+
+        Args:
+            frame: uint8 (height, width, 3) RGB, upright.
+            depth: How many of LONG_SIDES_PX may be tried; a larger one is tried when a smaller shows no face or
+                only small ones.
+
+        Returns:
+            At most ``max_faces`` faces in the frame's pixels.
+        """
+        found = self.search(frame, depth)
+        looks = self.look(frame, [face.points_px for face in found])
+        seen = [look for look in looks if look is not None]
+        return _without_doubles(sorted(seen, key=_height, reverse=True))[: self._max_faces]
+
+    def search(self, frame: NDArray[np.uint8], depth: int = len(LONG_SIDES_PX)) -> list[FaceDetection]:
+        """Return what the net sees of the whole picture, without the second look."""
+        found: list[FaceDetection] = []
+        long_side = max(frame.shape[:2])
+        for step, side in enumerate(LONG_SIDES_PX[: max(1, depth)]):
+            if step and LONG_SIDES_PX[step - 1] >= long_side:
+                break
+            scale = min(1.0, side / long_side)
+            found = _without_doubles(found + self._search_at(frame, scale))
+            if found and max(_height(face) for face in found) * scale >= SMALL_FACE_PX:
+                break
+        return sorted(found, key=_height, reverse=True)[: self._max_faces]
+
+    def look(
+        self,
+        frame: NDArray[np.uint8],
+        expected_points_px: Sequence[NDArray[np.float32]],
+        least_score: float = LOOK_SCORE,
+    ) -> list[FaceDetection | None]:
+        """Look again at places where faces are expected.
+
+        Args:
+            frame: uint8 (height, width, 3) RGB.
+            expected_points_px: Five points (5, 2) for each place, a moment old or coarse.
+            least_score: A face below it counts as not seen.
+
+        Returns:
+            For each place the face there, or None.
+        """
+        if not expected_points_px:
+            return []
+        patches = np.stack([align_face(frame, points, LOOK_PX, LOOK_MARGIN_PX) for points in expected_points_px])
+        seen = self._net.detect(patches, least_score)
+        return [_central(one, points) for one, points in zip(seen, expected_points_px, strict=True)]
+
+    def _search_at(self, frame: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
+        width, height = max(32, round(frame.shape[1] * scale)), max(32, round(frame.shape[0] * scale))
+        small = frame
+        if (height, width) != frame.shape[:2]:
+            small = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        seen = self._net.detect(small[None], SEARCH_SCORE)[0]
+        ratio = np.array([frame.shape[1] / width, frame.shape[0] / height], dtype=np.float32)
+        # Pixel centres are whole numbers on both sides of the scaling.
+        boxes = (seen.boxes_px.reshape(-1, 2, 2) + 0.5) * ratio - 0.5
+        points = (seen.points_px + np.float32(0.5)) * ratio - np.float32(0.5)
+        return [
+            FaceDetection(box.reshape(4), five, float(score))
+            for box, five, score in zip(boxes, points, seen.scores, strict=True)
+            if _is_a_shape(five)
+        ]
+
+
+def _central(seen: Candidates, expected_px: NDArray[np.float32]) -> FaceDetection | None:
+    """Return the candidate nearest to the canonical place, in the frame's pixels."""
+    if len(seen) == 0:
+        return None
+    place = canonical_points(LOOK_PX, LOOK_MARGIN_PX)
+    eyes = float(place[1, 0] - place[0, 0])
+    away = np.linalg.norm(seen.points_px.mean(axis=1) - place.mean(axis=0), axis=1)
+    best = int(np.argmin(away))
+    if away[best] > LOOK_REACH * eyes or not _is_a_shape(seen.points_px[best]):
+        return None
+    back = similarity(place, expected_px)
+    points = seen.points_px[best] @ back[:, :2].T + back[:, 2]
+    return FaceDetection(_box_back(seen.boxes_px[best], back), points.astype(np.float32), float(seen.scores[best]))
+
+
+def _box_back(box: NDArray[np.float32], back: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return a box moved by a similarity; it keeps its own proportions and its sides stay level."""
+    centre = back[:, :2] @ ((box[:2] + box[2:]) / 2) + back[:, 2]
+    scale = float(np.hypot(back[0, 0], back[1, 0]))
+    upright = (float(back[0, 0]) / scale) ** 2
+    sides = (box[2:] - box[:2]) * scale
+    sides = upright * sides + (1 - upright) * sides[::-1]
+    return np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)
+
+
+def _is_a_shape(points: NDArray[np.float32]) -> bool:
+    """Say whether five points can be aligned at all."""
+    return bool(np.isfinite(points).all() and np.ptp(points, axis=0).max() > 1.0)
+
+
+def _height(face: FaceDetection) -> float:
+    return float(face.box_px[3] - face.box_px[1])
+
+
+def _without_doubles(faces: list[FaceDetection]) -> list[FaceDetection]:
+    if len(faces) < 2:
+        return faces
+    best_first = sorted(faces, key=lambda face: face.score, reverse=True)
+    kept = {id(best_first[i]) for i in keep_best(np.stack([face.box_px for face in best_first]), 0.4)}
+    return [face for face in faces if id(face) in kept]

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The face net: pictures in, boxes with five points and a score out (ONNX Runtime on the CPU)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from cad.errors import SpecMismatchError, WeightsError
+from cad.faces.overlap import keep_best
+from cad.weights import load_bytes
+
+DEFAULT_NET = "face_yunet_s1"
+_OUTPUTS = ("boxes", "points", "scores")
+_ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What the net saw in one picture, best first, doubles removed.
+
+    Attributes:
+        boxes_px: float32 (faces, 4) left, top, right, bottom.
+        points_px: float32 (faces, 5, 2) x, y.
+        scores: float32 (faces,) in [0, 1].
+    """
+
+    boxes_px: NDArray[np.float32]
+    points_px: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class FaceNet:
+    """Runs the net on pictures as they are; scaling them is the caller's business.
+
+    Args:
+        name: Weights of kind ``face``.
+        threads: Of ONNX Runtime; one leaves the other cores to decoding.
+
+    Raises:
+        WeightsNotFoundError: There are no weights of that name.
+        WeightsIntegrityError: The file does not have its sha256.
+        WeightsError: ONNX Runtime cannot load it.
+        SpecMismatchError: It is not a face net of ours.
+    """
+
+    def __init__(self, name: str = DEFAULT_NET, threads: int = 1) -> None:
+        self.name = name
+        self._session = _open(load_bytes(name), name, threads)
+
+    def detect(
+        self, pictures: NDArray[np.uint8], least_score: float, overlap_limit: float = 0.4
+    ) -> list[Candidates]:
+        """Return the faces in each picture, in its own pixels.
+
+        Args:
+            pictures: uint8 (batch, height, width, 3) RGB, sides of at least 32.
+            least_score: Candidates below it are dropped.
+            overlap_limit: Of two candidates that overlap more than this (intersection over union) the better stays.
+
+        Returns:
+            One record a picture.
+        """
+        boxes, points, scores = self._session.run(list(_OUTPUTS), {"frames": pictures})
+        return [
+            _chosen(boxes[i], points[i], scores[i], least_score, overlap_limit) for i in range(len(pictures))
+        ]
+
+
+def _chosen(
+    boxes: NDArray[np.float32],
+    points: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    least_score: float,
+    overlap_limit: float,
+) -> Candidates:
+    above = np.flatnonzero(scores >= least_score)
+    order = above[np.argsort(-scores[above], kind="stable")]
+    order = order[keep_best(boxes[order], overlap_limit)]
+    return Candidates(boxes[order], points[order], scores[order])
+
+
+def _open(content: bytes, name: str, threads: int) -> Any:
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _ERRORS_ONLY
+    # Threads that spin while they wait would take the cores from decoding.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions share no root but this one.
+        raise WeightsError(f"{name}: ONNX Runtime cannot load the face net: {error}") from error
+    inputs = [(node.name, node.type) for node in session.get_inputs()]
+    outputs = {node.name for node in session.get_outputs()}
+    if inputs != [("frames", "tensor(uint8)")] or not outputs.issuperset(_OUTPUTS):
+        raise SpecMismatchError(
+            f"{name}: a face net takes frames (uint8) and gives {', '.join(_OUTPUTS)}; "
+            f"this one takes {inputs} and gives {', '.join(sorted(outputs))}"
+        )
+    return session

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shot: the faces of one shot, seen at key slots and followed between them.
+
+Two kinds of look keep it cheap. A *search* goes over the whole picture; it opens a shot and comes back every
+SEARCH_STEP slots for whoever has entered. A *look* is a search at the few places where faces are expected. It comes
+every LOOK_STEP slots, and in between where a face has moved too much for a straight line to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.faces.finder import LONG_SIDES_PX, SMALL_FACE_PX, FaceFinder
+from cad.faces.matching import match, same_place
+from cad.faces.records import FaceDetection
+from cad.faces.track import BRIDGE_SLOTS, LOST_SLOTS, FaceTrack
+
+LOOK_STEP = 5
+SEARCH_STEP = 10
+#: A deep search, at larger sizes, comes with the first picture of a shot and then this often while only small faces
+#: or none are known.
+DEEP_STEP = 25
+#: A face whose points move by more than this share of its eye distance between two looks is looked at in between too.
+MOVED = 0.12
+#: A known face is believed at a lower score than a new one.
+KNOWN_SCORE = 0.35
+
+FrameAt = Callable[[int], NDArray[np.uint8] | None]
+
+
+class Shot:
+    """Tracks from the first picture of a shot on.
+
+    Args:
+        finder: Finds the faces.
+        frame_at: Gives the picture of a recent slot, or None where there is none.
+        max_faces: At most this many are followed at a time, the largest first.
+    """
+
+    def __init__(self, finder: FaceFinder, frame_at: FrameAt, max_faces: int) -> None:
+        self._finder = finder
+        self._frame_at = frame_at
+        self._max_faces = max_faces
+        self.tracks: list[FaceTrack] = []
+        self._last_slot: int | None = None
+        self._last_look: int | None = None
+        self._last_search: int | None = None
+        self._last_deep: int | None = None
+
+    def push(self, slot: int, frame: NDArray[np.uint8]) -> None:
+        """Take the next picture that there is."""
+        self._last_slot = slot
+        if self._due(self._last_search, slot, SEARCH_STEP) or self._lost_one(slot):
+            self._search(slot, frame)
+        elif self._due(self._last_look, slot, LOOK_STEP):
+            self._look(slot, frame)
+
+    def close(self) -> None:
+        """Look at the last picture of the shot, so that nothing after the last look has to be guessed."""
+        if self._last_slot is not None and self._last_look != self._last_slot:
+            frame = self._frame_at(self._last_slot)
+            if frame is not None:
+                self._look(self._last_slot, frame)
+
+    def retire(self, slot: int) -> list[FaceTrack]:
+        """Take out and return the tracks that have not been seen for LOST_SLOTS before ``slot``."""
+        gone = [track for track in self.tracks if slot - track.last_slot > LOST_SLOTS]
+        self.tracks = [track for track in self.tracks if slot - track.last_slot <= LOST_SLOTS]
+        return gone
+
+    @staticmethod
+    def _due(last: int | None, slot: int, step: int) -> bool:
+        return last is None or slot - last >= step
+
+    def _lost_one(self, slot: int) -> bool:
+        """A face that the last look did not find is searched for at the next one."""
+        lost = any(track.last_slot != self._last_look and slot - track.last_slot <= LOST_SLOTS for track in self.tracks)
+        return lost and self._due(self._last_look, slot, LOOK_STEP)
+
+    def _look(self, slot: int, frame: NDArray[np.uint8]) -> list[FaceTrack]:
+        """Look for every track where it is expected; return those not seen."""
+        self._last_look = slot
+        seen = self._finder.look(frame, [track.expected_points(slot) for track in self.tracks], KNOWN_SCORE)
+        missed: list[FaceTrack] = []
+        taken: list[FaceDetection] = []
+        for track, face in zip(self.tracks, seen, strict=True):
+            twice = face is not None and any(same_place(face, other) for other in taken)
+            if face is None or twice or not self._goes_on(track, slot, frame, face):
+                missed.append(track)
+            else:
+                taken.append(face)
+                self._note(track, slot, frame, face)
+        return missed
+
+    def _search(self, slot: int, frame: NDArray[np.uint8]) -> None:
+        """Look for the known ones, then go over the whole picture for the missed and for new ones."""
+        missed = self._look(slot, frame)
+        self._last_search = slot
+        found = self._finder.search(frame, self._depth(slot, frame))
+        seen_now = [track.last for track in self.tracks if track.last_slot == slot]
+        fresh = [face for face in found if not any(same_place(face, known) for known in seen_now)]
+        looks = [face for face in self._finder.look(frame, [face.points_px for face in fresh]) if face is not None]
+        fresh = [face for face in looks if not any(same_place(face, known) for known in seen_now)]
+        for track, index in zip(missed, match([track.last for track in missed], fresh), strict=True):
+            if index is not None and self._goes_on(track, slot, frame, fresh[index]):
+                self._note(track, slot, frame, fresh[index])
+                seen_now.append(fresh[index])
+        for face in fresh:
+            if not any(same_place(face, known) for known in seen_now) and self._room():
+                self.tracks.append(FaceTrack(slot, face, frame))
+                seen_now.append(face)
+
+    def _depth(self, slot: int, frame: NDArray[np.uint8]) -> int:
+        """How many sizes the search may try: all of them at first and now and then, else the cheapest."""
+        scale = min(1.0, LONG_SIDES_PX[0] / max(frame.shape[:2]))
+        large = any((track.last.box_px[3] - track.last.box_px[1]) * scale >= SMALL_FACE_PX for track in self.tracks)
+        if large or not self._due(self._last_deep, slot, DEEP_STEP):
+            return 1
+        self._last_deep = slot
+        return len(LONG_SIDES_PX)
+
+    def _goes_on(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> bool:
+        return slot - track.last_slot <= LOOK_STEP or track.looks_like(frame, face)
+
+    def _room(self) -> bool:
+        return len(self.tracks) < self._max_faces
+
+    def _note(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> None:
+        before, old = track.last_slot, track.last
+        track.see(slot, face)
+        track.remember_look(frame, face)
+        if slot - before <= BRIDGE_SLOTS:
+            self._fill(track, before, old, slot, face)
+
+    def _fill(self, track: FaceTrack, start: int, first: FaceDetection, stop: int, last: FaceDetection) -> None:
+        """Look halfway between two sightings that are far apart for their time, and again in each half."""
+        middle = (start + stop) // 2
+        if middle == start or _moved(first, last) <= MOVED:
+            return
+        frame = self._frame_at(middle)
+        if frame is None:
+            return
+        guess = np.asarray((first.points_px + last.points_px) / 2, dtype=np.float32)
+        face = self._finder.look(frame, [guess], KNOWN_SCORE)[0]
+        if face is not None:
+            track.see(middle, face)
+            self._fill(track, start, first, middle, face)
+            self._fill(track, middle, face, stop, last)
+
+
+def _moved(one: FaceDetection, other: FaceDetection) -> float:
+    """Return the largest move of a point, in eye distances (of the wider of both views)."""
+    eyes = max(float(np.linalg.norm(face.points_px[1] - face.points_px[0])) for face in (one, other))
+    return float(np.linalg.norm(one.points_px - other.points_px, axis=1).max()) / max(eyes, 1e-6)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FaceTrack: one person within one shot, as sightings at some slots and what may be said of those between."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.clock import FRAME_RATE_HZ
+from cad.faces.align import align_face
+from cad.faces.cuts import likeness
+from cad.faces.records import FaceDetection
+from cad.faces.smooth import REACH_SLOTS, between, smooth_at
+
+#: Between sightings this near to each other the face is taken to have been there (a hand passing, a blink of the net).
+BRIDGE_SLOTS = 10
+#: A face that is not seen for longer than this is another track when it comes back.
+LOST_SLOTS = FRAME_RATE_HZ
+#: After a gap a face must look like this track's to go on with it.
+SAME_LOOK = 0.35
+_LOOK_PX = 24
+
+
+class FaceTrack:
+    """Sightings of one face, in order.
+
+    Args:
+        slot: Where it is first seen.
+        face: What is seen there.
+        frame: The picture, for its appearance.
+    """
+
+    def __init__(self, slot: int, face: FaceDetection, frame: NDArray[np.uint8]) -> None:
+        self.track_id: int | None = None
+        self.first_slot = slot
+        self._slots: list[int] = []
+        self._faces: list[FaceDetection] = []
+        self._appearance = appearance(frame, face)
+        self.see(slot, face)
+
+    @property
+    def last_slot(self) -> int:
+        """Slot of the last sighting."""
+        return self._slots[-1]
+
+    @property
+    def last(self) -> FaceDetection:
+        """The last sighting."""
+        return self._faces[-1]
+
+    def see(self, slot: int, face: FaceDetection) -> None:
+        """Add a sighting; one between known ones is put in its place, one at a known slot replaces it."""
+        index = int(np.searchsorted(self._slots, slot))
+        if index < len(self._slots) and self._slots[index] == slot:
+            self._faces[index] = face
+            return
+        self._slots.insert(index, slot)
+        self._faces.insert(index, face)
+
+    def remember_look(self, frame: NDArray[np.uint8], face: FaceDetection) -> None:
+        """Let the remembered appearance follow the face as it turns."""
+        self._appearance = 0.7 * self._appearance + 0.3 * appearance(frame, face)
+
+    def looks_like(self, frame: NDArray[np.uint8], face: FaceDetection) -> bool:
+        """Say whether a face found after a gap may be this one."""
+        return likeness(self._appearance, appearance(frame, face)) >= SAME_LOOK
+
+    def sighting_before(self, slot: int) -> tuple[int, FaceDetection] | None:
+        """Return the last sighting before ``slot``."""
+        index = int(np.searchsorted(self._slots, slot)) - 1
+        return None if index < 0 else (self._slots[index], self._faces[index])
+
+    def expected_points(self, slot: int) -> NDArray[np.float32]:
+        """Return where the points should be at ``slot``, carried on from the last two sightings for a moment."""
+        points = self._faces[-1].points_px
+        if len(self._slots) < 2:
+            return points
+        ago, gap = slot - self._slots[-1], self._slots[-1] - self._slots[-2]
+        if gap > BRIDGE_SLOTS or ago > gap:
+            return points
+        # Only the face as a whole is carried on: its parts' own motion is too noisy for that.
+        step = (points - self._faces[-2].points_px).mean(axis=0) * np.float32(0.7 * ago / gap)
+        return np.asarray(points + step, dtype=np.float32)
+
+    def present_at(self, slot: int) -> bool:
+        """Say whether the face is there at ``slot``: seen, or between two near sightings."""
+        index = int(np.searchsorted(self._slots, slot))
+        if index < len(self._slots) and self._slots[index] == slot:
+            return True
+        return 0 < index < len(self._slots) and self._slots[index] - self._slots[index - 1] <= BRIDGE_SLOTS
+
+    def state_at(self, slot: int) -> FaceDetection:
+        """Return box, smoothed points and score at a slot at which the face is present."""
+        slots, faces = self._around(slot)
+        known = np.arange(max(slots[0], slot - REACH_SLOTS), min(slots[-1], slot + REACH_SLOTS) + 1)
+        values = np.stack([np.concatenate([face.points_px, face.box_px.reshape(2, 2)]) for face in faces])
+        smooth = smooth_at(known, between(slots, values, known), slot)
+        scores = np.array([face.score for face in faces], dtype=np.float32)
+        score = float(between(slots, scores, np.array([slot]))[0])
+        return FaceDetection(smooth[5:].reshape(4), smooth[:5], score)
+
+    def forget_before(self, slot: int) -> None:
+        """Let go of sightings that no slot from ``slot`` on depends on."""
+        while len(self._slots) > 2 and self._slots[1] < slot - REACH_SLOTS:
+            del self._slots[0], self._faces[0]
+
+    def _around(self, slot: int) -> tuple[NDArray[np.intp], list[FaceDetection]]:
+        """Return the sightings about ``slot`` that no gap separates from it."""
+        start = stop = int(np.searchsorted(self._slots, slot))
+        if stop < len(self._slots) and self._slots[stop] == slot:
+            stop += 1
+        elif start > 0:
+            start -= 1
+        while start > 0 and self._joined(start - 1) and self._slots[start] > slot - REACH_SLOTS:
+            start -= 1
+        while stop < len(self._slots) and self._joined(stop - 1) and self._slots[stop - 1] < slot + REACH_SLOTS:
+            stop += 1
+        return np.array(self._slots[start:stop], dtype=np.intp), self._faces[start:stop]
+
+    def _joined(self, index: int) -> bool:
+        return self._slots[index + 1] - self._slots[index] <= BRIDGE_SLOTS
+
+
+def appearance(frame: NDArray[np.uint8], face: FaceDetection) -> NDArray[np.float32]:
+    """Return the aligned face as a small, softened grey picture, float32 (24, 24)."""
+    crop = align_face(frame, face.points_px, 2 * _LOOK_PX, 0)
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA), dtype=np.float32)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FaceTracker: pictures in, the aligned crops of every face out, a moment later."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.faces.align import align_face, canonical_points
+from cad.faces.cuts import CutDetector
+from cad.faces.finder import FaceFinder
+from cad.faces.outbox import Outbox
+from cad.faces.records import CROP_SIZE_PX, FaceCrops
+from cad.faces.shot import Shot
+from cad.faces.track import BRIDGE_SLOTS, FaceTrack
+from cad.media.records import VideoFrames
+
+#: Slots between the newest picture and the one whose crops are made: enough to bridge a gap and to smooth.
+LAG_SLOTS = BRIDGE_SLOTS
+#: A track of fewer slots than this (0.4 s) is dropped, unless the whole file is shorter.
+MIN_TRACK_SLOTS = 10
+
+
+class FaceTracker:
+    """Follows every face of one file; pictures come in chunks and in order.
+
+    A track never crosses a cut. Where a face is not seen its crops are marked absent; only gaps of at most
+    BRIDGE_SLOTS are bridged. The pictures of the last LAG_SLOTS slots are held, no more.
+
+    Args:
+        size_px: Side of the crops.
+        margin_px: How much of it is extra surroundings of the canonical crop (192 with 16 for training).
+        max_faces: At most this many faces are followed at a time, the largest first.
+        finder: Finds the faces; one with the packaged net if None. It may be shared by trackers.
+
+    Raises:
+        OptionError: The margins leave nothing of the crop.
+        WeightsError: The packaged net is damaged.
+    """
+
+    def __init__(
+        self,
+        size_px: int = CROP_SIZE_PX,
+        margin_px: int = 0,
+        max_faces: int = 8,
+        finder: FaceFinder | None = None,
+    ) -> None:
+        canonical_points(size_px, margin_px)
+        self._size_px, self._margin_px, self._max_faces = size_px, margin_px, max_faces
+        self._finder = finder or FaceFinder(max_faces=max_faces)
+        self._cuts = CutDetector()
+        self._held: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._outbox = Outbox(size_px)
+        self._shot = self._new_shot()
+        self._next_slot = 0
+        self._cropped_to = 0
+        self._pictures = 0
+
+    def push(self, chunk: VideoFrames) -> list[FaceCrops]:
+        """Take the next slots and return the crops that are ready.
+
+        Raises:
+            ValueError: The chunk does not start after the last one.
+        """
+        if chunk.first_slot < self._next_slot:
+            raise ValueError(f"slot {chunk.first_slot} was pushed before; push every slot once, in order")
+        for index in range(len(chunk.frames)):
+            slot = chunk.first_slot + index
+            if chunk.present[index]:
+                self._take(slot, chunk.frames[index])
+            self._crop_until(slot - LAG_SLOTS + 1)
+            self._retire(slot)
+        self._next_slot = chunk.first_slot + len(chunk.frames)
+        self._own_what_is_held()
+        return self._outbox.collect(MIN_TRACK_SLOTS)
+
+    def flush(self) -> list[FaceCrops]:
+        """End the file and return all crops that are left."""
+        self._end_shot()
+        # In a file shorter than the shortest useful track, and in a still picture, a face in most of it is useful.
+        return self._outbox.collect(min(MIN_TRACK_SLOTS, max(1, self._pictures // 2)))
+
+    def _take(self, slot: int, frame: NDArray[np.uint8]) -> None:
+        if self._cuts.push(frame):
+            self._end_shot()
+        self._pictures += 1
+        self._held[slot] = frame
+        self._shot.push(slot, frame)
+
+    def _new_shot(self) -> Shot:
+        return Shot(self._finder, self._held.get, self._max_faces)
+
+    def _end_shot(self) -> None:
+        self._shot.close()
+        self._crop_until(self._next_held_slot())
+        for track in self._shot.tracks:
+            self._outbox.close(track)
+        self._shot = self._new_shot()
+
+    def _next_held_slot(self) -> int:
+        return next(reversed(self._held)) + 1 if self._held else self._cropped_to
+
+    def _crop_until(self, stop: int) -> None:
+        """Make the crops of all slots before ``stop`` and let go of their pictures."""
+        while self._held and (slot := next(iter(self._held))) < stop:
+            frame = self._held.pop(slot)
+            for track in self._shot.tracks:
+                if track.present_at(slot):
+                    self._crop(track, slot, frame)
+                track.forget_before(slot)
+            self._cropped_to = slot + 1
+
+    def _crop(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8]) -> None:
+        state = track.state_at(slot)
+        self._outbox.add(track, slot, align_face(frame, state.points_px, self._size_px, self._margin_px), state)
+
+    def _retire(self, slot: int) -> None:
+        for track in self._shot.retire(slot):
+            self._outbox.close(track)
+
+    def _own_what_is_held(self) -> None:
+        """Copy the held pictures out of their chunk, which would otherwise be kept whole."""
+        for slot, frame in self._held.items():
+            if frame.base is not None:
+                self._held[slot] = frame.copy()
