@@ -84,7 +84,8 @@ def media_line(media: MediaSummary) -> str:
     # A still picture has no rate.
     rate = f" at {media.fps:.2f} fps" if media.fps else ""
     sound = f", sound {media.audio_hz} Hz" if media.audio_hz else ""
-    return f"  media  {media.kind}, {media.duration_seconds:.2f} s{picture}{rate}{sound}, {media.coverage:.0%} read"
+    duration = f", {media.duration_seconds:.2f} s" if media.duration_seconds else ""
+    return f"  media  {media.kind}{duration}{picture}{rate}{sound}, {media.coverage:.0%} read"
 
 
 def model_line(verdict: Verdict) -> str:
