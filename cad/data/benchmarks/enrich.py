@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an index does not say and the files do: duration, frame rate, hash; and splits by identity from a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import av
+
+from cad.data.benchmarks.adapter import read_csv
+from cad.data.benchmarks.checks import file_sha256
+from cad.data.benchmarks.rows import Problem, Row
+from cad.errors import DataError
+
+
+def probe(file: Path) -> tuple[float, float]:
+    """Return duration in seconds and frames a second (-1 without picture) as the container states them.
+
+    Raises:
+        DataError: The file cannot be opened.
+    """
+    try:
+        with av.open(str(file)) as container:
+            duration = container.duration / av.time_base if container.duration else -1.0
+            video = next(iter(container.streams.video), None)
+            rate = video.average_rate if video is not None else None
+            return float(duration), float(rate) if rate else -1.0
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(f"cannot be opened: {error}") from error
+
+
+def enriched(
+    rows: Iterable[Row], root: Path, *, hashes: bool, durations: bool, report: Callable[[Problem], None]
+) -> Iterator[Row]:
+    """Yield rows with what their files say; a file that cannot be read keeps its row and is reported.
+
+    Args:
+        rows: To complete.
+        root: Folder that their paths are relative to.
+        hashes: Hash every file that has no hash yet.
+        durations: Open every file whose duration or frame rate is not known.
+        report: Told of every problem.
+    """
+    for row in rows:
+        file = root / row.path
+        if hashes and not row.sha256:
+            row = replace(row, sha256=file_sha256(file))
+        if durations and file.is_file() and (row.duration_seconds < 0 or row.fps < 0):
+            row = _probed(row, file, report)
+        yield row
+
+
+def identity_splits(path: Path) -> dict[str, str]:
+    """Return the split of each identity from a CSV file with the columns identity and split.
+
+    Raises:
+        DataError: The file is no such list, or an identity is in two splits.
+    """
+    found: dict[str, str] = {}
+    for raw in read_csv(path, ("identity", "split")):
+        if found.setdefault(raw["identity"], raw["split"]) != raw["split"]:
+            raise DataError(f"{path}: identity {raw['identity']} is in {found[raw['identity']]} and {raw['split']}")
+    return found
+
+
+def with_splits(rows: Iterable[Row], splits: Mapping[str, str], report: Callable[[Problem], None]) -> Iterator[Row]:
+    """Yield rows with the split of their identity; one that the list lacks gets no split and is reported."""
+    for row in rows:
+        split = splits.get(row.identity, "")
+        if not split:
+            report(Problem("identity_without_split", row.path, f"{row.identity} is not in the list of splits"))
+        yield replace(row, split=split)
+
+
+def _probed(row: Row, file: Path, report: Callable[[Problem], None]) -> Row:
+    try:
+        seconds, fps = probe(file)
+    except DataError as error:
+        report(Problem("unreadable", row.path, str(error)))
+        return row
+    known = row.duration_seconds if row.duration_seconds >= 0 else seconds
+    return replace(row, duration_seconds=known, fps=row.fps if row.fps >= 0 else fps)

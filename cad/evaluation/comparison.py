@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several detectors on the same rows: figures of each, and differences with a paired bootstrap over identities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cad.errors import DataError
+from cad.evaluation.bootstrap import Estimate, interval, paired_p_value, resample
+from cad.evaluation.joining import join
+from cad.evaluation.levels import Floats, build_levels, identity_codes
+from cad.evaluation.metrics import BOOTSTRAP_LEVELS, NAMES, Measured, measure, summarise
+from cad.evaluation.ranking import calibration_cuts
+from cad.evaluation.tables import HEADINGS, markdown_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMPARED = ("fpr", "tpr", "auc", "ap_fake", "eer", "tpr_at_fpr_5")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """First minus second, with its interval and the p-value of no difference."""
+
+    first: str
+    second: str
+    metric: str
+    estimate: Estimate
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Figures of each detector on the common rows, and the differences of each pair."""
+
+    measured: Mapping[str, Measured]
+    differences: tuple[Difference, ...]
+    problems: Mapping[str, Mapping[str, int]]
+    left_out: int
+
+
+def compare_systems(
+    rows: pd.DataFrame,
+    systems: Mapping[str, pd.DataFrame],
+    thresholds: Mapping[str, float],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Return figures and paired differences of some detectors.
+
+    Args:
+        rows: Of a manifest.
+        systems: Scores by the detector's name (``read_scores``).
+        thresholds: Operating point by name.
+        resamples: Bootstrap resamples; all detectors meet the same draws.
+        seed: Of the resampling.
+
+    Raises:
+        DataError: No row has a score of every detector, or a class is absent from those that have.
+    """
+    joined = {name: join(rows, scores) for name, scores in systems.items()}
+    scores = {name: found.rows["p_file"].to_numpy(dtype=np.float64) for name, found in joined.items()}
+    common = ~np.isnan(np.stack(list(scores.values()))).any(axis=0)
+    labels = rows["label"].to_numpy(dtype=np.int8)[common]
+    if len(set(labels.tolist())) < 2:
+        raise DataError(f"{int(common.sum())} rows have a score of every detector and they are not of both classes")
+    codes = identity_codes(rows["identity"].to_numpy())[common]
+    measured, drawn = {}, {}
+    for name, values in scores.items():
+        threshold = thresholds.get(name, 0.5)
+        measured[name] = measure(values[common], labels, codes, threshold=threshold, resamples=resamples, seed=seed)
+        cuts = [threshold, *calibration_cuts()]
+        levels = build_levels(values[common], labels, codes, max_levels=BOOTSTRAP_LEVELS, cuts=cuts)
+        # The batch width may follow the number of levels; the draws are made one by one and so stay the same.
+        drawn[name] = resample(levels, partial(summarise, threshold=threshold), resamples, seed)
+    names = list(systems)
+    differences = [
+        _difference(first, second, metric, measured, drawn)
+        for number, first in enumerate(names)
+        for second in names[number + 1 :]
+        for metric in COMPARED
+    ]
+    problems = {name: found.counts() for name, found in joined.items()}
+    return Comparison(measured, tuple(differences), problems, int((~common).sum()))
+
+
+def comparison_markdown(comparison: Comparison, pairs: Sequence[tuple[str, str]]) -> str:
+    """Return the table of the detectors and one of differences for each pair."""
+    lines = [
+        [name, f"{m.reals} / {m.fakes}", *(m.estimates[metric].text() for metric in NAMES)]
+        for name, m in comparison.measured.items()
+    ]
+    parts = [markdown_table(["detector", "real / fake", *(HEADINGS[name] for name in NAMES)], lines)]
+    for first, second in pairs:
+        chosen = [d for d in comparison.differences if (d.first, d.second) == (first, second)]
+        table = markdown_table(
+            ["metric", "difference", "p (no difference)"],
+            [[HEADINGS[d.metric], d.estimate.text(), f"{d.p_value:.3f}"] for d in chosen],
+        )
+        parts.append(f"**{first} minus {second}** (paired bootstrap over identities)\n\n{table}")
+    return "\n\n".join(parts)
+
+
+def _difference(
+    first: str,
+    second: str,
+    metric: str,
+    measured: Mapping[str, Measured],
+    drawn: Mapping[str, Mapping[str, Floats]],
+) -> Difference:
+    values = drawn[first][metric] - drawn[second][metric]
+    value = measured[first].estimates[metric].value - measured[second].estimates[metric].value
+    return Difference(first, second, metric, Estimate(value, *interval(values)), paired_p_value(values))
