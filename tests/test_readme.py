@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README says what is so: its blocks are run, its tables compared with the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cad.cli import ExitCode, main
+from cad.weights import list_entries
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+VERDICT = (ROOT / "docs" / "verdict.md").read_text(encoding="utf-8")
+NUMBER = re.compile(r"\d+\.\d+")
+needs_weights = pytest.mark.skipif(not list_entries("detector"), reason="no detector weights in the package yet")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def between(name: str) -> str:
+    found = re.search(rf"<!-- {name}:start -->(.*?)<!-- {name}:end -->", README, re.DOTALL)
+    assert found, f"the README lacks the markers of {name}"
+    return found[1]
+
+
+@needs_weights
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_blocks_run(block, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    exec(compile(block, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+@needs_weights
+@pytest.mark.parametrize("block", blocks("console"))
+def test_console_blocks_print_what_they_say(block, monkeypatch, capsys):
+    """The words must be the same; numbers may differ in the last digits from one processor to another."""
+    monkeypatch.chdir(ROOT)
+    command, *said = block.rstrip().splitlines()
+    program, *arguments = shlex.split(command.removeprefix("$ "))
+    assert program == "cad-detect"
+    with pytest.raises(SystemExit):
+        main(arguments)
+    shown = capsys.readouterr().out.rstrip().splitlines()
+    assert [NUMBER.sub("#", line) for line in shown] == [NUMBER.sub("#", line) for line in said]
+    for line_shown, line_said in zip(shown, said, strict=True):
+        now, then = (list(map(float, NUMBER.findall(line))) for line in (line_shown, line_said))
+        assert now == pytest.approx(then, abs=0.05), line_said
+
+
+@needs_weights
+def test_the_readme_shows_the_output_of_its_first_line():
+    assert "$ cad-detect tests/data/astronaut_fake.mp4" in between("example")
+
+
+@needs_weights
+def test_the_readme_has_measured_figures():
+    assert "|" in between("figures")
+
+
+def test_set_up_lines_are_there_as_promised():
+    text = README
+    assert "pip install . && cad-detect tests/data/astronaut_fake.mp4" in text
+    assert "pip install -e '.[dev,train]' && pytest" in text
+
+
+def test_the_table_of_exit_codes_has_every_code():
+    for code in ExitCode:
+        assert re.search(rf"\b{code.value}\b", README), f"{code.name} is not in the README"
+
+
+def test_links_to_files_lead_somewhere():
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_reason_and_every_key_is_documented():
+    import ast
+
+    source = (ROOT / "cad" / "verdict" / "reasons.py").read_text(encoding="utf-8")
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    codes = {
+        call.args[0].value
+        for call in calls
+        if getattr(call.func, "id", "") == "Reason" and isinstance(call.args[0], ast.Constant)
+    }
+    assert len(codes) > 15
+    for code in codes:
+        assert f"`{code}`" in VERDICT, f"reason {code} is not in docs/verdict.md"
+
+
+def test_every_key_of_the_document_is_documented():
+    from made_analysis import analysis, face
+
+    from cad.report.json_document import verdict_document
+    from cad.verdict import judge
+
+    document = verdict_document(judge(analysis(face(0, 100, video=3.0))))
+    json.dumps(document, allow_nan=False)
+    for key, value in document.items():
+        nested = value if isinstance(value, dict) else value[0] if isinstance(value, list) and value else {}
+        for name in (key, *(nested if key != "seconds" else {})):
+            assert f"`{name}`" in VERDICT, f"key {name} is not in docs/verdict.md"
