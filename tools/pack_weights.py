@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put an exported detector into the package: its file, its manifest, and its golden vectors.
+
+    python tools/pack_weights.py MODEL.onnx --name cad_small_1 --default --figures FIGURES.json
+
+The folder cad/weights/NAME is made; it must not hold other bytes already, because new bytes get a new name. FIGURES
+is a JSON object of numbers by name, written by a measuring tool; `cad-detect models` shows it. The model card is made
+by its own script from the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cad.errors import CadError, WeightsIntegrityError
+from cad.runtime.session import open_model
+from cad.spec import OUTPUTS
+from cad.weights.golden import CASES, GOLDEN_NAME, flatten
+from cad.weights.registry import MANIFEST_NAME, PACKAGE_FOLDER, list_entries
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="an exported .onnx file")
+    parser.add_argument("--name", required=True, help="name of the weights")
+    parser.add_argument("--default", action="store_true", help="the detector that is used when none is named")
+    parser.add_argument("--figures", type=Path, help="JSON object of measured numbers by name")
+    parser.add_argument("--folder", type=Path, default=PACKAGE_FOLDER, help="where the weights lie")
+    options = parser.parse_args(arguments)
+    try:
+        print(pack(options.model.read_bytes(), options.name, options.folder, options.default, options.figures))
+    except (CadError, OSError, ValueError) as error:
+        print(f"pack_weights: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def pack(content: bytes, name: str, folder: Path, default: bool, figures: Path | None) -> Path:
+    """Write the folder of the weights and return it.
+
+    Raises:
+        WeightsIntegrityError: There are other bytes under this name.
+        SpecMismatchError: The graph is not one that this package can run.
+    """
+    model = open_model(content, name, device="cpu", threads=1)
+    outputs = {
+        case.name: dict(zip(OUTPUTS, model.session.run(list(OUTPUTS), case.inputs()), strict=True)) for case in CASES
+    }
+    target = folder / name
+    target.mkdir(exist_ok=True)
+    write_once(target / "model.onnx", content)
+    np.savez_compressed(target / GOLDEN_NAME, **flatten(outputs))
+    if default:
+        undo_default(folder)
+    write_manifest(
+        target,
+        {
+            "kind": "detector",
+            "file": "model.onnx",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "default": default,
+            "trained_on": model.spec.trained_on,
+            "commit": model.spec.commit,
+            "figures": json.loads(figures.read_text(encoding="utf-8")) if figures else {},
+        },
+    )
+    return target
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Write a file that may only ever have these bytes."""
+    if path.is_file() and path.read_bytes() != content:
+        raise WeightsIntegrityError(f"{path} has other bytes; new bytes get a new name")
+    path.write_bytes(content)
+
+
+def undo_default(folder: Path) -> None:
+    """Take the mark of the default from whichever weights have it."""
+    for entry in list_entries("detector", folder):
+        if entry.manifest.get("default") is True:
+            write_manifest(entry.path.parent, {**entry.manifest, "default": False})
+
+
+def write_manifest(folder: Path, manifest: dict[str, object]) -> None:
+    """Write a manifest."""
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
