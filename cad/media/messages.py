@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the two processes say to each other, and how records cross: plain JSON, checked on arrival.
+"""What the two processes say to each other, and how it is checked on arrival.
 
-To the decoding process: ``open`` (path, limits), ``audio``, ``video``, ``free`` (buffer), ``quit``.
-From it: ``ready``, ``info``, ``beat`` (alive), ``layout`` (buffers to come), ``frame``, ``sound``, ``done``, ``error``.
+To the decoding process: ``open`` (path, limits), ``audio``, ``video``, ``free`` (buffer), ``quit``. From it, with the
+progress made so far: ``ready`` and the answers below. Everything is plain JSON.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from cad.media.limits import MediaLimits
@@ -16,7 +16,7 @@ from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStream
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far decoding of one stream has come; sent along with everything.
+    """How far decoding of one stream has come.
 
     Attributes:
         decoded: Frames decoded so far (of picture or sound).
@@ -28,34 +28,91 @@ class Progress:
     seconds: float = 0.0
     bad_packets: int = 0
 
-    @classmethod
-    def from_message(cls, message: dict[str, Any]) -> Progress:
-        """Return the progress that a message carries."""
-        decoded, seconds, bad_packets = message["progress"]
-        return cls(int(decoded), float(seconds), int(bad_packets))
 
-    def to_list(self) -> list[float]:
-        """Return the form in which it travels."""
-        return [self.decoded, self.seconds, self.bad_packets]
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The stream has been read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What stopped the work: the code of a MediaError and a line for a person."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The size of every frame to come."""
+
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame in the shared block: ``missing`` empty slots from ``first_slot``, then ``count`` slots that show it."""
+
+    buffer: int
+    offset: int
+    first_slot: int
+    missing: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """``slots`` slots of float32 samples in the shared block, then one byte of presence for each slot."""
+
+    buffer: int
+    offset: int
+    first_slot: int
+    slots: int
+
+
+Answer = Beat | Done | Failure | Layout | Frame | Sound | MediaInfo
+_SIMPLE: dict[str, type[Beat | Done | Failure | Layout | Frame | Sound]] = {
+    "beat": Beat,
+    "done": Done,
+    "error": Failure,
+    "layout": Layout,
+    "frame": Frame,
+    "sound": Sound,
+}
+
+
+def parse_answer(message: dict[str, Any]) -> tuple[Progress, Answer]:
+    """Return what a message of the decoding process says.
+
+    Raises:
+        ValueError, TypeError, KeyError: It is none; the process may have been taken over.
+    """
+    decoded, seconds, bad_packets = message["progress"]
+    progress = Progress(int(decoded), float(seconds), int(bad_packets))
+    if message["type"] == "info":
+        return progress, _info(message["info"])
+    record = _SIMPLE[message["type"]]
+    values = {field.name: message[field.name] for field in fields(record)}
+    wanted = str if record is Failure else int
+    if not all(type(value) is wanted for value in values.values()):
+        raise ValueError(f"a {message['type']} message with other than {wanted.__name__} in it")
+    return progress, record(**values)
+
+
+def progress_to_list(progress: Progress) -> list[float]:
+    """Return the form in which progress travels."""
+    return [progress.decoded, progress.seconds, progress.bad_packets]
 
 
 def info_to_message(info: MediaInfo) -> dict[str, Any]:
     """Return ``info`` as a message."""
     return {"type": "info", "info": asdict(info)}
-
-
-def info_from_message(message: dict[str, Any], path: str) -> MediaInfo:
-    """Return the MediaInfo in a message, under the name that the caller used for the file.
-
-    Raises:
-        ValueError, TypeError, KeyError: The message is malformed.
-    """
-    raw = dict(message["info"])
-    raw["path"] = path
-    raw["kind"] = MediaKind(raw["kind"])
-    raw["video"] = None if raw["video"] is None else VideoStreamInfo(**raw["video"])
-    raw["audio"] = None if raw["audio"] is None else AudioStreamInfo(**raw["audio"])
-    return MediaInfo(**raw)
 
 
 def limits_to_message(limits: MediaLimits) -> dict[str, Any]:
@@ -66,3 +123,44 @@ def limits_to_message(limits: MediaLimits) -> dict[str, Any]:
 def limits_from_message(raw: dict[str, Any]) -> MediaLimits:
     """Return the limits that ``limits_to_message`` made."""
     return MediaLimits(**raw)
+
+
+def _info(raw: dict[str, Any]) -> MediaInfo:
+    video, audio = raw["video"], raw["audio"]
+    return MediaInfo(
+        path=str(raw["path"]),
+        kind=MediaKind(raw["kind"]),
+        container=str(raw["container"]),
+        size_bytes=int(raw["size_bytes"]),
+        duration_seconds=float(raw["duration_seconds"]),
+        origin_seconds=float(raw["origin_seconds"]),
+        video=None if video is None else _video_info(video),
+        audio=None if audio is None else _audio_info(audio),
+    )
+
+
+def _video_info(raw: dict[str, Any]) -> VideoStreamInfo:
+    return VideoStreamInfo(
+        codec=str(raw["codec"]),
+        width_px=int(raw["width_px"]),
+        height_px=int(raw["height_px"]),
+        fps=float(raw["fps"]),
+        rotation_degrees=int(raw["rotation_degrees"]),
+        start_seconds=float(raw["start_seconds"]),
+        declared_frames=_optional(int, raw["declared_frames"]),
+        declared_seconds=_optional(float, raw["declared_seconds"]),
+    )
+
+
+def _audio_info(raw: dict[str, Any]) -> AudioStreamInfo:
+    return AudioStreamInfo(
+        codec=str(raw["codec"]),
+        sample_rate_hz=int(raw["sample_rate_hz"]),
+        channels=int(raw["channels"]),
+        start_seconds=float(raw["start_seconds"]),
+        declared_seconds=_optional(float, raw["declared_seconds"]),
+    )
+
+
+def _optional(kind: Any, value: Any) -> Any:
+    return None if value is None else kind(value)

@@ -44,6 +44,15 @@ class MediaPool:
         check_path(path, self._limits)
         return MediaReader(path, self._limits, self._acquire, self._release)
 
+    def warm_up(self) -> None:
+        """Start a decoding process now, so that it is ready when the first file comes."""
+        worker = WorkerProcess(block_bytes(self._limits))
+        with self._lock:
+            if not self._closed and len(self._idle) < self._keep:
+                self._idle.append(worker)
+                return
+        worker.kill()
+
     def close(self) -> None:
         """End all waiting processes."""
         with self._lock:

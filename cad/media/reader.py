@@ -23,20 +23,29 @@ from cad.errors import (
     MissingStreamError,
     OptionError,
 )
+from cad.media.chunks import CHUNK_SLOTS, ChunkBuilder
 from cad.media.coverage import StreamReading, make_report
 from cad.media.limits import MediaLimits
-from cad.media.messages import Progress, info_from_message, limits_to_message
+from cad.media.messages import (
+    Answer,
+    Beat,
+    Done,
+    Failure,
+    Frame,
+    Layout,
+    Progress,
+    Sound,
+    limits_to_message,
+    parse_answer,
+)
 from cad.media.preflight import check_path
 from cad.media.process import WorkerProcess
 from cad.media.records import AudioSamples, MediaInfo, MediaKind, ReadReport, VideoFrames
 from cad.media.ring import block_bytes
 
-#: Slots in one chunk of picture: a second.
-CHUNK_SLOTS = FRAME_RATE_HZ
 _ERRORS = {
     cls.code: cls
     for cls in (
-        MediaError,
         MediaNotFoundError,
         MediaUnreadableError,
         MissingStreamError,
@@ -176,123 +185,115 @@ class MediaReader:
         self.close()
 
     def _open(self) -> MediaInfo:
-        message = self._command(
-            {"type": "open", "path": str(Path(self._path).absolute()), "limits": limits_to_message(self._limits)}
-        )
-        while message["type"] == "beat":
-            message = self._receive()
-        self._idle = True
-        try:
-            return info_from_message(message, str(self._path))
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._nonsense() from error
+        path, limits = str(Path(self._path).absolute()), limits_to_message(self._limits)
+        for _, answer in self._answers({"type": "open", "path": path, "limits": limits}):
+            if isinstance(answer, MediaInfo):
+                self._idle = True
+                return replace(answer, path=str(self._path))
+        raise self._nonsense()
 
     def _read_sound(self) -> None:
-        blocks: list[tuple[int, NDArray[np.float32], NDArray[np.bool_]]] = []
-        progress, complete, problem = Progress(), False, None
+        blocks: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
+        progress, complete, problem, next_slot = Progress(), False, None, 0
         try:
-            message = self._command({"type": "audio"})
-            while True:
-                progress = Progress.from_message(message)
-                if message["type"] == "sound":
-                    blocks.append(self._copy_sound(message))
-                elif message["type"] == "done":
-                    complete = self._idle = True
-                    break
-                message = self._receive()
+            for progress, answer in self._answers({"type": "audio"}):  # noqa: B007 - its last value is what counts
+                if isinstance(answer, Sound) and answer.first_slot == next_slot and answer.slots > 0:
+                    blocks.append(self._copy_sound(answer))
+                    next_slot += answer.slots
+                elif not isinstance(answer, Done):
+                    raise self._nonsense()
+            complete = True
         except MediaError as error:
-            problem = error
+            problem = _bare(error)
         self._sound = StreamReading(progress, complete, problem)
         if blocks:
-            self._audio = _join_sound(blocks)
+            self._audio = AudioSamples(
+                np.concatenate([samples for samples, _ in blocks]), np.concatenate([present for _, present in blocks])
+            )
 
     def _read_picture(self) -> Iterator[VideoFrames]:
         progress, complete, problem = Progress(), False, None
         builder: ChunkBuilder | None = None
         try:
-            message = self._command({"type": "video"})
-            while True:
-                progress = Progress.from_message(message)
+            for progress, answer in self._answers({"type": "video"}):
                 self._picture = StreamReading(progress, complete=False)
-                if message["type"] == "layout":
-                    builder = self._make_builder(message)
-                elif message["type"] == "frame" and builder is not None:
-                    yield from self._place(builder, message)
-                elif message["type"] == "done":
-                    complete = self._idle = True
-                    break
-                message = self._receive()
+                if isinstance(answer, Layout) and builder is None:
+                    builder = self._make_builder(answer)
+                elif isinstance(answer, Frame) and builder is not None:
+                    yield from self._place(builder, answer)
+                elif not isinstance(answer, Done):
+                    raise self._nonsense()
+            complete = True
         except MediaError as error:
-            problem = error
+            problem = _bare(error)
         self._picture = StreamReading(progress, complete, problem)
         if builder is not None:
             yield from builder.end()
 
-    def _make_builder(self, message: dict[str, Any]) -> ChunkBuilder:
-        height, width = int(message["height"]), int(message["width"])
-        if not (0 < height <= self._limits.max_side_px and 0 < width <= self._limits.max_side_px):
+    def _make_builder(self, layout: Layout) -> ChunkBuilder:
+        if not (0 < layout.height <= self._limits.max_side_px and 0 < layout.width <= self._limits.max_side_px):
             raise self._nonsense()
-        return ChunkBuilder(height, width)
+        return ChunkBuilder(layout.height, layout.width)
 
-    def _place(self, builder: ChunkBuilder, message: dict[str, Any]) -> Iterator[VideoFrames]:
-        pixels = self._view(message, builder.height * builder.width * 3).reshape(builder.height, builder.width, 3)
-        first, missing, count = int(message["first_slot"]), int(message["missing"]), int(message["count"])
-        last_slot = self._limits.max_duration_seconds * FRAME_RATE_HZ + CHUNK_SLOTS
-        if first != builder.next_slot or missing < 0 or count < 1 or first + missing + count > last_slot:
+    def _place(self, builder: ChunkBuilder, frame: Frame) -> Iterator[VideoFrames]:
+        pixels = self._view(frame, builder.height * builder.width * 3).reshape(builder.height, builder.width, 3)
+        slots_allowed = self._limits.max_duration_seconds * FRAME_RATE_HZ + CHUNK_SLOTS
+        end = frame.first_slot + frame.missing + frame.count
+        if frame.first_slot != builder.next_slot or frame.missing < 0 or frame.count < 1 or end > slots_allowed:
             raise self._nonsense()
-        yield from builder.skip(missing)
-        yield from builder.show(pixels, count)
-        self._free(message)
+        yield from builder.skip(frame.missing)
+        yield from builder.show(pixels, frame.count)
+        self._free(frame)
 
-    def _copy_sound(self, message: dict[str, Any]) -> tuple[int, NDArray[np.float32], NDArray[np.bool_]]:
-        first_slot, slots = int(message["first_slot"]), int(message["slots"])
-        sample_bytes = slots * SAMPLES_PER_FRAME * 4
-        if slots < 1 or first_slot < 0:
-            raise self._nonsense()
-        data = self._view(message, sample_bytes + slots).copy()
-        self._free(message)
-        return first_slot, data[:sample_bytes].view(np.float32), data[sample_bytes:].astype(np.bool_)
+    def _copy_sound(self, sound: Sound) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        sample_bytes = sound.slots * SAMPLES_PER_FRAME * 4
+        data = self._view(sound, sample_bytes + sound.slots).copy()
+        self._free(sound)
+        return data[:sample_bytes].view(np.float32), data[sample_bytes:] != 0
 
-    def _view(self, message: dict[str, Any], size_bytes: int) -> NDArray[np.uint8]:
-        """Return the shared bytes that a message points at, after checking that they are there."""
+    def _view(self, answer: Frame | Sound, size_bytes: int) -> NDArray[np.uint8]:
+        """Return the shared bytes that an answer points at, after checking that they are there."""
         assert self._worker is not None
-        offset, block = int(message["offset"]), self._worker.block
-        if size_bytes < 0 or not 0 <= offset <= block.size_bytes - size_bytes:
+        block = self._worker.block
+        if not 0 <= answer.offset <= block.size_bytes - size_bytes:
             raise self._nonsense()
-        return np.frombuffer(block.memory, np.uint8, size_bytes, offset)
+        return np.frombuffer(block.memory, np.uint8, size_bytes, answer.offset)
 
-    def _free(self, message: dict[str, Any]) -> None:
+    def _free(self, answer: Frame | Sound) -> None:
         assert self._worker is not None
-        self._worker.send({"type": "free", "buffer": message["buffer"]})
+        self._worker.send({"type": "free", "buffer": answer.buffer})
 
-    def _command(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send a command and return the first answer."""
+    def _answers(self, command: dict[str, Any]) -> Iterator[tuple[Progress, Answer]]:
+        """Send a command and yield the answers to it, signs of life left out, the last one a Done (or MediaInfo)."""
         if self._closed:
             raise OptionError(f"{self._path}: the reader is closed")
-        if self._worker is None or not self._worker.alive:
-            self._renew_worker(message)
-        assert self._worker is not None
+        worker = self._living_worker(command)
         self._idle = False
-        self._worker.send(message)
-        return self._receive()
+        worker.send(command)
+        while True:
+            try:
+                progress, answer = parse_answer(worker.receive())
+            except (KeyError, TypeError, ValueError) as error:
+                raise self._nonsense() from error
+            if isinstance(answer, Failure):
+                self._idle = True
+                raise _ERRORS.get(answer.code, MediaUnreadableError)(self._path, answer.text)
+            self._idle = isinstance(answer, Done)
+            if not isinstance(answer, Beat):
+                yield progress, answer
+            if isinstance(answer, Done):
+                return
 
-    def _renew_worker(self, message: dict[str, Any]) -> None:
-        """Get a decoding process; one that replaces a dead one must be told of the file again."""
-        self._worker = self._acquire()
-        self._worker.begin(self._path, self._limits)
-        if message["type"] != "open":
-            self._open()
-
-    def _receive(self) -> dict[str, Any]:
-        """Return the next message, or raise what it says went wrong."""
-        assert self._worker is not None
-        message = self._worker.receive()
-        if message.get("type") == "error":
-            self._idle = True
-            raise _ERRORS.get(str(message.get("code")), MediaUnreadableError)(self._path, str(message.get("text")))
-        if "type" not in message or "progress" not in message:
-            raise self._nonsense()
-        return message
+    def _living_worker(self, command: dict[str, Any]) -> WorkerProcess:
+        """Return the decoding process; one that replaces a dead one is told of the file first."""
+        if self._worker is None or not self._worker.alive:
+            if self._worker is not None:
+                self._worker.kill()
+            self._worker = self._acquire()
+            self._worker.begin(self._path, self._limits)
+            if command["type"] != "open":
+                self._open()
+        return self._worker
 
     def _nonsense(self) -> DecoderCrashedError:
         """End a decoding process that does not keep to the protocol: it may have been taken over."""
@@ -307,62 +308,6 @@ class MediaReader:
         return MediaUnreadableError(self._path, "nothing of it decodes")
 
 
-class ChunkBuilder:
-    """Collects slots into chunks of CHUNK_SLOTS.
-
-    Args:
-        height: Of every frame.
-        width: Of every frame.
-    """
-
-    def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
-        self._first_slot = 0
-        self._used = 0
-        self._frames, self._present = self._blank()
-
-    @property
-    def next_slot(self) -> int:
-        """The slot that comes next."""
-        return self._first_slot + self._used
-
-    def skip(self, count: int) -> Iterator[VideoFrames]:
-        """Add empty slots; yield what becomes full."""
-        for _ in range(count):
-            self._frames[self._used] = 0
-            self._used += 1
-            yield from self._full()
-
-    def show(self, pixels: NDArray[np.uint8], count: int) -> Iterator[VideoFrames]:
-        """Add slots that show ``pixels``; yield what becomes full."""
-        for _ in range(count):
-            self._frames[self._used] = pixels
-            self._present[self._used] = True
-            self._used += 1
-            yield from self._full()
-
-    def end(self) -> Iterator[VideoFrames]:
-        """Yield what is left."""
-        if self._used:
-            yield VideoFrames(self._first_slot, self._frames[: self._used].copy(), self._present[: self._used])
-            self._first_slot += self._used
-            self._used = 0
-
-    def _full(self) -> Iterator[VideoFrames]:
-        if self._used == CHUNK_SLOTS:
-            chunk = VideoFrames(self._first_slot, self._frames, self._present)
-            self._first_slot += self._used
-            self._used = 0
-            self._frames, self._present = self._blank()
-            yield chunk
-
-    def _blank(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        shape = (CHUNK_SLOTS, self.height, self.width, 3)
-        return np.empty(shape, np.uint8), np.zeros(CHUNK_SLOTS, np.bool_)
-
-
-def _join_sound(blocks: list[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]) -> AudioSamples:
-    """Return consecutive blocks as one record."""
-    return AudioSamples(
-        np.concatenate([samples for _, samples, _ in blocks]), np.concatenate([present for _, _, present in blocks])
-    )
+def _bare(error: MediaError) -> MediaError:
+    """Return the same error without its traceback, whose frames would keep the shared memory alive."""
+    return type(error)(error.path, error.text)

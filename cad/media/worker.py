@@ -25,12 +25,13 @@ from cad.media.audio import AudioPlacer, SlotAssembler
 from cad.media.channel import Channel, ChannelClosedError
 from cad.media.grid import FramePlacer, Placement, StampFilter, reach_seconds
 from cad.media.limits import MediaLimits
-from cad.media.messages import Progress, info_to_message, limits_from_message
+from cad.media.messages import Progress, info_to_message, limits_from_message, progress_to_list
 from cad.media.picture import PictureConverter
 from cad.media.probe import probe
 from cad.media.records import MediaInfo, MediaKind
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
+from cad.media.seccomp import refuse_system_calls
 from cad.media.source import MediaSource
 from cad.media.stamps import StampReader, frames_per_second
 
@@ -58,7 +59,7 @@ class Link:
         self._last_sent_seconds = time.monotonic()
         if "buffer" in message:
             message = message | {"offset": message["buffer"] * self._buffer_bytes}
-        self._channel.send(message | {"progress": self.progress().to_list()})
+        self._channel.send(message | {"progress": progress_to_list(self.progress())})
 
     def beat(self) -> None:
         """Send a sign of life if the last message is long ago."""
@@ -295,6 +296,7 @@ def main(arguments: list[str]) -> None:
     os.dup2(null, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to handle
     die_with(lifeline_fd)
+    refuse_system_calls()
     av.logging.set_level(None)
     try:
         serve(Channel(read_fd, write_fd), SharedBlock(block_bytes, block_fd))

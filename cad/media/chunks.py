@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slots of picture collected into chunks of a second, in memory that is used again once a chunk has been let go."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.clock import FRAME_RATE_HZ
+from cad.media.records import VideoFrames
+
+#: Slots in one chunk.
+CHUNK_SLOTS = FRAME_RATE_HZ
+#: Blocks that are kept for another use; a consumer holds one or two chunks at a time.
+_KEPT_BLOCKS = 2
+
+
+class BlockStore:
+    """Gives blocks of pixels for chunks; a block comes back when nobody refers to it any more.
+
+    New memory costs more than the pixels that are copied into it: the system hands out and clears every page.
+
+    Args:
+        shape: Of every block.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._blocks: list[NDArray[np.uint8]] = [np.empty(shape, np.uint8)]
+        # A view refers to its block, so the count of references says whether anybody still looks at it. What the count
+        # is when nobody does is measured, for interpreters differ.
+        self._unshared = self._references(0)
+
+    def take(self) -> NDArray[np.uint8]:
+        """Return a view of a block that nobody looks at; its content is arbitrary."""
+        for index in range(len(self._blocks)):
+            if self._references(index) <= self._unshared:
+                return self._blocks[index][:]
+        block = np.empty(self._shape, np.uint8)
+        if len(self._blocks) < _KEPT_BLOCKS:
+            self._blocks.append(block)
+        return block[:]
+
+    def _references(self, index: int) -> int:
+        return sys.getrefcount(self._blocks[index])
+
+
+class ChunkBuilder:
+    """Collects slots into chunks of CHUNK_SLOTS.
+
+    Args:
+        height: Of every frame.
+        width: Of every frame.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+        self._store = BlockStore((CHUNK_SLOTS, height, width, 3))
+        self._first_slot = 0
+        self._used = 0
+        self._frames: NDArray[np.uint8] | None = None
+        self._present = np.zeros(CHUNK_SLOTS, np.bool_)
+
+    @property
+    def next_slot(self) -> int:
+        """The slot that comes next."""
+        return self._first_slot + self._used
+
+    def skip(self, count: int) -> Iterator[VideoFrames]:
+        """Add empty slots; yield what becomes full."""
+        for _ in range(count):
+            yield from self._add(None)
+
+    def show(self, pixels: NDArray[np.uint8], count: int) -> Iterator[VideoFrames]:
+        """Add slots that show ``pixels``; yield what becomes full."""
+        for _ in range(count):
+            yield from self._add(pixels)
+
+    def end(self) -> Iterator[VideoFrames]:
+        """Yield what is left."""
+        if self._used:
+            yield self._take_chunk()
+
+    def _add(self, pixels: NDArray[np.uint8] | None) -> Iterator[VideoFrames]:
+        if self._frames is None:
+            self._frames = self._store.take()
+        self._frames[self._used] = 0 if pixels is None else pixels
+        self._present[self._used] = pixels is not None
+        self._used += 1
+        if self._used == CHUNK_SLOTS:
+            yield self._take_chunk()
+
+    def _take_chunk(self) -> VideoFrames:
+        assert self._frames is not None
+        chunk = VideoFrames(self._first_slot, self._frames[: self._used], self._present[: self._used].copy())
+        self._first_slot += self._used
+        self._used = 0
+        self._frames = None  # the chunk alone refers to it from here on
+        return chunk
