@@ -236,9 +236,7 @@ def _scan(path: Path) -> dict[str, _Located]:
                 if suffix == "json":
                     stream = tar.extractfile(member)
                     metas[stem] = json.loads(stream.read() if stream else b"")
-        return {
-            meta["key"]: _Located(**_entry_fields(meta), offsets=offsets[stem]) for stem, meta in metas.items()
-        }
+        return {meta["key"]: _Located(**_entry_fields(meta), offsets=offsets[stem]) for stem, meta in metas.items()}
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a shard of clips ({error})") from error
 

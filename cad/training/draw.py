@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -43,21 +43,37 @@ class Mix:
             raise OptionError(f"shares must be >= 0 and not all 0, got {shares}")
 
 
-_ROWS_OF: dict[Kind, Callable[[ManifestRow, bool], bool]] = {
-    Kind.GENUINE: lambda row, face: face and not row.is_fake,
-    Kind.FORGED: lambda row, face: face and not row.is_fake,
-    Kind.FAKE: lambda row, face: face and row.is_fake,
-    Kind.GENUINE_SPEECH: lambda row, face: not face and not row.is_fake,
-    Kind.FORGED_SPEECH: lambda row, face: not face and not row.is_fake,
-    Kind.FAKE_SPEECH: lambda row, face: not face and row.is_fake,
+#: What a kind of sample is made from: whether the clip has a face, and whether what is shown of it is fake.
+_ROWS_OF: dict[Kind, tuple[bool, bool]] = {
+    Kind.GENUINE: (True, False),
+    Kind.FORGED: (True, False),
+    Kind.FAKE: (True, True),
+    Kind.GENUINE_SPEECH: (False, False),
+    Kind.FORGED_SPEECH: (False, False),
+    Kind.FAKE_SPEECH: (False, True),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A training row and what decides for which samples it serves.
+
+    Attributes:
+        row: The row.
+        has_face: Whether its clip has a face.
+        is_fake: Whether what is shown of it is fake.
+    """
+
+    row: ManifestRow
+    has_face: bool
+    is_fake: bool
 
 
 class Draw:
     """Draws (kind, row) pairs.
 
     Args:
-        rows: Training rows, each with whether its clip has a face.
+        candidates: What can be drawn.
         mix: Share of each kind; a kind that has no row raises.
         source_power: A source with n rows is drawn in proportion to ``n ** source_power``: 1 follows the rows, 0
             makes all sources equally likely.
@@ -67,22 +83,21 @@ class Draw:
 
     Example:
         >>> row = ManifestRow("a.wav", "real", -1, 0, "real", "p", "", "page", "train")
-        >>> draw = Draw([(row, False)], Mix(0, 0, 0, 1, 0, 0), 0.5)
+        >>> draw = Draw([Candidate(row, False, False)], Mix(0, 0, 0, 1, 0, 0), 0.5)
         >>> kind, drawn = draw(np.random.default_rng(0))
         >>> str(kind), drawn.path
         ('genuine_speech', 'a.wav')
     """
 
-    def __init__(self, rows: Iterable[tuple[ManifestRow, bool]], mix: Mix, source_power: float) -> None:
-        pairs = list(rows)
+    def __init__(self, candidates: Sequence[Candidate], mix: Mix, source_power: float) -> None:
         self._kinds = [Kind(name) for name, share in asdict(mix).items() if share > 0]
         self._shares = _normalised([share for share in asdict(mix).values() if share > 0])
         self._sources: dict[Kind, tuple[list[list[ManifestRow]], NDArray[np.float64]]] = {}
         for kind in self._kinds:
             by_source: dict[str, list[ManifestRow]] = defaultdict(list)
-            for row, face in pairs:
-                if _ROWS_OF[kind](row, face):
-                    by_source[row.source].append(row)
+            for candidate in candidates:
+                if (candidate.has_face, candidate.is_fake) == _ROWS_OF[kind]:
+                    by_source[candidate.row.source].append(candidate.row)
             if not by_source:
                 raise DataError(f"no training row for samples of kind {kind}; set its share in the mix to 0")
             groups = [by_source[name] for name in sorted(by_source)]

@@ -36,6 +36,18 @@ def _all(clip: Clip, value: int) -> NDArray[np.float32]:
     return np.full(clip.slots, value, np.float32)
 
 
+def is_fake_as_shown(row: ManifestRow, streams: Collection[str]) -> bool | None:
+    """Return whether what is shown of a row is fake; None where that is unknown.
+
+    With both streams the row's label says it; with one, that stream's own flag: a genuine face under a synthetic voice
+    is genuine to whoever only sees it.
+    """
+    if {"video", "audio"} <= set(streams):
+        return row.is_fake
+    flag = row.video_fake if "video" in streams else row.audio_fake
+    return None if flag == -1 else flag == 1
+
+
 def judged_span(entry: ClipEntry, streams: Collection[str]) -> slice:
     """Return the slots from the first to the last one with something to judge: a face if there is one, else sound."""
     has_face = entry.has_frames and "video" in streams

@@ -16,8 +16,8 @@ from cad.data.shards import ClipStore
 from cad.errors import OptionError
 from cad.training.batches import Sample, sample_of
 from cad.training.donors import StoreDonors
-from cad.training.draw import Draw, Kind, Mix
-from cad.training.labels import judged_span, labeled_of_row, only_streams
+from cad.training.draw import Candidate, Draw, Kind, Mix
+from cad.training.labels import is_fake_as_shown, judged_span, labeled_of_row, only_streams
 
 Augment = Callable[[LabeledClip, np.random.Generator], LabeledClip]
 
@@ -93,7 +93,7 @@ class TrainSamples(Dataset[Sample]):
         seed: int,
     ) -> None:
         self._store = store
-        self._draw = Draw([(row, store.entry(row.path).has_frames) for row in rows], mix, source_power)
+        self._draw = Draw(_candidates(store, rows, streams), mix, source_power)
         self._donors: Donors = StoreDonors(store, rows)
         self._lengths = lengths
         self._weights: Mapping[str, float] = DEFAULT_WEIGHTS if forging.weights is None else forging.weights
@@ -136,3 +136,12 @@ class TrainSamples(Dataset[Sample]):
         clip = self._whole(row)
         length = self._lengths.draw(rng, clip.slots)
         return cut(clip, int(rng.integers(0, clip.slots - length + 1)), length)
+
+
+def _candidates(store: ClipStore, rows: Sequence[ManifestRow], streams: Collection[str]) -> list[Candidate]:
+    found = []
+    for row in rows:
+        is_fake = is_fake_as_shown(row, streams)
+        if is_fake is not None:
+            found.append(Candidate(row, store.entry(row.path).has_frames, is_fake))
+    return found
