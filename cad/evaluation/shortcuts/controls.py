@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controls: one small classifier each, fitted on one split and scored on another like any detector."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.errors import DataError, MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TREES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One control.
+
+    Attributes:
+        name: By which it is asked for.
+        title: For the table.
+        prefixes: Which features it sees.
+        shuffled: Prefixes of the features that are taken from another clip of the same split instead of the own.
+    """
+
+    name: str
+    title: str
+    prefixes: tuple[str, ...]
+    shuffled: tuple[str, ...] = ()
+
+
+CONTROLS: Mapping[str, Control] = {
+    control.name: control
+    for control in (
+        Control("silence", "silence only", ("silence.",)),
+        Control("metadata", "file metadata only", ("metadata.",)),
+        Control("random_encoder", "encoder with random weights", ("random.",)),
+        Control("shuffled_audio", "picture with another clip's sound", ("picture.", "sound."), ("sound.",)),
+        Control("video_only", "picture statistics only", ("picture.",)),
+        Control("audio_only", "sound statistics only", ("sound.",)),
+    )
+}
+
+
+def control(name: str) -> Control:
+    """Return the control called ``name``.
+
+    Raises:
+        OptionError: There is none; the message names the nearest.
+    """
+    if name not in CONTROLS:
+        near = difflib.get_close_matches(name, CONTROLS, n=2)
+        raise OptionError(f"there is no control {name!r}; nearest are {near}, known are {list(CONTROLS)}")
+    return CONTROLS[name]
+
+
+def run_control(
+    chosen: Control, train: pd.DataFrame, train_labels: NDArray[Any], test: pd.DataFrame, seed: int
+) -> NDArray[np.float64]:
+    """Return the scores of a control; NaN for rows that have none of its features.
+
+    Args:
+        chosen: Which.
+        train: Features (rows, names); NaN where a clip has no such stream.
+        train_labels: (rows,) 1 fake, 0 real.
+        test: Features of the rows to score.
+        seed: Of the trees and the shuffling.
+
+    Raises:
+        DataError: The training rows lack a class or all of the features.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.ensemble import RandomForestClassifier
+    except ImportError as error:
+        raise MissingExtraError("controls need scikit-learn: pip install 'cad-detect[train]'") from error
+    columns = [name for name in train.columns if name.startswith(chosen.prefixes)]
+    rng = np.random.default_rng(seed)
+    fitted, judged = (_shuffled(table, chosen.shuffled, rng)[columns] for table in (train, test))
+    usable = fitted.notna().any(axis=1).to_numpy()
+    if len(set(train_labels[usable].tolist())) < 2:
+        raise DataError(f"control {chosen.name}: the training rows that it can see are not of both classes")
+    forest = RandomForestClassifier(
+        TREES, min_samples_leaf=3, class_weight="balanced_subsample", random_state=seed, n_jobs=1
+    )
+    forest.fit(fitted[usable].to_numpy(), train_labels[usable])
+    seen = judged.notna().any(axis=1).to_numpy()
+    scores = np.full(len(judged), np.nan)
+    scores[seen] = forest.predict_proba(judged[seen].to_numpy())[:, list(forest.classes_).index(1)]
+    return scores
+
+
+def _shuffled(table: pd.DataFrame, prefixes: tuple[str, ...], rng: np.random.Generator) -> pd.DataFrame:
+    """Return ``table`` with the features of ``prefixes`` permuted among the rows that have them."""
+    columns = [name for name in table.columns if prefixes and name.startswith(prefixes)]
+    if not columns:
+        return table
+    changed = table.copy()
+    has = np.flatnonzero(table[columns].notna().any(axis=1).to_numpy())
+    changed.iloc[has, [table.columns.get_loc(name) for name in columns]] = table[columns].to_numpy()[
+        rng.permutation(has)
+    ]
+    return changed
