@@ -70,7 +70,8 @@ class AudioHead(nn.Module):
 
     def _settled(self, statistics: Tensor) -> Tensor:
         # The clip's statistics alone drive the running ones: a short stretch has another spread.
-        return self.standardize(statistics, torch.zeros_like(statistics[..., 0]))
+        settled: Tensor = self.standardize(statistics, torch.zeros_like(statistics[..., 0]))
+        return settled
 
 
 class VideoHead(nn.Module):

@@ -29,5 +29,6 @@ class TemporalBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Map (batch, time, width) to the same shape."""
         hidden = F.gelu(self.norm(tokens)).transpose(1, 2)
-        hidden = self.conv(F.pad(hidden, (self.pad, self.pad), mode="replicate"))
-        return tokens + self.dropout(hidden.transpose(1, 2))
+        mixed: Tensor = self.conv(F.pad(hidden, (self.pad, self.pad), mode="replicate"))
+        dropped: Tensor = self.dropout(mixed.transpose(1, 2))
+        return tokens + dropped

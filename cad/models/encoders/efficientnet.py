@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
 
 from cad.errors import OptionError
-from cad.models.encoders.frames import hold, images_of
+from cad.models.encoders.frames import every, hold, images_of
 from cad.models.encoders.interfaces import FaceEncoder
 from cad.models.pretrained.efficientnet import load_efficientnet_lite0
 
@@ -28,6 +30,8 @@ class EfficientNetFace(FaceEncoder):
         frame_stride: Every how many frames one is looked at.
         pools: How a feature map becomes numbers: any of mean, std, max.
         freeze_norm: Keep the statistics of the batch normalisation as they are; small batches of few people spoil them.
+        frozen_stages: How many of the first stages, and the stem with them, keep their weights. They work on the
+            largest maps: not training them saves most of a step.
 
     Raises:
         OptionError: An option has a value that is not accepted.
@@ -39,22 +43,26 @@ class EfficientNetFace(FaceEncoder):
         frame_stride: int = 5,
         pools: tuple[str, ...] = ("mean", "std"),
         freeze_norm: bool = True,
+        frozen_stages: int = 0,
     ) -> None:
         super().__init__()
         if not 0 <= last_stage < _STAGES:
             raise OptionError(f"last_stage must be 0 to {_STAGES - 1}, got {last_stage}")
         if not pools or not set(pools) <= set(POOLS):
             raise OptionError(f"pools must be some of {', '.join(POOLS)}, got {pools!r}")
-        net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         self.last_stage = last_stage
         self.frame_stride = frame_stride
         self.pools = tuple(pools)
         self.freeze_norm = freeze_norm
-        self.conv_stem = net.conv_stem
-        self.bn1 = net.bn1
-        self.blocks = net.blocks[: last_stage + 1]
+        self.conv_stem: nn.Module = net.conv_stem
+        self.bn1: nn.Module = net.bn1
+        self.blocks: nn.Sequential = net.blocks[: last_stage + 1]
         channels = _channels_after(self.blocks)
         self.width = channels * len(self.pools)
+        if frozen_stages > 0:
+            for module in (self.conv_stem, self.bn1, *self.blocks[:frozen_stages]):
+                module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> EfficientNetFace:
         """Set training mode, except for the normalisation where it is frozen."""
@@ -68,8 +76,8 @@ class EfficientNetFace(FaceEncoder):
     def forward(self, frames: Tensor, frames_present: Tensor) -> tuple[Tensor, Tensor]:
         """Encode every ``frame_stride``-th frame and hold its token until the next (see FaceEncoder)."""
         slots = frames.shape[1]
-        seen = frames_present[:, :: self.frame_stride]
-        images = images_of(frames[:, :: self.frame_stride], seen)
+        seen = every(frames_present, self.frame_stride)
+        images = images_of(every(frames, self.frame_stride), seen)
         maps = self.blocks(self.bn1(self.conv_stem(images)))
         tokens = self._pool(maps).reshape(frames.shape[0], -1, self.width)
         return hold(tokens, self.frame_stride, slots), hold(seen, self.frame_stride, slots)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -22,6 +23,13 @@ def images_of(frames: Tensor, frames_present: Tensor, mean: float = 127.5, devia
     return ((images - mean) * (1.0 / deviation)) * frames_present.reshape(-1, 1, 1, 1)
 
 
+def every(values: Tensor, stride: int) -> Tensor:
+    """Take every ``stride``-th slot from the first: (batch, slots, ...) to (batch, n, ...)."""
+    # Not a strided slice: its memory layout would tie the exported graph to lengths that the stride divides.
+    return values.index_select(1, torch.arange(0, values.shape[1], stride, device=values.device))
+
+
 def hold(tokens: Tensor, stride: int, slots: int) -> Tensor:
-    """Repeat each token of every ``stride``-th slot until the next one: (batch, n, ...) to (batch, slots, ...)."""
-    return tokens.repeat_interleave(stride, dim=1)[:, :slots]
+    """Undo ``every``, each token standing until the next: (batch, n, ...) to (batch, slots, ...)."""
+    places = torch.arange(slots, device=tokens.device) // stride
+    return tokens.index_select(1, places)

@@ -35,7 +35,8 @@ class FaceEncoder(nn.Module):
 
     def shared(self, frames: Tensor, frames_present: Tensor) -> tuple[Tensor, Tensor]:
         """Encode for the shared path, like ``forward``."""
-        return self(frames, frames_present)
+        tokens: tuple[Tensor, Tensor] = self(frames, frames_present)
+        return tokens
 
     def load_pretrained(self) -> None:
         """Load published starting weights.
