@@ -37,7 +37,7 @@ class WeightAverage(Callback):
         self._last_step = 0
         self._set_aside: dict[str, Tensor] = {}
 
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start from the weights as they are, unless a checkpoint brought an average."""
         learning = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
         if self._average.keys() != learning.keys():

@@ -65,6 +65,15 @@ class TrainCLI(LightningCLI):
 
 def main(args: ArgsType = None) -> TrainCLI:
     """Run the command line; ``args`` stands for the words after the program's name."""
+    return _cli(args, run=True)
+
+
+def build(args: ArgsType) -> TrainCLI:
+    """Return trainer, task and data as the command line without a subcommand describes them, running nothing."""
+    return _cli(args, run=False)
+
+
+def _cli(args: ArgsType, run: bool) -> TrainCLI:
     return TrainCLI(
         CadTask,
         CadData,
@@ -81,4 +90,5 @@ def main(args: ArgsType = None) -> TrainCLI:
             "callbacks": [RichProgressBar()],
         },
         args=args,
+        run=run,
     )

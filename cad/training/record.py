@@ -81,7 +81,7 @@ class RunRecord(Callback):
         self._started = time.time()
 
     @rank_zero_only
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Say from what the run is made, before its first step."""
         self._started = time.time()
         self._write_run(trainer, finished=False)

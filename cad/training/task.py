@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,10 +103,15 @@ class CadTask(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of the loss terms."""
         torch.manual_seed(hash((self.step_seed, batch_idx, self.global_rank)) % 2**63)
-        losses: Losses = self.criterion(*self._with_dropped_streams(batch))
+        losses = self.training_loss(batch)
         self.log("train/loss", losses.total.detach(), prog_bar=True, batch_size=len(batch))
         self.log_dict({f"train/{name}": term for name, term in losses.terms.items()}, batch_size=len(batch))
         return losses.total
+
+    def training_loss(self, batch: Batch) -> Losses:
+        """Return the loss of a batch, of which streams may be dropped."""
+        losses: Losses = self.criterion(*self._with_dropped_streams(batch))
+        return losses
 
     def _with_dropped_streams(self, batch: Batch) -> tuple[CadOutput, Batch]:
         """Return the net's output and the batch with the labels that hold without the streams that were dropped."""
@@ -175,10 +181,18 @@ class CadTask(lightning.LightningModule):
         """Return AdamW with warm-up and cosine by optimizer steps."""
         options = self.optimizer_options
         optimizer = make_optimizer(self.net, options)
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = self._steps_of_run()
 
         def share(step: int) -> float:
             return learning_rate_share(step, steps, options.warmup_steps, options.final_share)
 
         schedule = LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _steps_of_run(self) -> int:
+        # Not trainer.estimated_stepping_batches: it opens the loader before a checkpoint has told it where to go on.
+        trainer = self.trainer
+        if trainer.max_steps > 0:
+            return int(trainer.max_steps)
+        batches: int = trainer.datamodule.batches  # type: ignore[attr-defined]
+        return math.ceil(batches / trainer.accumulate_grad_batches)
