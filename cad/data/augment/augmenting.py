@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from cad.data.augment import picture, sound
 from cad.data.augment.audio_codec import coded_audio, draw_audio_coding
-from cad.data.augment.crop import CropMove, cropped, cropped_masks, draw_crop_move
-from cad.data.augment.outside import blackened, draw_outside, outside_of
+from cad.data.augment.crop import cropped, cropped_masks, draw_crop_move
+from cad.data.augment.outside import blacken, draw_outside, outside_of
 from cad.data.augment.resample import through_other_rate
 from cad.data.augment.video_codec import coded_video, draw_video_coding
 from cad.data.records import STORED_CROP_SIZE_PX, Clip, LabeledClip
@@ -56,8 +56,8 @@ class AugmentOptions:
     picture_noise: float = 0.25
     rescale: float = 0.6
     slow: float = 0.1
-    video_codec: float = 0.75
-    second_video_codec: float = 0.1
+    video_codec: float = 0.65
+    second_video_codec: float = 0.08
     move: float = 0.9
     end_of_picture: float = 0.15
     reverb: float = 0.2
@@ -67,7 +67,7 @@ class AugmentOptions:
     sound_noise: float = 0.5
     babble: float = 0.1
     clip: float = 0.08
-    audio_codec: float = 0.5
+    audio_codec: float = 0.4
     offset: float = 0.1
 
 
@@ -111,8 +111,8 @@ def augment_clip(
 
 
 def _seen(clip: Clip, frames: NDArray[np.uint8], rng: np.random.Generator, options: AugmentOptions) -> Clip:
-    outside = outside_of(frames[clip.frames_present])
     pictures = _without_gaps(frames, clip.frames_present)
+    outside = outside_of(pictures)
     if rng.random() < options.slow:
         pictures = picture.slower(pictures, FRAME_RATE_HZ, rng)
     if rng.random() < options.colour:
@@ -134,22 +134,13 @@ def _seen(clip: Clip, frames: NDArray[np.uint8], rng: np.random.Generator, optio
     move = draw_crop_move(rng) if rng.random() < options.move else None
     moved = cropped(clip, move, pictures)
     assert moved.frames is not None
-    _end_picture(moved.frames, move, clip.frames_present, outside)
+    if outside is not None:  # codecs and colours have touched it
+        blacken(moved.frames, cropped_masks(outside, move))
     if rng.random() < options.end_of_picture:
         moved.frames[:, draw_outside(CROP_SIZE_PX, rng) > 0] = 0
-    moved.frames[~clip.frames_present] = 0
+    if not clip.frames_present.all():
+        moved.frames[~clip.frames_present] = 0
     return moved
-
-
-def _end_picture(
-    crops: NDArray[np.uint8],
-    move: CropMove | None,
-    present: NDArray[np.bool_],
-    outside: NDArray[np.uint8] | None,
-) -> None:
-    """Blacken, in place, what lies outside the source picture: codecs and colours have touched it."""
-    if outside is not None:
-        crops[present] = blackened(crops[present], cropped_masks(outside, move))
 
 
 def _source_size(rng: np.random.Generator) -> int:

@@ -76,11 +76,15 @@ def cropped(clip: Clip, move: CropMove | None = None, frames: NDArray[np.uint8] 
 
 
 def cropped_masks(masks: NDArray[np.uint8], move: CropMove | None) -> NDArray[np.uint8]:
-    """Return masks uint8 (slots, 160, 160) of stored ones (slots, 192, 192), as ``cropped`` moves the pictures."""
-    matrix = (move or CropMove()).matrix()
+    """Return masks uint8 (slots, 160, 160), 0 or 255, of ones of any side that show the stored crop.
+
+    They move as ``cropped`` moves the pictures, and what a mask touches counts as covered.
+    """
+    matrix = _own_pixels((move or CropMove()).matrix(), masks.shape[1])
     out = np.empty((len(masks), CROP_SIZE_PX, CROP_SIZE_PX), dtype=np.uint8)
     for slot, mask in enumerate(masks):
-        out[slot] = cv2.warpAffine(mask, matrix, (CROP_SIZE_PX, CROP_SIZE_PX), flags=cv2.INTER_LINEAR)
+        soft = cv2.warpAffine(mask, matrix, (CROP_SIZE_PX, CROP_SIZE_PX), flags=cv2.INTER_LINEAR)
+        _, out[slot] = cv2.threshold(soft, 63, 255, cv2.THRESH_BINARY)
     return out
 
 
@@ -89,14 +93,20 @@ def _warped(pictures: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray
     if side == STORED_CROP_SIZE_PX and np.array_equal(matrix, CropMove().matrix()):
         inner = slice(CROP_MARGIN_PX, CROP_MARGIN_PX + CROP_SIZE_PX)
         return np.ascontiguousarray(pictures[:, inner, inner])
-    # Pixel centres: u + 0.5 = (x + 0.5) * scale, so the picture's own pixels map to stored ones like this.
-    scale = STORED_CROP_SIZE_PX / side
-    own = matrix.copy()
-    own[:, :2] = matrix[:, :2] * scale
-    own[:, 2] += matrix[:, :2] @ np.full(2, 0.5 * scale - 0.5)
+    own = _own_pixels(matrix, side)
     out = np.empty((len(pictures), CROP_SIZE_PX, CROP_SIZE_PX, 3), dtype=np.uint8)
     for slot, picture in enumerate(pictures):
         out[slot] = cv2.warpAffine(
             picture, own, (CROP_SIZE_PX, CROP_SIZE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
     return out
+
+
+def _own_pixels(matrix: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Return ``matrix`` for pictures of ``side`` pixels that show the stored crop."""
+    # Pixel centres: stored + 0.5 = (own + 0.5) * scale.
+    scale = STORED_CROP_SIZE_PX / side
+    own = matrix.copy()
+    own[:, :2] = matrix[:, :2] * scale
+    own[:, 2] += matrix[:, :2] @ np.full(2, 0.5 * scale - 0.5)
+    return own

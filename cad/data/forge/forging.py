@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cad.data.augment.outside import blackened, outside_of
+from cad.data.augment.outside import blacken, outside_of
 from cad.data.forge.donors import DonorPool, Donors
 from cad.data.forge.records import Forger, Job, Need
 from cad.data.forge.registry import get_forger
@@ -126,7 +126,9 @@ def _with_old_outside(forged: LabeledClip, genuine: LabeledClip) -> LabeledClip:
     old, new = genuine.clip.frames, forged.clip.frames
     if old is None or new is None or new is old or (outside := outside_of(old)) is None:
         return forged
-    return replace(forged, clip=replace(forged.clip, frames=blackened(new.copy(), outside)))
+    frames = new.copy()
+    blacken(frames, outside)
+    return replace(forged, clip=replace(forged.clip, frames=frames))
 
 
 def _is_possible(forger: Forger, clip: Clip, donors: Donors | None) -> bool:
