@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cad.errors import OptionError
+from cad.faces.records import CROP_SIZE_PX
 from cad.models.encoders.frames import every, hold, images_of
 from cad.models.encoders.interfaces import FaceEncoder
 from cad.models.pretrained.efficientnet import load_efficientnet_lite0
@@ -32,6 +33,8 @@ class EfficientNetFace(FaceEncoder):
         freeze_norm: Keep the statistics of the batch normalisation as they are; small batches of few people spoil them.
         frozen_stages: How many of the first stages, and the stem with them, keep their weights. They work on the
             largest maps: not training them saves most of a step.
+        border_px: Pixels of the crop left out on every side: the less of the scene is seen, the less of the page that
+            a clip comes from can be learnt. The outline of the face stays inside.
 
     Raises:
         OptionError: An option has a value that is not accepted.
@@ -44,17 +47,21 @@ class EfficientNetFace(FaceEncoder):
         pools: tuple[str, ...] = ("mean", "std"),
         freeze_norm: bool = True,
         frozen_stages: int = 0,
+        border_px: int = 16,
     ) -> None:
         super().__init__()
         if not 0 <= last_stage < _STAGES:
             raise OptionError(f"last_stage must be 0 to {_STAGES - 1}, got {last_stage}")
         if not pools or not set(pools) <= set(POOLS):
             raise OptionError(f"pools must be some of {', '.join(POOLS)}, got {pools!r}")
+        if not 0 <= border_px < CROP_SIZE_PX // 4:
+            raise OptionError(f"border_px must be 0 to {CROP_SIZE_PX // 4 - 1}, got {border_px}")
         net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         self.last_stage = last_stage
         self.frame_stride = frame_stride
         self.pools = tuple(pools)
         self.freeze_norm = freeze_norm
+        self.inside = slice(border_px, CROP_SIZE_PX - border_px)
         self.conv_stem: nn.Module = net.conv_stem
         self.bn1: nn.Module = net.bn1
         self.blocks: nn.Sequential = net.blocks[: last_stage + 1]
@@ -77,7 +84,7 @@ class EfficientNetFace(FaceEncoder):
         """Encode every ``frame_stride``-th frame and hold its token until the next (see FaceEncoder)."""
         slots = frames.shape[1]
         seen = every(frames_present, self.frame_stride)
-        images = images_of(every(frames, self.frame_stride), seen)
+        images = images_of(every(frames, self.frame_stride)[:, :, self.inside, self.inside], seen)
         maps = self.blocks(self.bn1(self.conv_stem(images)))
         tokens = self._pool(maps).reshape(frames.shape[0], -1, self.width)
         return hold(tokens, self.frame_stride, slots), hold(seen, self.frame_stride, slots)
