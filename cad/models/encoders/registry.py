@@ -14,7 +14,10 @@ FACE_ENCODERS: Mapping[str, str] = {
     "efficientnet_lite0": "cad.models.encoders.efficientnet:EfficientNetFace",
     "clip_vit": "cad.models.encoders.clip:ClipFace",
 }
-LIP_ENCODERS: Mapping[str, str] = {"lip_net": "cad.models.encoders.lips:LipNet"}
+LIP_ENCODERS: Mapping[str, str] = {
+    "lip_net": "cad.models.encoders.lips:LipNet",
+    "lip_shapes": "cad.models.encoders.lip_shapes:LipShapes",
+}
 SPEECH_ENCODERS: Mapping[str, str] = {
     "whisper_layers": "cad.models.encoders.whisper:WhisperLayers",
     "logmel_conv": "cad.models.encoders.logmel_conv:LogMelConvEncoder",
