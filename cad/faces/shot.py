@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shot: the faces of one shot, seen at key slots and followed between them.
 
-Two kinds of look keep it cheap. A *search* goes over the whole picture; it opens a shot and comes back every
-SEARCH_STEP slots for whoever has entered. A *look* is a search at the few places where faces are expected. It comes
-every LOOK_STEP slots, and in between where a face has moved too much for a straight line to hold.
+Two kinds of look keep it cheap. A *search* goes over the whole picture; it opens a shot, comes back every SEARCH_STEP
+slots for whoever has entered, and at once when a face is not where it was expected. A *look* is a search at the few
+places where faces are expected. It comes every LOOK_STEP slots, and in between where a face has moved too much for a
+straight line to hold.
 """
 
 from __future__ import annotations
@@ -53,10 +54,11 @@ class Shot:
     def push(self, slot: int, frame: NDArray[np.uint8]) -> None:
         """Take the next picture that there is."""
         self._last_slot = slot
-        if self._due(self._last_search, slot, SEARCH_STEP) or self._lost_one(slot):
-            self._search(slot, frame)
-        elif self._due(self._last_look, slot, LOOK_STEP):
-            self._look(slot, frame)
+        searching = self._due(self._last_search, slot, SEARCH_STEP)
+        if searching or self._due(self._last_look, slot, LOOK_STEP):
+            missed = self._look(slot, frame)
+            if searching or missed:
+                self._search(slot, frame, missed)
 
     def close(self) -> None:
         """Look at the last picture of the shot, so that nothing after the last look has to be guessed."""
@@ -75,11 +77,6 @@ class Shot:
     def _due(last: int | None, slot: int, step: int) -> bool:
         return last is None or slot - last >= step
 
-    def _lost_one(self, slot: int) -> bool:
-        """A face that the last look did not find is searched for at the next one."""
-        lost = any(track.last_slot != self._last_look and slot - track.last_slot <= LOST_SLOTS for track in self.tracks)
-        return lost and self._due(self._last_look, slot, LOOK_STEP)
-
     def _look(self, slot: int, frame: NDArray[np.uint8]) -> list[FaceTrack]:
         """Look for every track where it is expected; return those not seen."""
         self._last_look = slot
@@ -95,9 +92,8 @@ class Shot:
                 self._note(track, slot, frame, face)
         return missed
 
-    def _search(self, slot: int, frame: NDArray[np.uint8]) -> None:
-        """Look for the known ones, then go over the whole picture for the missed and for new ones."""
-        missed = self._look(slot, frame)
+    def _search(self, slot: int, frame: NDArray[np.uint8], missed: list[FaceTrack]) -> None:
+        """Go over the whole picture for the tracks that were missed where they were expected, and for new ones."""
         self._last_search = slot
         found = self._finder.search(frame, self._depth(slot, frame))
         seen_now = [track.last for track in self.tracks if track.last_slot == slot]

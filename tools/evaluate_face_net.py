@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the face net against its teacher on rows of the split ``val``, and write its manifest and model card.
+
+    python tools/evaluate_face_net.py --manifest ../shared/data/manifest.csv --labels labels --net face_yunet_s1
+    python tools/evaluate_face_net.py ... --install run/model.onnx    # first copies the weights to their place
+
+Nothing in the card is typed by hand but what the figures mean. What is measured is the finder that the product uses
+(coarse search, larger sizes where needed, second look), and next to it the net alone at a long side of 320 px.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from face_net.pictures import (
+    HELD_SAMPLES,
+    ClipLabels,
+    Labelled,
+    faceless_regions,
+    load_pictures,
+    overlap,
+    read_labels,
+    sample_pictures,
+)
+
+from cad.faces.finder import FaceFinder
+from cad.faces.net import FaceNet
+from cad.faces.records import FaceDetection
+from cad.weights.registry import PACKAGE_FOLDER
+
+#: A teacher's face counts as found if a found box overlaps its box (intersection over union) by this much.
+SAME_FACE = 0.4
+SIZE_BINS_PX = ((24, 40), (40, 64), (64, 128), (128, 4000))
+BAR_SIZE_PX = 40
+FACELESS_LEAST_PX = 80
+
+
+@dataclass
+class Tally:
+    """Counts and errors of one way of finding."""
+
+    faces: dict[tuple[int, int], int] = field(default_factory=lambda: dict.fromkeys(SIZE_BINS_PX, 0))
+    found: dict[tuple[int, int], int] = field(default_factory=lambda: dict.fromkeys(SIZE_BINS_PX, 0))
+    errors: list[float] = field(default_factory=list)
+    per_point: list[np.ndarray] = field(default_factory=list)
+    extra: int = 0
+    frames: int = 0
+    missed: list[str] = field(default_factory=list)
+
+    def add(self, one: Labelled, seen: list[FaceDetection]) -> None:
+        self.frames += 1
+        boxes = np.stack([face.box_px for face in seen]) if seen else np.zeros((0, 4), np.float32)
+        for face in one.faces:
+            self._add_face(one, face, seen, boxes)
+        known = np.concatenate([one.faces[:, :4], one.unsure])
+        self.extra += sum(overlap(box, known).max(initial=0) < 0.1 for box in boxes)
+
+    def _add_face(self, one: Labelled, face: np.ndarray, seen: list[FaceDetection], boxes: np.ndarray) -> None:
+        height = face[3] - face[1]
+        size = next((size for size in SIZE_BINS_PX if size[0] <= height < size[1]), None)
+        if size is None:
+            return
+        self.faces[size] += 1
+        shared = overlap(face[:4], boxes)
+        if shared.max(initial=0) < SAME_FACE:
+            self.missed.append(f"{one.clip}@{one.slot} {height:.0f} px")
+            return
+        self.found[size] += 1
+        if height >= BAR_SIZE_PX:
+            points = face[4:].reshape(5, 2)
+            away = np.linalg.norm(seen[int(shared.argmax())].points_px - points, axis=1)
+            self.per_point.append(away / np.linalg.norm(points[1] - points[0]))
+            self.errors.append(float(self.per_point[-1].mean()))
+
+    def figures(self) -> dict[str, object]:
+        large = [size for size in SIZE_BINS_PX if size[0] >= BAR_SIZE_PX]
+        faces, found = sum(self.faces[size] for size in large), sum(self.found[size] for size in large)
+        return {
+            "faces": faces,
+            "recall": found / max(faces, 1),
+            "recall_by_height_px": {
+                f"{low}-{high}": [self.found[low, high], self.faces[low, high]] for low, high in SIZE_BINS_PX
+            },
+            "point_error_mean": float(np.mean(self.errors)),
+            "point_error_median": float(np.median(self.errors)),
+            "point_error_by_point": [float(v) for v in np.mean(self.per_point, axis=0)],
+            "boxes_that_the_teacher_lacks_per_200_frames": 200 * self.extra / max(self.frames, 1),
+        }
+
+
+def faceless_pictures(pictures: list[Labelled]) -> list[np.ndarray]:
+    """Parts of val frames beside their faces, and the sample pictures that were held back from training."""
+    regions = [region for one in pictures for region in faceless_regions(one, FACELESS_LEAST_PX)]
+    samples = sample_pictures(HELD_SAMPLES)
+    rng = np.random.default_rng(5)
+    for picture in list(samples):
+        for _ in range(10):
+            share = rng.uniform(0.3, 0.8)
+            h, w = int(picture.shape[0] * share), int(picture.shape[1] * share)
+            y, x = int(rng.integers(picture.shape[0] - h)), int(rng.integers(picture.shape[1] - w))
+            samples.append(np.ascontiguousarray(picture[y : y + h, x : x + w]))
+    return regions + samples
+
+
+def milliseconds(net: FaceNet, height: int, width: int, runs: int = 40) -> float:
+    """Median time of the net alone on one thread."""
+    picture = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        net.detect(picture, 0.5)
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times))
+
+
+def teacher_spread(clips: list[ClipLabels], labels: Path) -> float:
+    """How far the teacher's single run lies from its own mean over moved crops, in eye distances."""
+    errors = []
+    for clip in clips:
+        with np.load(labels / f"{clip.path.parent.name}__{clip.path.stem}.npz") as z:
+            points, plain, box = z["face_points"], z["face_points_plain"], z["face_box"]
+        for mean, once in zip(
+            points[box[:, 3] - box[:, 1] >= BAR_SIZE_PX], plain[box[:, 3] - box[:, 1] >= BAR_SIZE_PX], strict=True
+        ):
+            errors.append(np.linalg.norm(mean - once, axis=1).mean() / np.linalg.norm(mean[1] - mean[0]))
+    return float(np.mean(errors))
+
+
+def measure(args: argparse.Namespace) -> dict[str, object]:
+    cv2.setNumThreads(1)
+    clips = read_labels(args.manifest, args.labels, "val")
+    pictures = load_pictures(clips, args.per_clip, long_side_px=4000, face_px=4000.0)
+    net = FaceNet(args.net)
+    finder = FaceFinder(net)
+    ways = {"finder": Tally(), "net_at_320": Tally()}
+    for one in pictures:
+        ways["finder"].add(one, finder.find(one.picture))
+        ways["net_at_320"].add(one, finder.search(one.picture, depth=1))
+    empty = faceless_pictures(pictures)
+    false = sum(len(finder.find(picture)) for picture in empty)
+    false_search = sum(len(finder.search(picture, depth=1)) for picture in empty)
+    if args.show_missed:
+        print("\n".join(ways["finder"].missed))
+    return {
+        "split": "val",
+        "frames": len(pictures),
+        "clips": len(clips),
+        **{name: tally.figures() for name, tally in ways.items()},
+        "faceless_pictures": len(empty),
+        "false_boxes": false,
+        "false_boxes_per_200": 200 * false / len(empty),
+        "false_boxes_of_search_alone_per_200": 200 * false_search / len(empty),
+        "teacher_single_run_from_its_mean": teacher_spread(clips, args.labels),
+        "milliseconds_640x360": milliseconds(net, 360, 640),
+        "milliseconds_320x180": milliseconds(net, 180, 320),
+        "milliseconds_128x128": milliseconds(net, 128, 128),
+        "processor": _processor(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {len(names) or '?'} cores seen"
+
+
+def install(onnx: Path, folder: Path) -> None:
+    """Copy new weights to their place and write a manifest without figures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = onnx.read_bytes()
+    (folder / "model.onnx").write_bytes(content)
+    manifest = {"kind": "face", "file": "model.onnx", "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def write_manifest(folder: Path, figures: dict[str, object]) -> dict[str, object]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"licence": "Apache-2.0", "bytes": (folder / manifest["file"]).stat().st_size, "figures": figures}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    return manifest
+
+
+def card(name: str, manifest: dict[str, object]) -> str:
+    from face_net.card import TEMPLATE
+
+    figures = manifest["figures"]
+    finder, alone = figures["finder"], figures["net_at_320"]
+    rows = "\n".join(
+        f"| {size} | {seen[0]} of {seen[1]} | {alone['recall_by_height_px'][size][0]} of {seen[1]} |"
+        for size, seen in finder["recall_by_height_px"].items()
+    )
+    return TEMPLATE.format(
+        name=name, rows=rows, finder=finder, alone=alone, figures=figures, sha256=manifest["sha256"],
+        kib=manifest["bytes"] / 1024,
+    )  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True, help="folder written by tools/label_faces.py")
+    parser.add_argument("--net", default="face_yunet_s1")
+    parser.add_argument("--per-clip", type=int, default=6)
+    parser.add_argument("--install", type=Path, default=None, help="ONNX file to become the weights of that name")
+    parser.add_argument("--show-missed", action="store_true")
+    parser.add_argument("--dry", action="store_true", help="print the figures and write nothing")
+    args = parser.parse_args()
+    folder = PACKAGE_FOLDER / args.net
+    if args.install is not None:
+        install(args.install, folder)
+    figures = measure(args)
+    print(json.dumps(figures, indent=2))
+    if not args.dry:
+        manifest = write_manifest(folder, figures)
+        (folder / "CARD.md").write_text(card(args.net, manifest))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
