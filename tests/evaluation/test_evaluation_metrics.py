@@ -73,7 +73,9 @@ def test_perfect_inverted_and_constant_scores():
 
 def test_one_class_gives_no_ranking_but_a_rate():
     only_real = measure([0.1, 0.9], [0, 0], threshold=0.5, resamples=0).estimates
-    assert np.isnan(only_real["auc"].value) and np.isnan(only_real["ap_real"].value) and np.isnan(only_real["eer"].value)
+    assert (
+        np.isnan(only_real["auc"].value) and np.isnan(only_real["ap_real"].value) and np.isnan(only_real["eer"].value)
+    )
     assert only_real["fpr"].value == 0.5
 
 
@@ -126,7 +128,7 @@ def test_interval_covers_the_truth(rng):
 def test_bad_rows_are_refused():
     with pytest.raises(DataError, match="1 scores are NaN"):
         measure([0.1, float("nan")], [0, 1])
-    with pytest.raises(DataError, match="neither|must be 1"):
+    with pytest.raises(DataError, match=r"neither|must be 1"):
         measure([0.1, 0.2], [0, 2])
     with pytest.raises(DataError, match="one length"):
         measure([0.1, 0.2], [0, 1, 1])

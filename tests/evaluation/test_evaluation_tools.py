@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tools from their command line to their files, with the tiny model as the detector."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas
+import pytest
+from made_media import stand_in_for_faces
+from miniature import write_set
+from tiny_model import tiny_spec
+
+from cad.errors import DataError
+from cad.evaluation.platt import choose_operating_point, fit_platt, frame_calibration, probabilities_of
+from cad.spec import HEADS, METADATA_KEY, Calibration, ModelSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "export")]
+
+import audit_shortcuts  # noqa: E402
+import calibrate  # noqa: E402
+import compare  # noqa: E402
+import evaluate  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory):
+    return write_set(tmp_path_factory.mktemp("miniature"))
+
+
+@pytest.fixture
+def faces(monkeypatch):
+    stand_in_for_faces(monkeypatch)
+
+
+def test_evaluate_prints_the_table_and_goes_on(miniature, tiny_weights, faces, tmp_path, capsys):
+    out = tmp_path / "out"
+    line = ["--manifest", str(miniature), "--split", "val", "--weights", str(tiny_weights), "--out", str(out),
+            "--resamples", "20"]  # fmt: skip
+    assert evaluate.main(line) == 0
+    text, err = capsys.readouterr()
+    assert text.startswith("# All rows of the manifest") and "Operating points: fused 0.600" in text
+    for view in ("file", "file, sound alone", "fused head", "video head", "audio head", "sync head"):
+        assert f"| {view} |" in text
+    assert "finished after" in err and "checks passed" not in text
+    # The tiny model reads colour and loudness, which is how the miniature is forged.
+    report = json.loads((out / "report.json").read_text())
+    auc = {v["name"]: v["measured"]["metrics"]["auc"]["value"] for v in report["parts"][0]["views"]}
+    assert auc["video head"] == 1.0 and auc["audio head"] == 1.0 and auc["file"] == 1.0
+    scores = pandas.read_parquet(out / "scores" / "as_is.parquet")
+    assert scores["logit_video"].notna().sum() == 8 and scores["p_video"].notna().sum() == 8
+    log = out / "scores" / "as_is.jsonl"
+    before = log.read_bytes()
+    assert evaluate.main(line) == 0
+    assert log.read_bytes() == before and capsys.readouterr().out == text
+
+
+def test_evaluate_names_bad_input(miniature, tiny_weights, tmp_path, capsys):
+    def fails(*more, code=2):
+        assert evaluate.main(["--manifest", str(miniature), *more]) == code
+        return capsys.readouterr().err
+
+    assert "did you mean robustness" in fails("--protocol", "robustnes")
+    assert "no row has split 'test'" in fails("--split", "test")
+    assert "there are no weights called" in fails("--split", "val", "--weights", "nothing", code=4)
+    assert "missing_file" in fails("--split", "val", "--root", str(tmp_path))
+    scores = tmp_path / "scores.csv"
+    scores.write_text("path,score\nelsewhere.mp4,0.5\n")
+    assert "none of the 1 scored paths is in the manifest" in fails("--split", "val", "--scores", str(scores))
+
+
+def test_foreign_scores_get_the_same_table_and_a_paired_test(miniature, tmp_path, capsys):
+    rows = pandas.read_csv(miniature, keep_default_na=False)
+    rows = rows[rows["split"] == "val"]
+    rng = np.random.default_rng(0)
+    rows.assign(score=rows["label"] * 0.5 + 0.2)[["path", "score"]].to_csv(tmp_path / "good.csv", index=False)
+    weak = rows.assign(score=rng.random(len(rows)))[["path", "score"]]
+    weak.iloc[0, 1] = np.nan
+    pandas.concat([weak, pandas.DataFrame({"path": ["x.mp4"], "score": [0.1]})]).to_csv(
+        tmp_path / "weak.csv", index=False
+    )
+    line = ["--manifest", str(miniature), "--split", "val"]
+    assert (
+        evaluate.main(
+            [*line, "--scores", str(tmp_path / "weak.csv"), "--out", str(tmp_path / "o"), "--resamples", "20"]
+        )
+        == 0
+    )
+    out, err = capsys.readouterr()
+    assert "| score_without_row | 1 |" in out and "| score_not_finite | 1 |" in out and "x.mp4" in err
+    systems = [f"good={tmp_path / 'good.csv'}@0.5", f"weak={tmp_path / 'weak.csv'}"]
+    assert compare.main([*systems, *line, "--resamples", "50"]) == 0
+    out, err = capsys.readouterr()
+    assert "**good minus weak**" in out and "weak: 1 x score_not_finite" in err
+    assert compare.main(["good", *line]) == 2
+    assert "must be NAME=SCORES" in capsys.readouterr().err
+
+
+def test_audit_finds_what_the_data_gives_away(miniature, tmp_path, capsys):
+    """Loudness is how this miniature is forged: sound statistics see it, silence does not need to."""
+    scores = tmp_path / "ours.csv"
+    rows = pandas.read_csv(miniature, keep_default_na=False)
+    rows.assign(score=rows["label"])[["path", "score"]].to_csv(scores, index=False)
+    line = [
+        "--manifest",
+        str(miniature),
+        "--out",
+        str(tmp_path / "audit"),
+        "--scores",
+        f"ours={scores}",
+        "--resamples",
+        "0",
+    ]
+    assert audit_shortcuts.main(line) == 0
+    text, _err = capsys.readouterr()
+    lines = {cells[1].strip(): cells for cells in (row.split("|") for row in text.splitlines()[2:])}
+    assert list(lines) == [
+        "silence only", "file metadata only", "encoder with random weights", "picture with another clip's sound",
+        "picture statistics only", "sound statistics only", "ours",
+    ]  # fmt: skip
+    assert lines["ours"][2].strip() == "1.000" and lines["picture statistics only"][4].strip() == "-"
+    assert float(lines["sound statistics only"][4].strip()) == 1.0  # speech: loud is forged
+    features = tmp_path / "audit" / "features_val.parquet"
+    stamp = features.stat().st_mtime_ns
+    assert audit_shortcuts.main(line) == 0 and features.stat().st_mtime_ns == stamp
+    assert capsys.readouterr().out == text
+
+
+def test_calibrate_writes_a_model_that_keeps_its_rate(miniature, tiny_weights, faces, tmp_path, capsys):
+    output = tmp_path / "new.onnx"
+    line = [str(tiny_weights / "model.onnx"), "--manifest", str(miniature), "--split", "val", "-o", str(output),
+            "--desync-clips", "2"]  # fmt: skip
+    assert calibrate.main(line) == 0
+    result = json.loads(capsys.readouterr().out)
+    stored = {entry.key: entry.value for entry in onnx.load(str(output)).metadata_props}
+    spec = ModelSpec.from_json(stored[METADATA_KEY])
+    assert spec.name == "new" and set(spec.calibration) >= {*HEADS, "video_frame", "audio_frame"}
+    assert result["false_positive_rate_of_files"] <= 0.05 and result["genuine_files"] == 6
+    assert spec.window_frames == tiny_spec().window_frames
+    for point in spec.operating_points.values():
+        assert point.real_threshold <= point.fake_threshold and point.chosen_false_positive_rate <= 0.05
+        assert "re-encoded genuine copies" in point.chosen_on
+    # The graph itself is untouched, and the scores under the new numbers are there for the evaluation to go on from.
+    assert onnx.load(str(output)).graph == onnx.load(str(tiny_weights / "model.onnx")).graph
+    log = output.with_suffix(".scores.jsonl").read_text().splitlines()
+    assert json.loads(log[0])["scorer"] == f"new {result['sha256']}" and len(log) == 11
+    answers = {json.loads(text)["path"]: json.loads(text)["answer"] for text in log[1:]}
+    assert answers["av/p0_11.mp4"] == "fake" and answers["av/p0_00.mp4"] != "fake"
+
+
+def test_platt_finds_the_scale_and_bias_that_made_the_labels(rng):
+    logits = rng.normal(0, 2, 20_000)
+    labels = (rng.random(20_000) < 1 / (1 + np.exp(-(1.7 * logits)))).astype(np.int8)
+    found = fit_platt(logits * 10 + 3, labels)
+    assert found.scale == pytest.approx(0.17, rel=0.05) and found.bias == pytest.approx(-0.51, abs=0.05)
+
+
+def test_platt_weighs_the_classes_alike(rng):
+    logits = np.concatenate([rng.normal(-1, 1, 5000), rng.normal(1, 1, 500)])
+    labels = np.repeat([0, 1], [5000, 500]).astype(np.int8)
+    assert fit_platt(logits, labels).bias == pytest.approx(0.0, abs=0.15)
+
+
+def test_platt_of_separable_inverted_and_one_class():
+    logits, labels = np.array([-2.0, -1, 1, 2]), np.array([0, 0, 1, 1], np.int8)
+    assert np.isfinite(fit_platt(logits, labels).scale)
+    upside_down = fit_platt(-logits, labels)
+    assert 0 < upside_down.scale < 0.05  # no evidence, and never turned over
+    assert np.all(np.abs(probabilities_of(-logits, upside_down) - 0.5) < 0.03)
+    with pytest.raises(DataError, match="0 fake and 2 genuine"):
+        fit_platt(logits[:2], labels[:2])
+
+
+def test_operating_point_keeps_its_rate(rng):
+    p = rng.random(1000)
+    labels = (rng.random(1000) < p).astype(np.int8)
+    chosen = choose_operating_point(p, labels, 0.05, 0.1, "here")
+    real, fake = p[labels == 0], p[labels == 1]
+    assert (real >= chosen.point.fake_threshold).mean() <= 0.05
+    assert (real >= chosen.point.fake_threshold - 0.01).mean() > 0.05 - 0.02
+    assert chosen.point.real_threshold < chosen.point.fake_threshold
+    assert (real < chosen.point.real_threshold).mean() >= 0.49
+    assert chosen.miss_rate == pytest.approx((fake < chosen.point.real_threshold).mean())
+
+
+def test_operating_point_of_perfect_scores_has_no_band_to_fall_into():
+    p, labels = np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1], np.int8)
+    chosen = choose_operating_point(p, labels, 0.05, 0.1, "")
+    assert chosen.false_positive_rate == 0 and chosen.point.fake_threshold > 0.2
+
+
+def test_frame_calibration_holds_the_share_of_clips():
+    highest = np.linspace(-1, 1, 101)
+    found = frame_calibration(Calibration(2.0, 0.3), highest, 0.7, 0.05)
+    assert found.scale == 2.0
+    assert (probabilities_of(highest, found) >= 0.7).mean() == pytest.approx(0.05, abs=0.011)
