@@ -145,3 +145,17 @@ def test_p_value_and_interval():
     assert paired_p_value(np.full(99, 0.1)) == pytest.approx(2 / 100)
     assert interval(np.array([np.nan, 1.0, 2.0, 3.0]))[0] >= 1.0
     assert np.isnan(interval(np.array([np.nan])[:1])[0])
+
+
+def test_the_scale_benchmark_runs_small():
+    import sys
+    from argparse import Namespace
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "benchmarks"))
+    import metrics as benchmark
+
+    found = benchmark.run(Namespace(rows=20_000, resamples=20))
+    assert found["rows"] == 20_000 and found["groups"] >= benchmark.METHODS
+    assert 0.9 < found["auc"][0] < 0.94  # Phi(sqrt 2) = 0.921
+    assert found["auc"][1] < found["auc"][0] < found["auc"][2]

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a manifest of a million rows takes to load and to measure: ``python tools/bench.py metrics``."""
+"""How long a manifest of a million rows takes to load and to measure (`tools/bench.py metrics`).
+
+Rows and scores are generated: twelve methods, five thousand people, a tenth of the rows genuine. Wall-clock and CPU
+seconds are both given; the bar is on the wall clock of an idle machine with 2 cores.
+"""
 
 from __future__ import annotations
 
@@ -16,64 +20,91 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 import numpy as np
 import pandas
 
-from cad.data.benchmarks.manifest import read_manifest, write_manifest
+from cad.data.benchmarks.manifest import Manifest, read_manifest, write_manifest
 from cad.evaluation.joining import join
 from cad.evaluation.report import build_report
 
 METHODS = 12
 PEOPLE = 5_000
-MAX_LOAD_SECONDS, MAX_MEASURE_SECONDS = 10.0, 60.0
+LOAD_BAR_SECONDS, MEASURE_BAR_SECONDS = 10.0, 60.0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Generate a manifest and scores, time loading and measuring, print JSON; exit code 1 if over the limits."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--resamples", type=int, default=1000)
-    options = parser.parse_args(arguments)
+    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of every figure")
+
+
+def run(args: argparse.Namespace) -> dict[str, object]:
+    """Return the measured figures; ``ok`` says whether both bars are kept."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="cad-bench-") as folder:
-        manifest_path = Path(folder) / "manifest.parquet"
-        write_manifest(generated_rows(options.rows, rng), manifest_path)
-        start = time.perf_counter()
-        manifest = read_manifest(manifest_path)
-        loaded = time.perf_counter() - start
-    label = manifest.rows["label"].to_numpy()
-    score = 1 / (1 + np.exp(-(rng.normal(size=options.rows) + 2 * label - 1)))
-    scores = pandas.DataFrame({"path": manifest.rows["path"], "p_file": score})
-    start = time.perf_counter()
-    report = build_report(join(manifest.rows, scores), {}, groups=("method",), resamples=options.resamples)
-    measured = time.perf_counter() - start
+        path = Path(folder) / "manifest.parquet"
+        write_manifest(generated_rows(args.rows, rng), path)
+        load = Clock()
+        manifest = read_manifest(path)
+        load_wall, load_cpu = load.read()
+    scores = generated_scores(manifest, rng)
+    clock = Clock()
+    report = build_report(join(manifest.rows, scores), {}, groups=("method",), resamples=args.resamples)
+    wall, cpu = clock.read()
     auc = report.views[0].measured.estimates["auc"]
-    result = {
-        "rows": options.rows,
-        "resamples": options.resamples,
-        "load_seconds": round(loaded, 2),
-        "join_and_measure_seconds": round(measured, 2),
-        "views": len(report.views),
+    return {
+        "rows": args.rows,
+        "people": PEOPLE,
+        "resamples": args.resamples,
+        "load_seconds": round(load_wall, 2),
+        "load_cpu_seconds": round(load_cpu, 2),
+        "join_and_measure_seconds": round(wall, 2),
+        "join_and_measure_cpu_seconds": round(cpu, 2),
         "groups": len(report.groups),
         "auc": [round(value, 5) for value in (auc.value, auc.low, auc.high)],
+        "bars": [LOAD_BAR_SECONDS, MEASURE_BAR_SECONDS],
+        "ok": load_wall <= LOAD_BAR_SECONDS and wall <= MEASURE_BAR_SECONDS,
     }
-    print(json.dumps(result))
-    return int(loaded > MAX_LOAD_SECONDS or measured > MAX_MEASURE_SECONDS)
+
+
+class Clock:
+    """Wall-clock and CPU seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
 def generated_rows(number: int, rng: np.random.Generator) -> pandas.DataFrame:
-    """Return a manifest with twelve methods, five thousand people and a tenth of genuine rows."""
+    """Return the columns that an adapter writes for a set without stretches."""
     method = rng.integers(METHODS, size=number)
     fake = rng.random(number) < 0.9
-    person = rng.integers(PEOPLE, size=number)
+    methods = np.array([f"method_{i}" for i in range(METHODS)], dtype=object)
+    people = np.array([f"person_{i}" for i in range(PEOPLE)], dtype=object)
     return pandas.DataFrame(
         {
             "path": [f"part_{i // 1000:04d}/clip_{i:07d}.mp4" for i in range(number)],
             "label": fake.astype(np.int8),
             "video_fake": fake.astype(np.int8),
             "audio_fake": np.full(number, -1, dtype=np.int8),
-            "method": np.where(fake, np.char.add("method_", method.astype(str)), "real"),
-            "identity": np.char.add("person_", person.astype(str)),
+            "method": np.where(fake, methods[method], "real"),
+            "identity": people[rng.integers(PEOPLE, size=number)],
             "split": "test",
         }
     )
+
+
+def generated_scores(manifest: Manifest, rng: np.random.Generator) -> pandas.DataFrame:
+    """Return a probability for every row, higher for fakes."""
+    label = manifest.rows["label"].to_numpy()
+    score = 1 / (1 + np.exp(-(rng.normal(size=len(label)) + 2 * label - 1)))
+    return pandas.DataFrame({"path": manifest.rows["path"], "p_file": score})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    found = run(parser.parse_args(arguments))
+    print(json.dumps(found))
+    return 0 if found["ok"] else 1
 
 
 if __name__ == "__main__":
