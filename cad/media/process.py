@@ -151,7 +151,6 @@ def _start(block: SharedBlock, lifeline_fd: int) -> subprocess.Popen[bytes]:
         bufsize=0,
         env=environment,
         pass_fds=(block.fd, lifeline_fd),
-        start_new_session=True,  # Ctrl-C in the terminal is for the reader alone
     )
 
 
