@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from lightning import Trainer
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from cad.training.data import CadData
@@ -87,7 +86,6 @@ def _cli(args: ArgsType, run: bool) -> TrainCLI:
             "check_val_every_n_epoch": None,
             "gradient_clip_val": 1.0,
             "log_every_n_steps": 10,
-            "callbacks": [RichProgressBar()],
         },
         args=args,
         run=run,
