@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What reading through the decoding process costs, next to a bare PyAV decode to RGB of the same file.
+
+Both decode with the same number of threads, in turn, several times; the ratio of the medians is given for wall-clock
+time and for processor time (all processes). Without a file, a 720p H.264 clip of 25 frames a second is made with ffmpeg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+
+from cad.media import MediaLimits, MediaPool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", type=Path, help="video to read; made if absent")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of the clip that is made")
+    parser.add_argument("--size", default="1280x720", help="size of the clip that is made")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+
+
+def run(arguments: argparse.Namespace) -> dict[str, object]:
+    """Return medians in seconds, and their ratios (reading / bare decode)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = arguments.file or make_clip(Path(folder), arguments.size, arguments.seconds)
+        return measure(path, arguments.rounds, arguments.threads)
+
+
+def make_clip(folder: Path, size: str, seconds: float) -> Path:
+    path = folder / "clip.mp4"
+    source = f"testsrc2=s={size}:r=25:d={seconds}"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-vf", "noise=alls=8:allf=t"]
+    subprocess.run([*command, "-c:v", "libx264", "-preset", "veryfast", "-b:v", "3M", path], check=True)
+    return path
+
+
+def measure(path: Path, rounds: int, threads: int) -> dict[str, object]:
+    bare, ours, started = [], [], []
+    frames = slots = 0
+    limits = MediaLimits(decoder_threads=threads)
+    with MediaPool(limits) as pool:
+        pool.warm_up()
+        for _ in range(rounds):
+            seconds, frames = timed(lambda: decode_bare(path, threads))
+            bare.append(seconds)
+            seconds, slots = timed(lambda: read(pool, path))
+            ours.append(seconds)
+    for _ in range(rounds):
+        with MediaPool(limits) as cold:
+            seconds, _ = timed(lambda: open_only(cold, path))
+            started.append(seconds[0])
+    wall, processor = (
+        {name: statistics.median(item[which] for item in times) for name, times in (("bare", bare), ("ours", ours))}
+        for which in (0, 1)
+    )
+    return {
+        "file_frames": frames,
+        "grid_slots": slots,
+        "threads": threads,
+        "rounds": rounds,
+        "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 2),
+        "bare_wall_seconds": round(wall["bare"], 3),
+        "read_wall_seconds": round(wall["ours"], 3),
+        "wall_ratio": round(wall["ours"] / wall["bare"], 3),
+        "bare_processor_seconds": round(processor["bare"], 3),
+        "read_processor_seconds": round(processor["ours"], 3),
+        "processor_ratio": round(processor["ours"] / processor["bare"], 3),
+        "cold_open_seconds": round(statistics.median(started), 3),
+    }
+
+
+def timed(work: Callable[[], int]) -> tuple[tuple[float, float], int]:
+    """Return (wall seconds, processor seconds of this process and its live children) and what the work returned."""
+    began, used = time.perf_counter(), processor_seconds()
+    result = work()
+    return (time.perf_counter() - began, processor_seconds() - used), result
+
+
+def processor_seconds() -> float:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    total = own.ru_utime + own.ru_stime
+    tick = os.sysconf("SC_CLK_TCK")
+    for children in Path("/proc/self/task").glob("*/children"):
+        for pid in children.read_text().split():
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) / tick
+    return total
+
+
+def decode_bare(path: Path, threads: int) -> int:
+    count = 0
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type, stream.thread_count = "AUTO", threads
+        for frame in container.decode(stream):
+            frame.to_ndarray(format="rgb24")
+            count += 1
+    return count
+
+
+def read(pool: MediaPool, path: Path) -> int:
+    with pool.open(path) as reader:
+        return sum(len(chunk.present) for chunk in reader.video_chunks())
+
+
+def open_only(pool: MediaPool, path: Path) -> int:
+    with pool.open(path):
+        return 0
