@@ -46,16 +46,16 @@ class CadConfig:
     name: str = "cad_small"
     face_encoder: str = "efficientnet_lite0"
     face_options: Mapping[str, Any] = field(default_factory=dict)
-    lip_encoder: str | None = "lip_net"
+    lip_encoder: str | None = "lip_shapes"
     lip_options: Mapping[str, Any] = field(default_factory=dict)
     speech_encoder: str = "whisper_layers"
     speech_options: Mapping[str, Any] = field(default_factory=dict)
     width: int = 128
     streams: tuple[str, ...] = STREAMS
     align_with_mel: bool = True
-    video_uses_lips: bool = True
+    video_uses_lips: bool = False
     fusion: str = "streams"
-    head_dropout: float = 0.3
+    head_dropout: float = 0.5
     fusion_dropout: float = 0.3
     band_slots: int = 10
     lag_slots: int = 25

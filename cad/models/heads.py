@@ -30,29 +30,39 @@ class StreamJudgement:
 
 
 class AudioHead(nn.Module):
-    """One linear map on the mean and deviation of the speech tokens, for the clip and around each slot.
+    """A small network on the mean and deviation of the speech tokens, for the clip and around each slot.
 
-    Source: statistics pooling of x-vectors (Snyder et al., ICASSP 2018). More than one linear map on it, or later
-    layers, did worse on strangers' recordings.
+    Source: statistics pooling of x-vectors (Snyder et al., ICASSP 2018). With a few dozen hidden units and strong
+    dropout it transfers to sources that training never saw a little better than one linear map does.
 
     Args:
         token_width: Features of a speech token.
         tokens_per_slot: Tokens in a 25 Hz slot.
         width: Features of the specific representation.
         local_slots: Length of the stretch behind a frame logit, odd.
-        dropout: Share of statistics dropped in training.
+        dropout: Share of statistics, and of hidden units, dropped in training.
+        hidden: Hidden units.
     """
 
-    def __init__(self, token_width: int, tokens_per_slot: int, width: int, local_slots: int, dropout: float) -> None:
+    def __init__(
+        self,
+        token_width: int,
+        tokens_per_slot: int,
+        width: int,
+        local_slots: int,
+        dropout: float,
+        hidden: int = 48,
+    ) -> None:
         super().__init__()
         self.tokens_per_slot = tokens_per_slot
         self.local_slots = local_slots
         self.standardize = RunningStandardizer(2 * token_width)
         self.dropout = nn.Dropout(dropout)
-        self.logit = nn.Linear(2 * token_width, 1)
+        last = nn.Linear(hidden, 1)
+        self.logit = nn.Sequential(nn.Linear(2 * token_width, hidden), nn.GELU(), nn.Dropout(dropout), last)
         self.feature = nn.Sequential(nn.Linear(2 * token_width, width), nn.LayerNorm(width))
-        nn.init.zeros_(self.logit.weight)
-        nn.init.zeros_(self.logit.bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(self, tokens: Tensor, audio_present: Tensor) -> StreamJudgement:
         """Judge speech tokens (batch, time * tokens_per_slot, token_width) where present (batch, time)."""

