@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command ``cad-detect``: options in, results on stdout, everything else on stderr, an exit code.
 
-0 all files analysed; 1 ``--fail-on fake`` and a file is fake (this wins over 3); 2 usage; 3 a file could not be read;
-4 weights; 130 interrupted; 141 whoever read the output went away.
+0 all files analysed; 1 ``--fail-on fake`` and a file is fake (this wins over 3); 2 usage, or the output cannot be
+written; 3 a file could not be read; 4 weights; 130 interrupted; 141 whoever read the output went away.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from enum import IntEnum, StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,9 +73,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command: ``models`` if that is the first word, else detection on the files named."""
     arguments = sys.argv[1:] if arguments is None else arguments
     # Names of files are bytes; one that is not text in this locale must not end the batch.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"), (sys.stderr, "replace")):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=errors)
     if arguments[:1] == ["models"]:
         models_app(args=arguments[1:], prog_name="cad-detect models")
     else:
@@ -178,6 +179,9 @@ def guard(work: Callable[[], ExitCode]) -> ExitCode:
         # Python would complain once more while it flushes stdout at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.BROKEN_PIPE
+    except OSError as error:
+        # Files that are read have errors of their own; this is the output: a full disk, a folder that went away.
+        return complain(error, ExitCode.USAGE)
 
 
 def complain(error: Exception, code: ExitCode) -> ExitCode:

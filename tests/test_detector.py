@@ -63,6 +63,7 @@ def test_a_still_picture(detector, tmp_path):
     verdict = detector.detect(tmp_path / "a.png")
     assert verdict.label is Label.FAKE
     assert "still_image" in codes(verdict)
+    assert verdict.media.fps is None and verdict.media.width == 320
 
 
 def test_a_clip_of_a_third_of_a_second_is_too_short(detector, tmp_path):

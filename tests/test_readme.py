@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,23 @@ def test_console_blocks_print_what_they_say(block, monkeypatch, capsys):
 
 @needs_weights
 def test_the_readme_shows_the_output_of_its_first_line():
-    assert "$ cad-detect tests/data/astronaut_fake.mp4" in between("example")
+    assert "$ cad-detect tests/data/astronaut_fake.mp4" in between("example"), "run tools/fill_readme.py example"
 
 
 @needs_weights
 def test_the_readme_has_measured_figures():
-    assert "|" in between("figures")
+    assert "|" in between("figures"), "run tools/fill_readme.py figures TABLE.md"
+
+
+def test_a_section_is_replaced_between_its_markers_and_nowhere_else():
+    sys.path.insert(0, str(ROOT / "tools"))
+    from fill_readme import fill, tables
+
+    text = "a\n<!-- figures:start -->\nold\n<!-- figures:end -->\nb\n"
+    assert fill(text, "figures", "| new |") == "a\n<!-- figures:start -->\n| new |\n<!-- figures:end -->\nb\n"
+    with pytest.raises(ValueError, match="0 times"):
+        fill("a", "figures", "new")
+    assert tables([ROOT / "CONTRIBUTING.md"]).startswith("### Contributing")
 
 
 def test_set_up_lines_are_there_as_promised():

@@ -81,7 +81,6 @@ def face_line(face: FaceSummary) -> str:
 def media_line(media: MediaSummary) -> str:
     """Return what was read."""
     picture = f", {media.width}x{media.height}" if media.width else ""
-    # A still picture has no rate.
     rate = f" at {media.fps:.2f} fps" if media.fps else ""
     sound = f", sound {media.audio_hz} Hz" if media.audio_hz else ""
     duration = f", {media.duration_seconds:.2f} s" if media.duration_seconds else ""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from cad.clock import seconds_of
+from cad.media.records import MediaKind
 from cad.spec import HEADS, STREAMS
 from cad.verdict.aggregate import FaceEvidence
 from cad.verdict.analysis import Analysis
@@ -76,7 +77,8 @@ def summarise_media(analysis: Analysis) -> MediaSummary:
         duration_seconds=analysis.info.duration_seconds,
         width=video.width_px if video else None,
         height=video.height_px if video else None,
-        fps=video.fps if video else None,
+        # Decoders give a still picture some rate or other.
+        fps=video.fps if video and analysis.info.kind is not MediaKind.IMAGE else None,
         audio_hz=audio.sample_rate_hz if audio else None,
         coverage=analysis.report.coverage,
         outcome=analysis.report.outcome.value,

@@ -250,3 +250,13 @@ def test_help_and_version(run):
     assert code == 0 and "--fail-on" in out and "models" in out
     code, out, _ = run("--version", model=False)
     assert code == 0 and out.startswith("cad-detect ")
+
+
+def test_output_that_cannot_be_written_is_one_line(run, media, tmp_path, monkeypatch):
+    def full(self, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cad.report.writers.HtmlWriter.close", lambda self: full(self, b""))
+    code, _, err = run("--html", tmp_path / "report.html", media / "voice.wav")
+    assert code == 2
+    assert err.splitlines() == ["cad-detect: [Errno 28] No space left on device"]
