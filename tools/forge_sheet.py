@@ -11,6 +11,7 @@ shows people and stays private.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.data.forge import DonorPool, Stream, forge, forger_names, genuine, get_forger

@@ -11,11 +11,14 @@ Forged and genuine windows come from the same clips and go through the same augm
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.data.augment import AugmentOptions, Shortcut, augment, shortcut_check
 from cad.data.forge import DEFAULT_WEIGHTS, DonorPool, forge, forger_names, genuine

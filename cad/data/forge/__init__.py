@@ -9,6 +9,7 @@ from cad.data.forge import (
     compressed_face,
     flicker,
     griffin_lim,
+    learned,
     linear_prediction,
     low_rank_face,
     mouth_time,
@@ -22,6 +23,7 @@ from cad.data.forge import (
     spectral_peaks,
     speed,
     splice,
+    world,
 )
 from cad.data.forge.donors import DonorPool, Donors
 from cad.data.forge.forging import DEFAULT_WEIGHTS, forge, genuine
@@ -51,6 +53,7 @@ _KINDS = (
     compressed_face,
     flicker,
     griffin_lim,
+    learned,
     linear_prediction,
     low_rank_face,
     mouth_time,
@@ -64,4 +67,5 @@ _KINDS = (
     spectral_peaks,
     speed,
     splice,
+    world,
 )
