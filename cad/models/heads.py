@@ -58,23 +58,24 @@ class AudioHead(nn.Module):
         self.local_slots = local_slots
         self.standardize = RunningStandardizer(2 * token_width)
         self.dropout = nn.Dropout(dropout)
-        last = nn.Linear(hidden, 1)
-        self.logit = nn.Sequential(nn.Linear(2 * token_width, hidden), nn.GELU(), nn.Dropout(dropout), last)
-        self.feature = nn.Sequential(nn.Linear(2 * token_width, width), nn.LayerNorm(width))
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        self.hidden = nn.Sequential(nn.Linear(2 * token_width, hidden), nn.GELU(), nn.Dropout(dropout))
+        self.logit = nn.Linear(hidden, 1)
+        self.feature = nn.Sequential(nn.Linear(hidden, width), nn.LayerNorm(width))
+        nn.init.zeros_(self.logit.weight)
+        nn.init.zeros_(self.logit.bias)
 
     def forward(self, tokens: Tensor, audio_present: Tensor) -> StreamJudgement:
         """Judge speech tokens (batch, time * tokens_per_slot, token_width) where present (batch, time)."""
         token_present = audio_present.repeat_interleave(self.tokens_per_slot, dim=1)
         present = audio_present.amax(1)
         statistics = self.standardize(masked_statistics(tokens, token_present), present)
-        kept = self.dropout(statistics)
+        clip = self.hidden(self.dropout(statistics))
         around = self._settled(local_statistics(tokens, audio_present, self.tokens_per_slot, self.local_slots))
+        slots = self.hidden(self.dropout(around))
         return StreamJudgement(
-            clip_logit=self.logit(kept).squeeze(-1) * present,
-            frame_logits=self.logit(self.dropout(around)).squeeze(-1) * audio_present,
-            feature=self.feature(kept),
+            clip_logit=self.logit(clip).squeeze(-1) * present,
+            frame_logits=self.logit(slots).squeeze(-1) * audio_present,
+            feature=self.feature(clip),
             present=present,
         )
 
