@@ -40,7 +40,7 @@ class WeightAverage(Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start from the weights as they are, unless a checkpoint brought an average."""
         learning = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
-        if self._average.keys() != learning.keys():
+        if not learning.keys() <= self._average.keys():
             self._average = {name: p.detach().clone() for name, p in learning.items()}
             self._updates = 0
         self._average = {name: value.to(pl_module.device) for name, value in self._average.items()}

@@ -78,7 +78,7 @@ def assign_groups(net: nn.Module, groups: Sequence[ParameterGroup]) -> list[tupl
 
 
 def freeze(net: nn.Module, groups: Sequence[ParameterGroup]) -> None:
-    """Make exactly the parameters of groups with a learning rate learn.
+    """Keep the parameters of groups without a learning rate as they are, and those that the net itself keeps.
 
     Frozen parts at the front of the net then cost no backward pass: autograd records nothing where neither the input
     nor a parameter asks for a gradient.
@@ -88,8 +88,8 @@ def freeze(net: nn.Module, groups: Sequence[ParameterGroup]) -> None:
     """
     parameters = dict(net.named_parameters())
     for group, names in assign_groups(net, groups):
-        for name in names:
-            parameters[name].requires_grad_(group.learning_rate > 0)
+        for name in names if group.learning_rate == 0 else ():
+            parameters[name].requires_grad_(False)
 
 
 def rest_frozen_parts(module: nn.Module) -> None:
@@ -103,7 +103,7 @@ def rest_frozen_parts(module: nn.Module) -> None:
 
 
 def make_optimizer(net: nn.Module, options: OptimizerOptions) -> torch.optim.AdamW:
-    """Return AdamW over the parameters that learn.
+    """Return AdamW over the parameters of the groups with a learning rate; those that the net freezes rest in it.
 
     Raises:
         OptionError: Nothing learns, or see ``assign_groups``.
@@ -119,7 +119,7 @@ def make_optimizer(net: nn.Module, options: OptimizerOptions) -> torch.optim.Ada
         ):
             if some:
                 param_groups.append({"params": some, "lr": group.learning_rate, "weight_decay": own_decay})
-    if not param_groups:
+    if not any(parameter.requires_grad for group in param_groups for parameter in group["params"]):
         raise OptionError("every parameter group is frozen (learning_rate 0): nothing would be trained")
     return torch.optim.AdamW(param_groups, betas=options.betas)
 

@@ -37,8 +37,13 @@ def test_a_configuration_makes_a_net_and_its_data(path: Path, tmp_path: Path) ->
     assert isinstance(net, CadModel)
     assert not any(p.requires_grad for name, p in net.named_parameters() if name.startswith("speech_encoder."))
     optimizer = make_optimizer(net, cli.model.optimizer_options)
-    count = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
-    assert count == sum(p.numel() for p in net.parameters() if p.requires_grad) > 0
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    learning = {id(p) for p in net.parameters() if p.requires_grad}
+    assert learning and learning <= held
+    kept = cli.model.net.config.face_options.get("frozen_stages", 0)
+    assert net.face_encoder.conv_stem.weight.requires_grad == (
+        kept == 0 and path.stem not in ("stage_sync", "stage_audio")
+    )
     assert cli.model.criterion.weights.distillation == (
         0.1 if path.stem in ("full", "cad_small", "no_alignment") else 0
     )
