@@ -208,3 +208,24 @@ def test_two_processes_train_together(shards: Path, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["processes"] == 2 and record["step"] == 4 and record["finished"]
     assert 0 <= record["figures"]["val/fused_auc"] <= 1
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", pytest.param("16-mixed", marks=pytest.mark.gpu)])
+def test_half_precision_and_early_stopping(shards: Path, tmp_path: Path, precision: str) -> None:
+    if precision == "16-mixed" and not torch.cuda.is_available():
+        pytest.skip("16-mixed needs a CUDA device")
+    content = config(shards, tmp_path / "run")
+    # The tiny net says about 0 of every offset, which no shifted window has: the figure never gets better.
+    content["run"] |= {"patience": 1, "monitor": "val/offset_right"}
+    content["trainer"] |= {
+        "precision": precision,
+        "accelerator": "auto" if precision == "16-mixed" else "cpu",
+        "val_check_interval": 2,
+    }
+    cli = fit(tmp_path / "config.yaml", content)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert cli.trainer.precision == precision and record["precision"] == precision
+    # Validations after batches 2 and 4; the second is the first that is no better.
+    assert record["step"] == 2 and record["figures"]["val/offset_right"] == 0.0
+    weights = load_file(tmp_path / "run" / "model.safetensors")
+    assert all(value.isfinite().all() for value in weights.values())
