@@ -84,7 +84,7 @@ class LipNet(LipEncoder):
         rows = slice(MOUTH_TOP_PX, MOUTH_TOP_PX + MOUTH_SIZE_PX)
         columns = slice(MOUTH_LEFT_PX, MOUTH_LEFT_PX + MOUTH_SIZE_PX)
         levels = frames[:, :, rows, columns].to(frames_present.dtype)
-        levels = levels.permute(0, 1, 4, 2, 3) if self.color else (levels * self.luma).sum(-1).unsqueeze(2)
+        levels = levels.permute(0, 1, 4, 2, 3) if self.color else torch.matmul(levels, self.luma).unsqueeze(2)
         return (levels - _MEAN_LEVEL) * (1.0 / _LEVEL_DEVIATION) * frames_present[:, :, None, None, None]
 
     def _stacks(self, mouths: Tensor) -> Tensor:

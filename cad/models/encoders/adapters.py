@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Low-rank adapters inside a frozen net: one set of weights, two behaviours."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+
+from cad.models.pretrained.assign import assign
+
+
+class Adapted(nn.Module):
+    """A frozen net with low-rank adapters that can be passed by.
+
+    Source: LoRA, arXiv 2106.09685, through peft. The rank is this project's choice.
+
+    Args:
+        net: Is changed in place: its weights are frozen and the named layers wrapped.
+        targets: Ends of the names of the linear layers that get an adapter.
+        rank: Of the adapters.
+        dropout: Before the adapters, in training.
+    """
+
+    def __init__(self, net: nn.Module, targets: tuple[str, ...], rank: int, dropout: float) -> None:
+        super().__init__()
+        net.requires_grad_(False)
+        lora = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=dropout, target_modules=list(targets))
+        self.net: nn.Module = inject_adapter_in_model(lora, net)
+
+    @contextlib.contextmanager
+    def passed_by(self) -> Iterator[None]:
+        """Run the net as it was before adaptation, on the same weights."""
+        adapters = [module for module in self.net.modules() if isinstance(module, BaseTunerLayer)]
+        for adapter in adapters:
+            adapter.enable_adapters(False)
+        try:
+            yield
+        finally:
+            for adapter in adapters:
+                adapter.enable_adapters(True)
+
+    def load_base(self, state: Mapping[str, Tensor], origin: str) -> None:
+        """Load the frozen weights under the names that they have without adapters; the adapters stay.
+
+        Raises:
+            WeightsError: A key is missing or left over, or a shape differs.
+        """
+        own = self.net.state_dict()
+        full: dict[str, Any] = {}
+        left = dict(state)
+        for name, value in own.items():
+            bare = name.replace(".base_layer.", ".")
+            if ".lora_" in name:
+                full[name] = value
+            elif bare in left:
+                full[name] = left.pop(bare)
+        assign(self.net, {**full, **left}, origin)
