@@ -94,7 +94,8 @@ class AlignmentHead(nn.Module):
             The logits of a window without overlap are 0.
         """
         lips, speech = self.lip_in(lips), self.speech_in(speech)
-        video, audio = F.normalize(self.video_out(lips), dim=-1), F.normalize(self.audio_out(speech), dim=-1)
+        video = _direction(self.video_out(lips), video_present)
+        audio = _direction(self.audio_out(speech), audio_present)
         similarity = torch.matmul(video, audio.transpose(1, 2))
         both = video_present.unsqueeze(2) * audio_present.unsqueeze(1)
         gathered_video, from_audio = self.video_to_audio(lips, speech, audio_present)
@@ -148,6 +149,11 @@ class AlignmentHead(nn.Module):
 
 def _projection(before: int, after: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Linear(before, after), nn.Dropout(dropout), TemporalBlock(after), TemporalBlock(after))
+
+
+def _direction(embeddings: Tensor, present: Tensor) -> Tensor:
+    """Return unit vectors of what changes over the window: what stays (the person, the room) agrees at every lag."""
+    return F.normalize(embeddings - masked_mean(embeddings, present).unsqueeze(1), dim=-1, eps=1e-6)
 
 
 def _small_network(width: int) -> nn.Sequential:
