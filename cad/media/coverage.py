@@ -12,7 +12,7 @@ from cad.media.records import MediaInfo, MediaKind, Outcome, ReadReport
 #: Declared lengths are rounded to a frame or a packet; what is missing below this is no damage.
 _ROUNDING = 0.995
 #: ... and neither is less than this, however short the file.
-_ROUNDING_SECONDS = 0.12
+_ROUNDING_SECONDS = 0.06
 
 
 @dataclass(frozen=True, slots=True)

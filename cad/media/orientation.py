@@ -12,20 +12,36 @@ from numpy.typing import NDArray
 #: (transpose, flip rows, flip columns): transposed first, then flipped.
 Orientation = tuple[bool, bool, bool]
 UPRIGHT: Orientation = (False, False, False)
+#: By degrees clockwise.
+_ROTATIONS: dict[int, Orientation] = {90: (True, False, True), 180: (False, True, True), 270: (True, True, False)}
+#: By the value of the EXIF tag. Source: CIPA DC-008 (Exif 2.32), tag 0x0112.
+_EXIF: dict[int, Orientation] = {
+    1: UPRIGHT,
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+_EXIF_ORIENTATION_TAG = 0x0112
+#: What stands right before the TIFF header of the tags in a JPEG, a PNG and a WebP file, and how many bytes further on.
+_EXIF_MARKS = ((b"Exif\0\0", 0), (b"eXIf", 0), (b"EXIF", 4))
 
 
 def orientation_of(frame: Any) -> Orientation:
-    """Return how the pixels of a decoded frame must be turned to stand upright.
+    """Return how the pixels of a decoded frame must be turned to stand upright, by its display matrix.
 
-    PyAV hands the display matrix on and does not apply it.
+    PyAV hands the matrix on and does not apply it.
 
     Source: FFmpeg libavutil/display.h: a 3x3 matrix of 16.16 fixed point, row by row; a stored pixel (p, q) is
         shown at x = a p + c q, y = b p + d q.
     """
     try:
         matrix = frame.side_data.get("DISPLAYMATRIX")
-    except (KeyError, ValueError):
-        return UPRIGHT
+    except ValueError:  # PyAV does not know every kind of side data, and then shows none
+        return _ROTATIONS.get(-frame.rotation % 360, UPRIGHT)
     if matrix is None or len(bytes(matrix)) < 36:
         return UPRIGHT
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix)[:36])
@@ -45,6 +61,41 @@ def orientation_from_matrix(a: int, b: int, c: int, d: int) -> Orientation:
     if transpose:
         return (True, b < 0, c < 0)
     return (False, d < 0, a < 0)
+
+
+def exif_orientation(head: bytes) -> Orientation | None:
+    """Return the orientation that a photograph's EXIF tags state, or None without such a tag.
+
+    The tags are read here because what PyAV makes of them has lost the mirroring.
+
+    Args:
+        head: The beginning of the file.
+
+    Example:
+        >>> exif_orientation(b"Exif\\0\\0II*\\0\\x08\\0\\0\\0\\1\\0\\x12\\1\\3\\0\\1\\0\\0\\0\\6\\0\\0\\0")
+        (True, False, True)
+    """
+    for mark, skip in _EXIF_MARKS:
+        at = head.find(mark)
+        if at >= 0:
+            return _orientation_in_tiff(head[at + len(mark) + skip :])
+    return None
+
+
+def _orientation_in_tiff(tiff: bytes) -> Orientation | None:
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return None
+    try:
+        (directory,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, directory)
+        for index in range(count):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + 12 * index)
+            if tag == _EXIF_ORIENTATION_TAG:
+                return _EXIF.get(value)
+    except struct.error:
+        return None
+    return None
 
 
 def turn(pixels: NDArray[np.uint8], orientation: Orientation) -> NDArray[np.uint8]:

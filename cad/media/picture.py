@@ -9,7 +9,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from cad.media.orientation import Orientation, orientation_of, turn
+from cad.media.orientation import Orientation, turn
 
 #: Pixel shapes outside this range are taken for damage.
 _MAX_PIXEL_ASPECT = 4.0
@@ -22,14 +22,15 @@ class PictureConverter:
 
     Args:
         first: The first frame of the stream.
+        orientation: How frames must be turned to stand upright.
         pixel_aspect: Width of a stored pixel over its height.
         max_side_px: Longest side that is handed over.
     """
 
-    def __init__(self, first: Any, pixel_aspect: float, max_side_px: int) -> None:
+    def __init__(self, first: Any, orientation: Orientation, pixel_aspect: float, max_side_px: int) -> None:
         self._reformatter = VideoReformatter()
         self._pixel_aspect = pixel_aspect if 1 / _MAX_PIXEL_ASPECT <= pixel_aspect <= _MAX_PIXEL_ASPECT else 1.0
-        self.orientation: Orientation = orientation_of(first)
+        self.orientation = orientation
         width, height = self._square(first.width, first.height)
         scale = min(1.0, max_side_px / max(width, height))
         self._stored = (max(1, round(width * scale)), max(1, round(height * scale)))

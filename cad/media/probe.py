@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, orientation_of
+from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_orientation, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.source import MediaSource
 from cad.media.stamps import StampReader, frames_per_second
@@ -22,6 +23,8 @@ _STILL_FORMATS = ("image2", "_pipe")
 _ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
 #: A first frame further than this from the declared start has a damaged stamp.
 _START_DISAGREEMENT_SECONDS = 10.0
+#: Tags of a photograph stand near its beginning.
+_EXIF_WITHIN_BYTES = 1 << 18
 #: How many packets may pass before the search for first frames ends.
 _PROBE_PACKETS = 500
 
@@ -55,6 +58,16 @@ def probe(source: MediaSource, on_packet: Callable[[], None]) -> MediaInfo:
     )
 
 
+def orientation_in(source: MediaSource, frame: Any) -> Orientation:
+    """Return how a frame of the file must be turned to stand upright."""
+    if _kind(source) is MediaKind.IMAGE:
+        with Path(source.path).open("rb") as file:
+            stated = exif_orientation(file.read(_EXIF_WITHIN_BYTES))
+        if stated is not None:
+            return stated
+    return orientation_of(frame)
+
+
 def _first_frames(source: MediaSource, on_packet: Callable[[], None]) -> FirstFrames:
     found = FirstFrames()
     wanted = [stream for stream in (source.video, source.audio) if stream is not None]
@@ -69,7 +82,7 @@ def _first_frames(source: MediaSource, on_packet: Callable[[], None]) -> FirstFr
     for frame in source.frames(*wanted, on_packet=count):
         if isinstance(frame, av.VideoFrame) and found.video_seconds is None:
             found.video_seconds = readers["video"].seconds(frame)
-            found.orientation = orientation_of(frame)
+            found.orientation = orientation_in(source, frame)
         elif isinstance(frame, av.AudioFrame) and found.audio_seconds is None:
             found.audio_seconds = readers["audio"].seconds(frame)
         complete = (source.video is None or found.video_seconds is not None) and (

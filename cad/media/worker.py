@@ -27,7 +27,7 @@ from cad.media.grid import FramePlacer, Placement, StampFilter, reach_seconds
 from cad.media.limits import MediaLimits
 from cad.media.messages import Progress, info_to_message, limits_from_message, progress_to_list
 from cad.media.picture import PictureConverter
-from cad.media.probe import probe
+from cad.media.probe import orientation_in, probe
 from cad.media.records import MediaInfo, MediaKind
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
@@ -238,7 +238,8 @@ class PictureJob:
     def _start(self, frame: Any) -> PictureConverter:
         assert self._source.video is not None
         aspect = self._source.video.sample_aspect_ratio
-        converter = PictureConverter(frame, float(aspect) if aspect else 1.0, self._limits.max_side_px)
+        turned = orientation_in(self._source, frame)
+        converter = PictureConverter(frame, turned, float(aspect) if aspect else 1.0, self._limits.max_side_px)
         self._link.layout(converter.height * converter.width * 3, MAX_BUFFERS)
         self._link.send({"type": "layout", "height": converter.height, "width": converter.width})
         return converter
