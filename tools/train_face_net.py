@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train the face net by distillation from the labels of tools/label_faces.py, and write it as ONNX.
+"""Train a face net by distillation from the labels of tools/label_faces.py, and write it as ONNX.
 
-    python tools/train_face_net.py --manifest ../shared/data/manifest.csv --labels labels --out run --minutes 20
+    python tools/train_face_net.py search --manifest ../shared/data/manifest.csv --labels labels --out run --minutes 20
+    python tools/train_face_net.py points --manifest ../shared/data/manifest.csv --labels labels --out run2 --minutes 12
+
+`search` makes the net that finds faces in whole pictures, `points` the one that looks at each a second time.
 
 Only rows of the split ``train`` teach. The last weights are an exponential mean. The graph holds everything from
 uint8 pictures to decoded candidates; suppression of doubles is left to ``cad.faces.net``. ``run/last.pt`` allows
@@ -18,6 +21,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import cv2
 import numpy as np
 import torch
@@ -29,12 +34,16 @@ from face_net.pictures import (
     read_labels,
     sample_pictures,
 )
+from face_net.points import CropMaker, PointNet, point_loss
 from face_net.scenes import SceneMaker
 from face_net.targets import face_loss
 from torch.utils.data import DataLoader, IterableDataset
 
+from cad.faces.points import LOOK_PX
+
 #: Width, height and pictures a batch; about equal work each.
 SHAPES = ((320, 192, 8), (224, 160, 14), (192, 192, 14), (160, 224, 14), (128, 128, 30), (320, 320, 5))
+CROPS_A_BATCH = 64
 
 
 class Scenes(IterableDataset):
@@ -57,23 +66,35 @@ class Scenes(IterableDataset):
             )
 
 
-def export(net: FaceNet, path: Path) -> None:
-    """Write ``net`` as one ONNX file with free batch, height and width."""
+class Crops(IterableDataset):
+    """Batches for the second look."""
+
+    def __init__(self, pictures: list, empty: list, seed: int) -> None:
+        self._pictures, self._empty, self._seed = pictures, empty, seed
+
+    def __iter__(self) -> Iterator[tuple]:
+        info = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self._seed, 0 if info is None else info.id])
+        maker = CropMaker(self._pictures, self._empty, rng)
+        while True:
+            yield tuple(torch.from_numpy(column) for column in maker.batch(CROPS_A_BATCH))
+
+
+def export(net: torch.nn.Module, path: Path) -> None:
+    """Write ``net`` as one ONNX file with a free batch (and height and width where it takes whole pictures)."""
     net = copy.deepcopy(net).eval()
-    example = torch.zeros(1, 192, 320, 3, dtype=torch.uint8)
+    if isinstance(net, PointNet):
+        name, example = "crops", torch.zeros(1, LOOK_PX, LOOK_PX, 3, dtype=torch.uint8)
+        outputs = ["points", "boxes", "scores"]
+        axes = {key: {0: "batch"} for key in ("crops", *outputs)}
+    else:
+        name, example = "frames", torch.zeros(1, 192, 320, 3, dtype=torch.uint8)
+        outputs = ["boxes", "points", "scores"]
+        axes = {"frames": {0: "batch", 1: "height", 2: "width"}, **{key: {0: "batch", 1: "cells"} for key in outputs}}
     torch.onnx.export(
-        net,
-        (example,),
-        str(path),
-        input_names=["frames"],
-        output_names=["boxes", "points", "scores"],
-        dynamic_axes={
-            "frames": {0: "batch", 1: "height", 2: "width"},
-            **{name: {0: "batch", 1: "cells"} for name in ("boxes", "points", "scores")},
-        },
-        opset_version=17,
+        net, (example,), str(path), input_names=[name], output_names=outputs, dynamic_axes=axes, opset_version=17,
         dynamo=False,
-    )
+    )  # fmt: skip
 
 
 def _rate(progress: float, peak: float) -> float:
@@ -88,11 +109,11 @@ def train(args: argparse.Namespace) -> None:
     pictures = load_pictures(clips, args.per_clip, long_side_px=400, face_px=200.0)
     empty = sample_pictures(TAUGHT_SAMPLES) + [region for one in pictures[::3] for region in faceless_regions(one)]
     print(f"{len(clips)} clips, {len(pictures)} pictures, {len(empty)} without a face", flush=True)
-    scenes = Scenes(pictures, empty, args.seed)
-    loader = iter(DataLoader(scenes, batch_size=None, num_workers=args.workers, prefetch_factor=6))
+    source = (Scenes if args.what == "search" else Crops)(pictures, empty, args.seed)
+    loader = iter(DataLoader(source, batch_size=None, num_workers=args.workers, prefetch_factor=6))
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    net = FaceNet()
+    net = FaceNet() if args.what == "search" else PointNet()
     if args.resume is not None:
         net.load_state_dict(torch.load(args.resume, weights_only=True))
     net = net.to(memory_format=torch.channels_last)
@@ -101,17 +122,17 @@ def train(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     started, step, shown = time.time(), 0, {}
     while (progress := (time.time() - started) / (60 * args.minutes)) < 1:
-        frames, faces, unsure = next(loader)
+        frames, *known = next(loader)
         for group in optimizer.param_groups:
             group["lr"] = _rate(progress, args.rate)
-        parts = face_loss(net.raw(frames), faces, unsure)
+        parts = (face_loss if args.what == "search" else point_loss)(net.raw(frames), *known)
         optimizer.zero_grad()
         sum(parts.values()).backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         optimizer.step()
         _follow(mean, net, min(0.998, (step + 1) / (step + 20)))
         for name, value in parts.items():
-            shown[name] = 0.98 * shown.get(name, float(value)) + 0.02 * float(value)
+            shown[name] = 0.98 * shown.get(name, value.item()) + 0.02 * value.item()
         step += 1
         if step % 100 == 0:
             losses = " ".join(f"{name} {value:.3f}" for name, value in shown.items())
@@ -124,7 +145,7 @@ def train(args: argparse.Namespace) -> None:
     print(f"{step} steps; {sum(p.numel() for p in net.parameters())} parameters", flush=True)
 
 
-def _follow(mean: FaceNet, net: FaceNet, keep: float) -> None:
+def _follow(mean: torch.nn.Module, net: torch.nn.Module, keep: float) -> None:
     with torch.no_grad():
         for old, new in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
             if old.dtype.is_floating_point:
@@ -135,6 +156,7 @@ def _follow(mean: FaceNet, net: FaceNet, keep: float) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("search", "points"))
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True, help="folder written by tools/label_faces.py")
     parser.add_argument("--out", type=Path, required=True)

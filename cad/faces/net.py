@@ -4,19 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from cad.errors import SpecMismatchError, WeightsError
 from cad.faces.overlap import keep_best
-from cad.weights import load_bytes
+from cad.faces.session import open_face_session
 
 DEFAULT_NET = "face_yunet_s1"
 _OUTPUTS = ("boxes", "points", "scores")
-_ERRORS_ONLY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,7 @@ class FaceNet:
 
     def __init__(self, name: str = DEFAULT_NET, threads: int = 1) -> None:
         self.name = name
-        self._session = _open(load_bytes(name), name, threads)
+        self._session = open_face_session(name, threads, "frames", _OUTPUTS)
 
     def detect(
         self, pictures: NDArray[np.uint8], least_score: float, overlap_limit: float = 0.4
@@ -85,24 +81,3 @@ def _chosen(
     order = above[np.argsort(-scores[above], kind="stable")]
     order = order[keep_best(boxes[order], overlap_limit)]
     return Candidates(boxes[order], points[order], scores[order])
-
-
-def _open(content: bytes, name: str, threads: int) -> Any:
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = _ERRORS_ONLY
-    # Threads that spin while they wait would take the cores from decoding.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own exceptions share no root but this one.
-        raise WeightsError(f"{name}: ONNX Runtime cannot load the face net: {error}") from error
-    inputs = [(node.name, node.type) for node in session.get_inputs()]
-    outputs = {node.name for node in session.get_outputs()}
-    if inputs != [("frames", "tensor(uint8)")] or not outputs.issuperset(_OUTPUTS):
-        raise SpecMismatchError(
-            f"{name}: a face net takes frames (uint8) and gives {', '.join(_OUTPUTS)}; "
-            f"this one takes {inputs} and gives {', '.join(sorted(outputs))}"
-        )
-    return session

@@ -64,8 +64,9 @@ class Shot:
         """Look at the last picture of the shot, so that nothing after the last look has to be guessed."""
         if self._last_slot is not None and self._last_look != self._last_slot:
             frame = self._frame_at(self._last_slot)
-            if frame is not None:
-                self._look(self._last_slot, frame)
+            missed = [] if frame is None else self._look(self._last_slot, frame)
+            if frame is not None and missed:
+                self._search(self._last_slot, frame, missed)
 
     def retire(self, slot: int) -> list[FaceTrack]:
         """Take out and return the tracks that have not been seen for LOST_SLOTS before ``slot``."""

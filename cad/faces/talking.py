@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which face talks: how well the motion of each mouth follows the loudness of the sound.
 
-A mouth's motion is the change of its grey picture from slot to slot in the aligned crop, less what the upper face changes
-in the same slot (head turns, noise, light). It is compared with the loudness of speech by rank correlation, at the best
-of a few lags, because sound and lips may be a little apart. Faces that do not move their lips, such as those on posters,
-score nothing however loud it is.
+A mouth's motion is the change of its grey picture from slot to slot in the aligned crop, less what the upper face
+changes in the same slot (head turns, noise, light). It is compared with the loudness of speech by rank correlation, at
+the best of a few lags, because sound and lips may be a little apart. Faces that do not move their lips, such as those
+on posters, score nothing however loud it is.
 
 It tells faces of one file apart. It is no evidence for or against a forgery.
 """

