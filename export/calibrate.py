@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.data.benchmarks.manifest import Manifest, read_manifest
 from cad.detector import Detector
-from cad.errors import CadError, ExportError, MediaError
+from cad.errors import CadError, DataError, ExportError, MediaError
 from cad.evaluation.detector_scorer import file_score
 from cad.evaluation.parts import Part, parts_of
 from cad.evaluation.perturb.catalogue import Perturbation, perturb_file
@@ -100,7 +100,7 @@ def calibrate(options: argparse.Namespace) -> dict[str, object]:
                                           threads=options.threads))  # fmt: skip
         plain = part_of(Kind.CONDITIONS, options, manifest)
         copies = reencoded(plain)
-        desync = part_of(Kind.DESYNC, options, manifest, clips=options.desync_clips)
+        desync = desync_part(options, manifest, plain)
         analyses = {part.name: list(analyse(detector, part)) for part in (plain, copies, desync)}
     settings = Settings(options.max_fpr, options.max_miss, chosen_on(options, plain, copies))
     spec, figures = fit(detector.spec, name, (plain, copies, desync), analyses, settings)
@@ -141,6 +141,15 @@ def part_of(kind: Kind, options: argparse.Namespace, manifest: Manifest, clips: 
     makes = {path: make for part in parts for path, make in part.makes.items()}
     # The control of a shift stands beside the shift; the same control of two parts counts once.
     return Part(str(kind), rows.drop_duplicates("path", ignore_index=True), manifest.root, makes, {})
+
+
+def desync_part(options: argparse.Namespace, manifest: Manifest, plain: Part) -> Part:
+    """Return clips cut out of step and in step; no rows where no genuine clip has picture and sound for long enough."""
+    try:
+        return part_of(Kind.DESYNC, options, manifest, clips=options.desync_clips)
+    except DataError as error:
+        print(f"calibrate: sync: {error}", file=sys.stderr)
+        return Part(str(Kind.DESYNC), plain.rows.iloc[:0], plain.root, {}, {})
 
 
 def reencoded(plain: Part) -> Part:
@@ -189,6 +198,10 @@ def fit(
     """Return the calibrated spec and its figures, tightened until the answers for whole files keep the rate too."""
     plain, copies, desync = parts
     found = {head: head_logits(head, desync if head == "sync" else plain, copies, analyses) for head in HEADS}
+    one_class = [head for head, (_, labels) in found.items() if len(set(labels.tolist())) < 2]
+    for head in one_class:
+        print(f"calibrate: {head}: no rows of both classes; its numbers stay as they are", file=sys.stderr)
+        del found[head]
     calibration = {head: fit_platt(*logits) for head, logits in found.items()}
     allowed, figures = settings.max_fpr, {}
     real = [item for item in (*genuine(plain, analyses), *genuine(copies, analyses)) if item.analysis is not None]
@@ -202,8 +215,8 @@ def fit(
         result = dataclasses.replace(
             spec,
             name=name,
-            calibration={**calibration, **frames(calibration, chosen, real, settings.max_fpr)},
-            operating_points={head: choice.point for head, choice in chosen.items()},
+            calibration={**spec.calibration, **calibration, **frames(calibration, chosen, real, settings.max_fpr)},
+            operating_points={**spec.operating_points, **{head: choice.point for head, choice in chosen.items()}},
         )
         rate = called_fake(real, result)
         figures = {
@@ -226,6 +239,8 @@ def head_logits(
     logits, labels = [], []
     for source in (part,) if head == "sync" else (part, copies):
         view = view_of(head, source)
+        if view is None:
+            continue
         for item, counts, label in zip(analyses[source.name], view.mask, view.labels, strict=True):
             logit = item.analysis.clip_logits[head] if item.analysis is not None and counts else None
             if logit is not None:
@@ -234,9 +249,9 @@ def head_logits(
     return np.array(logits, dtype=np.float64), np.array(labels, dtype=np.int8)
 
 
-def view_of(head: str, part: Part) -> View:
-    """Return which rows count for a head (``views_of`` says why)."""
-    return next(view for view in views_of(part.rows) if view.head == head)
+def view_of(head: str, part: Part) -> View | None:
+    """Return which rows count for a head (``views_of`` says why), or None if no row does."""
+    return next((view for view in views_of(part.rows) if view.head == head), None)
 
 
 def genuine(part: Part, analyses: Mapping[str, list[Scored]]) -> Iterable[Scored]:
@@ -260,7 +275,7 @@ def frames(
             calibration[stream], np.array(values), chosen[stream].point.fake_threshold, max_fpr
         )
         for stream, values in highest.items()
-        if values
+        if values and stream in calibration
     }
 
 

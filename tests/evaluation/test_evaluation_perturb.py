@@ -30,11 +30,12 @@ LEVELS = {
 }  # fmt: skip
 
 
-def clicks(seconds, every=0.25, first=0.1, rate=RATE):
+def clicks(seconds, every=0.25, first=0.1):
     """Short noise bursts at known times: sound whose place in time can be read."""
+    rate = RATE
     samples = 0.01 * np.random.default_rng(0).standard_normal(int(seconds * rate))
     for start in np.arange(first, seconds - 0.02, every):
-        samples[int(start * rate) : int((start + 0.02) * rate)] += 0.5 * np.sin(np.arange(int(0.02 * rate)) * 1.5)
+        samples[int(start * rate) : int((start + 0.02) * rate)] += 0.5 * np.sin(np.arange(int(0.02 * rate)) * 0.6)
     return Sound(samples.astype(np.float32), rate)
 
 
@@ -81,7 +82,8 @@ def test_perturbations_keep_the_time(clip, tmp_path, name):
     assert sound.seconds == pytest.approx(heard.seconds, abs=0.07)  # lossy encoders fill their last block
     same_rate = Sound(sound.samples[:: round(sound.rate_hz / RATE)], RATE)
     if name not in ("reverb",):
-        assert abs(lag_seconds(heard, same_rate)) < 0.012
+        # Stretching time back after a change of pitch moves words about by less than half a slot.
+        assert abs(lag_seconds(heard, same_rate)) < (0.02 if name == "pitch" else 0.004)
     times = [p.seconds for p in pictures]
     if name == "frame_drop":
         assert 15 < len(pictures) < 36 and set(np.round(times, 2)) < set(np.round([p.seconds for p in before], 2))
@@ -165,7 +167,7 @@ def test_leading_silence_is_cut_from_both_streams(tmp_path):
     file = write_clip(tmp_path / "a", numbered(1.5), Sound(silent, RATE), Fraction(25), Encoding())
     assert leading_silence_seconds(content(file)[1]) == pytest.approx(0.5, abs=0.005)
     pictures, sound = content(trim_leading_silence(file, tmp_path / "b"))
-    assert leading_silence_seconds(sound) < 0.005 and len(pictures) == 25
+    assert leading_silence_seconds(sound) < 0.005 and len(pictures) == 24
     assert pictures[0].pixels.mean() == pytest.approx(content(file)[0][13].pixels.mean(), abs=3)
 
 

@@ -71,16 +71,12 @@ def clip_info(file: Path) -> ClipInfo:
     try:
         with av.open(str(file)) as container:
             video = next(iter(container.streams.video), None)
-            audio = next(iter(container.streams.audio), None)
-            starts = [
-                float(stream.start_time * stream.time_base)
-                for stream in (video, audio)
-                if stream is not None and stream.start_time is not None and stream.time_base is not None
-            ]
             fps = None if video is None else Fraction(video.average_rate or DEFAULT_FPS)
-            return ClipInfo(max(starts, default=0.0), fps, audio is not None)
+            kinds = [stream.type for stream in (video, next(iter(container.streams.audio), None)) if stream is not None]
+        starts = [_first_seconds(file, kind) for kind in kinds]
     except (av.FFmpegError, OSError) as error:
         raise MediaUnreadableError(file, f"cannot be opened: {error}") from error
+    return ClipInfo(max(starts, default=0.0), fps, "audio" in kinds)
 
 
 def read_pictures(file: Path, info: ClipInfo) -> Iterator[Picture]:
@@ -121,3 +117,15 @@ def read_sound(file: Path, info: ClipInfo) -> Sound | None:
 
 def _samples(frames: Iterable[av.AudioFrame]) -> list[NDArray[np.float32]]:
     return [np.asarray(frame.to_ndarray(), dtype=np.float32).reshape(-1) for frame in frames]
+
+
+def _first_seconds(file: Path, kind: str) -> float:
+    """Return the time of the first frame of a stream.
+
+    What the container states as the stream's start is not it: for Opus in Matroska it counts the encoder's padding,
+    which the decoder drops, a second time (13 ms).
+    """
+    with av.open(str(file)) as container:
+        stream = container.streams.video[0] if kind == "video" else container.streams.audio[0]
+        times = (frame.time for frame in container.decode(stream) if frame.time is not None)
+        return float(next(times, 0.0))
