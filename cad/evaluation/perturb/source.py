@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -127,5 +128,7 @@ def _first_seconds(file: Path, kind: str) -> float:
     """
     with av.open(str(file)) as container:
         stream = container.streams.video[0] if kind == "video" else container.streams.audio[0]
-        times = (frame.time for frame in container.decode(stream) if frame.time is not None)
+        times = (
+            frame.time for frame in cast("Iterator[av.VideoFrame]", container.decode(stream)) if frame.time is not None
+        )
         return float(next(times, 0.0))
