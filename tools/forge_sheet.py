@@ -11,6 +11,7 @@ shows people and stays private.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.data.forge import DonorPool, Stream, forge, forger_names, genuine, get_forger
+from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
 from cad.data.forge.mouth_warp import warp_mouth_in_place
 from cad.data.forge.spectra import mel_filters, stft
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip, LabeledClip
@@ -131,9 +133,15 @@ def with_label(row: Picture, text: str) -> Picture:
     return np.vstack([strip, row])
 
 
+def usable_forgers() -> list[str]:
+    """Return the kinds that work here; the trained ones need their networks."""
+    has_networks = bool(os.environ.get(FOLDER_VARIABLE))
+    return [name for name in forger_names() if has_networks or name not in LEARNED]
+
+
 def rows_of(clips: list[Clip], pool: DonorPool, seed: int) -> Iterator[tuple[bool, Picture]]:
     """Yield, for every kind, whether it changes the picture, and its row."""
-    for number, name in enumerate(forger_names()):
+    for number, name in enumerate(usable_forgers()):
         for attempt in range(12):
             clip = clips[(number + attempt) % len(clips)]
             draws = [np.random.default_rng([seed, number, attempt]) for _ in range(2)]

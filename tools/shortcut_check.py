@@ -11,6 +11,7 @@ Forged and genuine windows come from the same clips and go through the same augm
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import cycle
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from cad.data.augment import AugmentOptions, Shortcut, augment, shortcut_check
 from cad.data.forge import DEFAULT_WEIGHTS, DonorPool, forge, forger_names, genuine
 from cad.data.records import Clip
+from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
 from cad.data.shards import ClipStore
 
 
@@ -75,6 +77,8 @@ def main() -> None:
     baseline = list(windows(clips, pool, DEFAULT_WEIGHTS, options, is_forged=False))
     if options.each:
         for name in forger_names():
+            if name in LEARNED and not os.environ.get(FOLDER_VARIABLE):
+                continue
             forged = list(windows(clips, pool, {name: 1.0}, options, is_forged=True))
             best = shortcut_check(forged, baseline)[:3] if forged else ()
             print(f"{name:20s} " + "  ".join(f"{one.name} {one.auc:.2f}" for one in best))

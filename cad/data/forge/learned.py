@@ -27,6 +27,8 @@ from cad.data.records import LabeledClip
 from cad.errors import OptionError
 
 FOLDER_VARIABLE = "CAD_FORGERS"
+#: The kinds that need trained networks.
+LEARNED = ("autoencoder", "neural_vocoder")
 #: The part of the stored crop that an autoencoder sees, and the size it sees it at.
 PATCH = slice(32, 160)
 PATCH_INPUT_PX = 96

@@ -100,4 +100,5 @@ def spectral_loss(said: Tensor, wanted: Tensor) -> Tensor:
 def _magnitude(sound: Tensor, size: int) -> Tensor:
     window = torch.hann_window(size, device=sound.device)
     spectrum = torch.stft(sound, size, size // 4, window=window, return_complex=True)
-    return (spectrum.real.square() + spectrum.imag.square()).clamp_min(1e-8 / math.sqrt(size)).sqrt()
+    power: Tensor = spectrum.real.square() + spectrum.imag.square()
+    return power.clamp_min(1e-8 / math.sqrt(size)).sqrt()
