@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.data.augment import AugmentOptions, Shortcut, augment, shortcut_check
 from cad.data.forge import DEFAULT_WEIGHTS, DonorPool, forge, forger_names, genuine
-from cad.data.records import Clip
 from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
+from cad.data.records import Clip
 from cad.data.shards import ClipStore
 
 
