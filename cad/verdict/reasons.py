@@ -32,8 +32,8 @@ def face_too_short(seen_slots: int, min_slots: int) -> Reason:
     """Return the reason for faces that are not seen for long enough."""
     return Reason(
         "face_too_short",
-        f"no face is seen for longer than {seconds_of(seen_slots):.2f} s; "
-        f"at least {seconds_of(min_slots):.2f} s are needed",
+        f"the longest face is seen for {seconds_of(seen_slots):.2f} s, too little or too scattered to judge "
+        f"(at least {seconds_of(min_slots):.2f} s close together are needed)",
     )
 
 
