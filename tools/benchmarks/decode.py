@@ -2,7 +2,7 @@
 """What reading through the decoding process costs, next to a bare PyAV decode to RGB of the same file.
 
 Both decode with the same number of threads, in turn, several times; the ratio of the medians is given for wall-clock
-time and for processor time (all processes). Without a file, a 720p H.264 clip of 25 frames a second is made with ffmpeg.
+time and for processor time (all processes). Without a file, a 720p H.264 clip of 25 fps is made with ffmpeg.
 """
 
 from __future__ import annotations
