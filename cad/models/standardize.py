@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Standardising by running statistics."""
+"""Standardising by statistics that settle."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ CLIP_DEVIATIONS = 8.0
 
 
 class RunningStandardizer(nn.Module):
-    """Subtracts the running mean and divides by the running deviation, the same way in training and after it.
+    """Subtracts the mean and divides by the deviation of the first batches seen, the same way in training and after it.
 
     Unlike batch normalisation the current batch never enters its own normalisation (beyond its small share in the
-    running statistics), so that a clip's result does not depend on its neighbours and absent rows can be left out.
+    statistics), so that a clip's result does not depend on its neighbours and absent rows can be left out. Once settled
+    it never changes again: what comes after it may then be trained in one run and used in the next.
 
     Args:
         width: Number of features.
-        momentum: Weight of the newest batch once the average has settled; until then it is a plain average.
+        settling_batches: How many batches the statistics are the plain average of.
 
     Example:
         >>> standardize = RunningStandardizer(2)
@@ -31,9 +32,9 @@ class RunningStandardizer(nn.Module):
     square: Tensor
     batches: Tensor
 
-    def __init__(self, width: int, momentum: float = 0.01) -> None:
+    def __init__(self, width: int, settling_batches: int = 200) -> None:
         super().__init__()
-        self.momentum = momentum
+        self.settling_batches = settling_batches
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("square", torch.ones(width))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
@@ -48,10 +49,14 @@ class RunningStandardizer(nn.Module):
         Returns:
             (..., width), cut at CLIP_DEVIATIONS.
         """
-        if self.training:
+        if self.training and int(self.batches) < self.settling_batches:
             self._update(values.detach(), present)
         variance = (self.square - self.mean.square()).clamp(min=1e-5)
         return ((values - self.mean) * variance.rsqrt()).clamp(-CLIP_DEVIATIONS, CLIP_DEVIATIONS)
+
+    def settle(self) -> None:
+        """Keep the statistics as they are from now on."""
+        self.batches.fill_(self.settling_batches)
 
     @torch.no_grad()
     def _update(self, values: Tensor, present: Tensor) -> None:
@@ -60,7 +65,7 @@ class RunningStandardizer(nn.Module):
         count = weights.sum()
         seen = (count > 0).to(torch.int64)
         self.batches += seen
-        newest = torch.clamp(1.0 / self.batches.clamp(min=1), min=self.momentum) * seen
+        newest = 1.0 / self.batches.clamp(min=1) * seen
         share = weights / count.clamp(min=1.0)
         self.mean.lerp_((rows * share).sum(0), newest)
         self.square.lerp_((rows.square() * share).sum(0), newest)

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cad.clock import SAMPLES_PER_FRAME
-from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip, LabeledClip
+from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, LabeledClip
 from cad.faces.records import CROP_SIZE_PX
+from cad.media.records import AudioSamples
+from cad.runtime.speech import keep_speech
 
 UNKNOWN = -1.0
 
@@ -129,9 +131,14 @@ def sample_of(labeled: LabeledClip, slots: int) -> Sample:
     if clip.frames is not None:
         frames[:count] = crop_center(clip.frames[:count])
         frames[:count][~clip.frames_present[:count]] = 0
+    video_present, audio_present = np.zeros(slots, bool), np.zeros(slots, bool)
+    if clip.frames is not None:
+        video_present[:count] = clip.frames_present[:count]
     if clip.audio is not None:
-        audio[: count * SAMPLES_PER_FRAME] = clip.audio[: count * SAMPLES_PER_FRAME]
-    video_present, audio_present = _presence(clip, slots)
+        heard = np.ascontiguousarray(clip.audio[: count * SAMPLES_PER_FRAME], np.float32)
+        # As in the product: silence is no evidence, and a model that never hears it cannot learn it.
+        speech = keep_speech(AudioSamples(heard, clip.audio_present[:count]))
+        audio[: count * SAMPLES_PER_FRAME], audio_present[:count] = speech.samples, speech.present
     slot_labels = np.full((3, slots), UNKNOWN, np.float32)
     for stream, labels in enumerate((labeled.video_fake, labeled.audio_fake, labeled.sync_fake)):
         slot_labels[stream, :count] = labels[:count]
@@ -152,14 +159,6 @@ def sample_of(labeled: LabeledClip, slots: int) -> Sample:
         source=clip.source,
         method="+".join(labeled.methods),
     )
-
-
-def _presence(clip: Clip, slots: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    count = min(clip.slots, slots)
-    video, audio = np.zeros(slots, bool), np.zeros(slots, bool)
-    video[:count] = clip.frames_present[:count] & (clip.frames is not None)
-    audio[:count] = clip.audio_present[:count] & (clip.audio is not None)
-    return video, audio
 
 
 def clip_labels(slot_labels: NDArray[np.float32]) -> NDArray[np.float32]:
