@@ -46,7 +46,14 @@ class WorkerProcess:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
         self._finalizer = weakref.finalize(
-            self, _end, self._process, self._process.stdin, self._process.stdout, lifeline_write, self.block
+            self,
+            _end,
+            os.getpid(),
+            self._process,
+            self._process.stdin,
+            self._process.stdout,
+            lifeline_write,
+            self.block,
         )
         self.path: str | Path = ""
         self.files = 0
@@ -76,6 +83,7 @@ class WorkerProcess:
         Raises:
             MediaTimeoutError, DecoderCrashedError: The process is gone.
         """
+        self._require_open()
         try:
             self._channel.send(message)
         except ChannelClosedError as error:
@@ -88,6 +96,7 @@ class WorkerProcess:
             MediaTimeoutError: Nothing came in time; the process has been killed.
             DecoderCrashedError: The process died or does not speak sense; it is gone.
         """
+        self._require_open()
         if not self._started:
             self._await_start()
         patience = min(self._limits.stall_seconds, self._limits.wall_seconds - self._waited_seconds)
@@ -109,6 +118,11 @@ class WorkerProcess:
     def release_pages(self) -> None:
         """Give the shared memory back while the process waits for its next file."""
         self.block.release_pages()
+
+    def _require_open(self) -> None:
+        """Never touch descriptors that have been closed: their numbers may be somebody else's by now."""
+        if not self._finalizer.alive:
+            raise DecoderCrashedError(self.path, "the decoding process has been stopped")
 
     def _await_start(self) -> None:
         try:
@@ -162,8 +176,15 @@ def _package_folders() -> list[str]:
 
 
 def _end(
-    process: subprocess.Popen[bytes], stdin: IO[bytes], stdout: IO[bytes], lifeline_fd: int, block: SharedBlock
+    owner_pid: int,
+    process: subprocess.Popen[bytes],
+    stdin: IO[bytes],
+    stdout: IO[bytes],
+    lifeline_fd: int,
+    block: SharedBlock,
 ) -> None:
+    if os.getpid() != owner_pid:
+        return  # a fork of the reader's process goes; the reader and its decoder live on
     process.kill()
     process.wait()
     for pipe in (stdin, stdout):

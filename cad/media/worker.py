@@ -126,6 +126,7 @@ class FileJob:
             for seconds, frame in stamps(self._stamped(source, source.audio)):
                 frames += 1
                 if seconds > self._limits.max_duration_seconds:
+                    placer.close()  # what was decoded until here is not lost
                     raise self._too_long()
                 placer.push(seconds, frame)
             placer.close()

@@ -397,9 +397,28 @@ def test_the_picture_can_be_read_once(h264_mp4: Path) -> None:
         list(reader.video_chunks())
         with pytest.raises(OptionError, match="once"):
             list(reader.video_chunks())
+
+
+def test_a_closed_reader_reads_no_more(h264_mp4: Path) -> None:
+    reader = open_media(h264_mp4)
+    chunks = reader.video_chunks()
+    next(chunks)
+    reader.close()
     with pytest.raises(OptionError, match="closed"):
-        reader.close()
-        open_media(h264_mp4).close()
+        open_media(h264_mp4).__enter__().__exit__(None, None, None)
         closed = open_media(h264_mp4)
         closed.close()
         closed.audio()
+    assert sum(len(chunk.present) for chunk in chunks) <= 25, "the rest of an open iteration just ends"
+
+
+@linux
+def test_a_fork_of_the_reader_does_not_end_the_decoder(h264_mp4: Path) -> None:
+    with open_media(h264_mp4) as reader:
+        assert reader._worker is not None
+        pid = os.fork()
+        if pid == 0:
+            reader._worker.kill()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert sum(len(chunk.present) for chunk in reader.video_chunks()) == 50
