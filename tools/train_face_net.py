@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train a face net by distillation from the labels of tools/label_faces.py, and write it as ONNX.
 
-    python tools/train_face_net.py search --manifest ../shared/data/manifest.csv --labels labels --out run --minutes 20
-    python tools/train_face_net.py points --manifest ../shared/data/manifest.csv --labels labels --out run2 --minutes 12
+    python tools/train_face_net.py search --manifest ../shared/data/manifest.csv --labels labels --out a --minutes 20
+    python tools/train_face_net.py points --manifest ../shared/data/manifest.csv --labels labels --out b --minutes 12
+    python tools/train_face_net.py points ... --out c --mine face_yunet_s1 --resume b/last.pt --rate 1.5e-3
 
 `search` makes the net that finds faces in whole pictures, `points` the one that looks at each a second time.
 
@@ -34,11 +35,12 @@ from face_net.pictures import (
     read_labels,
     sample_pictures,
 )
-from face_net.points import CropMaker, PointNet, point_loss
+from face_net.points import CropMaker, PointNet, false_sightings, point_loss
 from face_net.scenes import SceneMaker
 from face_net.targets import face_loss
 from torch.utils.data import DataLoader, IterableDataset
 
+from cad.faces.net import FaceNet as SearchNet
 from cad.faces.points import LOOK_PX
 
 #: Width, height and pictures a batch; about equal work each.
@@ -69,13 +71,13 @@ class Scenes(IterableDataset):
 class Crops(IterableDataset):
     """Batches for the second look."""
 
-    def __init__(self, pictures: list, empty: list, seed: int) -> None:
-        self._pictures, self._empty, self._seed = pictures, empty, seed
+    def __init__(self, pictures: list, empty: list, hard: list, seed: int) -> None:
+        self._pictures, self._empty, self._hard, self._seed = pictures, empty, hard, seed
 
     def __iter__(self) -> Iterator[tuple]:
         info = torch.utils.data.get_worker_info()
         rng = np.random.default_rng([self._seed, 0 if info is None else info.id])
-        maker = CropMaker(self._pictures, self._empty, rng)
+        maker = CropMaker(self._pictures, self._empty, self._hard, rng)
         while True:
             yield tuple(torch.from_numpy(column) for column in maker.batch(CROPS_A_BATCH))
 
@@ -109,7 +111,11 @@ def train(args: argparse.Namespace) -> None:
     pictures = load_pictures(clips, args.per_clip, long_side_px=400, face_px=200.0)
     empty = sample_pictures(TAUGHT_SAMPLES) + [region for one in pictures[::3] for region in faceless_regions(one)]
     print(f"{len(clips)} clips, {len(pictures)} pictures, {len(empty)} without a face", flush=True)
-    source = (Scenes if args.what == "search" else Crops)(pictures, empty, args.seed)
+    source: IterableDataset = Scenes(pictures, empty, args.seed)
+    if args.what == "points":
+        hard = [] if args.mine is None else false_sightings(pictures, SearchNet(args.mine))
+        print(f"{len(hard)} false sightings", flush=True)
+        source = Crops(pictures, empty, hard, args.seed)
     loader = iter(DataLoader(source, batch_size=None, num_workers=args.workers, prefetch_factor=6))
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
@@ -166,6 +172,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mine", default=None, help="points: weights of a search net whose false sightings teach too")
     parser.add_argument("--resume", type=Path, default=None)
     train(parser.parse_args())
     return 0

@@ -3,7 +3,7 @@
 
 The second look makes the five points as exact for a small or tilted face as for a large upright one, and drops
 what looked like a face only from afar. It is also how a face that is known from a moment ago is found again, for a
-quarter of the price of searching the picture.
+fraction of the price of searching the picture.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.faces.align import align_face, canonical_points, similarity
-from cad.faces.net import Candidates, FaceNet
+from cad.faces.net import FaceNet
 from cad.faces.overlap import keep_best
+from cad.faces.points import LOOK_MARGIN_PX, LOOK_PX, PointNet
 from cad.faces.records import FaceDetection
 
 #: Long sides at which a picture is searched, from cheap to dear.
@@ -25,25 +26,27 @@ LONG_SIDES_PX = (320, 640, 1280)
 SMALL_FACE_PX = 24.0
 SEARCH_SCORE = 0.45
 LOOK_SCORE = 0.5
-#: Side of the second look, and what of it surrounds the canonical crop's field of view.
-LOOK_PX, LOOK_MARGIN_PX = 128, 14
-#: The second look must find the face about where it was expected, in eye distances of the canonical place.
-LOOK_REACH = 1.2
+#: A coarse sighting is looked at this often, each time with the points of the time before.
+FIRST_LOOKS = 2
 
 
 class FaceFinder:
     """Finds faces in a picture.
 
     Args:
-        net: The face net; the packaged one if None.
+        net: Searches pictures; the packaged one if None.
+        point_net: Looks at faces; the packaged one if None.
         max_faces: Of more faces than this in one picture the largest stay.
 
     Raises:
         WeightsError: As FaceNet.
     """
 
-    def __init__(self, net: FaceNet | None = None, max_faces: int = 8) -> None:
+    def __init__(
+        self, net: FaceNet | None = None, point_net: PointNet | None = None, max_faces: int = 8
+    ) -> None:
         self._net = net or FaceNet()
+        self._point_net = point_net or PointNet()
         self._max_faces = max_faces
 
     def find(self, frame: NDArray[np.uint8], depth: int = len(LONG_SIDES_PX)) -> list[FaceDetection]:
@@ -58,9 +61,7 @@ class FaceFinder:
             At most ``max_faces`` faces in the frame's pixels.
         """
         found = self.search(frame, depth)
-        looks = self.look(frame, [face.points_px for face in found])
-        seen = [look for look in looks if look is not None]
-        return _without_doubles(sorted(seen, key=_height, reverse=True))[: self._max_faces]
+        return self.confirm(frame, found)
 
     def search(self, frame: NDArray[np.uint8], depth: int = len(LONG_SIDES_PX)) -> list[FaceDetection]:
         """Return what the net sees of the whole picture, without the second look."""
@@ -74,6 +75,14 @@ class FaceFinder:
             if found and max(_height(face) for face in found) * scale >= SMALL_FACE_PX:
                 break
         return sorted(found, key=_height, reverse=True)[: self._max_faces]
+
+    def confirm(self, frame: NDArray[np.uint8], found: Sequence[FaceDetection]) -> list[FaceDetection]:
+        """Return those of ``found`` that a closer look confirms, with exact points, largest first."""
+        seen = list(found)
+        for _ in range(FIRST_LOOKS):
+            looks = self.look(frame, [face.points_px for face in seen])
+            seen = [look for look in looks if look is not None]
+        return _without_doubles(sorted(seen, key=_height, reverse=True))[: self._max_faces]
 
     def look(
         self,
@@ -94,8 +103,12 @@ class FaceFinder:
         if not expected_points_px:
             return []
         patches = np.stack([align_face(frame, points, LOOK_PX, LOOK_MARGIN_PX) for points in expected_points_px])
-        seen = self._net.detect(patches, least_score)
-        return [_central(one, points) for one, points in zip(seen, expected_points_px, strict=True)]
+        seen = self._point_net.look(patches)
+        faces: list[FaceDetection | None] = []
+        for index, expected in enumerate(expected_points_px):
+            face = _in_frame(seen.points_px[index], seen.boxes_px[index], float(seen.scores[index]), expected)
+            faces.append(face if face.score >= least_score and _is_a_shape(face.points_px) else None)
+        return faces
 
     def _search_at(self, frame: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
         width, height = max(32, round(frame.shape[1] * scale)), max(32, round(frame.shape[0] * scale))
@@ -114,19 +127,13 @@ class FaceFinder:
         ]
 
 
-def _central(seen: Candidates, expected_px: NDArray[np.float32]) -> FaceDetection | None:
-    """Return the candidate nearest to the canonical place, in the frame's pixels."""
-    if len(seen) == 0:
-        return None
-    place = canonical_points(LOOK_PX, LOOK_MARGIN_PX)
-    eyes = float(place[1, 0] - place[0, 0])
-    away = np.linalg.norm(seen.points_px.mean(axis=1) - place.mean(axis=0), axis=1)
-    best = int(np.argmin(away))
-    if away[best] > LOOK_REACH * eyes or not _is_a_shape(seen.points_px[best]):
-        return None
-    back = similarity(place, expected_px)
-    points = seen.points_px[best] @ back[:, :2].T + back[:, 2]
-    return FaceDetection(_box_back(seen.boxes_px[best], back), points.astype(np.float32), float(seen.scores[best]))
+def _in_frame(
+    points: NDArray[np.float32], box: NDArray[np.float32], score: float, expected_px: NDArray[np.float32]
+) -> FaceDetection:
+    """Return what was seen in a crop around ``expected_px`` in the frame's pixels."""
+    back = similarity(canonical_points(LOOK_PX, LOOK_MARGIN_PX), expected_px)
+    in_frame = points @ back[:, :2].T + back[:, 2]
+    return FaceDetection(_box_back(box, back), in_frame.astype(np.float32), score)
 
 
 def _box_back(box: NDArray[np.float32], back: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -99,8 +99,8 @@ class Shot:
         found = self._finder.search(frame, self._depth(slot, frame))
         seen_now = [track.last for track in self.tracks if track.last_slot == slot]
         fresh = [face for face in found if not any(same_place(face, known) for known in seen_now)]
-        looks = [face for face in self._finder.look(frame, [face.points_px for face in fresh]) if face is not None]
-        fresh = [face for face in looks if not any(same_place(face, known) for known in seen_now)]
+        confirmed = self._finder.confirm(frame, fresh)
+        fresh = [face for face in confirmed if not any(same_place(face, known) for known in seen_now)]
         for track, index in zip(missed, match([track.last for track in missed], fresh), strict=True):
             if index is not None and self._goes_on(track, slot, frame, fresh[index]):
                 self._note(track, slot, frame, fresh[index])

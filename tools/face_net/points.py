@@ -14,11 +14,13 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from cad.faces.align import align_face, canonical_points, similarity
+from cad.faces.net import FaceNet
 from cad.faces.points import LOOK_MARGIN_PX, LOOK_PX
 from face_net.net import MEAN, SPREAD, Separable, _plain, _stage
-from face_net.pictures import Labelled
+from face_net.pictures import Labelled, overlap
 from face_net.scenes import MIRROR, SceneMaker, _random_cut
 
+MINE_SCORE = 0.15
 _STRIDE = 4
 
 
@@ -71,7 +73,7 @@ class PointNet(nn.Module):
 def point_loss(
     outputs: tuple[Tensor, Tensor, Tensor], points: Tensor, boxes: Tensor, is_face: Tensor, judged: Tensor
 ) -> dict[str, Tensor]:
-    """Parts of the loss; ``is_face`` (batch,) is 1 where points and boxes are known, ``judged`` where the score counts."""
+    """Parts of the loss; ``is_face`` (batch,) is 1 where points and boxes are known, ``judged`` where scores count."""
     found, found_boxes, logits = outputs
     place = canonical_points(LOOK_PX, LOOK_MARGIN_PX)
     eyes = float(place[1, 0] - place[0, 0])
@@ -86,12 +88,38 @@ def point_loss(
     }
 
 
-class CropMaker:
-    """Makes roughly aligned crops of faces, and crops of what is none, without end."""
+def false_sightings(pictures: list[Labelled], search: FaceNet) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (picture, points) where the search takes hands, ears or letters for faces, at a score of MINE_SCORE."""
+    found = []
+    for one in pictures:
+        known = np.concatenate([one.faces[:, :4], one.unsure])
+        seen = search.detect(one.picture[None], MINE_SCORE)[0]
+        for box, points in zip(seen.boxes_px, seen.points_px, strict=True):
+            inside = ((known[:, :2] < (box[:2] + box[2:]) / 2) & ((box[:2] + box[2:]) / 2 < known[:, 2:])).all(axis=1)
+            if overlap(box, known).max() < 0.05 and not inside.any():
+                found.append((one.picture, points))
+    return found
 
-    def __init__(self, pictures: list[Labelled], empty: list[np.ndarray], rng: np.random.Generator) -> None:
+
+class CropMaker:
+    """Makes roughly aligned crops of faces, and crops of what is none, without end.
+
+    Args:
+        pictures: Labelled faces.
+        empty: Pictures without a face.
+        hard: What was taken for a face and is none; see false_sightings.
+        rng: Source of every choice.
+    """
+
+    def __init__(
+        self,
+        pictures: list[Labelled],
+        empty: list[np.ndarray],
+        hard: list[tuple[np.ndarray, np.ndarray]],
+        rng: np.random.Generator,
+    ) -> None:
         self._scenes = SceneMaker(pictures, empty, rng)
-        self._empty, self._rng = empty, rng
+        self._empty, self._hard, self._rng = empty, hard, rng
 
     def batch(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         rows = [self._one() for _ in range(count)]
@@ -100,18 +128,30 @@ class CropMaker:
 
     def _one(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32, np.float32]:
         kind = self._rng.random()
-        if kind < 0.12:
+        if kind < 0.25:
             return self._nothing()
-        return self._face(far=kind < 0.22)
+        return self._face(far=kind < 0.3)
 
     def _nothing(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32, np.float32]:
         rng = self._rng
-        if rng.random() < 0.5:
+        if self._hard and rng.random() < 0.7:
+            picture, points = self._hard[int(rng.integers(len(self._hard)))]
+            if rng.random() < 0.5:
+                picture, points = np.ascontiguousarray(picture[:, ::-1]), points.copy()
+                points[:, 0] = picture.shape[1] - 1 - points[:, 0]
+                points = points[MIRROR]
+            box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+            crop = align_face(picture, self._guess(points, box, far=False), LOOK_PX, LOOK_MARGIN_PX)
+        elif rng.random() < 0.5:
             crop = self._scenes._background(LOOK_PX, LOOK_PX)
         else:
             crop = _random_cut(rng, self._empty[int(rng.integers(len(self._empty)))], LOOK_PX, LOOK_PX)
         blank = np.zeros((5, 2), np.float32), np.zeros(4, np.float32)
-        return self._scenes._spoil(crop), *blank, np.float32(0), np.float32(1)
+        return self._spoiled(crop), *blank, np.float32(0), np.float32(1)
+
+    def _spoiled(self, crop: np.ndarray) -> np.ndarray:
+        """Half of the crops stay as they are: most faces are neither dark nor blurred; exactness comes from them."""
+        return self._scenes._spoil(self._covered(self._coarser(crop))) if self._rng.random() < 0.5 else crop
 
     def _face(self, far: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32, np.float32]:
         """A face about where it is expected; or far off, which is not to be taken for one."""
@@ -127,7 +167,7 @@ class CropMaker:
         guess = self._guess(points, box, far)
         crop = align_face(picture, guess, LOOK_PX, LOOK_MARGIN_PX)
         into = similarity(guess, canonical_points(LOOK_PX, LOOK_MARGIN_PX))
-        crop = self._scenes._spoil(self._covered(self._coarser(crop)))
+        crop = self._spoiled(crop)
         if far:
             return crop, np.zeros((5, 2), np.float32), np.zeros(4, np.float32), np.float32(0), np.float32(1)
         inside = (points @ into[:, :2].T + into[:, 2]).astype(np.float32)
