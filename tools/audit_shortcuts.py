@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,27 +101,42 @@ def control_reports(protocol: Protocol, manifest: Manifest, options: argparse.Na
 
 
 def features_of(manifest: Manifest, name: str, out: Path):
-    """Return the features of all rows, from the last run if it saw the same rows."""
+    """Return the features of all rows; those of an earlier or interrupted run are not measured again."""
     import pandas
 
-    kept = out / f"features_{name}.parquet"
+    log = out / f"features_{name}.jsonl"
+    known = read_features(log)
     paths = manifest.rows["path"].tolist()
-    if kept.is_file():
-        found = pandas.read_parquet(kept)
-        if found["path"].tolist() == paths:
-            return found.drop(columns="path")
-    rows = []
-    for number, path in enumerate(paths, start=1):
+    with log.open("a", encoding="utf-8") as stream:
+        for number, path in enumerate(paths, start=1):
+            if path not in known:
+                known[path] = measured_features(manifest, path)
+                stream.write(json.dumps({"path": path, **known[path]}) + "\n")
+                stream.flush()
+            if number % 100 == 0:
+                print(f"audit: {name}: {number}/{len(paths)}", file=sys.stderr, flush=True)
+    return pandas.DataFrame([known[path] for path in paths])
+
+
+def read_features(log: Path) -> dict[str, dict[str, float]]:
+    """Return the features of a log by path; a line that was cut off is left out and measured again."""
+    found = {}
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
         try:
-            rows.append({"path": path, **clip_features(manifest.file(path))})
-        except (CadError, av.FFmpegError) as error:
-            print(f"audit: {path}: no features: {error}", file=sys.stderr)
-            rows.append({"path": path})
-        if number % 100 == 0:
-            print(f"audit: {name}: {number}/{len(paths)}", file=sys.stderr, flush=True)
-    table_of_rows = pandas.DataFrame(rows)
-    table_of_rows.to_parquet(kept, index=False)
-    return table_of_rows.drop(columns="path")
+            row = json.loads(line)
+        except ValueError:
+            continue
+        found[row.pop("path")] = row
+    return found
+
+
+def measured_features(manifest: Manifest, path: str) -> dict[str, float]:
+    """Return the features of one clip; one that cannot be read has none and is named."""
+    try:
+        return clip_features(manifest.file(path))
+    except (CadError, av.FFmpegError) as error:
+        print(f"audit: {path}: no features: {error}", file=sys.stderr)
+        return {}
 
 
 def table(reports: dict[str, Report]) -> str:

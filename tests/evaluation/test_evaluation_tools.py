@@ -125,7 +125,7 @@ def test_audit_finds_what_the_data_gives_away(miniature, tmp_path, capsys):
     ]  # fmt: skip
     assert lines["ours"][2].strip() == "1.000" and lines["picture statistics only"][4].strip() == "-"
     assert float(lines["sound statistics only"][4].strip()) == 1.0  # speech: loud is forged
-    features = tmp_path / "audit" / "features_val.parquet"
+    features = tmp_path / "audit" / "features_val.jsonl"
     stamp = features.stat().st_mtime_ns
     assert audit_shortcuts.main(line) == 0 and features.stat().st_mtime_ns == stamp
     assert capsys.readouterr().out == text
