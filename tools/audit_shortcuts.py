@@ -108,6 +108,8 @@ def features_of(manifest: Manifest, name: str, out: Path):
     known = read_features(log)
     paths = manifest.rows["path"].tolist()
     with log.open("a", encoding="utf-8") as stream:
+        if log.stat().st_size and not log.read_bytes().endswith(b"\n"):
+            stream.write("\n")
         for number, path in enumerate(paths, start=1):
             if path not in known:
                 known[path] = measured_features(manifest, path)
