@@ -16,7 +16,8 @@ FACES, SPEECH, SLOTS = 4, 2, 40
 
 def made_clip(key: str, rng: np.random.Generator, identity: str, source: str, face: bool) -> Clip:
     """A grey head whose mouth opens with the loudness of a buzzing voice."""
-    syllables = np.abs(np.sin(np.cumsum(rng.uniform(0.15, 0.5, SLOTS)))).astype(np.float32)
+    # Louder and softer as speech is, but never silent.
+    syllables = (0.15 + 0.85 * np.abs(np.sin(np.cumsum(rng.uniform(0.15, 0.5, SLOTS))))).astype(np.float32)
     wave = np.sin(2 * np.pi * 140 * np.arange(SLOTS * 640) / 16000) + 0.1 * rng.standard_normal(SLOTS * 640)
     audio = (0.3 * wave * np.repeat(syllables, 640)).astype(np.float32)
     frames = points = None

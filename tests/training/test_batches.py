@@ -10,6 +10,12 @@ from cad.training.batches import clip_labels, collate, sample_of
 from cad.training.criterion import labels_without, targets_of
 
 
+def syllables(slots: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Noise that gets louder and softer as speech does."""
+    level = np.resize(np.array([0.1, 0.4, 0.9, 0.4], np.float32), slots)
+    return (rng.uniform(-1, 1, slots * 640) * np.repeat(level, 640)).astype(np.float32)
+
+
 def labeled(
     slots: int, fake: slice, frames: bool = True, sound: bool = True, offset: float | None = 0.0
 ) -> LabeledClip:
@@ -21,7 +27,7 @@ def labeled(
         frames=rng.integers(0, 256, (slots, 192, 192, 3), np.uint8) if frames else None,
         points_px=np.zeros((slots, 5, 2), np.float32) if frames else None,
         frames_present=np.full(slots, frames),
-        audio=rng.uniform(-1, 1, slots * 640).astype(np.float32) if sound else None,
+        audio=syllables(slots, rng) if sound else None,
         audio_present=np.full(slots, sound),
         pair_id="event",
     )
