@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cad.models.attention import BandedCrossAttention
 from cad.models.lags import diagonals, expected_offset_seconds, lag_profile
@@ -153,7 +152,16 @@ def _projection(before: int, after: int, dropout: float) -> nn.Sequential:
 
 def _direction(embeddings: Tensor, present: Tensor) -> Tensor:
     """Return unit vectors of what changes over the window: what stays (the person, the room) agrees at every lag."""
-    return F.normalize(embeddings - masked_mean(embeddings, present).unsqueeze(1), dim=-1, eps=1e-6)
+    return _unit(embeddings - masked_mean(embeddings, present).unsqueeze(1), floor=1e-2)
+
+
+def _unit(vectors: Tensor, floor: float) -> Tensor:
+    """Return vectors of length 1, but shorter the nearer they are to nothing.
+
+    A still mouth and silence leave rounding errors after the mean is taken away; made as long as the others these would
+    agree or disagree at random, and differently in every runtime.
+    """
+    return vectors * (vectors.square().sum(-1, keepdim=True) + floor).rsqrt()
 
 
 def _small_network(width: int) -> nn.Sequential:
@@ -161,4 +169,4 @@ def _small_network(width: int) -> nn.Sequential:
 
 
 def _cosine(units: Tensor, others: Tensor) -> Tensor:
-    return (units * F.normalize(others, dim=-1, eps=1e-6)).sum(-1)
+    return (units * _unit(others, floor=1e-4)).sum(-1)

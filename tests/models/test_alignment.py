@@ -50,6 +50,17 @@ def test_absent_slots_do_not_enter():
     assert found.lag_overlap[0, -1].item() == 0.0
 
 
+def test_stillness_and_silence_agree_with_nothing():
+    """What does not change over the window is no evidence; its rounding errors must not be made into some."""
+    align = head()
+    still, speech, ones = torch.randn(1, 1, 6).expand(-1, 30, -1), torch.randn(1, 30, 5), torch.ones(1, 30)
+    found = align(still, speech, ones, ones)
+    assert found.lag_similarity.abs().max() < 1e-4
+    assert found.agreement.abs().max() < 1e-3
+    noisy = align(still + 1e-6 * torch.randn(1, 30, 6), speech, ones, ones)
+    torch.testing.assert_close(found.sync_logit, noisy.sync_logit, rtol=1e-3, atol=1e-4)
+
+
 def test_streams_that_never_meet_are_not_judged():
     video, audio = torch.zeros(1, 30), torch.zeros(1, 30)
     video[:, :10], audio[:, 20:] = 1.0, 1.0
