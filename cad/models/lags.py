@@ -9,6 +9,9 @@ from torch.nn import functional as F
 
 from cad.clock import FRAME_RATE_HZ
 
+#: Half-width of the peak whose mean is the offset.
+_PEAK_SLOTS = 3
+
 
 def diagonals(matrix: Tensor, lag_slots: int) -> Tensor:
     """Return the entries around the main diagonal: ``out[:, t, lag_slots + lag] = matrix[:, t, t + lag]``.
@@ -48,7 +51,9 @@ def lag_profile(similarity: Tensor, both_present: Tensor, lag_slots: int) -> tup
 
 
 def expected_offset_seconds(similarity: Tensor, overlap: Tensor, scale: Tensor) -> Tensor:
-    """Return by how much the sound lags behind the lips: the mean lag under a softmax of the similarity.
+    """Return by how much the sound lags behind the lips: the mean lag under a softmax of the similarity near its peak.
+
+    Far from the peak a flat profile would only pull the mean towards zero.
 
     Args:
         similarity: (batch, lags).
@@ -60,6 +65,9 @@ def expected_offset_seconds(similarity: Tensor, overlap: Tensor, scale: Tensor) 
     """
     lag_slots = similarity.shape[1] // 2
     has = (overlap > 0).to(similarity.dtype)
-    weights = torch.softmax(similarity * scale + (1.0 - has) * -1e4, dim=-1) * has
     lags = torch.arange(-lag_slots, lag_slots + 1, device=similarity.device, dtype=similarity.dtype)
+    logits = similarity * scale + (1.0 - has) * -1e4
+    peak = lags[logits.argmax(dim=-1)].unsqueeze(-1)
+    far = ((lags - peak).abs() > _PEAK_SLOTS).to(similarity.dtype)
+    weights = torch.softmax(logits + far * -1e4, dim=-1) * has
     return (weights * lags).sum(-1) * (1.0 / FRAME_RATE_HZ)
