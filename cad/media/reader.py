@@ -253,26 +253,22 @@ class MediaReader:
 
     def _view(self, answer: Frame | Sound, size_bytes: int) -> NDArray[np.uint8]:
         """Return the shared bytes that an answer points at, after checking that they are there."""
-        assert self._worker is not None
-        block = self._worker.block
+        block = self._open_worker().block
         if not 0 <= answer.offset <= block.size_bytes - size_bytes:
             raise self._nonsense()
         return np.frombuffer(block.memory, np.uint8, size_bytes, answer.offset)
 
     def _free(self, answer: Frame | Sound) -> None:
-        assert self._worker is not None
-        self._worker.send({"type": "free", "buffer": answer.buffer})
+        self._open_worker().send({"type": "free", "buffer": answer.buffer})
 
     def _answers(self, command: dict[str, Any]) -> Iterator[tuple[Progress, Answer]]:
         """Send a command and yield the answers to it, signs of life left out, the last one a Done (or MediaInfo)."""
-        if self._closed:
-            raise OptionError(f"{self._path}: the reader is closed")
-        worker = self._living_worker(command)
+        self._living_worker(command)
         self._idle = False
-        worker.send(command)
+        self._open_worker().send(command)
         while True:
             try:
-                progress, answer = parse_answer(worker.receive())
+                progress, answer = parse_answer(self._open_worker().receive())
             except (KeyError, TypeError, ValueError) as error:
                 raise self._nonsense() from error
             if isinstance(answer, Failure):
@@ -284,8 +280,15 @@ class MediaReader:
             if isinstance(answer, Done):
                 return
 
-    def _living_worker(self, command: dict[str, Any]) -> WorkerProcess:
-        """Return the decoding process; one that replaces a dead one is told of the file first."""
+    def _open_worker(self) -> WorkerProcess:
+        if self._worker is None:
+            raise OptionError(f"{self._path}: the reader is closed")
+        return self._worker
+
+    def _living_worker(self, command: dict[str, Any]) -> None:
+        """See to a decoding process that lives; one that replaces a dead one is told of the file first."""
+        if self._closed:
+            raise OptionError(f"{self._path}: the reader is closed")
         if self._worker is None or not self._worker.alive:
             if self._worker is not None:
                 self._worker.kill()
@@ -293,7 +296,6 @@ class MediaReader:
             self._worker.begin(self._path, self._limits)
             if command["type"] != "open":
                 self._open()
-        return self._worker
 
     def _nonsense(self) -> DecoderCrashedError:
         """End a decoding process that does not keep to the protocol: it may have been taken over."""
