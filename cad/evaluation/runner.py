@@ -119,9 +119,15 @@ def localise(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, se
     }
 
 
-def write_results(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str], out: Path,
-                  thresholds: Mapping[str, float]) -> str:  # fmt: skip
-    """Write report.md, report.json and the figures under ``out`` and return the Markdown text.
+def write_results(
+    results: Sequence[PartResult],
+    protocol: Protocol,
+    facts: Sequence[str],
+    out: Path,
+    thresholds: Mapping[str, float],
+    draw: bool = True,
+) -> str:
+    """Write report.md, report.json and, if asked to, the figures under ``out`` and return the Markdown text.
 
     Raises:
         DataError: There is nothing to write.
@@ -135,7 +141,8 @@ def write_results(results: Sequence[PartResult], protocol: Protocol, facts: Sequ
     text += _localisation_markdown(results)
     (out / "report.md").write_text(text, encoding="utf-8")
     (out / "report.json").write_text(json.dumps(_json(results, protocol, facts), indent=1), encoding="utf-8")
-    _draw(results, protocol, out / "figures", thresholds)
+    if draw:
+        _draw(results, protocol, out / "figures", thresholds)
     return text
 
 

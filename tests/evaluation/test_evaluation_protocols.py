@@ -25,13 +25,13 @@ def miniature(tmp_path_factory):
     return read_manifest(write_set(tmp_path_factory.mktemp("miniature")))
 
 
-def run(protocol, manifest, out, manifests=None):
+def run(protocol, manifest, out, manifests=None, draw=False):
     scorer = ByLabel(manifest)
     results = [
         run_part(part, scorer, scorer.thresholds, protocol, out, resamples=20)
         for part in parts_of(protocol, manifests or {"miniature": manifest})
     ]
-    return results, write_results(results, protocol, ["facts"], out, scorer.thresholds), scorer
+    return results, write_results(results, protocol, ["facts"], out, scorer.thresholds, draw), scorer
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -147,7 +147,7 @@ def test_desync(miniature, tmp_path):
 def test_robustness_draws_heat_maps(miniature, tmp_path):
     plan = Protocol("p", Kind.ROBUSTNESS, "T", split="val", clips=2, groups=(),
                     perturbations={"mp3": (64.0, 24.0), "resize": (0.5, 0.2)})  # fmt: skip
-    results, text, _ = run(plan, miniature, tmp_path)
+    results, text, _ = run(plan, miniature, tmp_path, draw=True)
     assert [r.part.name for r in results] == ["none", "mp3 1", "mp3 2", "resize 1", "resize 2"]
     assert {len(result.part.rows) for result in results} == {4}  # two of each class
     assert (tmp_path / "figures/robustness_auc.png").stat().st_size > 5000
@@ -156,7 +156,7 @@ def test_robustness_draws_heat_maps(miniature, tmp_path):
 
 def test_a_run_leaves_scores_report_and_figures(miniature, tmp_path):
     plan = Protocol("p", Kind.CONDITIONS, "Title", split="val")
-    _, text, first = run(plan, miniature, tmp_path)
+    _, text, first = run(plan, miniature, tmp_path, draw=True)
     assert (tmp_path / "report.md").read_text() == text and text.startswith("# Title")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["parts"][0]["views"][0]["measured"]["metrics"]["auc"]["value"] == 1.0

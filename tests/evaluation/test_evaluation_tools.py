@@ -38,7 +38,7 @@ def faces(monkeypatch):
     stand_in_for_faces(monkeypatch)
 
 
-def test_evaluate_prints_the_table_and_goes_on(miniature, tiny_weights, faces, tmp_path, capsys):
+def test_evaluate_prints_the_table_and_goes_on(miniature, tiny_weights, faces, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     line = ["--manifest", str(miniature), "--split", "val", "--weights", str(tiny_weights), "--out", str(out),
             "--resamples", "20"]  # fmt: skip
@@ -56,6 +56,7 @@ def test_evaluate_prints_the_table_and_goes_on(miniature, tiny_weights, faces, t
     assert scores["logit_video"].notna().sum() == 8 and scores["p_video"].notna().sum() == 8
     log = out / "scores" / "as_is.jsonl"
     before = log.read_bytes()
+    monkeypatch.setattr("cad.evaluation.runner.figures.save_figures", lambda *_: [])  # once is enough
     assert evaluate.main(line) == 0
     assert log.read_bytes() == before and capsys.readouterr().out == text
 
@@ -101,8 +102,9 @@ def test_foreign_scores_get_the_same_table_and_a_paired_test(miniature, tmp_path
     assert "must be NAME=SCORES" in capsys.readouterr().err
 
 
-def test_audit_finds_what_the_data_gives_away(miniature, tmp_path, capsys):
+def test_audit_finds_what_the_data_gives_away(miniature, tmp_path, capsys, monkeypatch):
     """Loudness is how this miniature is forged: sound statistics see it, silence does not need to."""
+    monkeypatch.setattr("cad.evaluation.shortcuts.controls.TREES", 30)
     scores = tmp_path / "ours.csv"
     rows = pandas.read_csv(miniature, keep_default_na=False)
     rows.assign(score=rows["label"])[["path", "score"]].to_csv(scores, index=False)
