@@ -158,7 +158,7 @@ def _start(block: SharedBlock, lifeline_fd: int) -> subprocess.Popen[bytes]:
     # One arena and no idle threads: both would count against the address space.
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _BOOT, *arguments],
+        [sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _BOOT, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

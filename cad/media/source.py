@@ -98,6 +98,10 @@ class MediaSource:
                 return
             except AvMemoryError:
                 raise
+            except IndexError as error:  # PyAV has lost track of a damaged header's streams
+                raise MediaUnreadableError(
+                    self.path, "its header is damaged: it names streams that are not there"
+                ) from error
             except FFmpegError:
                 # The generator is dead after an error; a new one goes on behind the damage.
                 errors_in_a_row += 1
