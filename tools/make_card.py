@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the model card of a detector from measured files: nothing in its tables is typed by hand.
 
-    python tools/make_card.py cad/weights/NAME --manifest MANIFEST --report "val=evaluation/manifest-NAME" [--report ...]
+    python tools/make_card.py cad/weights/NAME --manifest MANIFEST --report "val=FOLDER" [--report ...]
 
 The data table is counted from the manifest's train rows, the figures are those of tools/evaluate.py, and size, hash,
 calibration and commit are read from the file itself. Writes NAME/CARD.md.
@@ -22,16 +22,16 @@ INTRODUCTION = """# {name}
 
 The detector that `cad-detect` runs: {megabytes:.1f} MB, sha256 `{sha256}`.
 
-- **Use**: judging whether a face or a voice in a short clip is forged, as one piece of evidence beside others. Research and
-  other non-commercial use only, because of the licences of its training data.
-- **Not for**: proof, automatic removal or accusation without a person's look; faces under 40 px; anything but faces and
-  speech.
+- **Use**: judging whether a face or a voice in a short clip is forged, as one piece of evidence beside others.
+  Research and other non-commercial use only, because of the licences of its training data.
+- **Not for**: proof, automatic removal or accusation without a person's look; faces under 40 px; anything but faces
+  and speech.
 - **What it was trained on**: {trained_on}. Revision `{commit}`.
-- **Starting points**: the first two encoder layers of Whisper base (OpenAI, MIT), unchanged; EfficientNet-Lite0 on ImageNet
-  (Apache-2.0), its first stages; lips taught by MediaPipe's face mesh (Apache-2.0).
-- **Probabilities** are calibrated as if half of all files were fake, on the val rows below; the threshold for *fake* was
-  chosen there, too. Figures on other people's clips will be lower: generators, pages and codecs that it has not seen are
-  where detectors of this kind lose most. docs/experiments.md has figures on sources left out of training.
+- **Starting points**: the first two encoder layers of Whisper base (OpenAI, MIT), unchanged; EfficientNet-Lite0 on
+  ImageNet (Apache-2.0), its first stages; lips taught by MediaPipe's face mesh (Apache-2.0).
+- **Probabilities** are calibrated as if half of all files were fake, on the val rows below; the threshold for *fake*
+  was chosen there, too. Figures on other people's clips will be lower: generators, pages and codecs that it has not
+  seen are where detectors of this kind lose most. docs/experiments.md has figures on sources left out of training.
 """
 
 LIMITS = """## Where it fails
@@ -39,8 +39,8 @@ LIMITS = """## Where it fails
 - Face swaps and talking heads by generators unlike those in training: the figures by method below have the lowest ones.
 - Dubbing, singing and off-screen voices are out of sync by nature; sync alone never makes a file *fake*.
 - A voice that was cloned well and re-recorded, or sent through a narrow channel.
-- The picture stream learnt from {people} people and their pages; an unusual page (studio light, heavy filters) moves its
-  score as a whole.
+- The picture stream learnt from {people} people and their pages; an unusual page (studio light, heavy filters) moves
+  its score as a whole.
 """
 
 
