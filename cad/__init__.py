@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,6 +61,9 @@ def __getattr__(name: str) -> Any:
 
 def installed_version() -> str:
     """Return the version of the installed distribution, or a word that says that there is none."""
+    # Imported here because it is the dearest import of the module, and few ask.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("cad-detect")
     except PackageNotFoundError:
