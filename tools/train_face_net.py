@@ -99,6 +99,11 @@ def export(net: torch.nn.Module, path: Path) -> None:
     )  # fmt: skip
 
 
+def _progress(args: argparse.Namespace, started: float, step: int) -> float:
+    """Share of the run that is done, by steps if their number is given, else by the clock."""
+    return step / args.steps if args.steps else (time.time() - started) / (60 * args.minutes)
+
+
 def _rate(progress: float, peak: float) -> float:
     warm = min(1.0, progress / 0.03)
     return peak * warm * (0.5 * (1 + np.cos(np.pi * progress)) * 0.98 + 0.02)
@@ -108,7 +113,7 @@ def train(args: argparse.Namespace) -> None:
     # Before OpenCV makes its threads: a loader process that is forked later would wait for them for ever.
     cv2.setNumThreads(0)
     clips = read_labels(args.manifest, args.labels, "train")
-    pictures = load_pictures(clips, args.per_clip, long_side_px=400, face_px=200.0)
+    pictures = load_pictures(clips, args.per_clip, 400, 200.0, args.first_slots)
     empty = sample_pictures(TAUGHT_SAMPLES) + [region for one in pictures[::3] for region in faceless_regions(one)]
     print(f"{len(clips)} clips, {len(pictures)} pictures, {len(empty)} without a face", flush=True)
     source: IterableDataset = Scenes(pictures, empty, args.seed)
@@ -122,12 +127,16 @@ def train(args: argparse.Namespace) -> None:
     net = FaceNet() if args.what == "search" else PointNet()
     if args.resume is not None:
         net.load_state_dict(torch.load(args.resume, weights_only=True))
+    if args.head_only:
+        net.eval()
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name.startswith("whole."))
     net = net.to(memory_format=torch.channels_last)
     mean = copy.deepcopy(net)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=args.rate, weight_decay=1e-4)
     args.out.mkdir(parents=True, exist_ok=True)
     started, step, shown = time.time(), 0, {}
-    while (progress := (time.time() - started) / (60 * args.minutes)) < 1:
+    while (progress := _progress(args, started, step)) < 1:
         frames, *known = next(loader)
         for group in optimizer.param_groups:
             group["lr"] = _rate(progress, args.rate)
@@ -167,6 +176,9 @@ def main() -> int:
     parser.add_argument("--labels", type=Path, required=True, help="folder written by tools/label_faces.py")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--steps", type=int, default=None, help="in place of --minutes")
+    parser.add_argument("--first-slots", type=int, default=None, help="decode only so many slots of each clip")
+    parser.add_argument("--head-only", action="store_true", help="points: only score and box learn")
     parser.add_argument("--per-clip", type=int, default=5)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cad.faces.align import align_face, canonical_points, similarity
 from cad.faces.net import FaceNet
-from cad.faces.overlap import keep_best
+from cad.faces.overlap import keep_best, overlaps
 from cad.faces.points import LOOK_MARGIN_PX, LOOK_PX, PointNet
 from cad.faces.records import FaceDetection
 
@@ -24,8 +24,12 @@ from cad.faces.records import FaceDetection
 LONG_SIDES_PX = (320, 640, 1280)
 #: A face smaller than this where it was found means that still smaller ones may have been missed.
 SMALL_FACE_PX = 24.0
-SEARCH_SCORE = 0.45
+#: The search is generous, since the second look decides; of more candidates than this the surest are looked at.
+SEARCH_SCORE = 0.3
+MOST_CANDIDATES = 8
 LOOK_SCORE = 0.5
+#: Two boxes that overlap more than this are one face.
+SAME_FACE = 0.4
 #: A coarse sighting is looked at this often, each time with the points of the time before.
 FIRST_LOOKS = 2
 
@@ -49,40 +53,58 @@ class FaceFinder:
         self._point_net = point_net or PointNet()
         self._max_faces = max_faces
 
-    def find(self, frame: NDArray[np.uint8], depth: int = len(LONG_SIDES_PX)) -> list[FaceDetection]:
-        """Return the faces of ``frame``, largest first.
+    def find(
+        self,
+        frame: NDArray[np.uint8],
+        depth: int = len(LONG_SIDES_PX),
+        known: Sequence[FaceDetection] = (),
+    ) -> list[FaceDetection]:
+        """Return the faces of ``frame`` beside those that are known, largest first.
 
         Args:
             frame: uint8 (height, width, 3) RGB, upright.
             depth: How many of LONG_SIDES_PX may be tried; a larger one is tried when a smaller shows no face or
                 only small ones.
+            known: Faces of this frame that need not be found again.
 
         Returns:
-            At most ``max_faces`` faces in the frame's pixels.
+            At most ``max_faces`` new faces in the frame's pixels.
         """
-        found = self.search(frame, depth)
-        return self.confirm(frame, found)
-
-    def search(self, frame: NDArray[np.uint8], depth: int = len(LONG_SIDES_PX)) -> list[FaceDetection]:
-        """Return what the net sees of the whole picture, without the second look."""
         found: list[FaceDetection] = []
-        long_side = max(frame.shape[:2])
-        for step, side in enumerate(LONG_SIDES_PX[: max(1, depth)]):
-            if step and LONG_SIDES_PX[step - 1] >= long_side:
-                break
-            scale = min(1.0, side / long_side)
-            found = _without_doubles(found + self._search_at(frame, scale))
-            if found and max(_height(face) for face in found) * scale >= SMALL_FACE_PX:
+        for scale in scales_of(frame.shape[1], frame.shape[0], depth):
+            fresh = [face for face in self.search(frame, scale) if not _among(face, [*known, *found])]
+            found += [face for face in self.confirm(frame, fresh) if not _among(face, [*known, *found])]
+            if any(_height(face) * scale >= SMALL_FACE_PX for face in (*known, *found)):
                 break
         return sorted(found, key=_height, reverse=True)[: self._max_faces]
 
+    def search(self, frame: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
+        """Return what the net sees of the whole picture reduced by ``scale``, without the second look."""
+        width, height = max(32, round(frame.shape[1] * scale)), max(32, round(frame.shape[0] * scale))
+        small = frame
+        if (height, width) != frame.shape[:2]:
+            small = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        seen = self._net.detect(small[None], SEARCH_SCORE)[0]
+        ratio = np.array([frame.shape[1] / width, frame.shape[0] / height], dtype=np.float32)
+        # Pixel centres are whole numbers on both sides of the scaling.
+        boxes = (seen.boxes_px.reshape(-1, 2, 2) + np.float32(0.5)) * ratio - np.float32(0.5)
+        points = (seen.points_px + np.float32(0.5)) * ratio - np.float32(0.5)
+        return [
+            FaceDetection(box.reshape(4), five, float(score))
+            for box, five, score in zip(boxes, points, seen.scores, strict=True)
+            if _is_a_shape(five)
+        ][:MOST_CANDIDATES]
+
     def confirm(self, frame: NDArray[np.uint8], found: Sequence[FaceDetection]) -> list[FaceDetection]:
-        """Return those of ``found`` that a closer look confirms, with exact points, largest first."""
+        """Return those of ``found`` that a closer look confirms, with exact points, surest first."""
         seen = list(found)
         for _ in range(FIRST_LOOKS):
             looks = self.look(frame, [face.points_px for face in seen])
             seen = [look for look in looks if look is not None]
-        return _without_doubles(sorted(seen, key=_height, reverse=True))[: self._max_faces]
+        if len(seen) < 2:
+            return seen
+        seen.sort(key=lambda face: face.score, reverse=True)
+        return [seen[index] for index in keep_best(np.stack([face.box_px for face in seen]), SAME_FACE)]
 
     def look(
         self,
@@ -110,21 +132,20 @@ class FaceFinder:
             faces.append(face if face.score >= least_score and _is_a_shape(face.points_px) else None)
         return faces
 
-    def _search_at(self, frame: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
-        width, height = max(32, round(frame.shape[1] * scale)), max(32, round(frame.shape[0] * scale))
-        small = frame
-        if (height, width) != frame.shape[:2]:
-            small = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        seen = self._net.detect(small[None], SEARCH_SCORE)[0]
-        ratio = np.array([frame.shape[1] / width, frame.shape[0] / height], dtype=np.float32)
-        # Pixel centres are whole numbers on both sides of the scaling.
-        boxes = (seen.boxes_px.reshape(-1, 2, 2) + 0.5) * ratio - 0.5
-        points = (seen.points_px + np.float32(0.5)) * ratio - np.float32(0.5)
-        return [
-            FaceDetection(box.reshape(4), five, float(score))
-            for box, five, score in zip(boxes, points, seen.scores, strict=True)
-            if _is_a_shape(five)
-        ]
+
+def scales_of(width: int, height: int, depth: int) -> list[float]:
+    """Return the reductions at which a picture is searched, none larger than the picture itself.
+
+    Example:
+        >>> scales_of(1280, 720, 3), scales_of(500, 400, 3), scales_of(200, 100, 2)
+        ([0.25, 0.5, 1.0], [0.64, 1.0], [1.0])
+    """
+    scales: list[float] = []
+    for side in LONG_SIDES_PX[: max(1, depth)]:
+        scales.append(min(1.0, side / max(width, height)))
+        if scales[-1] == 1.0:
+            break
+    return scales
 
 
 def _in_frame(
@@ -155,9 +176,8 @@ def _height(face: FaceDetection) -> float:
     return float(face.box_px[3] - face.box_px[1])
 
 
-def _without_doubles(faces: list[FaceDetection]) -> list[FaceDetection]:
-    if len(faces) < 2:
-        return faces
-    best_first = sorted(faces, key=lambda face: face.score, reverse=True)
-    kept = {id(best_first[i]) for i in keep_best(np.stack([face.box_px for face in best_first]), 0.4)}
-    return [face for face in faces if id(face) in kept]
+def _among(face: FaceDetection, others: Sequence[FaceDetection]) -> bool:
+    """Say whether a face is one of ``others``."""
+    if not others:
+        return False
+    return bool(overlaps(face.box_px[None], np.stack([other.box_px for other in others])).max() > SAME_FACE)

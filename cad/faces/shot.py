@@ -22,10 +22,11 @@ from cad.faces.track import BRIDGE_SLOTS, LOST_SLOTS, FaceTrack
 LOOK_STEP = 5
 SEARCH_STEP = 10
 #: A deep search, at larger sizes, comes with the first picture of a shot and then this often while only small faces
-#: or none are known.
-DEEP_STEP = 25
-#: A face whose points move by more than this share of its eye distance between two looks is looked at in between too.
-MOVED = 0.12
+#: or none are known: at the second size of LONG_SIDES_PX, and at all of them.
+DEEP_STEP, DEEPEST_STEP = 25, 100
+#: A face whose points move on average by more than this share of its eye distance between two looks is looked at in
+#: between too.
+MOVED = 0.1
 #: A known face is believed at a lower score than a new one.
 KNOWN_SCORE = 0.35
 
@@ -50,6 +51,7 @@ class Shot:
         self._last_look: int | None = None
         self._last_search: int | None = None
         self._last_deep: int | None = None
+        self._last_deepest: int | None = None
 
     def push(self, slot: int, frame: NDArray[np.uint8]) -> None:
         """Take the next picture that there is."""
@@ -96,11 +98,8 @@ class Shot:
     def _search(self, slot: int, frame: NDArray[np.uint8], missed: list[FaceTrack]) -> None:
         """Go over the whole picture for the tracks that were missed where they were expected, and for new ones."""
         self._last_search = slot
-        found = self._finder.search(frame, self._depth(slot, frame))
         seen_now = [track.last for track in self.tracks if track.last_slot == slot]
-        fresh = [face for face in found if not any(same_place(face, known) for known in seen_now)]
-        confirmed = self._finder.confirm(frame, fresh)
-        fresh = [face for face in confirmed if not any(same_place(face, known) for known in seen_now)]
+        fresh = self._finder.find(frame, self._depth(slot, frame), seen_now)
         for track, index in zip(missed, match([track.last for track in missed], fresh), strict=True):
             if index is not None and self._goes_on(track, slot, frame, fresh[index]):
                 self._note(track, slot, frame, fresh[index])
@@ -117,6 +116,9 @@ class Shot:
         if large or not self._due(self._last_deep, slot, DEEP_STEP):
             return 1
         self._last_deep = slot
+        if not self._due(self._last_deepest, slot, DEEPEST_STEP):
+            return 2
+        self._last_deepest = slot
         return len(LONG_SIDES_PX)
 
     def _goes_on(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> bool:
@@ -149,6 +151,6 @@ class Shot:
 
 
 def _moved(one: FaceDetection, other: FaceDetection) -> float:
-    """Return the largest move of a point, in eye distances (of the wider of both views)."""
+    """Return the mean move of the points, in eye distances (of the wider of both views)."""
     eyes = max(float(np.linalg.norm(face.points_px[1] - face.points_px[0])) for face in (one, other))
-    return float(np.linalg.norm(one.points_px - other.points_px, axis=1).max()) / max(eyes, 1e-6)
+    return float(np.linalg.norm(one.points_px - other.points_px, axis=1).mean()) / max(eyes, 1e-6)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from cad.faces.align import canonical_points
+from cad.faces.matching import same_place
 from cad.faces.records import FaceDetection
 from cad.media.records import VideoFrames
 
@@ -53,13 +54,9 @@ class ScriptedFinder:
         self.looks = 0
         self._least_px = least_px
 
-    def search(self, frame: np.ndarray, depth: int = 3) -> list[FaceDetection]:
+    def find(self, frame: np.ndarray, depth: int = 3, known: list[FaceDetection] | tuple = ()) -> list[FaceDetection]:
         self.searches += 1
-        return self._all(frame)
-
-    def confirm(self, frame: np.ndarray, found: list[FaceDetection]) -> list[FaceDetection]:
-        self.looks += len(found)
-        return found
+        return [face for face in self._all(frame) if not any(same_place(face, other) for other in known)]
 
     def look(self, frame: np.ndarray, expected: list[np.ndarray], least_score: float = 0.5) -> list:
         self.looks += len(expected)

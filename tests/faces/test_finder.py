@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packaged nets on the public-domain photograph under tests/data: sizes, turns, light, cover, and nothing at all."""
+"""The packaged nets on the public-domain photograph under tests/data: sizes, turns, light, cover, nothing at all."""
 
 from __future__ import annotations
 
