@@ -125,7 +125,6 @@ def fuzz_here(folder: Path, count: int, seed: int, keep: Path | None, progress: 
         "outcomes": dict(sorted(results.items())),
         "untyped": untyped,
         "hangs": sum(value > LIMITS.wall_seconds + HANG_MARGIN_SECONDS for value in seconds),
-        "dead_parents": 0,  # this process writes the file
         "leaked_processes": after[0] - before[0],
         "leaked_descriptors": after[1] - before[1],
         "leaked_files": after[2] - before[2],

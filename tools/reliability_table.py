@@ -119,8 +119,9 @@ def fuzz_rows(figures: Figures) -> list[Row]:
     if not figures:
         return []
     outcomes = ", ".join(f"{name} {number}" for name, number in figures["outcomes"].items())
+    accounted_for = sum(figures["outcomes"].values()) + len(figures["untyped"])
     forbidden = (
-        f"{figures['dead_parents']} dead parents, {figures['hangs']} hangs, {len(figures['untyped'])} untyped errors, "
+        f"{figures['mutations'] - accounted_for} dead parents, {figures['hangs']} hangs, {len(figures['untyped'])} untyped errors, "
         f"{figures['leaked_processes']} processes, {figures['leaked_descriptors']} descriptors and "
         f"{figures['leaked_files']} files left behind"
     )
