@@ -119,9 +119,10 @@ def fuzz_rows(figures: Figures) -> list[Row]:
     if not figures:
         return []
     outcomes = ", ".join(f"{name} {number}" for name, number in figures["outcomes"].items())
-    accounted_for = sum(figures["outcomes"].values()) + len(figures["untyped"])
+    untyped = len(figures["untyped"])
+    dead = figures["mutations"] - sum(figures["outcomes"].values()) - untyped
     forbidden = (
-        f"{figures['mutations'] - accounted_for} dead parents, {figures['hangs']} hangs, {len(figures['untyped'])} untyped errors, "
+        f"{dead} dead parents, {figures['hangs']} hangs, {untyped} untyped errors, "
         f"{figures['leaked_processes']} processes, {figures['leaked_descriptors']} descriptors and "
         f"{figures['leaked_files']} files left behind"
     )
