@@ -91,14 +91,18 @@ def voice_batches(store: ClipStore, options: argparse.Namespace, rng: np.random.
 
 
 def fit(
-    net: nn.Module, batches: Batches, loss_of: Callable[[Tensor, Tensor], Tensor], seconds: float
+    net: nn.Module,
+    batches: Batches,
+    loss_of: Callable[[Tensor, Tensor], Tensor],
+    seconds: float,
+    steps: int | None = None,
 ) -> dict[str, float]:
-    """Train for ``seconds`` and return the first and last losses."""
+    """Train for ``seconds``, or for ``steps`` when that is given, and return the first and last losses."""
     optimiser = torch.optim.Adam(net.parameters(), lr=2e-3, betas=(0.8, 0.99))
-    began, losses = time.monotonic(), []
-    while (spent := time.monotonic() - began) < seconds or not losses:
+    began, losses, progress = time.monotonic(), [], 0.0
+    while progress < 1 or not losses:
         for group in optimiser.param_groups:  # down to a twentieth at the end
-            group["lr"] = 2e-3 * 0.05 ** min(spent / max(seconds, 1e-9), 1.0)
+            group["lr"] = 2e-3 * 0.05**progress
         given, wanted = next(batches)
         loss = loss_of(net(given), wanted)
         optimiser.zero_grad()
@@ -106,8 +110,11 @@ def fit(
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         losses.append(float(loss.detach()))
+        spent = (time.monotonic() - began) / max(seconds, 1e-9)
+        progress = min(spent if steps is None else len(losses) / steps, 1.0)
     tail = losses[-max(len(losses) // 20, 1) :]
-    return {"steps": len(losses), "first_loss": losses[0], "last_loss": float(np.mean(tail)), "seconds": seconds}
+    spent_seconds = round(time.monotonic() - began, 1)
+    return {"steps": len(losses), "first_loss": losses[0], "last_loss": float(np.mean(tail)), "seconds": spent_seconds}
 
 
 def export(net: nn.Module, example: Tensor, name: str, free_axes: dict[int, str], path: Path) -> None:

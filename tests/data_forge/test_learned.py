@@ -70,13 +70,14 @@ def test_an_autoencoder_learns_and_its_file_draws_the_same(tmp_path: Path) -> No
     from cad.training.forgers.autoencoders import FaceAutoencoder, drawing_loss
 
     torch.manual_seed(0)
-    frames = made_clip(16, 3).frames[:, 32:160:2, 32:160:2]
+    frames = made_clip(6, 3).frames[:, 32:160:2, 32:160:2]
     pictures = torch.nn.functional.interpolate(
         torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255, size=(96, 96)
     )
     net = FaceAutoencoder("nearest", 8)
-    made = fit(net, itertools.repeat((pictures, pictures)), drawing_loss, seconds=6)
-    assert made["last_loss"] < 0.7 * made["first_loss"]
+    made = fit(net, itertools.repeat((pictures, pictures)), drawing_loss, seconds=0, steps=30)
+    # 0.84 after 30 steps; a net that does not learn stays at 1.
+    assert made["last_loss"] < 0.92 * made["first_loss"]
     path = tmp_path / "autoencoder_nearest.onnx"
     export(net, torch.zeros(2, 3, 96, 96), "patches", {0: "slots"}, path)
     import onnxruntime
