@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A busy machine is no reason to fail.
+settings.register_profile("cad", deadline=None)
+settings.load_profile("cad")
 
 
 @pytest.fixture(scope="session")
