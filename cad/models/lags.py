@@ -9,8 +9,11 @@ from torch.nn import functional as F
 
 from cad.clock import FRAME_RATE_HZ
 
-#: Half-width of the peak whose mean is the offset.
-_PEAK_SLOTS = 3
+#: How much sharper than the contrast's softmax the one behind the offset is.
+_SHARPNESS = 4.0
+#: What a peak must be higher by for each slot that it is further from zero. Of a flat profile (a still mouth, silence)
+#: rounding errors would choose the peak, another one in every runtime; so it is the one at zero.
+_FLAT_PER_SLOT = 1e-3
 
 
 def diagonals(matrix: Tensor, lag_slots: int) -> Tensor:
@@ -51,9 +54,10 @@ def lag_profile(similarity: Tensor, both_present: Tensor, lag_slots: int) -> tup
 
 
 def expected_offset_seconds(similarity: Tensor, overlap: Tensor, scale: Tensor) -> Tensor:
-    """Return by how much the sound lags behind the lips: the mean lag under a softmax of the similarity near its peak.
+    """Return by how much the sound lags behind the lips: the mean lag under a sharp softmax of the similarity.
 
-    Far from the peak a flat profile would only pull the mean towards zero.
+    A soft one would be drawn to zero by the floor of the profile; the lag of the peak itself would jump with rounding
+    errors where there is no peak, as in silence.
 
     Args:
         similarity: (batch, lags).
@@ -66,8 +70,8 @@ def expected_offset_seconds(similarity: Tensor, overlap: Tensor, scale: Tensor) 
     lag_slots = similarity.shape[1] // 2
     has = (overlap > 0).to(similarity.dtype)
     lags = torch.arange(-lag_slots, lag_slots + 1, device=similarity.device, dtype=similarity.dtype)
-    logits = similarity * scale + (1.0 - has) * -1e4
-    peak = lags[logits.argmax(dim=-1)].unsqueeze(-1)
+    logits = similarity * scale * _SHARPNESS + (1.0 - has) * -1e4
+    peak = lags[(logits - lags.abs() * _FLAT_PER_SLOT).argmax(dim=-1)].unsqueeze(-1)
     far = ((lags - peak).abs() > _PEAK_SLOTS).to(similarity.dtype)
     weights = torch.softmax(logits + far * -1e4, dim=-1) * has
     return (weights * lags).sum(-1) * (1.0 / FRAME_RATE_HZ)

@@ -42,3 +42,9 @@ def test_only_real_overlap_counts():
 def test_no_overlap_gives_offset_zero():
     profile, overlap = lag_profile(torch.randn(1, 6, 6), torch.zeros(1, 6, 6), 4)
     assert expected_offset_seconds(profile, overlap, torch.tensor(10.0)).item() == 0.0
+
+
+def test_a_flat_profile_gives_offset_zero_whatever_the_rounding():
+    flat = 1e-6 * torch.randn(20, 51)
+    offsets = expected_offset_seconds(flat, torch.ones(20, 51), torch.tensor(50.0))
+    assert offsets.abs().max() < 1e-4
