@@ -187,10 +187,10 @@ class _Measurer:
         answered = np.isin(answers, ("fake", "real"))
         share = self._measure(answered.astype(np.float64), np.ones(len(labels), dtype=np.int8), None, 0.5)
         tally = {name: _tally(answers[labels == of]) for name, of in (("real", 0), ("fake", 1))}
-        return CoverageResult(
-            tally, share.estimates["tpr"], self._abstaining(labels, answers, answered, Abstentions.LEFT_OUT),
-            self._abstaining(labels, answers, answered, Abstentions.ERRORS),
-        )  # fmt: skip
+        left_out = self._abstaining(labels, answers, answered, Abstentions.LEFT_OUT)
+        none_abstained = bool(answered.all()) and not np.isnan(self.scores("file")).any()
+        errors = left_out if none_abstained else self._abstaining(labels, answers, answered, Abstentions.ERRORS)
+        return CoverageResult(tally, share.estimates["tpr"], left_out, errors)
 
     def _abstaining(
         self, labels: NDArray[Any], answers: NDArray[Any], answered: NDArray[np.bool_], how: Abstentions
