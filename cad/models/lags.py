@@ -71,7 +71,5 @@ def expected_offset_seconds(similarity: Tensor, overlap: Tensor, scale: Tensor) 
     has = (overlap > 0).to(similarity.dtype)
     lags = torch.arange(-lag_slots, lag_slots + 1, device=similarity.device, dtype=similarity.dtype)
     logits = similarity * scale * _SHARPNESS + (1.0 - has) * -1e4
-    peak = lags[(logits - lags.abs() * _FLAT_PER_SLOT).argmax(dim=-1)].unsqueeze(-1)
-    far = ((lags - peak).abs() > _PEAK_SLOTS).to(similarity.dtype)
-    weights = torch.softmax(logits + far * -1e4, dim=-1) * has
+    weights = torch.softmax(logits, dim=-1) * has
     return (weights * lags).sum(-1) * (1.0 / FRAME_RATE_HZ)
