@@ -11,9 +11,6 @@ from cad.clock import FRAME_RATE_HZ
 
 #: How much sharper than the contrast's softmax the one behind the offset is.
 _SHARPNESS = 4.0
-#: What a peak must be higher by for each slot that it is further from zero. Of a flat profile (a still mouth, silence)
-#: rounding errors would choose the peak, another one in every runtime; so it is the one at zero.
-_FLAT_PER_SLOT = 1e-3
 
 
 def diagonals(matrix: Tensor, lag_slots: int) -> Tensor:
