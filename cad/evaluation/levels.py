@@ -69,7 +69,7 @@ def identity_codes(identities: Sequence[str] | NDArray[Any]) -> NDArray[np.int64
 
     Example:
         >>> identity_codes(["ann", "", "ann", "unknown", "-"]).tolist()
-        [2, 3, 2, 4, 5]
+        [2, 4, 2, 5, 6]
     """
     import pandas
 
