@@ -35,6 +35,7 @@ def make_report(info: MediaInfo, picture: StreamReading | None, sound: StreamRea
     coverage = min(
         1.0 if picture is None else _picture_coverage(info, picture),
         1.0 if sound is None else _sound_coverage(info, sound),
+        _whole_coverage(info, picture, sound),
     )
     readings = [reading for reading in (picture, sound) if reading is not None]
     outcome = _outcome(info, readings, coverage)
@@ -70,6 +71,26 @@ def _sound_coverage(info: MediaInfo, reading: StreamReading) -> float:
     if info.audio.declared_seconds:
         return _share(progress.seconds, info.audio.declared_seconds)
     return 1.0 if reading.complete else 0.0
+
+
+def _whole_coverage(info: MediaInfo, picture: StreamReading | None, sound: StreamReading | None) -> float:
+    """Return how far the longest stream came, where the container states one length for all of them.
+
+    Matroska and FLV count it from zero, MPEG streams from their start; the kinder of the two is believed.
+    """
+    if all(stream is None or stream.declared_seconds for stream in (info.video, info.audio)):
+        return 1.0
+    ends, starts = [], []
+    if info.video is not None and picture is not None and picture.progress.decoded:
+        ends.append(info.origin_seconds + picture.progress.seconds)
+        starts.append(info.video.start_seconds)
+    if info.audio is not None and sound is not None and sound.progress.decoded:
+        ends.append(info.audio.start_seconds + sound.progress.seconds)
+        starts.append(info.audio.start_seconds)
+    if not ends or info.duration_seconds <= 0 or info.kind is MediaKind.IMAGE:
+        return 1.0
+    reached = max(max(ends), max(ends) - min(starts))
+    return _share(reached, info.duration_seconds)
 
 
 def _share(read_seconds: float, declared_seconds: float) -> float:

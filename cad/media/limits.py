@@ -26,9 +26,9 @@ class MediaLimits:
         stall_seconds: Longest silence of the decoding process while somebody waits for it.
         wall_seconds: Time spent waiting for the decoding process in all.
         open_files: File descriptors of the decoding process.
-        decoder_threads: Threads of the picture decoder. With more than one, pictures that a decoder patches up after damage
-            differ from run to run (measured: 1 to 6 of 60 readings of one damaged H.264 file on a busy machine, none of
-            300 with one thread), so one is what a verdict should be made with.
+        decoder_threads: Threads of the picture decoder. With two, pictures that a decoder patches up after damage
+            differ from run to run (measured on a busy machine, one damaged H.264 file: 1 to 6 of 60 readings differ,
+            none of 300 with one thread), so one is what a verdict should be made with.
     """
 
     max_side_px: int = 1920

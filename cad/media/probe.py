@@ -51,7 +51,7 @@ def probe(source: MediaSource, on_packet: Callable[[], None]) -> MediaInfo:
         kind=kind,
         container=source.container.format.name,
         size_bytes=Path(source.path).stat().st_size,
-        duration_seconds=max(durations, default=0.0) if kind is not MediaKind.IMAGE else 0.0,
+        duration_seconds=0.0 if kind is MediaKind.IMAGE else max(durations, default=_container_seconds(source)),
         origin_seconds=_origin(video, audio) if len(starts) == 2 else starts[0],
         video=video,
         audio=audio,
@@ -96,6 +96,7 @@ def _first_frames(source: MediaSource, on_packet: Callable[[], None]) -> FirstFr
 def _video_info(source: MediaSource, first: FirstFrames) -> VideoStreamInfo:
     assert source.video is not None
     stream, context = source.video, source.video.codec_context
+    start = _start(stream, first.video_seconds)
     width, height = context.width, context.height
     if first.orientation[0]:
         width, height = height, width
@@ -105,21 +106,22 @@ def _video_info(source: MediaSource, first: FirstFrames) -> VideoStreamInfo:
         height_px=height,
         fps=frames_per_second(stream),
         rotation_degrees=degrees_clockwise(first.orientation),
-        start_seconds=_start(stream, first.video_seconds),
+        start_seconds=start,
         declared_frames=stream.frames or None,
-        declared_seconds=_declared_seconds(source, stream),
+        declared_seconds=_declared_seconds(source, stream, start),
     )
 
 
 def _audio_info(source: MediaSource, first: FirstFrames) -> AudioStreamInfo:
     assert source.audio is not None
     stream, context = source.audio, source.audio.codec_context
+    start = _start(stream, first.audio_seconds)
     return AudioStreamInfo(
         codec=context.name,
         sample_rate_hz=context.sample_rate,
         channels=context.channels,
-        start_seconds=_start(stream, first.audio_seconds),
-        declared_seconds=_declared_seconds(source, stream),
+        start_seconds=start,
+        declared_seconds=_declared_seconds(source, stream, start),
     )
 
 
@@ -135,14 +137,32 @@ def _start(stream: VideoStream | AudioStream, first_seconds: float | None) -> fl
     return first_seconds
 
 
-def _declared_seconds(source: MediaSource, stream: VideoStream | AudioStream) -> float | None:
+def _declared_seconds(source: MediaSource, stream: VideoStream | AudioStream, start_seconds: float) -> float | None:
+    """Return the length that the container states for this very stream."""
     if source.container.format.name in _ESTIMATED_DURATION_FORMATS:
         return None
     if stream.duration and stream.time_base is not None and stream.duration > 0:
         return float(stream.duration * stream.time_base)
-    if source.container.duration and source.container.duration > 0:
-        return float(source.container.duration / av.time_base)
-    return None
+    end = _end_by_tag(stream.metadata.get("DURATION", ""))
+    return end - start_seconds if end is not None and end > start_seconds else None
+
+
+def _end_by_tag(tag: str) -> float | None:
+    """Return the seconds in a Matroska duration tag such as ``00:00:02.080000000``: when the stream ends."""
+    hours, _, rest = tag.partition(":")
+    minutes, _, seconds = rest.partition(":")
+    try:
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    except ValueError:
+        return None
+
+
+def _container_seconds(source: MediaSource) -> float:
+    """Return the length that the container states for all of it, 0 if it states none."""
+    duration = source.container.duration
+    if source.container.format.name in _ESTIMATED_DURATION_FORMATS or not duration or duration < 0:
+        return 0.0
+    return float(duration / av.time_base)
 
 
 def _origin(video: VideoStreamInfo | None, audio: AudioStreamInfo | None) -> float:

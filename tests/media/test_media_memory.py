@@ -26,4 +26,4 @@ def test_twelve_seconds_of_1080p(ffmpeg: None) -> None:
 def test_ten_minutes_of_1080p(ffmpeg: None) -> None:
     figures = read_memory.run(argparse.Namespace(size="1920x1080", seconds=600))
     assert figures["ok"], figures
-    assert figures["slots"] == 15_000
+    assert abs(figures["slots"] - 15_000) <= 2

@@ -150,6 +150,17 @@ def test_sound_that_ends_early_and_sound_that_goes_on(sources: tuple[Path, Path]
     assert report.outcome is Outcome.OK
 
 
+@pytest.mark.parametrize("name", ["brief-sound.mkv", "brief-sound.flv"])
+def test_sound_that_ends_early_is_no_damage_where_lengths_are_not_told_apart(
+    sources: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    run_ffmpeg("-i", sources[0], "-t", "1.0", "-i", sources[1], *H264, "-c:a", "aac", path)
+    _, report, sound, frames, _ = read(path)
+    assert sound is not None and len(frames) == 50 and len(sound.present) < 30
+    assert report.outcome is Outcome.OK and report.coverage == 1.0, report
+
+
 def test_negative_time_stamps(sources: tuple[Path, Path], tmp_path: Path) -> None:
     path = tmp_path / "negative.mkv"
     run_ffmpeg(
