@@ -35,7 +35,7 @@ from face_net.pictures import (
     read_labels,
     sample_pictures,
 )
-from face_net.points import CropMaker, PointNet, false_sightings, point_loss
+from face_net.points import CropMaker, PointNet, false_sightings, patches_around, point_loss
 from face_net.scenes import SceneMaker
 from face_net.targets import face_loss
 from torch.utils.data import DataLoader, IterableDataset
@@ -116,11 +116,14 @@ def train(args: argparse.Namespace) -> None:
     pictures = load_pictures(clips, args.per_clip, 400, 200.0, args.first_slots)
     empty = sample_pictures(TAUGHT_SAMPLES) + [region for one in pictures[::3] for region in faceless_regions(one)]
     print(f"{len(clips)} clips, {len(pictures)} pictures, {len(empty)} without a face", flush=True)
-    source: IterableDataset = Scenes(pictures, empty, args.seed)
-    if args.what == "points":
-        hard = [] if args.mine is None else false_sightings(pictures, SearchNet(args.mine))
-        print(f"{len(hard)} false sightings", flush=True)
-        source = Crops(pictures, empty, hard, args.seed)
+    hard = [] if args.mine is None else false_sightings(pictures, SearchNet(args.mine))
+    patches = patches_around(pictures, hard)
+    print(f"{len(hard)} false sightings, {len(patches)} of them away from faces", flush=True)
+    source: IterableDataset = Crops(pictures, empty, hard, args.seed)
+    if args.what == "search":
+        # Hands and ears are as many as all other emptiness, or they would hardly be seen.
+        rounds = max(1, len(empty) // max(1, len(patches)))
+        source = Scenes(pictures, empty + patches * rounds, args.seed)
     loader = iter(DataLoader(source, batch_size=None, num_workers=args.workers, prefetch_factor=6))
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
@@ -184,7 +187,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mine", default=None, help="points: weights of a search net whose false sightings teach too")
+    parser.add_argument("--mine", default=None, help="weights of a search net whose false sightings teach too")
     parser.add_argument("--resume", type=Path, default=None)
     train(parser.parse_args())
     return 0

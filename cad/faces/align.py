@@ -57,14 +57,15 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
 
     Source: Umeyama, IEEE TPAMI 13(4), 1991, for two dimensions.
     """
-    here = source[:, 0] + 1j * source[:, 1].astype(np.float64)
-    there = target[:, 0] + 1j * target[:, 1].astype(np.float64)
-    centred = here - here.mean()
-    spread = float((np.abs(centred) ** 2).sum())
+    here = np.ascontiguousarray(source, dtype=np.float64).view(np.complex128)[:, 0]
+    there = np.ascontiguousarray(target, dtype=np.float64).view(np.complex128)[:, 0]
+    middle, goal = complex(here.sum()) / len(here), complex(there.sum()) / len(there)
+    centred = here - middle
+    spread = np.vdot(centred, centred).real
     if spread <= 0:
         raise ValueError("the source points are all one point; a similarity needs two")
-    factor = complex((centred.conj() * (there - there.mean())).sum() / spread)
-    shift = complex(there.mean() - factor * here.mean())
+    factor = complex(np.vdot(centred, there - goal)) / float(spread)
+    shift = goal - factor * middle
     return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 

@@ -21,6 +21,7 @@ MOST_ALIKE = 0.7
 LEAST_DIFFERENCE = 8.0
 STANDS_OUT = 2.5
 _MEMORY = 6
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 class CutDetector:
@@ -70,9 +71,10 @@ def coarse_luma(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     if rows == 0 or columns == 0:
         return np.asarray(frame.mean(axis=2), dtype=np.float32)
     half = step // 2
-    picked = [frame[y:rows:step, x:columns:step] for y in (half - 1, half) for x in (half - 1, half)]
-    total = np.sum(picked, axis=0, dtype=np.float32)
-    return np.asarray(total @ np.array([0.299, 0.587, 0.114], dtype=np.float32) / len(picked), dtype=np.float32)
+    total = frame[half - 1 : rows : step, half - 1 : columns : step].astype(np.float32)
+    for y, x in ((half - 1, half), (half, half - 1), (half, half)):
+        total += frame[y:rows:step, x:columns:step]
+    return np.asarray(total @ (_LUMA / 4), dtype=np.float32)
 
 
 def likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

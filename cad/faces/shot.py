@@ -24,9 +24,11 @@ SEARCH_STEP = 10
 #: A deep search, at larger sizes, comes with the first picture of a shot and then this often while only small faces
 #: or none are known: at the second size of LONG_SIDES_PX, and at all of them.
 DEEP_STEP, DEEPEST_STEP = 25, 100
-#: A face whose points move on average by more than this share of its eye distance between two looks is looked at in
-#: between too.
-MOVED = 0.1
+#: A face that is this far, in eye distances, from where even motion would have brought it is looked at in between too.
+#: A straight line between the looks is off by about an eighth of that.
+UNEVEN = 0.25
+#: Halfway between two looks the line may be off by this much before the halves are looked at, too.
+LINE_OFF = 0.06
 #: A known face is believed at a lower score than a new one.
 KNOWN_SCORE = 0.35
 
@@ -128,29 +130,29 @@ class Shot:
         return len(self.tracks) < self._max_faces
 
     def _note(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> None:
-        before, old = track.last_slot, track.last
+        before, old, expected = track.last_slot, track.last, track.expected_points(slot)
         track.see(slot, face)
-        track.remember_look(frame, face)
-        if slot - before <= BRIDGE_SLOTS:
+        track.remember_look(slot, frame, face)
+        if slot - before <= BRIDGE_SLOTS and _apart(expected, face.points_px) > UNEVEN:
             self._fill(track, before, old, slot, face)
 
     def _fill(self, track: FaceTrack, start: int, first: FaceDetection, stop: int, last: FaceDetection) -> None:
-        """Look halfway between two sightings that are far apart for their time, and again in each half."""
+        """Look halfway between two sightings, and again in each half where the line between them is off."""
         middle = (start + stop) // 2
-        if middle == start or _moved(first, last) <= MOVED:
-            return
-        frame = self._frame_at(middle)
+        frame = None if middle == start else self._frame_at(middle)
         if frame is None:
             return
         guess = np.asarray((first.points_px + last.points_px) / 2, dtype=np.float32)
         face = self._finder.look(frame, [guess], KNOWN_SCORE)[0]
-        if face is not None:
-            track.see(middle, face)
+        if face is None:
+            return
+        track.see(middle, face)
+        if _apart(guess, face.points_px) > LINE_OFF:
             self._fill(track, start, first, middle, face)
             self._fill(track, middle, face, stop, last)
 
 
-def _moved(one: FaceDetection, other: FaceDetection) -> float:
-    """Return the mean move of the points, in eye distances (of the wider of both views)."""
-    eyes = max(float(np.linalg.norm(face.points_px[1] - face.points_px[0])) for face in (one, other))
-    return float(np.linalg.norm(one.points_px - other.points_px, axis=1).mean()) / max(eyes, 1e-6)
+def _apart(points: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """Return the mean distance of the points from the others, in eye distances (of the wider of both)."""
+    eyes = max(float(np.linalg.norm(five[1] - five[0])) for five in (points, others))
+    return float(np.linalg.norm(points - others, axis=1).mean()) / max(eyes, 1e-6)

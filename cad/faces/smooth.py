@@ -13,6 +13,8 @@ Source: Cleveland, JASA 74(368), 1979 (local linear regression), with Gaussian w
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,9 +68,15 @@ def smooth_at(
         0.0
     """
     near = np.abs(slots - slot) <= REACH_SLOTS
-    away = (slots[near] - slot).astype(np.float64)
+    share = _shares(tuple((slots[near] - slot).tolist()), sigma_slots)
+    return np.asarray(np.tensordot(share, values[near], axes=1), dtype=np.float32)
+
+
+@lru_cache(maxsize=256)
+def _shares(offsets: tuple[int, ...], sigma_slots: float) -> NDArray[np.float64]:
+    """Return how much each known slot, so far away, counts in the value of the line at no distance."""
+    away = np.array(offsets, dtype=np.float64)
     weight = np.exp(-0.5 * (away / sigma_slots) ** 2)
     s0, s1, s2 = weight.sum(), (weight * away).sum(), (weight * away * away).sum()
     spread = s0 * s2 - s1 * s1
-    share = weight / s0 if spread < 1e-9 else weight * (s2 - s1 * away) / spread
-    return np.asarray(np.tensordot(share, values[near], axes=1), dtype=np.float32)
+    return np.asarray(weight / s0 if spread < 1e-9 else weight * (s2 - s1 * away) / spread, dtype=np.float64)

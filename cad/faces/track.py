@@ -20,6 +20,7 @@ LOST_SLOTS = FRAME_RATE_HZ
 #: After a gap a face must look like this track's to go on with it.
 SAME_LOOK = 0.35
 _LOOK_PX = 24
+_LOOK_STEP = 10
 
 
 class FaceTrack:
@@ -37,6 +38,7 @@ class FaceTrack:
         self._slots: list[int] = []
         self._faces: list[FaceDetection] = []
         self._appearance = appearance(frame, face)
+        self._appearance_slot = slot
         self.see(slot, face)
 
     @property
@@ -58,29 +60,32 @@ class FaceTrack:
         self._slots.insert(index, slot)
         self._faces.insert(index, face)
 
-    def remember_look(self, frame: NDArray[np.uint8], face: FaceDetection) -> None:
-        """Let the remembered appearance follow the face as it turns."""
+    def remember_look(self, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> None:
+        """Let the remembered appearance follow the face as it turns, now and then."""
+        if slot < self._appearance_slot + _LOOK_STEP:
+            return
+        self._appearance_slot = slot
         self._appearance = 0.7 * self._appearance + 0.3 * appearance(frame, face)
 
     def looks_like(self, frame: NDArray[np.uint8], face: FaceDetection) -> bool:
         """Say whether a face found after a gap may be this one."""
         return likeness(self._appearance, appearance(frame, face)) >= SAME_LOOK
 
-    def sighting_before(self, slot: int) -> tuple[int, FaceDetection] | None:
-        """Return the last sighting before ``slot``."""
-        index = int(np.searchsorted(self._slots, slot)) - 1
-        return None if index < 0 else (self._slots[index], self._faces[index])
-
     def expected_points(self, slot: int) -> NDArray[np.float32]:
         """Return where the points should be at ``slot``, carried on from the last two sightings for a moment."""
         points = self._faces[-1].points_px
-        if len(self._slots) < 2:
+        ago = slot - self._slots[-1]
+        index = len(self._slots) - 2
+        # Sightings may lie close together where the face was looked at in between; speed needs some distance.
+        while index > 0 and self._slots[-1] - self._slots[index] < ago:
+            index -= 1
+        if index < 0:
             return points
-        ago, gap = slot - self._slots[-1], self._slots[-1] - self._slots[-2]
-        if gap > BRIDGE_SLOTS or ago > gap:
+        gap = self._slots[-1] - self._slots[index]
+        if gap > BRIDGE_SLOTS or ago > 2 * gap:
             return points
         # Only the face as a whole is carried on: its parts' own motion is too noisy for that.
-        step = (points - self._faces[-2].points_px).mean(axis=0) * np.float32(0.7 * ago / gap)
+        step = (points - self._faces[index].points_px).mean(axis=0) * np.float32(ago / gap)
         return np.asarray(points + step, dtype=np.float32)
 
     def present_at(self, slot: int) -> bool:

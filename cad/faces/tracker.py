@@ -52,6 +52,8 @@ class FaceTracker:
         self._finder = finder or FaceFinder(max_faces=max_faces)
         self._cuts = CutDetector()
         self._held: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        # Memory of pictures that were let go of: fresh memory for each would cost more than the copy itself.
+        self._spare: list[NDArray[np.uint8]] = []
         self._outbox = Outbox(size_px)
         self._shot = self._new_shot()
         self._next_slot = 0
@@ -110,6 +112,8 @@ class FaceTracker:
                 if track.present_at(slot):
                     self._crop(track, slot, frame)
                 track.forget_before(slot)
+            if frame.base is None:
+                self._spare.append(frame)
             self._cropped_to = slot + 1
 
     def _crop(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8]) -> None:
@@ -121,7 +125,11 @@ class FaceTracker:
             self._outbox.close(track)
 
     def _own_what_is_held(self) -> None:
-        """Copy the held pictures out of their chunk, which would otherwise be kept whole."""
+        """Copy the held pictures out of their chunk, whose memory the reader uses again."""
         for slot, frame in self._held.items():
             if frame.base is not None:
-                self._held[slot] = frame.copy()
+                own = self._spare.pop() if self._spare else np.empty_like(frame)
+                if own.shape != frame.shape:
+                    own = np.empty_like(frame)
+                np.copyto(own, frame)
+                self._held[slot] = own

@@ -168,9 +168,22 @@ def test_memory_is_bounded_by_the_lag() -> None:
     frame = draw([Head(160, 120)])
     for first in range(0, 500, 25):
         tracker.push(VideoFrames(first, np.stack([frame] * 25), np.ones(25, bool)))
-        assert len(tracker._held) <= LAG_SLOTS
-        # Owned copies: a view would keep its whole chunk alive.
+        assert len(tracker._held) + len(tracker._spare) <= LAG_SLOTS + 1
+        # Owned copies: the reader uses the chunk's memory again.
         assert all(held.base is None and held.shape == (HEIGHT, WIDTH, 3) for held in tracker._held.values())
+
+
+def test_chunk_memory_may_be_used_again() -> None:
+    frames = [draw([Head(100 + i, 120)]) for i in range(60)]
+    expected = _follow(frames)[0]
+    tracker = FaceTracker(finder=ScriptedFinder())
+    block, pieces = np.zeros((25, HEIGHT, WIDTH, 3), np.uint8), []
+    for chunk in chunks(frames):
+        block[: len(chunk.frames)] = chunk.frames
+        pieces += tracker.push(VideoFrames(chunk.first_slot, block[: len(chunk.frames)], chunk.present))
+        block[:] = 0
+    pieces += tracker.flush()
+    assert np.array_equal(np.concatenate([piece.crops for piece in pieces]), expected.crops)
 
 
 def test_calm_picture_costs_few_looks_and_a_lively_one_more() -> None:

@@ -101,6 +101,22 @@ def false_sightings(pictures: list[Labelled], search: FaceNet) -> list[tuple[np.
     return found
 
 
+def patches_around(pictures: list[Labelled], sightings: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    """Return the surroundings of false sightings that touch no face, as pictures without one."""
+    boxes = {id(one.picture): np.concatenate([one.faces[:, :4], one.unsure]) for one in pictures}
+    patches = []
+    for picture, points in sightings:
+        centre, reach = points.mean(axis=0), 1.3 * np.ptp(points, axis=0).max()
+        low = np.clip(centre - reach, 0, None)
+        high = np.minimum(centre + reach, np.array(picture.shape[1::-1]))
+        known = boxes[id(picture)]
+        touching = (np.minimum(known[:, 2:], high) > np.maximum(known[:, :2], low)).all(axis=1)
+        patch = picture[int(low[1]) : int(high[1]), int(low[0]) : int(high[0])]
+        if not touching.any() and patch.size and min(patch.shape[:2]) >= 16:
+            patches.append(patch)
+    return patches
+
+
 class CropMaker:
     """Makes roughly aligned crops of faces, and crops of what is none, without end.
 
@@ -150,7 +166,7 @@ class CropMaker:
         return self._spoiled(crop), *blank, np.float32(0), np.float32(1)
 
     def _spoiled(self, crop: np.ndarray) -> np.ndarray:
-        """Half of the crops stay as they are: most faces are neither dark nor blurred; exactness comes from them."""
+        """Half of the crops stay as they are: most faces are neither dark nor blurred, and they teach exactness."""
         return self._scenes._spoil(self._covered(self._coarser(crop))) if self._rng.random() < 0.5 else crop
 
     def _face(self, far: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32, np.float32]:
