@@ -66,6 +66,8 @@ def test_interrupting_gives_130_and_leaves_nothing(tiny_weights, tmp_path, clean
         text=True,
         env=environment,
         start_new_session=True,
+        # Whoever starts the tests in the background leaves SIGINT ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     process.stdout.readline()  # the first file is done: the second one is being read
