@@ -155,7 +155,7 @@ def train(args: argparse.Namespace) -> None:
         if step % 100 == 0:
             losses = " ".join(f"{name} {value:.3f}" for name, value in shown.items())
             print(f"step {step} {time.time() - started:.0f} s {losses}", flush=True)
-        if step % 500 == 0:
+        if step % 200 == 0:
             torch.save(mean.state_dict(), args.out / "last.pt")
             export(mean, args.out / "model.onnx")
     torch.save(mean.state_dict(), args.out / "last.pt")
