@@ -25,9 +25,9 @@ LONG_SIDES_PX = (320, 640, 1280)
 #: A face smaller than this where it was found means that still smaller ones may have been missed.
 SMALL_FACE_PX = 24.0
 #: The search is generous, since the second look decides; of more candidates than this the surest are looked at.
-SEARCH_SCORE = 0.4
+SEARCH_SCORE = 0.3
 MOST_CANDIDATES = 8
-LOOK_SCORE = 0.8
+LOOK_SCORE = 0.5
 #: Two boxes that overlap more than this are one face.
 SAME_FACE = 0.4
 #: A coarse sighting is looked at this often, each time with the points of the time before.
