@@ -6,7 +6,7 @@ import numpy as np
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.faces.records import FaceCrops
-from cad.faces.talking import TalkingFaces, TalkingScore, slot_loudness, who_talks
+from cad.faces.talking import LEAST_MOTION, TalkingFaces, TalkingScore, slot_loudness, who_talks
 from cad.media.records import AudioSamples
 
 SLOTS = 120
@@ -65,7 +65,7 @@ def test_the_speaker_is_told_from_listeners_other_talkers_and_posters(rng: np.ra
     assert who_talks(list(scores.values())) == 2
     assert scores[2].score > 0.5
     assert scores[1].score < 0.35 and scores[3].score < 0.35 and scores[0].score == 0
-    assert scores[0].motion < 0.35 < scores[2].motion
+    assert scores[0].motion < LEAST_MOTION < scores[2].motion
 
 
 def test_sound_a_little_late_is_still_this_face(rng: np.random.Generator) -> None:
@@ -100,7 +100,7 @@ def test_a_slot_that_was_not_seen_is_no_motion(rng: np.random.Generator) -> None
     present[10:20] = False
     crops.crops[10:20] = 0
     faces.push(FaceCrops(0, 0, crops.crops, present, crops.boxes_px, crops.points_px, crops.scores))
-    assert abs(faces.scores(None)[0].motion) < 0.3
+    assert faces.scores(None)[0].motion < LEAST_MOTION
 
 
 def test_loudness_has_a_floor_and_says_where_there_is_no_sound() -> None:
