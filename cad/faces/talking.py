@@ -3,8 +3,8 @@
 
 A mouth's motion is the change of the grey picture between the lips from slot to slot in the aligned crop, less half of
 what the upper face changes in the same slot (head turns, noise, light). It is compared with the loudness of speech by
-rank correlation, at the best of a few lags, because sound and lips may be a little apart. Faces that do not move their lips, such as those
-on posters, score nothing however loud it is.
+rank correlation, at the best of a few lags, because sound and lips may be a little apart. Faces that do not move their
+lips, such as those on posters, score nothing however loud it is.
 
 It tells faces of one file apart. It is no evidence for or against a forgery.
 """
