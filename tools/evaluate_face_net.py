@@ -221,8 +221,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True, help="folder written by tools/label_faces.py")
-    parser.add_argument("--search", default="face_yunet_s1", help="name of the net that searches")
-    parser.add_argument("--points", default="face_points_s1", help="name of the net that looks again")
+    parser.add_argument("--search", default="face_yunet_s2", help="name of the net that searches")
+    parser.add_argument("--points", default="face_points_s2", help="name of the net that looks again")
     parser.add_argument("--per-clip", type=int, default=6)
     for what in ("search", "points"):
         parser.add_argument(f"--install-{what}", type=Path, default=None, help="ONNX file to become those weights")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cad.faces.overlap import keep_best
 from cad.faces.session import open_face_session
 
-DEFAULT_NET = "face_yunet_s1"
+DEFAULT_NET = "face_yunet_s2"
 _OUTPUTS = ("boxes", "points", "scores")
 
 

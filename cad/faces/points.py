@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cad.errors import SpecMismatchError
 from cad.faces.session import open_face_session
 
-DEFAULT_NET = "face_points_s1"
+DEFAULT_NET = "face_points_s2"
 #: Side of its crops, and what of it surrounds the canonical crop's field of view.
 LOOK_PX, LOOK_MARGIN_PX = 112, 12
 

@@ -20,7 +20,7 @@ from cad.faces.records import FaceDetection
 from cad.faces.track import BRIDGE_SLOTS, LOST_SLOTS, FaceTrack
 
 LOOK_STEP = 5
-SEARCH_STEP = 10
+SEARCH_STEP = 15
 #: A deep search, at larger sizes, comes with the first picture of a shot and then this often while only small faces
 #: or none are known: at the second size of LONG_SIDES_PX, and at all of them.
 DEEP_STEP, DEEPEST_STEP = 25, 100
@@ -30,7 +30,7 @@ UNEVEN = 0.25
 #: Halfway between two looks the line may be off by this much before the halves are looked at, too.
 LINE_OFF = 0.06
 #: A known face is believed at a lower score than a new one.
-KNOWN_SCORE = 0.35
+KNOWN_SCORE = 0.5
 
 FrameAt = Callable[[int], NDArray[np.uint8] | None]
 
