@@ -42,10 +42,9 @@ def export_graph(model: CadModel, spec: ModelSpec) -> onnx.ModelProto:
     Raises:
         ExportError: PyTorch cannot trace or translate it.
     """
-    batch, time = (
-        torch.export.Dim("batch", max=TRACED_MAX_BATCH),
-        torch.export.Dim("time", min=TRACED_MIN_TIME, max=TRACED_MAX_TIME),
-    )
+    longest = min(TRACED_MAX_TIME, model.speech_encoder.max_slots or TRACED_MAX_TIME)
+    batch = torch.export.Dim("batch", max=TRACED_MAX_BATCH)
+    time = torch.export.Dim("time", min=TRACED_MIN_TIME, max=longest)
     shapes = ({0: batch, 1: time}, {0: batch, 1: SAMPLES_PER_FRAME * time}, {0: batch, 1: time}, {0: batch, 1: time})
     # The exporter reports its progress and its own deprecations through warnings and the root logger.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -16,7 +16,6 @@ _SHARPNESS = 4.0
 def diagonals(matrix: Tensor, lag_slots: int) -> Tensor:
     """Return the entries around the main diagonal: ``out[:, t, lag_slots + lag] = matrix[:, t, t + lag]``.
 
-    Rows are laid end to end and cut one step longer, so that each row moves by one against the one above it.
     Entries outside the matrix are 0.
 
     Args:
@@ -28,8 +27,9 @@ def diagonals(matrix: Tensor, lag_slots: int) -> Tensor:
     """
     batch, steps, _ = matrix.shape
     padded = F.pad(matrix, (lag_slots, lag_slots))
-    laid = F.pad(padded.reshape(batch, steps * (steps + 2 * lag_slots)), (0, steps))
-    return laid.reshape(batch, steps, steps + 2 * lag_slots + 1)[:, :, : 2 * lag_slots + 1]
+    rows = torch.arange(steps, device=matrix.device).unsqueeze(1)
+    lags = torch.arange(2 * lag_slots + 1, device=matrix.device).unsqueeze(0)
+    return padded.gather(2, (rows + lags).unsqueeze(0).expand(batch, -1, -1))
 
 
 def lag_profile(similarity: Tensor, both_present: Tensor, lag_slots: int) -> tuple[Tensor, Tensor]:

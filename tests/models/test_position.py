@@ -43,3 +43,15 @@ def test_stem_is_the_three_dimensional_convolution():
     kernel = net.stem[0].weight.reshape(4, 5, 1, 5, 5).transpose(1, 2)
     deep = torch.nn.functional.conv3d(mouths.transpose(1, 2), kernel, stride=(1, 2, 2), padding=(0, 2, 2))
     torch.testing.assert_close(flat[:, 2:-2], deep.transpose(1, 2), rtol=1e-4, atol=1e-5)
+
+
+def test_luma_and_color_see_the_mouth_and_nothing_else():
+    frames, _, present, _ = windows(1, 3)
+    elsewhere = 255 - frames
+    elsewhere[:, :, 76:140, 48:112] = frames[:, :, 76:140, 48:112]
+    for color in (False, True):
+        net = LipNet(width=32, stages=(4, 8, 8, 8), color=color).eval()
+        assert torch.equal(net(frames, present), net(elsewhere, present))
+    levels = frames[:, :, 76:140, 48:112].float() @ torch.tensor([0.299, 0.587, 0.114])
+    net = LipNet(width=32, stages=(4, 8, 8, 8))
+    torch.testing.assert_close(net._mouths(frames, present), ((levels - 110) / 55).unsqueeze(2))

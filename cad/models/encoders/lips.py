@@ -57,7 +57,6 @@ class LipNet(LipEncoder):
         self.width = width
         self.stem_frames = stem_frames
         self.color = color
-        self.register_buffer("luma", torch.tensor(_LUMA), persistent=False)
         channels = (3 if color else 1) * stem_frames
         self.stem = nn.Sequential(
             nn.Conv2d(channels, stages[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(stages[0]), nn.ReLU()
@@ -68,8 +67,6 @@ class LipNet(LipEncoder):
             nn.Flatten(), nn.Dropout(dropout), nn.Linear(stages[-1] * side * side, width), nn.LayerNorm(width)
         )
         self.temporal = nn.Sequential(*(TemporalBlock(width, 5, dropout) for _ in range(temporal_blocks)))
-
-    luma: Tensor
 
     def forward(self, frames: Tensor, frames_present: Tensor) -> Tensor:
         """Encode the mouth region (see LipEncoder)."""
@@ -83,8 +80,13 @@ class LipNet(LipEncoder):
         """Return float32 (batch, time, 1 or 3, 64, 64), an absent frame as the mean level."""
         rows = slice(MOUTH_TOP_PX, MOUTH_TOP_PX + MOUTH_SIZE_PX)
         columns = slice(MOUTH_LEFT_PX, MOUTH_LEFT_PX + MOUTH_SIZE_PX)
-        levels = frames[:, :, rows, columns].to(frames_present.dtype)
-        levels = levels.permute(0, 1, 4, 2, 3) if self.color else torch.matmul(levels, self.luma).unsqueeze(2)
+        mouths = frames[:, :, rows, columns]
+        # By channel, not as a product with a vector: ONNX Runtime takes 30 ms for that, a third of the whole graph.
+        channels = [mouths[..., channel].to(frames_present.dtype) for channel in range(3)]
+        if self.color:
+            levels = torch.stack(channels, dim=2)
+        else:
+            levels = (channels[0] * _LUMA[0] + channels[1] * _LUMA[1] + channels[2] * _LUMA[2]).unsqueeze(2)
         return (levels - _MEAN_LEVEL) * (1.0 / _LEVEL_DEVIATION) * frames_present[:, :, None, None, None]
 
     def _stacks(self, mouths: Tensor) -> Tensor:

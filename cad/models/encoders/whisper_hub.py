@@ -50,6 +50,7 @@ class WhisperHub(SpeechEncoder):
         config = WhisperConfig(**{**_SMALL, **(model_options or {})})
         self.model = model
         self.width = int(config.d_model)
+        self.max_slots = int(config.max_source_positions) // self.tokens_per_slot
         self.adapted = Adapted(WhisperEncoder(config), ("q_proj", "k_proj", "v_proj", "out_proj"), rank, dropout)
 
     def encode(self, log_mel: Tensor) -> Tensor:
