@@ -338,7 +338,10 @@ def model_text(entry: WeightsEntry, is_default: bool) -> str:
         f"{entry.name} ({entry.kind}{', default' if is_default else ''}), {size:.1f} MB",
         f"  sha256 {entry.sha256}",
     ]
-    lines += [f"  {name}: {value}" for name, value in dict(entry.manifest.get("figures", {})).items()]
+    for name, value in dict(entry.manifest.get("figures", {})).items():
+        # Figures by size or by point are in the card.
+        if isinstance(value, int | float | str):
+            lines.append(f"  {name}: {value:.4g}" if isinstance(value, float) else f"  {name}: {value}")
     return "\n".join(lines)
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put an exported detector into the package: its file, its manifest, and its golden vectors.
 
-    python tools/pack_weights.py MODEL.onnx --name cad_small_1 --default --figures FIGURES.json
+    python tools/pack_weights.py MODEL.onnx --name cad_small_1 --default --report EVALUATION
 
-The folder cad/weights/NAME is made; it must not hold other bytes already, because new bytes get a new name. FIGURES
-is a JSON object of numbers by name, written by a measuring tool; `cad-detect models` shows it. The model card is made
+The folder cad/weights/NAME is made; it must not hold other bytes already, because new bytes get a new name. EVALUATION
+is the folder of a report by tools/evaluate.py; `cad-detect models` shows its figures. The model card is made
 by its own script from the same files.
 """
 
@@ -15,6 +15,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,18 +33,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("model", type=Path, help="an exported .onnx file")
     parser.add_argument("--name", required=True, help="name of the weights")
     parser.add_argument("--default", action="store_true", help="the detector that is used when none is named")
-    parser.add_argument("--figures", type=Path, help="JSON object of measured numbers by name")
+    parser.add_argument("--report", type=Path, help="folder that tools/evaluate.py wrote, for the figures")
     parser.add_argument("--folder", type=Path, default=PACKAGE_FOLDER, help="where the weights lie")
     options = parser.parse_args(arguments)
     try:
-        print(pack(options.model.read_bytes(), options.name, options.folder, options.default, options.figures))
+        print(pack(options.model.read_bytes(), options.name, options.folder, options.default, options.report))
     except (CadError, OSError, ValueError) as error:
         print(f"pack_weights: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def pack(content: bytes, name: str, folder: Path, default: bool, figures: Path | None) -> Path:
+def pack(content: bytes, name: str, folder: Path, default: bool, report: Path | None) -> Path:
     """Write the folder of the weights and return it.
 
     Raises:
@@ -70,10 +71,21 @@ def pack(content: bytes, name: str, folder: Path, default: bool, figures: Path |
             "default": default,
             "trained_on": model.spec.trained_on,
             "commit": model.spec.commit,
-            "figures": json.loads(figures.read_text(encoding="utf-8")) if figures else {},
+            "figures": figures_of(json.loads((report / "report.json").read_text(encoding="utf-8"))) if report else {},
         },
     )
     return target
+
+
+def figures_of(report: dict[str, Any]) -> dict[str, float]:
+    """Return the first figures of every view of a report's first part: what is called fake wrongly, then the AUC."""
+    views = report["parts"][0]["views"]
+    return {
+        f"{view['name']}: {name.upper()}": view["measured"]["metrics"][name]["value"]
+        for view in views
+        if view["measured"]
+        for name in ("fpr", "auc")
+    }
 
 
 def write_once(path: Path, content: bytes) -> None:

@@ -75,7 +75,7 @@ def test_the_inputs_have_the_shapes_of_the_spec_and_never_change():
 
 
 def test_packing_makes_a_folder_that_passes_and_a_changed_model_fails(tmp_path):
-    folder = pack(tiny_onnx(tiny_spec()), "tiny", tmp_path, default=True, figures=None)
+    folder = pack(tiny_onnx(tiny_spec()), "tiny", tmp_path, default=True, report=None)
     entry = find_entry("tiny", tmp_path)
     assert max(differences(entry).values()) < 1e-6
     stored = dict(np.load(folder / GOLDEN_NAME))
@@ -85,18 +85,23 @@ def test_packing_makes_a_folder_that_passes_and_a_changed_model_fails(tmp_path):
 
 
 def test_packing_other_bytes_under_the_same_name_is_refused(tmp_path):
-    pack(tiny_onnx(tiny_spec()), "tiny", tmp_path, default=False, figures=None)
+    pack(tiny_onnx(tiny_spec()), "tiny", tmp_path, default=False, report=None)
     with pytest.raises(WeightsIntegrityError, match="new name"):
-        pack(tiny_onnx(tiny_spec(min_frames=13)), "tiny", tmp_path, default=False, figures=None)
+        pack(tiny_onnx(tiny_spec(min_frames=13)), "tiny", tmp_path, default=False, report=None)
 
 
 def test_only_one_default_is_left(tmp_path, capsys):
     (tmp_path / "model.onnx").write_bytes(tiny_onnx(tiny_spec()))
-    (tmp_path / "figures.json").write_text('{"val AUC, fused": 0.93}')
+    metrics = {"fpr": {"value": 0.04}, "auc": {"value": 0.93}, "eer": {"value": 0.1}}
+    views = [{"name": "fused head", "measured": {"metrics": metrics}}, {"name": "sync head", "measured": None}]
+    (tmp_path / "report.json").write_text(json.dumps({"parts": [{"views": views}]}))
     for name in ("one", "two"):
-        figures = ["--figures", str(tmp_path / "figures.json")]
+        figures = ["--report", str(tmp_path)]
         arguments = [str(tmp_path / "model.onnx"), "--name", name, "--default", "--folder", str(tmp_path), *figures]
         assert main(arguments) == 0
     assert default_detector(tmp_path).name == "two"
     assert find_entry("one", tmp_path).manifest["default"] is False
-    assert json.loads((tmp_path / "two" / "manifest.json").read_text())["figures"] == {"val AUC, fused": 0.93}
+    assert json.loads((tmp_path / "two" / "manifest.json").read_text())["figures"] == {
+        "fused head: FPR": 0.04,
+        "fused head: AUC": 0.93,
+    }
