@@ -21,6 +21,9 @@ from cad.media.stamps import StampReader, frames_per_second
 _STILL_FORMATS = ("image2", "_pipe")
 #: Containers without an index: their duration is FFmpeg's estimate from the bit rate, which no coverage can rest on.
 _ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
+#: Containers that count the empty chunks with which a muxer pads the sound (while B-frames delay the picture) as its
+#: length; the picture says how far such a file goes.
+_PADDED_SOUND_FORMATS = frozenset({"avi"})
 #: A first frame further than this from the declared start has a damaged stamp.
 _START_DISAGREEMENT_SECONDS = 10.0
 #: Tags of a photograph stand near its beginning.
@@ -139,7 +142,10 @@ def _start(stream: VideoStream | AudioStream, first_seconds: float | None) -> fl
 
 def _declared_seconds(source: MediaSource, stream: VideoStream | AudioStream, start_seconds: float) -> float | None:
     """Return the length that the container states for this very stream."""
-    if source.container.format.name in _ESTIMATED_DURATION_FORMATS:
+    name = source.container.format.name
+    if name in _ESTIMATED_DURATION_FORMATS:
+        return None
+    if name in _PADDED_SOUND_FORMATS and stream.type == "audio" and source.video is not None:
         return None
     if stream.duration and stream.time_base is not None and stream.duration > 0:
         return float(stream.duration * stream.time_base)
