@@ -106,7 +106,8 @@ class Detector:
             scores += self._scorer.score_stream(cutter.flush())
 
         slots = max(video_slots, 0 if speech is None else len(speech.present))
-        tracks = book.summaries()
+        with watch.stage("faces"):
+            tracks = book.summaries(speech)
         return Analysis(
             path=path,
             info=reader.info,
@@ -143,7 +144,8 @@ class Detector:
     ) -> list[WindowScore]:
         scores: list[WindowScore] = []
         for crops in found:
-            book.note(crops)
+            with watch.stage("faces"):
+                book.note(crops)
             with watch.stage("score"):
                 scores += self._scorer.score(cutter.push(crops))
         return scores

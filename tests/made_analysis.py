@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from tiny_model import tiny_spec
 
+from cad.faces.talking import TalkingScore
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, Outcome, ReadReport, VideoStreamInfo
 from cad.verdict.aggregate import aggregate
 from cad.verdict.analysis import Analysis
@@ -58,8 +59,17 @@ def face(first: int, stop: int, **logits: float) -> list[WindowScore]:
     return [score(start, end - start, **logits) for start, end in window_spans(first, stop)]
 
 
-def track(track_id: int = 0, first: int = 0, stop: int = 100, height_px: float = 120.0) -> TrackSummary:
-    return TrackSummary(track_id, first, stop, stop - first, height_px)
+def track(
+    track_id: int = 0,
+    first: int = 0,
+    stop: int = 100,
+    height_px: float = 120.0,
+    lips: float = 0.0,
+    motion: float = 3.0,
+) -> TrackSummary:
+    return TrackSummary(
+        track_id, first, stop, stop - first, height_px, TalkingScore(track_id, lips, motion, stop - first)
+    )
 
 
 def analysis(

@@ -6,7 +6,8 @@ what the upper face changes in the same slot (head turns, noise, light). It is c
 rank correlation, at the best of a few lags, because sound and lips may be a little apart. Faces that do not move their
 lips, such as those on posters, score nothing however loud it is.
 
-It tells faces of one file apart. It is no evidence for or against a forgery.
+It helps synchrony to tell the faces of one file apart (cad.verdict.aggregate). It is no evidence for or against a
+forgery.
 """
 
 from __future__ import annotations
@@ -83,17 +84,6 @@ class TalkingFaces:
         """Return the score of every track, by track; without sound all are 0."""
         loudness = None if audio is None else slot_loudness(audio)
         return [_score(track_id, lips, loudness) for track_id, lips in sorted(self._lips.items())]
-
-
-def who_talks(scores: list[TalkingScore]) -> int | None:
-    """Return the track that goes best with the sound, or None if no face moves its lips with it.
-
-    Example:
-        >>> who_talks([TalkingScore(0, 0.1, 2.0, 90), TalkingScore(1, 0.6, 3.0, 90), TalkingScore(2, 0.0, 0.0, 90)])
-        1
-    """
-    best = max(scores, key=lambda score: score.score, default=None)
-    return None if best is None or best.score <= 0 else best.track_id
 
 
 def slot_loudness(audio: AudioSamples) -> NDArray[np.float64]:

@@ -7,7 +7,8 @@ slots and slots without evidence do not count. With several faces:
 - The **picture** of the file is, in every slot, that of the most suspicious face seen in it, each face speaking with
   its own mean; then the mean over time. One forged face beside a genuine one is found, and a person whom cuts split
   into twenty short tracks is not given twenty chances of a false alarm.
-- **Synchrony** is, in every slot, that of the face that fits the sound best: listeners' lips never fit it.
+- **Synchrony** is, in every slot, that of the face that speaks: the one whose sync logit, less a little for lips that
+  move with the loudness, is lowest. Listeners' lips never fit the sound, and lips that do not move say nothing.
 - **Fused** is that of the faces that carry the sound, in the slots in which they do. Faces that only listen are judged
   by their picture.
 - **Sound** is that of the whole file, also where no face is seen.
@@ -26,6 +27,10 @@ from cad.windows import WindowScore
 
 #: Smaller faces do not show what the model looks for.
 MIN_FACE_HEIGHT_PX = 40.0
+#: Logits by which lips that follow the loudness perfectly speak for a face. Two faces and the sound of one of them (54
+#: pairs of genuine val clips): the speaker is chosen over another talker in 91 % by synchrony alone, in 72 % by
+#: loudness alone, in 94 % by this sum; over a still picture in 89, 100 and 98 %.
+LIPS_LOGITS = 2.0
 #: A face carries the sound if it fits it best in this share of the slots in which both are there.
 MIN_CARRIER_SHARE = 0.5
 
@@ -79,10 +84,12 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
     by_face = {track_id: own for track_id, own in sorted(by_track(scores).items()) if track_id in usable}
     video = {track_id: clip_timeline(own, "video", slots) for track_id, own in by_face.items()}
     sync = {track_id: clip_timeline(own, "sync", slots) for track_id, own in by_face.items()}
-    best = lowest(sync.values(), slots)
-    carriers = find_carriers(sync, best)
+    lips = {track.track_id: track.lips.score for track in tracks}
+    misfit = {track_id: line - LIPS_LOGITS * lips[track_id] for track_id, line in sync.items()}
+    best = lowest(misfit.values(), slots)
+    carriers = find_carriers(misfit, best)
     fused = {
-        track_id: carried(clip_timeline(by_face[track_id], "fused", slots), sync[track_id], best)
+        track_id: carried(clip_timeline(by_face[track_id], "fused", slots), misfit[track_id], best)
         for track_id in carriers
     }
     return Evidence(
@@ -91,7 +98,7 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
             "fused": worst_over_time(fused.values(), slots) if carriers else None,
             "video": worst_over_time(video.values(), slots),
             "audio": mean_or_none(clip_timeline(scores, "audio", slots)),
-            "sync": mean_or_none(best),
+            "sync": mean_or_none(lowest((carried(sync[one], misfit[one], best) for one in sync), slots)),
         },
         faces=tuple(
             FaceEvidence(
@@ -120,9 +127,9 @@ def is_usable(track: TrackSummary, min_slots: int) -> bool:
     return track.height_px >= MIN_FACE_HEIGHT_PX and track.seen_slots >= min_slots
 
 
-def find_carriers(sync: Mapping[int, Timeline], best: Timeline) -> set[int]:
+def find_carriers(misfit: Mapping[int, Timeline], best: Timeline) -> set[int]:
     """Return the faces that carry the sound: none without sound, else at least one."""
-    shares = {track_id: carrier_share(own, best) for track_id, own in sync.items()}
+    shares = {track_id: carrier_share(own, best) for track_id, own in misfit.items()}
     heard = {track_id: share for track_id, share in shares.items() if share is not None}
     if not heard:
         return set()
@@ -136,10 +143,10 @@ def carrier_share(own: Timeline, best: Timeline) -> float | None:
     return float((own[heard] <= best[heard]).mean()) if heard.any() else None
 
 
-def carried(fused: Timeline, own: Timeline, best: Timeline) -> Timeline:
-    """Return ``fused`` with the slots taken out in which another face fits the sound better."""
+def carried(line: Timeline, own: Timeline, best: Timeline) -> Timeline:
+    """Return ``line`` with the slots taken out in which another face fits the sound better."""
     mine: Mask = np.isnan(own) | (own <= best)
-    return np.where(mine, fused, np.nan)
+    return np.where(mine, line, np.nan)
 
 
 def worst_over_time(lines: Iterable[Timeline], slots: int) -> float | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from cad.clock import seconds_of
+from cad.faces.talking import LEAST_MOTION
 from cad.media.records import MediaKind
 from cad.spec import HEADS, STREAMS
 from cad.verdict.aggregate import FaceEvidence
@@ -56,16 +57,18 @@ def summarise_face(track: TrackSummary, face: FaceEvidence | None, analysis: Ana
         start_seconds=seconds_of(track.first_slot),
         stop_seconds=seconds_of(track.stop_slot),
         height_px=track.height_px,
-        talking=None if face is None else is_talking(face, analysis),
+        talking=None if face is None else is_talking(face, track, analysis),
         probability_fake=own,
     )
 
 
-def is_talking(face: FaceEvidence, analysis: Analysis) -> bool | None:
-    """Say whether a face's lips are those that speak; None without sound."""
+def is_talking(face: FaceEvidence, track: TrackSummary, analysis: Analysis) -> bool | None:
+    """Say whether a face's lips are those that speak; None without sound. A mouth that does not move never speaks."""
     sync = probability(face.sync, "sync", analysis.spec)
     if face.carries_sound is None or sync is None:
         return None
+    if track.lips.motion < LEAST_MOTION:
+        return False
     return face.carries_sound and sync < operating_point_of("sync", analysis.spec).fake_threshold
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.faces.records import FaceCrops
+from cad.faces.talking import TalkingFaces, TalkingScore
+from cad.media.records import AudioSamples
 
 #: At most this many pictures of a face are kept; when there are more, every second one is let go.
 MAX_PICTURES = 16
@@ -42,6 +44,7 @@ class TrackSummary:
         stop_slot: Where it ends (half open).
         seen_slots: In how many slots between them the face was seen.
         height_px: Median height of its box in the source picture.
+        lips: How its mouth moves, and how well that follows the loudness of the speech.
         pictures: A few of its crops, evenly spread; none unless they were asked for.
     """
 
@@ -50,6 +53,7 @@ class TrackSummary:
     stop_slot: int
     seen_slots: int
     height_px: float
+    lips: TalkingScore
     pictures: tuple[FacePicture, ...] = ()
 
 
@@ -65,7 +69,7 @@ class _Notes:
 
 
 class TrackBook:
-    """Writes down when every face is seen and how large it is, and keeps a few small pictures if asked to.
+    """Writes down when every face is seen, how large it is and how its lips move; keeps a few pictures if asked to.
 
     Args:
         keep_pictures: Whether the report will show faces.
@@ -74,6 +78,7 @@ class TrackBook:
     def __init__(self, keep_pictures: bool) -> None:
         self._keep_pictures = keep_pictures
         self._notes: dict[int, _Notes] = {}
+        self._talking = TalkingFaces()
 
     def note(self, crops: FaceCrops) -> None:
         """Take down what the next crops of a track show."""
@@ -82,11 +87,13 @@ class TrackBook:
         notes.stop_slot = stop_slot
         boxes = crops.boxes_px[crops.present]
         notes.heights_px += (boxes[:, 3] - boxes[:, 1]).tolist()
+        self._talking.push(crops)
         if self._keep_pictures:
             keep_pictures(notes, crops)
 
-    def summaries(self) -> tuple[TrackSummary, ...]:
-        """Return what is known of every track, by track."""
+    def summaries(self, speech: AudioSamples | None) -> tuple[TrackSummary, ...]:
+        """Return what is known of every track, by track; ``speech`` is the sound, present where somebody speaks."""
+        lips = {score.track_id: score for score in self._talking.scores(speech)}
         return tuple(
             TrackSummary(
                 track_id=track_id,
@@ -94,6 +101,7 @@ class TrackBook:
                 stop_slot=notes.stop_slot,
                 seen_slots=len(notes.heights_px),
                 height_px=float(np.median(notes.heights_px)) if notes.heights_px else 0.0,
+                lips=lips[track_id],
                 pictures=tuple(notes.pictures),
             )
             for track_id, notes in sorted(self._notes.items())

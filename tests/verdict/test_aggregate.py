@@ -62,6 +62,16 @@ def test_synchrony_is_that_of_the_face_that_fits_and_fused_goes_with_it():
     assert evidence.faces[1].fused is None
 
 
+def test_lips_that_follow_the_loudness_speak_for_a_face_that_fits_a_little_worse():
+    scores = face(0, 100, track=0, sync=-1.0, fused=-5.0) + face(0, 100, track=1, sync=-0.5, fused=2.0)
+    still, moving = track(0, lips=0.0), track(1, lips=0.5)
+    assert clip_logits(scores, [still, moving])["fused"] == pytest.approx(2.0)
+    assert clip_logits(scores, [still, moving])["sync"] == pytest.approx(-0.5)
+    # Loudness alone does not make a speaker of lips that fit much worse.
+    worse = face(0, 100, track=0, sync=-3.0, fused=-5.0) + face(0, 100, track=1, sync=-0.5, fused=2.0)
+    assert clip_logits(worse, [still, moving])["fused"] == pytest.approx(-5.0)
+
+
 def test_two_who_take_turns_both_carry_the_sound_each_in_their_own_time():
     first = face(0, 50, track=0, sync=-3.0, fused=-2.0) + face(50, 100, track=0, sync=3.0, fused=9.0)
     second = face(0, 50, track=1, sync=3.0, fused=9.0) + face(50, 100, track=1, sync=-3.0, fused=-4.0)

@@ -166,6 +166,11 @@ def test_every_face_is_listed_with_its_own_probability_and_whether_it_speaks():
     )
 
 
+def test_a_mouth_that_does_not_move_does_not_speak():
+    speaker = face(0, 100, track=0, sync=-3.0)
+    assert [one.talking for one in verdict_of(speaker, tracks=[track(0, motion=0.1)]).faces] == [False]
+
+
 def test_a_face_and_speech_that_never_meet_are_judged_by_the_worse():
     scores = [score(0, has_audio=False), score(50, track=None, audio=3.0)]
     verdict = verdict_of(scores, tracks=[track(stop=50)])
