@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from cad.data.benchmarks.manifest import Manifest, read_manifest
 from cad.detector import Detector
 from cad.errors import CadError, DataError, ExportError, MediaError
-from cad.evaluation.detector_scorer import file_score
+from cad.evaluation.detector_scorer import file_score, scorer_identity
 from cad.evaluation.parts import Part, parts_of
 from cad.evaluation.perturb.catalogue import Perturbation, perturb_file
 from cad.evaluation.perturb.writer import Encoding
@@ -105,7 +105,7 @@ def calibrate(options: argparse.Namespace) -> dict[str, object]:
     settings = Settings(options.max_fpr, options.max_miss, chosen_on(options, plain, copies))
     spec, figures = fit(detector.spec, name, (plain, copies, desync), analyses, settings)
     sha = write_spec(options.model, options.output, spec)
-    write_scores(options.output, f"{name} {sha}", analyses[plain.name], spec)
+    write_scores(options.output, scorer_identity(name, sha), analyses[plain.name], spec)
     return {"name": name, "sha256": sha, **figures, "spec": json.loads(spec.to_json())}
 
 

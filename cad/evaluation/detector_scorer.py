@@ -10,11 +10,16 @@ from pathlib import Path
 from cad.detector import Detector
 from cad.errors import MediaError
 from cad.evaluation.records import FileScore
+from cad.faces import net, points
 from cad.options import DetectOptions
 from cad.spec import HEADS
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import operating_point_of, probability
 from cad.verdict.judge import judge
+from cad.weights.registry import find_entry
+
+#: Both look at every frame, so that other nets under the same detector give other scores.
+FACE_NETS = (net.DEFAULT_NET, points.DEFAULT_NET)
 
 
 class DetectorScorer:
@@ -33,8 +38,8 @@ class DetectorScorer:
 
     @property
     def identity(self) -> str:
-        """Name and hash of the weights."""
-        return f"{self._detector.model.name} {self._detector.model.sha256}"
+        """Name and hash of the weights and of the face nets."""
+        return scorer_identity(self._detector.model.name, self._detector.model.sha256)
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -49,6 +54,20 @@ class DetectorScorer:
         except MediaError as error:
             return FileScore(path, "error", error=error.code, seconds=time.perf_counter() - start)
         return file_score(path, analysis, time.perf_counter() - start)
+
+
+def scorer_identity(name: str, sha256: str) -> str:
+    """Return what scores are kept under: all files whose bytes decide them, first the detector's.
+
+    Args:
+        name: Of the detector's weights.
+        sha256: Of their file.
+
+    Raises:
+        WeightsError: The package lacks a face net.
+    """
+    entries = [find_entry(face_net) for face_net in FACE_NETS]
+    return " ".join([f"{name} {sha256}", *(f"{entry.name} {entry.sha256}" for entry in entries)])
 
 
 def file_score(path: str, analysis: Analysis, seconds: float = math.nan) -> FileScore:
