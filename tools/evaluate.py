@@ -80,6 +80,8 @@ def evaluate(options: argparse.Namespace) -> str:
     for name, manifest in manifests.items():
         findings = check_manifest(manifest, protocol.split or None, near_duplicates=options.duplicates)
         print(findings_text(name, findings), file=sys.stderr)
+        if warning := foreign_rows(protocol, name, manifest):
+            print(f"evaluate: {warning}", file=sys.stderr)
         if not options.force:
             refuse_errors(name, findings)
     if options.scores is not None:
@@ -97,6 +99,15 @@ def read_manifests(arguments: Sequence[str], root: Path | None) -> dict[str, Man
             print(f"evaluate: {path}: {repeated} stands there twice; the first row is used", file=sys.stderr)
         found[name or Path(path).stem] = manifest
     return found
+
+
+def foreign_rows(protocol: Protocol, name: str, manifest: Manifest) -> str:
+    """Return what to say when a protocol made for one data set meets rows of others; nothing if all is as it should be.
+
+    The published split of FakeAVCeleb means nothing on another set, whose figures would still bear its name.
+    """
+    others = sorted(set(manifest.rows["dataset"]) - {protocol.dataset, ""}) if protocol.dataset else []
+    return f"{protocol.name} is made for {protocol.dataset}; {name} has rows of {', '.join(others)}" if others else ""
 
 
 def measure_scores(options: argparse.Namespace, protocol: Protocol, manifests: Mapping[str, Manifest]) -> str:
@@ -135,6 +146,7 @@ def run_detector(options: argparse.Namespace, protocol: Protocol, manifests: Map
         f"Weights: `{first.identity}`. Protocol: `{protocol.name}`. Split: `{protocol.split or 'all'}`. "
         f"{options.resamples} resamples. Operating points: {points_text(first.thresholds)}."
     ]
+    facts += [f"Weights of {part}: `{scorer.identity}`." for part, scorer in scorers.others(first, results)]
     text = write_results(results, protocol, facts, out, first.thresholds)
     print(f"evaluate: scores, report and figures are in {out}", file=sys.stderr)
     return text
@@ -158,6 +170,11 @@ class Scorers:
         if weights not in self._made:
             self._made[weights] = make_scorer(weights, self._threads)
         return self._made[weights]
+
+    def others(self, first: DetectorScorer, results: Sequence[PartResult]) -> list[tuple[str, DetectorScorer]]:
+        """Return the parts that were scored with other weights than ``first``, with their scorers."""
+        parts = [(result.part.name, self.of(result.part.name)) for result in results]
+        return [(part, scorer) for part, scorer in parts if scorer.identity != first.identity]
 
 
 def make_scorer(weights: str | None, threads: int) -> DetectorScorer:

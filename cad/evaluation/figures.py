@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.evaluation.bootstrap import Estimate
 from cad.evaluation.levels import build_levels
 from cad.evaluation.ranking import rates
 from cad.evaluation.report import GroupResult
@@ -124,6 +125,27 @@ def draw_method_bars(groups: Sequence[GroupResult], view: str) -> Any:
     axis.set(xlim=(0, 1), ylim=(-0.6, len(chosen) - 0.4), xlabel="AUC against all genuine rows (95 % interval)")
     axis.set_title(f"{view}, by method", fontsize=10)
     return figure
+
+
+def draw_part_bars(parts: Mapping[str, Estimate], title: str) -> Any:
+    """Draw one figure of every part of a protocol with its interval, in the order of the parts, the first on top."""
+    figure, axis = _axes(1, 1, (7.0, 0.9 + 0.28 * len(parts)))
+    places = np.arange(len(parts))[::-1]
+    values = np.array([estimate.value for estimate in parts.values()])
+    axis.barh(places, np.nan_to_num(values), color=COLOURS[5], height=0.7)
+    spread = np.array([[e.value - e.low for e in parts.values()], [e.high - e.value for e in parts.values()]])
+    axis.errorbar(values, places, xerr=np.clip(np.nan_to_num(spread), 0, None), fmt="none", ecolor="0.25",
+                  elinewidth=0.9, capsize=2)  # fmt: skip
+    axis.axvline(0.5, color="0.5", linestyle=":", linewidth=1)
+    axis.set_yticks(places, list(parts), fontsize=8)
+    axis.set(xlim=(0, 1), ylim=(-0.6, len(parts) - 0.4), xlabel="AUC (95 % interval)")
+    axis.set_title(title, fontsize=10)
+    return figure
+
+
+def save_part_bars(parts: Mapping[str, Estimate], title: str, name: str, folder: Path) -> list[Path]:
+    """Draw the bars of the parts and return the files written."""
+    return _save(draw_part_bars(parts, title), folder, name)
 
 
 def draw_heat_map(values: Mapping[str, Sequence[float]], clean: float, title: str, best_is_high: bool) -> Any:

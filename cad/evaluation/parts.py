@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from cad.data.benchmarks.manifest import Manifest
 from cad.data.benchmarks.rows import segments_text
 from cad.errors import DataError
 from cad.evaluation.levels import identity_codes
-from cad.evaluation.perturb.catalogue import perturb_file, perturbation
+from cad.evaluation.perturb.catalogue import REENCODED, perturb_file, perturbation
 from cad.evaluation.perturb.edits import Cut, cut_clip, cut_clip_from, replace_sound, trim_leading_silence
 from cad.evaluation.perturb.source import clip_info, read_pictures, read_sound
 from cad.evaluation.protocols import Kind
@@ -61,7 +62,7 @@ def parts_of(protocol: Plan, manifests: Mapping[str, Manifest]) -> Iterator[Part
         DataError: No row is left, or the rows lack what the protocol needs.
     """
     for name, manifest in manifests.items():
-        chosen = manifest.select(protocol.split or None)
+        chosen = _only(manifest.select(protocol.split or None), protocol)
         kind_parts = _KINDS[protocol.kind]
         for part in kind_parts(protocol, chosen):
             title = f"{name}: {part.name}" if len(manifests) > 1 else part.name
@@ -81,12 +82,22 @@ def sample_rows(rows: pd.DataFrame, clips: int, seed: int) -> pd.DataFrame:
     return spread.groupby("label").head(clips).sort_index()
 
 
+def _only(manifest: Manifest, protocol: Plan) -> Manifest:
+    """Return the manifest with the rows that the protocol takes."""
+    if protocol.rows == "all":
+        return manifest
+    chosen = has_picture(manifest.rows)
+    if protocol.rows == "genuine_with_picture":
+        chosen &= (manifest.rows["label"] == 0).to_numpy()
+    if not chosen.any():
+        raise DataError(f"{protocol.name}: the split has no row that is {protocol.rows.replace('_', ' ')}")
+    return dataclasses.replace(manifest, rows=manifest.rows[chosen].reset_index(drop=True))
+
+
 def _conditions(protocol: Plan, manifest: Manifest) -> Iterator[Part]:
     rows = sample_rows(manifest.rows, protocol.clips, protocol.seed)
     for condition in protocol.conditions:
-        make = {"as_is": None, "trimmed": trim_leading_silence, "rewritten": partial(cut_clip_from, start_seconds=0.0)}[
-            condition
-        ]
+        make = _CONDITIONS[condition]
         makes = {} if make is None else {path: partial(make, manifest.file(path)) for path in rows["path"]}
         yield Part(condition, rows, manifest.root, makes, {})
 
@@ -157,11 +168,17 @@ def _splices(protocol: Plan, manifest: Manifest) -> Iterator[Part]:
     """Yield genuine rows, whole (rewritten) and with another voice in one stretch."""
     rows = _genuine_with_both(manifest, protocol)
     lengths = {path: _common_seconds(manifest.file(path)) for path in rows["path"]}
-    donors = _paired_fakes(manifest.rows) | _other_people(rows, protocol.seed, known=_paired_fakes(manifest.rows))
+    paired = _paired_fakes(manifest.rows)
+    donors = paired | _other_people(rows, protocol.seed, known=paired)
     rng = np.random.default_rng(protocol.seed)
     pairs = _Pairs(manifest)
     for row in rows.to_dict("records"):
-        pairs.add_splice(row, donors.get(row["path"], ""), lengths[row["path"]], protocol.splice_seconds, rng)
+        kind = "the same words, forged" if row["path"] in paired else "another person"
+        donor = donors.get(row["path"], "")
+        if lengths[row["path"]] < protocol.min_seconds:
+            pairs.skip("shorter than the protocol asks for")
+            continue
+        pairs.add_splice(row, donor, kind, lengths[row["path"]], protocol.splice_seconds, rng)
     yield pairs.part("spliced voice")
 
 
@@ -177,7 +194,7 @@ class _Pairs:
     def add_shift(self, row: Mapping[str, Any], shift: float, seconds: float, min_seconds: float) -> None:
         length = seconds - abs(shift)
         if length < min_seconds:
-            self._skip("too short for this shift")
+            self.skip("too short for this shift")
             return
         file, start = self.manifest.file(row["path"]), max(0.0, -shift)
         self._add(row, "in step", 0, cut_clip, file, cut=Cut(start, start, length))
@@ -186,28 +203,29 @@ class _Pairs:
     def add_dub(self, row: Mapping[str, Any], donor: str, lengths: Mapping[str, float], min_seconds: float) -> None:
         length = min(lengths[row["path"]], lengths.get(donor, 0.0))
         if length < min_seconds:
-            self._skip("no donor that is long enough")
+            self.skip("no donor that is long enough")
             return
         file = self.manifest.file(row["path"])
         self._add(row, "in step", 0, cut_clip, file, cut=Cut(0.0, 0.0, length))
         self._add(row, "dub", 1, cut_clip, file, cut=Cut(0.0, 0.0, length, self.manifest.file(donor)))
 
     def add_splice(
-        self, row: Mapping[str, Any], donor: str, seconds: float, bounds: tuple[float, float], rng: np.random.Generator
-    ) -> None:
+        self, row: Mapping[str, Any], donor: str, kind: str, seconds: float, bounds: tuple[float, float],
+        rng: np.random.Generator,
+    ) -> None:  # fmt: skip
         length = float(rng.uniform(*bounds))
         start = float(rng.uniform(0.1, max(0.1, seconds - length - 0.1)))
         if not donor or seconds < length + 0.4:
-            self._skip("no donor" if not donor else "too short for a splice")
+            self.skip("no donor" if not donor else "too short for a splice")
             return
         file, voice = self.manifest.file(row["path"]), self.manifest.file(donor)
         if _common_seconds(voice) < length:
-            self._skip("donor too short")
+            self.skip("donor too short")
             return
         stretch = segments_text([(start, start + length)])
         self._add(row, "whole", 0, cut_clip_from, file, start_seconds=0.0)
-        self._add(row, "spliced", 1, replace_sound, file, segments=stretch, donor=voice, start_seconds=start,
-                  stop_seconds=start + length)  # fmt: skip
+        self._add(row, "spliced", 1, replace_sound, file, segments=stretch, method=kind, donor=voice,
+                  start_seconds=start, stop_seconds=start + length)  # fmt: skip
 
     def part(self, name: str) -> Part:
         import pandas
@@ -216,15 +234,17 @@ class _Pairs:
 
     def _add(
         self, row: Mapping[str, Any], what: str, label: int, make: Callable[..., Path], file: Path, segments: str = "",
-        **arguments: Any,
+        method: str = "", **arguments: Any,
     ) -> None:  # fmt: skip
         path = f"{row['path']}#{what}"
-        forged = {"label": label, "fake_segments": segments, "method": what if label else "real", "category": what}
+        forged = {"label": label, "fake_segments": segments, "method": (method or what) if label else "real",
+                  "category": what}  # fmt: skip
         # Each stream by itself stays genuine in a shift; in a splice the sound holds another voice.
         self.rows.append({**row, **forged, "path": path, "audio_fake": int(bool(segments)), "video_fake": 0})
         self.makes[path] = partial(make, file, **arguments)
 
-    def _skip(self, why: str) -> None:
+    def skip(self, why: str) -> None:
+        """Count a row that cannot take part."""
         self.left_out[why] = self.left_out.get(why, 0) + 1
 
 
@@ -271,6 +291,12 @@ def _paired_fakes(rows: pd.DataFrame) -> dict[str, str]:
     return {path: by_pair[pair] for path, pair in zip(real["path"], real["pair_id"], strict=True) if pair in by_pair}
 
 
+_CONDITIONS: Mapping[str, Callable[..., Path] | None] = {
+    "as_is": None,
+    "rewritten": partial(cut_clip_from, start_seconds=0.0),
+    "trimmed": trim_leading_silence,
+    "reencoded": partial(perturb_file, change=REENCODED),
+}
 _KINDS: Mapping[Kind, Callable[[Plan, Manifest], Iterator[Part]]] = {
     Kind.CONDITIONS: _conditions,
     Kind.FOLDS: _folds,

@@ -28,7 +28,8 @@ class Kind(StrEnum):
     SHORTCUTS = "shortcuts"  # controls that no detector should lose against
 
 
-CONDITIONS = ("as_is", "rewritten", "trimmed")
+CONDITIONS = ("as_is", "rewritten", "trimmed", "reencoded")
+ROWS = ("all", "with_picture", "genuine_with_picture")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,14 @@ class Protocol:
         dataset: Adapter that the rows come from, or empty for any manifest.
         split: Which split is scored; empty scores all rows.
         train_split: Which split controls are fitted on.
+        rows: Which rows of the split take part, of ``ROWS``.
         conditions: Of ``CONDITIONS``.
         groups: Columns by which results are taken apart.
         folds: Number of folds.
         per_category: Rows of each category in the balanced set.
         held_out: Name -> category and methods that are held out together.
         shifts_seconds: By how much sound is cut later (positive) or earlier than the picture.
-        min_seconds: Shortest clip that is left after cutting.
+        min_seconds: Shortest clip that is left after cutting, or that is spliced.
         splice_seconds: Shortest and longest forged stretch.
         perturbations: Name -> five levels.
         clips: At most so many rows of each class, chosen by ``seed``; 0 takes all.
@@ -63,6 +65,7 @@ class Protocol:
     dataset: str = ""
     split: str = ""
     train_split: str = "train"
+    rows: str = "all"
     conditions: tuple[str, ...] = ("as_is",)
     groups: tuple[str, ...] = ("method", "category", "source", "dataset", "language")
     folds: int = 5
@@ -81,6 +84,8 @@ class Protocol:
         unknown = set(self.conditions) - set(CONDITIONS)
         if unknown:
             raise OptionError(f"{self.name}: unknown condition(s) {sorted(unknown)}; known are {list(CONDITIONS)}")
+        if self.rows not in ROWS:
+            raise OptionError(f"{self.name}: rows is {self.rows!r}; known are {list(ROWS)}")
         for name, levels in self.perturbations.items():
             for level in levels:
                 perturbation(name, level)

@@ -207,12 +207,27 @@ def _json(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str
 def _draw(results: Sequence[PartResult], protocol: Protocol, folder: Path, thresholds: Mapping[str, float]) -> None:
     if protocol.kind is Kind.ROBUSTNESS:
         _draw_heat_maps(results, protocol, folder)
+    elif len(results) > 1:
+        _draw_parts(results, protocol, folder)
     for result in results if len(results) <= 3 else results[:1]:
         place = folder if len(results) == 1 else folder / slug(result.part.name)
         scored, points = scored_views(result)
         heads = {v.view.name: v.view.head for v in result.report.views}
         points = {name: thresholds[heads[name]] for name in points if heads[name] in thresholds}
         figures.save_figures(scored, result.report.groups, points, place)
+
+
+def _draw_parts(results: Sequence[PartResult], protocol: Protocol, folder: Path) -> None:
+    """Draw the AUC of every part: of the sync head where sound was moved, else of the file's answer."""
+    view = "sync head" if protocol.kind is Kind.DESYNC else "file"
+    found = {
+        result.part.name: measured.measured.estimates["auc"]
+        for result in results
+        for measured in result.report.views
+        if measured.view.name == view and measured.measured is not None
+    }
+    if any(not np.isnan(estimate.value) for estimate in found.values()):
+        figures.save_part_bars(found, f"{protocol.title}: {view}", "parts", folder)
 
 
 def scored_views(result: PartResult) -> tuple[dict[str, tuple[Any, Any]], Iterable[str]]:
@@ -241,4 +256,11 @@ def _draw_heat_maps(results: Sequence[PartResult], protocol: Protocol, folder: P
                 clean = value
             else:
                 values.setdefault(result.part.name.rsplit(" ", 1)[0], []).append(value)
+        values = {f"{name} ({_span(name, protocol)})": line for name, line in values.items()}
         figures.save_heat_map(values, clean, f"{protocol.title}: {title}", f"robustness_{metric}", folder, high)
+
+
+def _span(part: str, protocol: Protocol) -> str:
+    """Return the first and the last level of a perturbation, in its own unit."""
+    levels = protocol.perturbations[part.rpartition(": ")[2]]
+    return f"{levels[0]:g} to {levels[-1]:g}"

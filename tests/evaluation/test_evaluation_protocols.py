@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from miniature import ByLabel, write_set
@@ -70,7 +71,8 @@ def test_mistakes_in_protocol_files(tmp_path):
 
 def test_conditions_trimmed_and_untrimmed(miniature, tmp_path):
     plan = Protocol("p", Kind.CONDITIONS, "T", split="val", conditions=("as_is", "rewritten", "trimmed"))
-    results, text, scorer = run(plan, miniature, tmp_path)
+    results, text, scorer = run(plan, miniature, tmp_path, draw=True)
+    assert (tmp_path / "figures/parts.png").stat().st_size > 5000 and (tmp_path / "figures/trimmed/roc.svg").is_file()
     assert [result.part.name for result in results] == ["as_is", "rewritten", "trimmed"]
     assert "| trimmed |" in text and "## Coverage" in text
     by_condition = len(miniature.select("val").rows)
@@ -127,6 +129,44 @@ def test_splices(miniature, tmp_path):
     assert len(rows) == 4 and rows["label"].tolist() == [0, 1, 0, 1]
     assert all(rows["fake_segments"][rows["label"] == 1] != "") and all(rows["audio_fake"] == rows["label"])
     assert set(results[0].localisation) >= {"AP@0.5", "AR@50"} and len(scorer.seen) == 4
+
+
+def test_splices_of_one_length_in_the_longer_clips(miniature, tmp_path):
+    plan = Protocol("p", Kind.SPLICES, "T", split="val", splice_seconds=(1.0, 1.0), min_seconds=1.0)
+    (part,) = parts_of(plan, {"m": miniature})
+    for text in part.rows["fake_segments"][part.rows["label"] == 1]:
+        ((start, stop),) = json.loads(text)
+        assert stop - start == pytest.approx(1.0, abs=0.002) and start >= 0.1 and stop <= 1.8
+    assert set(part.rows["method"]) == {"real", "the same words, forged"}  # the miniature pairs them
+    with pytest.raises(DataError, match="shorter than the protocol asks for': 2"):
+        list(parts_of(load_protocol("splices_one_second", FOLDER), {"m": miniature}))
+
+
+def test_genuine_clips_as_they_are_and_re_encoded(miniature, tmp_path):
+    """Only genuine rows with a picture, the false accusations of both conditions in one table, and no AUC."""
+    made = []
+
+    class Looking(ByLabel):
+        def score(self, path, file):
+            with av.open(str(file)) as container:
+                made.append((file.suffix, container.streams.audio[0].codec_context.name))
+            return super().score(path, file)
+
+    plan, scorer = load_protocol("reencoded", FOLDER), Looking(miniature)
+    results = [run_part(part, scorer, scorer.thresholds, plan, tmp_path, resamples=20)
+               for part in parts_of(plan, {"m": miniature})]  # fmt: skip
+    text = write_results(results, plan, ["facts"], tmp_path, scorer.thresholds)
+    assert [result.part.name for result in results] == ["as_is", "reencoded"]
+    for result in results:
+        assert result.part.rows["path"].tolist() == ["av/p0_00.mp4", "av/p2_00.mp4"]
+        measured = result.report.views[0].measured
+        assert measured.estimates["fpr"].value == 0 and np.isnan(measured.estimates["auc"].value)
+    assert made[2:] == [(".mp4", "aac")] * 2 and "| reencoded | 2 / 0 | 0.000" in text
+
+
+def test_an_unknown_choice_of_rows_is_refused():
+    with pytest.raises(OptionError, match="rows is 'real'; known are"):
+        Protocol("p", Kind.CONDITIONS, "T", rows="real")
 
 
 def test_desync(miniature, tmp_path):

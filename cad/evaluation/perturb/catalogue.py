@@ -59,6 +59,8 @@ AUDIO: Mapping[str, Callable[[float], Perturbation]] = {
     "resample": lambda rate_hz: Perturbation(sound=lambda s, _: sound.limit_band(s, int(rate_hz))),
 }
 NAMES = (*VIDEO, *AUDIO)
+#: What a clip goes through on its way over a web page that saves: H.264 at CRF 32 with AAC at 64 kb/s.
+REENCODED = Perturbation(encoding=Encoding(video="h264", crf=32, audio="aac", bit_rate_bps=64_000))
 
 
 def perturbation(name: str, level: float) -> Perturbation:
