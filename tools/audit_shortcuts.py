@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask what the data gives away: controls fitted on one split and scored on another, beside a detector's scores.
 
-    python tools/audit_shortcuts.py --manifest ../shared/data/manifest.csv --scores OURS.parquet
+    python tools/audit_shortcuts.py --manifest ../shared/data/manifest.csv --scores OURS.parquet --json AUDIT.json
 
-Prints a table of AUC by control, for all rows, rows with picture and sound alone. Features are kept in --out, so that a
-second run only fits.
+Prints a table of AUC by control, for all rows, rows with picture and sound alone, and for every detector one that holds
+it against each control on the rows that both scored. Features are kept in --out, so that a second run only fits.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -23,15 +24,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from cad.data.benchmarks.checks import check_manifest, findings_text
 from cad.data.benchmarks.manifest import Manifest, read_manifest
 from cad.errors import CadError
+from cad.evaluation.bootstrap import Estimate
 from cad.evaluation.joining import join, read_scores
 from cad.evaluation.protocols import Protocol, load_protocol
 from cad.evaluation.report import Report, build_report
+from cad.evaluation.shortcuts.beside import VIEWS, Beside, beside_markdown, nearest_text, stand_beside
 from cad.evaluation.shortcuts.controls import control, run_control
 from cad.evaluation.shortcuts.features import clip_features
-from cad.evaluation.tables import markdown_table
+from cad.evaluation.tables import estimate_json, markdown_table
 
 PROTOCOLS = Path(__file__).resolve().parent.parent / "configs" / "protocols"
-VIEWS = ("file", "file, with picture", "file, sound alone")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,12 +58,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--train-split", help="fitted split (default: the protocol's)")
     add("--scores", action="append", default=[], metavar="[NAME=]PATH", help="a detector's scores for the same table")
     add("--out", type=Path, default=Path("evaluation") / "shortcuts", help="where features and scores are kept")
+    add("--json", type=Path, metavar="FILE", help="also write the result here, as tools/fill_readme.py reads it")
+    add("--markdown", type=Path, metavar="FILE", help="also write the printed document here")
     add("--resamples", type=int, default=1000)
     return parser.parse_args(arguments)
 
 
 def audit(options: argparse.Namespace) -> str:
-    """Fit and score every control and return the table as Markdown."""
+    """Fit and score every control, write what was asked for and return the report as Markdown."""
     protocol = load_protocol(options.protocol, PROTOCOLS)
     protocol = dataclasses.replace(
         protocol, split=options.split or protocol.split, train_split=options.train_split or protocol.train_split
@@ -69,35 +73,51 @@ def audit(options: argparse.Namespace) -> str:
     manifest = read_manifest(options.manifest, options.root)
     print(findings_text(options.manifest.name, check_manifest(manifest, protocol.split)), file=sys.stderr)
     options.out.mkdir(parents=True, exist_ok=True)
-    reports = control_reports(protocol, manifest, options)
-    for argument in options.scores:
-        name, _, path = argument.rpartition("=")
-        joined = join(manifest.select(protocol.split).rows, read_scores(Path(path)))
-        reports[name or Path(path).stem] = build_report(joined, {}, groups=(), resamples=options.resamples)
-    text = table(reports)
-    (options.out / "audit.md").write_text(text + "\n", encoding="utf-8")
-    return text
+    rows = manifest.select(protocol.split).rows
+    controls = control_scores(protocol, manifest, options.out)
+    detectors = detector_scores(options.scores)
+    reports = {
+        name: build_report(join(rows, scores), {}, groups=(), resamples=options.resamples)
+        for name, scores in {**controls, **detectors}.items()
+    }
+    found = list(stand_beside(rows, controls, detectors, options.resamples))
+    facts = (
+        f"Controls fitted on `{protocol.train_split}` ({len(manifest.select(protocol.train_split).rows)} rows) and "
+        f"scored on `{protocol.split}` ({len(rows)} rows) of `{options.manifest.name}`; brackets hold the 95 % "
+        f"interval of {options.resamples} resamples over identities. What a control reaches, the data gives away."
+    )
+    text = document(protocol.title, facts, reports, found, list(detectors))
+    for place in (options.out / "audit.md", options.markdown):
+        if place is not None:
+            place.write_text(text, encoding="utf-8")
+    for place in (options.out / "audit.json", options.json):
+        if place is not None:
+            place.write_text(json.dumps(as_json(facts, reports, found, list(detectors)), indent=1) + "\n", "utf-8")
+    return text.rstrip()
 
 
-def control_reports(protocol: Protocol, manifest: Manifest, options: argparse.Namespace) -> dict[str, Report]:
-    """Return the report of each control; its scores are written beside the features."""
+def control_scores(protocol: Protocol, manifest: Manifest, out: Path) -> dict[str, Any]:
+    """Return the scores of each control by its title; they are written beside the features, too."""
     train, test = manifest.select(protocol.train_split), manifest.select(protocol.split)
-    seen = {split.rows["path"].iloc[0]: features_of(split, name, options.out) for split, name in (
-        (train, protocol.train_split), (test, protocol.split))}  # fmt: skip
-    train_features, test_features = seen[train.rows["path"].iloc[0]], seen[test.rows["path"].iloc[0]]
+    train_features = features_of(train, protocol.train_split, out)
+    test_features = features_of(test, protocol.split, out)
     columns = train_features.columns.union(test_features.columns)
     train_features, test_features = (part.reindex(columns=columns) for part in (train_features, test_features))
-    reports = {}
+    found = {}
     for name in protocol.controls:
         chosen = control(name)
         labels = train.rows["label"].to_numpy()
         scores = run_control(chosen, train_features, labels, test_features, protocol.seed)
-        scored = test.rows[["path"]].assign(p_file=scores)
-        scored.to_csv(options.out / f"{name}.csv", index=False)
-        joined = join(test.rows, scored)
-        reports[chosen.title] = build_report(joined, {}, groups=(), resamples=options.resamples)
+        found[chosen.title] = test.rows[["path"]].assign(p_file=scores)
+        found[chosen.title].to_csv(out / f"{name}.csv", index=False)
         print(f"audit: {chosen.title}: done", file=sys.stderr)
-    return reports
+    return found
+
+
+def detector_scores(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of the detectors by name."""
+    pairs = [argument.rpartition("=") for argument in arguments]
+    return {name or Path(path).stem: read_scores(Path(path)) for name, _, path in pairs}
 
 
 def features_of(manifest: Manifest, name: str, out: Path):
@@ -141,19 +161,54 @@ def measured_features(manifest: Manifest, path: str) -> dict[str, float]:
         return {}
 
 
-def table(reports: dict[str, Report]) -> str:
-    """Return AUC by control and kind of row."""
+def document(
+    title: str, facts: str, reports: Mapping[str, Report], found: Sequence[Beside], detectors: Sequence[str]
+) -> str:
+    """Return the audit as a Markdown document."""
+    parts = [f"# {title}", facts, table(reports)]
+    for name in detectors:
+        parts += [f"## {name} beside the controls", beside_markdown(found, name), nearest_text(found, name)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(reports: Mapping[str, Report]) -> str:
+    """Return AUC by control or detector and kind of row, on all rows that it scored."""
     lines = []
     for name, report in reports.items():
         measured = {result.view.name: result for result in report.views}
         cells = []
         for view in VIEWS:
-            found = measured.get(view)
-            usable = found is not None and found.measured is not None
-            cells.append(found.measured.estimates["auc"].text() if usable else "-")
+            result = measured.get(view)
+            usable = result is not None and result.measured is not None
+            cells.append(result.measured.estimates["auc"].text() if usable else "-")
         lines.append([name, *cells])
-    headings = ["what is seen", "AUC, all rows", "AUC, with picture", "AUC, sound alone"]
-    return markdown_table(headings, lines)
+    return markdown_table(["what is seen", *(f"AUC, {title}" for title in VIEWS.values())], lines)
+
+
+def as_json(
+    facts: str, reports: Mapping[str, Report], found: Sequence[Beside], detectors: Sequence[str]
+) -> dict[str, Any]:
+    """Return the audit as plain JSON values."""
+    measured = {
+        name: {
+            result.view.name: {
+                "rows": result.rows,
+                "unscored": result.unscored,
+                "auc": estimate_json(result.measured.estimates["auc"]),
+            }
+            for result in report.views
+            if result.view.name in VIEWS and result.measured is not None
+        }
+        for name, report in reports.items()
+    }
+    beside = [
+        {
+            field.name: estimate_json(value) if isinstance(value := getattr(item, field.name), Estimate) else value
+            for field in dataclasses.fields(item)
+        }
+        for item in found
+    ]
+    return {"facts": facts, "detectors": list(detectors), "measured": measured, "beside": beside}
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 """Fill the parts of the README that are measured: nothing between its markers is typed by hand.
 
     python tools/fill_readme.py example                       # runs cad-detect on the example files
-    python tools/fill_readme.py figures TABLE.md              # the table that a measuring tool wrote
-    python tools/fill_readme.py reliability TABLE.md
+    python tools/fill_readme.py figures --report docs/evaluation/val --audit docs/evaluation/shortcuts_val.json \\
+        --further docs/evaluation/reencoded docs/evaluation/val_notes.md
+    python tools/fill_readme.py reliability TABLE.md          # the table that a measuring tool wrote
 
-TABLE.md may have several tables and text; headings are made fit for their place.
+--report and --further are folders of tools/evaluate.py, --audit is what tools/audit_shortcuts.py wrote; Markdown files
+follow them. A file may have several tables and text; headings are made fit for their place.
 """
 
 from __future__ import annotations
@@ -15,6 +17,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from figures_text import figures_text
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -27,10 +33,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("section", choices=SECTIONS)
     parser.add_argument("table", type=Path, nargs="*", help="Markdown files, one after the other")
     parser.add_argument("--readme", type=Path, default=README)
-    options = parser.parse_args(arguments)
-    if (options.section == "example") == bool(options.table):
+    parser.add_argument("--report", type=Path, help="figures: folder of the report on the manifest")
+    parser.add_argument("--audit", type=Path, help="figures: JSON of the shortcut audit of the same scores")
+    parser.add_argument("--further", type=Path, action="append", default=[], help="figures: another protocol's report")
+    options = parser.parse_intermixed_args(arguments)
+    given = bool(options.table or options.report)
+    if (options.section == "example") == given:
         parser.error("example takes no file; figures and reliability take at least one")
-    content = examples() if options.section == "example" else tables(options.table)
+    if options.section != "figures" and (options.report or options.audit or options.further):
+        parser.error("--report, --audit and --further belong to figures")
+    if (options.audit or options.further) and not options.report:
+        parser.error("--audit and --further stand beside a --report")
+    try:
+        content = examples() if options.section == "example" else tables(options.table)
+        if options.report:
+            content = f"{figures_text(options.report, options.audit, options.further)}\n\n{content}".strip()
+    except (ValueError, OSError) as error:
+        print(f"fill_readme: {error}", file=sys.stderr)
+        return 1
     text = options.readme.read_text(encoding="utf-8")
     options.readme.write_text(fill(text, options.section, content), encoding="utf-8")
     return 0

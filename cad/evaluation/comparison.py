@@ -59,7 +59,7 @@ def compare_systems(
         rows: Of a manifest.
         systems: Scores by the detector's name (``read_scores``).
         thresholds: Operating point by name.
-        resamples: Bootstrap resamples; all detectors meet the same draws.
+        resamples: Bootstrap resamples; all detectors meet the same draws. 0 gives no intervals.
         seed: Of the resampling.
 
     Raises:
@@ -115,6 +115,7 @@ def _difference(
     measured: Mapping[str, Measured],
     drawn: Mapping[str, Mapping[str, Floats]],
 ) -> Difference:
-    values = drawn[first][metric] - drawn[second][metric]
+    nothing = np.empty(0)  # without resamples
+    values = drawn[first].get(metric, nothing) - drawn[second].get(metric, nothing)
     value = measured[first].estimates[metric].value - measured[second].estimates[metric].value
     return Difference(first, second, metric, Estimate(value, *interval(values)), paired_p_value(values))

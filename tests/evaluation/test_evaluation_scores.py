@@ -231,6 +231,8 @@ def test_two_systems_with_a_paired_test(rng):
     assert auc.estimate.value > 0 and auc.estimate.low > 0 and auc.p_value < 0.02
     same = compare_systems(rows, {"a": good, "b": good}, {}, resamples=100)
     assert all(d.estimate.value == 0 and d.p_value == 1.0 for d in same.differences)
+    bare = compare_systems(rows, {"a": good, "b": bad}, {}, resamples=0).differences[0].estimate
+    assert np.isnan(bare.low) and not np.isnan(bare.value)
     text = comparison_markdown(found, [("good", "bad")])
     assert "**good minus bad**" in text and "| AUC |" in text
 

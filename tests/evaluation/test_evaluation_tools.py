@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -15,9 +16,18 @@ from made_media import stand_in_for_faces
 from miniature import write_set
 from tiny_model import tiny_spec
 
+from cad.data.benchmarks.manifest import read_manifest
 from cad.errors import DataError
+from cad.evaluation import detector_scorer
+from cad.evaluation.joining import join
+from cad.evaluation.parts import Part
 from cad.evaluation.platt import choose_operating_point, fit_platt, frame_calibration, probabilities_of
+from cad.evaluation.protocols import Kind, Protocol
+from cad.evaluation.report import build_report
+from cad.evaluation.runner import PartResult, write_results
+from cad.evaluation.shortcuts.beside import stand_beside
 from cad.spec import HEADS, METADATA_KEY, Calibration, ModelSpec
+from cad.weights import find_entry
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "export")]
@@ -26,6 +36,10 @@ import audit_shortcuts  # noqa: E402
 import calibrate  # noqa: E402
 import compare  # noqa: E402
 import evaluate  # noqa: E402
+import fill_readme  # noqa: E402
+
+CONTROLS = ["silence only", "file metadata only", "encoder with random weights", "picture with another clip's sound",
+            "picture statistics only", "sound statistics only"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -120,17 +134,125 @@ def test_audit_finds_what_the_data_gives_away(miniature, tmp_path, capsys, monke
     ]
     assert audit_shortcuts.main(line) == 0
     text, _err = capsys.readouterr()
-    lines = {cells[1].strip(): cells for cells in (row.split("|") for row in text.splitlines()[2:])}
-    assert list(lines) == [
-        "silence only", "file metadata only", "encoder with random weights", "picture with another clip's sound",
-        "picture statistics only", "sound statistics only", "ours",
-    ]  # fmt: skip
+    tables = text.split("| what is seen")[1].split("## ours beside the controls")
+    whole, beside = ([row.split("|") for row in table.splitlines() if row.startswith("| ")] for table in tables)
+    lines = {cells[1].strip(): cells for cells in whole}
+    assert list(lines) == [*CONTROLS, "ours"]
+    assert [cells[1].strip() for cells in beside] == ["control", *CONTROLS]
     assert lines["ours"][2].strip() == "1.000" and lines["picture statistics only"][4].strip() == "-"
     assert float(lines["sound statistics only"][4].strip()) == 1.0  # speech: loud is forged
     features = tmp_path / "audit" / "features_val.jsonl"
     stamp = features.stat().st_mtime_ns
-    assert audit_shortcuts.main(line) == 0 and features.stat().st_mtime_ns == stamp
-    assert capsys.readouterr().out == text
+    kept = ["--json", str(tmp_path / "audit.json"), "--markdown", str(tmp_path / "audit.md")]
+    assert audit_shortcuts.main([*line, *kept]) == 0 and features.stat().st_mtime_ns == stamp
+    assert capsys.readouterr().out == text == (tmp_path / "audit.md").read_text()
+    audit = json.loads((tmp_path / "audit.json").read_text())
+    assert audit["detectors"] == ["ours"] and list(audit["measured"]) == [*CONTROLS, "ours"]
+    sound = {item["view"]: item for item in audit["beside"] if item["control"] == "picture statistics only"}
+    # The picture's control cannot see sound alone; ours is held against it on clips with a picture only.
+    assert set(sound) == {"file", "file, with picture"} and sound["file"]["reals"] + sound["file"]["fakes"] == 8
+    assert sound["file"]["above"]["value"] == pytest.approx(1 - sound["file"]["control_auc"]["value"])
+
+
+def measured_here(miniature, scores, out):
+    """The report and the audit's JSON of the same scores, made by hand where making them is slow."""
+    rows = read_manifest(miniature).select("val").rows
+    report = build_report(join(rows, scores), {}, groups=(), resamples=20)
+    plan = Protocol("manifest", Kind.CONDITIONS, "All rows", split="val")
+    out.mkdir(exist_ok=True)
+    facts = ["Weights: `tiny 00 face 11`. Protocol: `manifest`. Split: `val`."]
+    result = PartResult(Part("as_is", rows, out, {}, {}), join(rows, scores), report, {})
+    write_results([result], plan, facts, out, {}, draw=False)
+    control = scores.assign(p_file=np.linspace(0, 1, len(scores)))
+    reports = {"silence only": build_report(join(rows, control), {}, groups=(), resamples=0), "tiny": report}
+    found = list(stand_beside(rows, {"silence only": control}, {"tiny": scores}, resamples=20))
+    audit = audit_shortcuts.as_json("Facts.", reports, found, ["tiny"])
+    (out / "audit.json").write_text(json.dumps(audit))
+    return out
+
+
+def test_the_readme_gets_controls_beside_ours(miniature, tmp_path, capsys):
+    rows = read_manifest(miniature).select("val").rows
+    scores = rows[["path"]].assign(p_file=np.where(rows["label"] == 1, 0.8, 0.1))
+    folder = measured_here(miniature, scores, tmp_path / "report")
+    readme = tmp_path / "README.md"
+    readme.write_text("a\n<!-- figures:start -->\nold\n<!-- figures:end -->\nb\n")
+    (tmp_path / "notes.md").write_text("What the rows are.\n")
+    line = ["figures", "--readme", str(readme), "--report", str(folder), "--audit", str(folder / "audit.json")]
+    assert fill_readme.main([*line, str(tmp_path / "notes.md")]) == 0
+    text = readme.read_text()
+    assert "\nold\n" not in text and text.startswith("a\n<!-- figures:start -->\n`tiny` on `val`")
+    assert text.endswith("What the rows are.\n<!-- figures:end -->\nb\n") and "\n| file | 3 / 7 | 0.000" in text
+    assert "| silence only | " in text and "tiny on the same rows" in text and "above silence only" in text
+    # An audit of other scores does not stand beside this report.
+    other = measured_here(miniature, scores.assign(p_file=0.5), tmp_path / "other")
+    assert fill_readme.main([*line[:-1], str(other / "audit.json")]) == 1
+    assert "they are of different scores" in capsys.readouterr().err and readme.read_text() == text
+
+
+def test_further_protocols_in_the_readme_must_be_of_the_same_weights(miniature, tmp_path, capsys):
+    rows = read_manifest(miniature).select("val").rows
+    folder = measured_here(miniature, rows[["path"]].assign(p_file=rows["label"] * 0.5), tmp_path / "report")
+    report = json.loads((folder / "report.json").read_text())
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- figures:start -->\n<!-- figures:end -->\n")
+    line = ["figures", "--readme", str(readme), "--report", str(folder), "--further", str(tmp_path / "reencoded")]
+    (tmp_path / "reencoded").mkdir()
+    for weights, code in (("tiny 00 face 22", 1), ("tiny 00 face 11", 0)):
+        further = {**report, "protocol": "reencoded", "facts": [f"Weights: `{weights}`. Split: `val`."]}
+        (tmp_path / "reencoded" / "report.json").write_text(json.dumps(further))
+        assert fill_readme.main(line) == code
+    assert "was measured with tiny 00 face 22" in capsys.readouterr().err
+    assert "| genuine clips with a picture called fake: as_is | 3 / 7 |" in readme.read_text()
+
+
+def test_scores_are_kept_under_the_face_nets_too(tiny_weights, monkeypatch):
+    from cad.faces import net, points
+
+    scorer = detector_scorer.DetectorScorer(str(tiny_weights))
+    nets = [find_entry(name) for name in (net.DEFAULT_NET, points.DEFAULT_NET)]
+    assert scorer.identity.split()[0] == tiny_weights.name
+    for entry in nets:
+        assert f"{entry.name} {entry.sha256}" in scorer.identity
+    before = scorer.identity
+    newer = dataclasses.replace(nets[1], sha256="0" * 64)
+    monkeypatch.setattr(detector_scorer, "find_entry", lambda name: newer if name == newer.name else find_entry(name))
+    assert scorer.identity != before
+
+
+def test_an_interrupted_evaluation_goes_on(miniature, tiny_weights, faces, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("cad.evaluation.runner.figures.save_figures", lambda *_: [])
+    score, seen = detector_scorer.DetectorScorer.score, []
+
+    def interrupted(self, path, file):
+        seen.append(path)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return score(self, path, file)
+
+    monkeypatch.setattr(detector_scorer.DetectorScorer, "score", interrupted)
+    line = ["--manifest", str(miniature), "--split", "val", "--clips", "2", "--weights", str(tiny_weights), "--out",
+            str(tmp_path), "--resamples", "0"]  # fmt: skip
+    assert evaluate.main(line) == 130
+    assert "the same line goes on from" in capsys.readouterr().err
+    assert evaluate.main(line) == 0
+    assert len(seen) == 5 and seen[2] == seen[3]  # two, the interrupted one twice, and the last
+
+
+def test_a_part_with_other_weights_and_a_protocol_on_another_set_are_named(
+    miniature, tiny_weights, faces, tmp_path, capsys, monkeypatch
+):
+    from tiny_model import tiny_onnx, tiny_spec, write_weights
+
+    monkeypatch.setattr("cad.evaluation.runner.figures.save_figures", lambda *_: [])
+    other = write_weights(tmp_path / "other", tiny_onnx(tiny_spec()), figures={})
+    line = ["--protocol", "fakeavceleb_identity", "--manifest", str(miniature), "--split", "val", "--clips", "1",
+            "--weights", str(tiny_weights), "--weights-for", f"trimmed={other}", "--out", str(tmp_path / "out"),
+            "--resamples", "0"]  # fmt: skip
+    assert evaluate.main(line) == 0
+    text, err = capsys.readouterr()
+    assert "Weights of trimmed: `other " in text and "Weights of rewritten" not in text
+    assert "is made for fakeavceleb; manifest has rows of miniature" in err
 
 
 def test_calibrate_writes_a_model_that_keeps_its_rate(miniature, tiny_weights, faces, tmp_path, capsys):
@@ -150,7 +272,8 @@ def test_calibrate_writes_a_model_that_keeps_its_rate(miniature, tiny_weights, f
     # The graph itself is untouched, and the scores under the new numbers are there for the evaluation to go on from.
     assert onnx.load(str(output)).graph == onnx.load(str(tiny_weights / "model.onnx")).graph
     log = output.with_suffix(".scores.jsonl").read_text().splitlines()
-    assert json.loads(log[0])["scorer"] == f"new {result['sha256']}" and len(log) == 11
+    assert json.loads(log[0])["scorer"] == detector_scorer.scorer_identity("new", result["sha256"])
+    assert len(log) == 11
     answers = {json.loads(text)["path"]: json.loads(text)["answer"] for text in log[1:]}
     assert answers["av/p0_11.mp4"] == "fake" and answers["av/p0_00.mp4"] != "fake"
 
