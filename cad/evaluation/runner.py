@@ -135,6 +135,8 @@ def write_results(
     if not results:
         raise DataError(f"{protocol.name}: nothing was scored")
     if len(results) == 1:
+        left_out = results[0].part.left_out
+        facts = [*facts, *([f"Rows left out: {_text(left_out)}."] if left_out else [])]
         text = tables.report_markdown(results[0].report, protocol.title, facts)
     else:
         text = parts_markdown(results, protocol, facts)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -84,8 +85,6 @@ def test_conditions_trimmed_and_untrimmed(miniature, tmp_path):
 def test_folds_are_balanced_and_disjoint(miniature, tmp_path):
     plan = Protocol("p", Kind.FOLDS, "T", folds=2, per_category=4)
     av = miniature.rows[miniature.rows["category"] != ""].reset_index(drop=True)
-    import dataclasses
-
     results, _, _ = run(plan, dataclasses.replace(miniature, rows=av), tmp_path)
     people = [set(result.part.rows["identity"]) for result in results]
     assert len(people) == 2 and not people[0] & people[1]
@@ -138,6 +137,11 @@ def test_splices_of_one_length_in_the_longer_clips(miniature, tmp_path):
         ((start, stop),) = json.loads(text)
         assert stop - start == pytest.approx(1.0, abs=0.002) and start >= 0.1 and stop <= 1.8
     assert set(part.rows["method"]) == {"real", "the same words, forged"}  # the miniature pairs them
+    partly = dataclasses.replace(part, left_out={"shorter than the protocol asks for": 3})
+    scorer = ByLabel(miniature)
+    result = run_part(partly, scorer, scorer.thresholds, plan, tmp_path, resamples=0)
+    text = write_results([result], plan, ["facts"], tmp_path, {}, draw=False)
+    assert "Rows left out: shorter than the protocol asks for: 3." in text
     with pytest.raises(DataError, match="shorter than the protocol asks for': 2"):
         list(parts_of(load_protocol("splices_one_second", FOLDER), {"m": miniature}))
 
@@ -206,8 +210,6 @@ def test_a_run_leaves_scores_report_and_figures(miniature, tmp_path):
 
 
 def test_a_file_that_cannot_be_made_is_an_error_row(miniature, tmp_path):
-    import dataclasses
-
     rows = miniature.select("val").rows
     broken = tmp_path / "data"
     for path in rows["path"]:
