@@ -15,7 +15,8 @@ from cad.training.parameters import make_optimizer
 from cad.training.task import CadTask
 
 ROOT = Path(__file__).resolve().parents[2]
-TRAIN = sorted((ROOT / "configs" / "train").glob("*.yaml"))
+#: audio_head.yaml is for tools/fit_audio_head.py, which has its own test.
+TRAIN = sorted(path for path in (ROOT / "configs" / "train").glob("*.yaml") if path.stem != "audio_head")
 ABLATION = sorted((ROOT / "configs" / "ablation").glob("*.yaml"))
 
 #: The published starting weights come with packages that a plain test run need not have.
