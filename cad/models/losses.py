@@ -137,7 +137,9 @@ def contrast_loss(features: CadFeatures, paired: Tensor, event: Tensor) -> Tenso
 
 
 def lag_loss(features: CadFeatures, offset_seconds: Tensor, known: Tensor) -> Tensor:
-    """Return the cross-entropy of the true lag among all lags, where it is known and within their range.
+    """Return the cross-entropy of the true lag among all lags, where it is known, within their range, and to be seen.
+
+    At a lag at which the stretches with lips and with sound do not overlap there is nothing to learn.
 
     Needs windows whose sound was really cut at another time (see ``cad.models.lags.lag_profile``).
 
@@ -145,9 +147,10 @@ def lag_loss(features: CadFeatures, offset_seconds: Tensor, known: Tensor) -> Te
     """
     lag_slots = features.lag_similarity.shape[1] // 2
     lag = (offset_seconds * FRAME_RATE_HZ).round().long()
-    within = known * (lag.abs() <= lag_slots).float()
     logits = (features.lag_similarity * features.scale).masked_fill(features.lag_overlap == 0, -1e4)
     answers = lag.clamp(-lag_slots, lag_slots) + lag_slots
+    seen = features.lag_overlap.gather(1, answers.unsqueeze(1)).squeeze(1) > 0
+    within = known * (lag.abs() <= lag_slots).float() * seen.float()
     return _mean_of(F.cross_entropy(logits, answers, reduction="none"), within)
 
 
