@@ -119,7 +119,7 @@ def main() -> int:
     parser.add_argument("--shards", required=True, help="folder of the shards")
     parser.add_argument("--lips", type=Path, required=True, help="folder of the labels")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=2600)
     parser.add_argument("--batch", type=int, default=16, help="stretches of 12 frames in a step")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
