@@ -31,7 +31,8 @@ from export.specs import spec_of
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     try:
-        differences = export_checkpoint(options.checkpoint, options.output, options.name, options.dtype)
+        differences = export_checkpoint(options.checkpoint, options.output, options.name, options.dtype,
+                                        options.trained_on)  # fmt: skip
     except CadError as error:
         print(f"export failed: {error}", file=sys.stderr)
         return 1
@@ -40,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def export_checkpoint(checkpoint: Path, output: Path, name: str | None, dtype: str) -> list[Difference]:
+def export_checkpoint(
+    checkpoint: Path, output: Path, name: str | None, dtype: str, trained_on: str = ""
+) -> list[Difference]:
     """Export, check and return the worst differences by output; the file is left only when it passes.
 
     Raises:
@@ -48,7 +51,7 @@ def export_checkpoint(checkpoint: Path, output: Path, name: str | None, dtype: s
         ExportError: The graph cannot be made, or disagrees with its source (ParityError).
     """
     model, notes = load_checkpoint(checkpoint)
-    spec = spec_of(model.config, name or output.stem, notes)
+    spec = spec_of(model.config, name or output.stem, notes | ({"trained_on": trained_on} if trained_on else {}))
     graph = export_graph(model, spec)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(output.name + ".partial")
@@ -67,6 +70,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, help="the .onnx file to write (default: beside the checkpoint)")
     parser.add_argument("--name", help="name of the weights in the ModelSpec (default: the output's stem)")
     parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="precision in which the weights are stored")
+    parser.add_argument("--trained-on", default="", metavar="TEXT",
+                        help="one line on the training data, for the ModelSpec")  # fmt: skip
     options = parser.parse_args(arguments)
     options.output = options.output or options.checkpoint.with_suffix(".onnx")
     return options
