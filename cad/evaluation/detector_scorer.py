@@ -16,6 +16,8 @@ from cad.spec import HEADS
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import operating_point_of, probability
 from cad.verdict.judge import judge
+from cad.verdict.segments import candidate_segments
+from cad.verdict.timeline import stream_timelines
 from cad.weights.registry import find_entry
 
 #: Both look at every frame, so that other nets under the same detector give other scores.
@@ -71,8 +73,12 @@ def scorer_identity(name: str, sha256: str) -> str:
 
 
 def file_score(path: str, analysis: Analysis, seconds: float = math.nan) -> FileScore:
-    """Return what the product says of a file of which all has been measured."""
+    """Return what the product says of a file of which all has been measured.
+
+    The segments are all candidates, not only those that the product tells: AP ranks them by their probability.
+    """
     verdict, logits = judge(analysis), analysis.clip_logits
+    candidates = candidate_segments(stream_timelines(analysis.scores, analysis.slots), analysis.spec)
     return FileScore(
         path=path,
         answer=verdict.label.value,
@@ -82,7 +88,7 @@ def file_score(path: str, analysis: Analysis, seconds: float = math.nan) -> File
         },
         logit=dict(logits),
         segments=tuple(
-            (part.start_seconds, part.stop_seconds, part.probability_fake, part.stream) for part in verdict.segments
+            (part.start_seconds, part.stop_seconds, part.probability_fake, part.stream) for part in candidates
         ),
         reasons=tuple(reason.code for reason in verdict.reasons),
         seconds=seconds,

@@ -21,6 +21,8 @@ SMOOTHING_SLOTS = 5
 RELEASE_SHARE = 0.8
 #: Stretches with less than this between them are one.
 MERGE_GAP_SLOTS = 5
+#: Where candidates start, whether or not they are told: rankings such as AP want the doubtful ones, too.
+CANDIDATE_PROBABILITY = 0.35
 #: Shorter stretches are not told.
 MIN_SEGMENT_SLOTS = 5
 
@@ -40,6 +42,15 @@ def find_segments(lines: Mapping[str, Timeline], spec: ModelSpec) -> tuple[Segme
         )
     ]
     return tuple(sorted(found, key=lambda segment: (segment.start_seconds, segment.stream)))
+
+
+def candidate_segments(lines: Mapping[str, Timeline], spec: ModelSpec) -> tuple[Segment, ...]:
+    """Return all stretches above CANDIDATE_PROBABILITY, for measures that rank them by their probability."""
+    return tuple(
+        segment
+        for stream, line in lines.items()
+        for segment in stream_segments(stream, smooth_probabilities(line, stream, spec), CANDIDATE_PROBABILITY, 1.0)
+    )
 
 
 def smooth_probabilities(line: Timeline, stream: str, spec: ModelSpec) -> NDArray[np.float64]:
@@ -62,9 +73,11 @@ def smooth(line: Timeline) -> Timeline:
     return np.where(known, total / np.maximum(count, 1.0), np.nan)
 
 
-def stream_segments(stream: str, probabilities: NDArray[np.float64], threshold: float) -> list[Segment]:
-    """Return the stretches of one stream that start at ``threshold`` and last while above RELEASE_SHARE of it."""
-    suspicious = hysteresis(probabilities, threshold, RELEASE_SHARE * threshold)
+def stream_segments(
+    stream: str, probabilities: NDArray[np.float64], threshold: float, release_share: float = RELEASE_SHARE
+) -> list[Segment]:
+    """Return the stretches of one stream that start at ``threshold`` and last while above ``release_share`` of it."""
+    suspicious = hysteresis(probabilities, threshold, release_share * threshold)
     merged = flip_short_runs(suspicious, value=False, max_slots=MERGE_GAP_SLOTS, at_edges=False)
     return [
         Segment(seconds_of(start), seconds_of(stop), stream, float(np.nanmean(probabilities[start:stop])))

@@ -9,7 +9,7 @@ from made_analysis import face
 from tiny_model import tiny_spec
 
 from cad.spec import Calibration
-from cad.verdict.segments import find_segments, hysteresis, smooth
+from cad.verdict.segments import CANDIDATE_PROBABILITY, candidate_segments, find_segments, hysteresis, smooth
 from cad.verdict.timeline import stream_timelines
 
 
@@ -74,3 +74,11 @@ def test_with_several_faces_the_picture_is_of_the_worst_and_synchrony_of_the_bes
     scores = face(0, 100, track=0, video=1.0, sync=1.0) + face(0, 100, track=1, video=3.0, sync=-1.0)
     lines = stream_timelines(scores, 100)
     assert set(lines["video"]) == {3.0} and set(lines["sync"]) == {-1.0}
+
+
+def test_candidates_are_all_stretches_with_their_probability_also_those_that_are_not_told():
+    doubtful = {"audio": line(100, a=(40, 60, 0.2))}
+    assert spans(**doubtful) == []
+    (one,) = candidate_segments(doubtful, tiny_spec())
+    assert one.start_seconds == pytest.approx(1.6, abs=0.13) and one.stop_seconds == pytest.approx(2.4, abs=0.13)
+    assert CANDIDATE_PROBABILITY <= one.probability_fake < 0.6
