@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_cad import BASE_OPTIONS
 
 from cad.models import CadModel
 from cad.training.cli import build
@@ -15,8 +17,9 @@ from cad.training.parameters import make_optimizer
 from cad.training.task import CadTask
 
 ROOT = Path(__file__).resolve().parents[2]
-#: audio_head.yaml is for tools/fit_audio_head.py, which has its own test.
-TRAIN = sorted(path for path in (ROOT / "configs" / "train").glob("*.yaml") if path.stem != "audio_head")
+#: audio_head.yaml is for tools/fit_audio_head.py, which has its own test; cad_base is tested with small encoders below.
+OTHERS = ("audio_head", "cad_base")
+TRAIN = sorted(path for path in (ROOT / "configs" / "train").glob("*.yaml") if path.stem not in OTHERS)
 ABLATION = sorted((ROOT / "configs" / "ablation").glob("*.yaml"))
 
 #: The published starting weights come with packages that a plain test run need not have.
@@ -48,3 +51,21 @@ def test_a_configuration_makes_a_net_and_its_data(path: Path, tmp_path: Path) ->
     assert cli.model.criterion.weights.distillation == (
         0.1 if path.stem in ("full", "cad_small", "no_alignment") else 0
     )
+
+
+def test_the_large_net_learns_through_its_adapters_alone(tmp_path: Path) -> None:
+    small = [f"--model.net.init_args.options.{name}={json.dumps(value)}" for name, value in BASE_OPTIONS.items()]
+    threads = torch.get_num_threads()
+    try:
+        cli = build(
+            ["--config", str(ROOT / "configs" / "train" / "cad_base.yaml"), "--model.net.init_args.pretrained=false",
+             "--trainer.accelerator=cpu", "--trainer.precision=32-true", f"--run.folder={tmp_path}", *small]
+        )  # fmt: skip
+    finally:
+        torch.set_num_threads(threads)
+    net = cli.model.net
+    assert net.config.name == "cad_base"
+    rates = {group["lr"] for group in make_optimizer(net, cli.model.optimizer_options).param_groups}
+    assert len(rates) == 2
+    encoders = {name for name, p in net.named_parameters() if p.requires_grad and "encoder" in name}
+    assert encoders and all(".lora_" in name for name in encoders)

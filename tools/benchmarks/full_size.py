@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One training step of the full-size ``cad_base`` with random weights: ``python tools/bench.py full_size``.
+
+Forward, all losses and backward on one batch of windows; the sizes are those of the published encoders, so that time
+and memory are what a training run will need. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+import torch
+
+from cad.clock import SAMPLES_PER_FRAME
+from cad.models import create_model
+from cad.models.losses import LossWeights, cad_loss
+from cad.models.targets import CadTargets
+from cad.windows import WINDOW_SLOTS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--batch", type=int, default=2, help="windows of 2 s")
+    parser.add_argument("--device", default="cpu")
+
+
+def run(args: argparse.Namespace) -> dict[str, object]:
+    """Return seconds of forward and backward, parameters and peak memory; ``ok``: whether all gradients are finite."""
+    torch.manual_seed(0)
+    net = create_model("cad_base").to(args.device).train()
+    inputs = [tensor.to(args.device) for tensor in windows(args.batch)]
+    targets = CadTargets(**{name: value.to(args.device) for name, value in answers(args.batch).items()})
+    start = time.perf_counter()
+    losses = cad_loss(net(*inputs), targets, LossWeights())
+    _wait(args.device)
+    forward = time.perf_counter()
+    losses.total.backward()
+    _wait(args.device)
+    backward = time.perf_counter()
+    gradients = [p.grad for p in net.parameters() if p.grad is not None]
+    return {
+        "windows": args.batch,
+        "device": args.device,
+        "threads": torch.get_num_threads(),
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "learning": sum(p.numel() for p in net.parameters() if p.requires_grad),
+        "forward_seconds": round(forward - start, 2),
+        "backward_seconds": round(backward - forward, 2),
+        "peak_memory_mib": peak_mib(args.device),
+        "loss": round(float(losses.total.detach()), 4),
+        "ok": bool(gradients) and all(bool(torch.isfinite(g).all()) for g in gradients),
+    }
+
+
+def windows(batch: int) -> list[torch.Tensor]:
+    """Return frames, audio and their presence."""
+    frames = torch.randint(0, 256, (batch, WINDOW_SLOTS, 160, 160, 3), dtype=torch.uint8)
+    audio = torch.randn(batch, WINDOW_SLOTS * SAMPLES_PER_FRAME) * 0.1
+    return [frames, audio, torch.ones(batch, WINDOW_SLOTS), torch.ones(batch, WINDOW_SLOTS)]
+
+
+def answers(batch: int) -> dict[str, torch.Tensor]:
+    """Return labels for a batch whose every second window is forged."""
+    label = (torch.arange(batch) % 2).float()
+    slots = label.unsqueeze(1).expand(batch, WINDOW_SLOTS)
+    clip = {f"{stream}_label": label for stream in ("video", "audio", "sync", "fused")}
+    return clip | {f"{stream}_fake": slots for stream in ("video", "audio", "sync")} | {
+        "offset_seconds": 0.4 * label,
+        "offset_known": torch.ones(batch),
+        "event": torch.arange(batch),
+    }  # fmt: skip
+
+
+def peak_mib(device: str) -> int:
+    """Return the highest memory so far, of the GPU where there is one, in MiB."""
+    if device.startswith("cuda"):
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
