@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mean and deviation over a window of what a frozen encoder says, and a file in which they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cad.data.forge import Stream
+from cad.models.encoders.efficientnet import EfficientNetFace
+from cad.models.encoders.interfaces import FaceEncoder, SpeechEncoder
+from cad.models.encoders.whisper import WhisperLayers
+from cad.models.masks import masked_statistics
+from cad.training.batches import Sample
+
+Statistics = Callable[[Sample], NDArray[np.float32]]
+#: So many new clips are computed between two saves.
+_SAVED_EVERY = 25
+
+
+def published_statistics(stream: Stream) -> Statistics:
+    """Return the statistics of the encoder that ``cad_small`` starts from, with its published weights.
+
+    Raises:
+        MissingExtraError: The package that carries the weights is not installed.
+        WeightsError: They do not fit.
+    """
+    encoder = EfficientNetFace() if stream is Stream.VIDEO else WhisperLayers()
+    encoder.load_pretrained()
+    return statistics_by(encoder)
+
+
+def statistics_by(encoder: FaceEncoder | SpeechEncoder) -> Statistics:
+    """Return a function from a sample to float32 (2 * width,): mean and deviation of the encoder's tokens."""
+    encoder.eval()
+
+    @torch.inference_mode()
+    def statistics(sample: Sample) -> NDArray[np.float32]:
+        if isinstance(encoder, FaceEncoder):
+            frames, present = torch.from_numpy(sample.frames)[None], torch.from_numpy(sample.frames_present)[None]
+            tokens, present = encoder(frames, present)
+        else:
+            present = torch.from_numpy(sample.audio_present)[None]
+            tokens = encoder(torch.from_numpy(sample.audio)[None], present)
+            present = present.repeat_interleave(encoder.tokens_per_slot, dim=1)
+        found: NDArray[np.float32] = masked_statistics(tokens, present)[0].numpy()
+        return found
+
+    return statistics
+
+
+def kept(
+    path: Path,
+    keys: Sequence[str],
+    compute: Callable[[str], NDArray[np.float32] | None],
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Mapping[str, NDArray[np.float32]]:
+    """Return the statistics of ``keys``; what the file at ``path`` has already is not computed again.
+
+    Args:
+        path: A ``.npz`` file, made if absent and saved now and then, so that a run that was stopped goes on.
+        keys: Clips.
+        compute: Statistics of one; None where the clip gives none, which is remembered, too.
+        progress: Told how many of ``keys`` are done.
+    """
+    known = _loaded(path)
+    left = [key for key in keys if key not in known]
+    for number, key in enumerate(left, start=1):
+        known[key] = compute(key)
+        if number % _SAVED_EVERY == 0 or number == len(left):
+            _save(path, known)
+            progress(len(keys) - len(left) + number, len(keys))
+    return {key: found for key in keys if (found := known[key]) is not None}
+
+
+def _loaded(path: Path) -> dict[str, NDArray[np.float32] | None]:
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as file:
+        known = dict.fromkeys(file["without"].tolist())
+        return known | dict(zip(file["keys"].tolist(), file["statistics"], strict=True))
+
+
+def _save(path: Path, known: Mapping[str, NDArray[np.float32] | None]) -> None:
+    found = {key: value for key, value in known.items() if value is not None}
+    part = path.with_suffix(".part")
+    with part.open("wb") as stream:
+        np.savez(
+            stream,
+            keys=np.array(list(found), dtype=np.str_),
+            statistics=np.array(list(found.values()), dtype=np.float32),
+            without=np.array([key for key in known if key not in found], dtype=np.str_),
+        )
+    part.replace(path)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make a table of what each kind of on-the-fly forgery adds on sources that are left out.
+
+A frozen encoder that has seen none of the data (EfficientNet-Lite0 from ImageNet for faces, the first two layers of
+Whisper base for voices) says mean and deviation over a window; a logistic regression tells genuine training clips from
+forgeries made of them, and is scored on the forged rows of sources that it has not seen anything of. Only train rows
+are used.
+
+    CAD_FORGERS=forgers python tools/forgery_worth.py --shards 'shards/*.tar' --out runs/forgery_worth
+
+The Markdown goes to stdout. Statistics are kept in the folder --out, one file a kind, and are computed once for each
+clip and kind: a run that was stopped goes on, and another --strength costs seconds. Delete a kind's file after its code
+has changed. Kinds that need trained networks are passed over where CAD_FORGERS names no folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cad.data.forge import Stream
+from cad.data.manifest import rows_of
+from cad.data.shards import ClipStore
+from cad.errors import CadError
+from cad.training.worth.gathering import Plan, gather
+from cad.training.worth.measuring import measure_worth, worth_markdown
+from cad.training.worth.statistics import published_statistics
+
+TITLES = {Stream.VIDEO: "Picture", Stream.AUDIO: "Voice"}
+FOOTNOTE = "\\* puts forged rows (of the sources that are fitted on) into genuine clips; not among *all kinds*."
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def plans(options: argparse.Namespace) -> list[Plan]:
+    """Return what is to be looked at, by stream."""
+    sizes = {
+        Stream.VIDEO: (options.face_slots, options.faces_per_source),
+        Stream.AUDIO: (options.voice_slots, options.voices_per_source),
+    }
+    return [Plan(stream, *sizes[stream], options.folds, options.seed) for stream in map(Stream, options.streams)]
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shards", nargs="+", required=True, help="folders, files or patterns of shards")
+    parser.add_argument("--out", type=Path, required=True, help="folder in which statistics are kept")
+    parser.add_argument("--streams", nargs="+", choices=["video", "audio"], default=["video", "audio"])
+    parser.add_argument("--faces-per-source", type=int, default=20, help="genuine and forged rows of a source, at most")
+    parser.add_argument("--voices-per-source", type=int, default=4, help="likewise")
+    parser.add_argument("--face-slots", type=int, default=25, help="length of a window at 25 Hz")
+    parser.add_argument("--voice-slots", type=int, default=50, help="likewise")
+    parser.add_argument("--folds", type=int, default=4, help="groups of sources that are left out in turn")
+    parser.add_argument("--strength", type=float, default=1e-3, help="C of the logistic regression")
+    parser.add_argument("--resamples", type=int, default=1000, help="of identities, for the 95 %% intervals")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def main() -> int:
+    options = arguments().parse_args()
+    torch.set_num_threads(options.threads)
+    cv2.setNumThreads(options.threads)
+    try:
+        store = ClipStore(options.shards)
+        rows = rows_of(({**entry.row, "path": entry.key} for entry in store), ", ".join(options.shards))
+        for plan in plans(options):
+            gathered = gather(store, rows, plan, published_statistics(plan.stream), options.out, say)
+            worth = measure_worth(gathered, options.strength, options.resamples, say)
+            print(f"## {TITLES[plan.stream]}\n\n{worth_markdown(worth)}\n", flush=True)
+    except CadError as error:
+        say(f"error: {error}")
+        return 2
+    print(FOOTNOTE)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
