@@ -22,7 +22,7 @@ from cad.evaluation.shortcuts.beside import VIEWS, Beside, beside_markdown, near
 from cad.evaluation.tables import HEADINGS, markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
-SHOWN = ("fpr", "tpr", "auc", "eer", "ece")
+SHOWN = ("fpr", "tpr", "auc", "eer", "ece", "ece_balanced")
 #: Protocol -> the view and the figure of each part that the README shows, and what it is called there.
 OF_PROTOCOL = {
     "desync": ("sync head", "auc", "AUC of the sync head, shifted or dubbed against in step"),

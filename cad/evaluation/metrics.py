@@ -21,6 +21,7 @@ BOOTSTRAP_LEVELS = 8192
 #: Order of the columns: false positives first, since a genuine clip called fake does the harm.
 NAMES = (
     "fpr", "tpr", "balanced_accuracy", "auc", "ap_fake", "ap_real", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "ece",
+    "ece_balanced",
 )  # fmt: skip
 
 
@@ -59,6 +60,7 @@ def summarise(counts: Counts, threshold: float, are_probabilities: bool = True) 
         "tpr_at_fpr_1": ranking.tpr_at_fpr(curve, 0.01),
         "tpr_at_fpr_5": ranking.tpr_at_fpr(curve, 0.05),
         "ece": ranking.expected_calibration_error(counts) if are_probabilities else nothing,
+        "ece_balanced": ranking.balanced_calibration_error(counts) if are_probabilities else nothing,
     }
 
 

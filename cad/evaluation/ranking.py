@@ -7,7 +7,7 @@ absent. Larger scores mean fake; fake is the positive class unless the name says
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,6 +105,16 @@ def expected_calibration_error(counts: Counts, bins: int = CALIBRATION_BINS) -> 
     both = counts.fake + counts.real
     gaps = np.abs(_sums(counts.fake, edges) - _sums(both * probability, edges))
     return _divide(gaps.sum(axis=0), both.sum(axis=0))
+
+
+def balanced_calibration_error(counts: Counts, bins: int = CALIBRATION_BINS) -> Floats:
+    """Return ``expected_calibration_error`` with both classes weighing the same, as calibration assumes.
+
+    A test set of nine fakes in ten would call every honest probability too low, which says nothing of the detector.
+    """
+    fakes, reals = counts.fake.sum(axis=0), counts.real.sum(axis=0)
+    even = replace(counts, fake=_divide(counts.fake, fakes), real=_divide(counts.real, reals))
+    return expected_calibration_error(even, bins)
 
 
 def calibration_cuts(bins: int = CALIBRATION_BINS) -> Floats:

@@ -22,6 +22,7 @@ HEADINGS = {
     "tpr_at_fpr_1": "TPR at 1 % FPR",
     "tpr_at_fpr_5": "TPR at 5 % FPR",
     "ece": "ECE",
+    "ece_balanced": "ECE, classes even",
 }
 GROUP_METRICS = ("fpr", "tpr", "auc", "ap_fake", "eer")
 

@@ -159,3 +159,13 @@ def test_the_scale_benchmark_runs_small():
     assert found["rows"] == 20_000 and found["groups"] >= benchmark.METHODS
     assert 0.9 < found["auc"][0] < 0.94  # Phi(sqrt 2) = 0.921
     assert found["auc"][1] < found["auc"][0] < found["auc"][2]
+
+
+def test_with_even_classes_the_share_of_fakes_does_not_matter():
+    """Where half of the rows at .5 are fake, .5 is right; nine fakes for each genuine row do not make it wrong."""
+    scores = [0.5] * 20
+    even = measure(scores, [0] * 10 + [1] * 10, resamples=0).estimates
+    many = measure(scores, [0] * 2 + [1] * 18, resamples=0).estimates
+    assert even["ece"].value == even["ece_balanced"].value == pytest.approx(0.0)
+    assert many["ece"].value == pytest.approx(0.4) and many["ece_balanced"].value == pytest.approx(0.0)
+    assert np.isnan(measure(scores, [1] * 20, resamples=0).estimates["ece_balanced"].value)

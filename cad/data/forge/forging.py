@@ -31,16 +31,9 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "speed": 0.3,
     "other_utterance": 0.7,
     "other_speaker": 0.7,
-    # voice
+    # voice; the other kinds add nothing on sources left out of training, or harm (docs/forgeries.md)
     "synthetic_speech": 1.5,
-    "splice": 0.3,
-    "griffin_lim": 0.4,
-    "made_up_phase": 0.4,
     "linear_prediction": 0.4,
-    "phase_vocoder": 0.4,
-    "smooth_speech": 0.4,
-    "upsampled_band": 0.4,
-    "pitch_formant": 0.3,
 }
 #: Share of forgeries to which a second one of another stream is added (both face and voice false).
 SECOND_FORGERY_SHARE = 0.2
