@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +41,14 @@ class PartResult:
         joined: The rows with their scores.
         report: Figures.
         localisation: Figures of localisation, where the protocol asks for them.
+        localisation_by_stream: The same of the stretches that each stream gives alone.
     """
 
     part: Part
     joined: Joined
     report: Report
     localisation: Mapping[str, Estimate]
+    localisation_by_stream: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
 
 
 class MakingScorer:
@@ -97,7 +99,17 @@ def run_part(
     report = build_report(joined, thresholds, groups=protocol.groups, resamples=resamples, seed=protocol.seed)
     wanted = protocol.kind in (Kind.LOCALISATION, Kind.SPLICES)
     found = localise(part.rows, scores, resamples, protocol.seed) if wanted else {}
-    return PartResult(part, joined, report, found)
+    streams = sorted({segment[3] for score in scores for segment in score.segments}) if wanted else []
+    alone = {
+        stream: localise(part.rows, [of_stream(score, stream) for score in scores], resamples, protocol.seed)
+        for stream in streams
+    }
+    return PartResult(part, joined, report, found, alone)
+
+
+def of_stream(score: FileScore, stream: str) -> FileScore:
+    """Return a score with the segments of one stream alone."""
+    return replace(score, segments=tuple(segment for segment in score.segments if segment[3] == stream))
 
 
 def localise(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int) -> dict[str, Estimate]:
@@ -189,8 +201,20 @@ def _localisation_markdown(results: Sequence[PartResult]) -> str:
     if not found:
         return ""
     headings = ["part", *found[0].localisation]
-    lines = [[r.part.name, *(estimate.text() for estimate in r.localisation.values())] for r in found]
+    lines = [
+        [name, *(estimate.text() for estimate in figures.values())]
+        for result in found
+        for name, figures in (
+            (result.part.name, result.localisation),
+            *((f"{result.part.name}, {stream} alone", own) for stream, own in result.localisation_by_stream.items()),
+        )
+    ]
     return f"\n## Localisation\n\n{tables.markdown_table(headings, lines)}\n"
+
+
+def estimates_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Return figures with their intervals for a JSON document."""
+    return {name: tables.estimate_json(value) for name, value in estimates.items()}
 
 
 def _json(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str]) -> dict[str, Any]:
@@ -199,7 +223,10 @@ def _json(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str
             "name": result.part.name,
             "left_out": dict(result.part.left_out),
             **tables.report_json(result.report),
-            "localisation": {name: tables.estimate_json(value) for name, value in result.localisation.items()},
+            "localisation": estimates_json(result.localisation),
+            "localisation_by_stream": {
+                stream: estimates_json(own) for stream, own in result.localisation_by_stream.items()
+            },
         }
         for result in results
     ]

@@ -119,6 +119,9 @@ def test_localisation(miniature, tmp_path):
     figures = results[0].localisation
     assert figures["AP@0.5"].value == pytest.approx(4 / 7, abs=0.3) and "## Localisation" in text
     assert figures["AP@0.95"].value == 0 and figures["AR@5"].value > 0.5  # [0.3, 1.0) of [0.2, 1.0) is 0.875
+    # The made scorer gives stretches of one stream, so that this stream alone is the whole.
+    ((stream, alone),) = results[0].localisation_by_stream.items()
+    assert alone["AP@0.5"].value == figures["AP@0.5"].value and f"{stream} alone" in text
 
 
 def test_splices(miniature, tmp_path):
