@@ -137,6 +137,9 @@ def protocol_lines(document: Mapping[str, Any]) -> list[list[str]]:
             view, metric, title = OF_PROTOCOL.get(protocol, ("file", "auc", "AUC of the file's answer"))
             measured = views[view]["measured"] if view in views else None
             text = estimate(measured["metrics"][metric]).text() if measured else "-"
+            if part.get("offsets"):
+                within = next(iter(part["offsets"]))
+                text += f"; offset {within}: {estimate(part['offsets'][within]).text()}"
             what = f"{title}: {part['name']}"
         counts = f"{measured['reals']} / {measured['fakes']}" if measured else "0 / 0"
         lines.append([what, counts, text, by])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from pathlib import Path
 
@@ -92,4 +93,5 @@ def file_score(path: str, analysis: Analysis, seconds: float = math.nan) -> File
         ),
         reasons=tuple(reason.code for reason in verdict.reasons),
         seconds=seconds,
+        offset_seconds=statistics.median(offsets) if (offsets := analysis.evidence.offsets_seconds) else None,
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from cad.data.benchmarks.manifest import Manifest
 from cad.data.benchmarks.rows import segments_text
 from cad.errors import DataError
 from cad.evaluation.levels import identity_codes
+from cad.evaluation.offsets import TRUE_OFFSET
 from cad.evaluation.perturb.catalogue import REENCODED, perturb_file, perturbation
 from cad.evaluation.perturb.edits import Cut, cut_clip, cut_clip_from, replace_sound, trim_leading_silence
 from cad.evaluation.perturb.source import clip_info, read_pictures, read_sound
@@ -197,8 +199,10 @@ class _Pairs:
             self.skip("too short for this shift")
             return
         file, start = self.manifest.file(row["path"]), max(0.0, -shift)
-        self._add(row, "in step", 0, cut_clip, file, cut=Cut(start, start, length))
-        self._add(row, f"shift{shift:+.2f}", 1, cut_clip, file, cut=Cut(start, start + shift, length))
+        self._add(row, "in step", 0, cut_clip, file, true_offset=0.0, cut=Cut(start, start, length))
+        # Sound from later in the file comes too early.
+        self._add(row, f"shift{shift:+.2f}", 1, cut_clip, file, true_offset=-shift,
+                  cut=Cut(start, start + shift, length))  # fmt: skip
 
     def add_dub(self, row: Mapping[str, Any], donor: str, lengths: Mapping[str, float], min_seconds: float) -> None:
         length = min(lengths[row["path"]], lengths.get(donor, 0.0))
@@ -234,11 +238,11 @@ class _Pairs:
 
     def _add(
         self, row: Mapping[str, Any], what: str, label: int, make: Callable[..., Path], file: Path, segments: str = "",
-        method: str = "", **arguments: Any,
+        method: str = "", true_offset: float = math.nan, **arguments: Any,
     ) -> None:  # fmt: skip
         path = f"{row['path']}#{what}"
         forged = {"label": label, "fake_segments": segments, "method": (method or what) if label else "real",
-                  "category": what}  # fmt: skip
+                  "category": what, TRUE_OFFSET: true_offset}  # fmt: skip
         # Each stream by itself stays genuine in a shift; in a splice the sound holds another voice.
         self.rows.append({**row, **forged, "path": path, "audio_fake": int(bool(segments)), "video_fake": 0})
         self.makes[path] = partial(make, file, **arguments)

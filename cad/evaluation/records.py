@@ -28,6 +28,7 @@ class FileScore:
         logit: Raw clip logit by head, likewise; positive for fake.
         segments: Suspicious stretches: start and stop in seconds, probability, stream.
         reasons: Codes of the reasons given.
+        offset_seconds: By how much the sound seems to lag behind the lips; None where it was not estimated.
         error: Code of the error when the file could not be read.
         seconds: Wall-clock time.
     """
@@ -40,6 +41,7 @@ class FileScore:
     reasons: tuple[str, ...] = ()
     error: str = ""
     seconds: float = math.nan
+    offset_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
@@ -52,6 +54,7 @@ class FileScore:
             "reasons": list(self.reasons),
             "error": self.error,
             "seconds": None if math.isnan(self.seconds) else round(self.seconds, 3),
+            "offset_seconds": _rounded(self.offset_seconds),
         }
 
     @classmethod
@@ -71,6 +74,7 @@ class FileScore:
             reasons=tuple(raw["reasons"]),
             error=str(raw["error"]),
             seconds=math.nan if seconds is None else float(seconds),
+            offset_seconds=raw.get("offset_seconds"),
         )
 
     def to_row(self) -> dict[str, Any]:
@@ -80,7 +84,8 @@ class FileScore:
             numbers[f"p_{head}"] = _number(self.probability.get(head))
         for head in HEADS:
             numbers[f"logit_{head}"] = _number(self.logit.get(head))
-        rest = {"reasons": " ".join(self.reasons), "error": self.error, "seconds": self.seconds}
+        rest: dict[str, Any] = {"reasons": " ".join(self.reasons), "error": self.error, "seconds": self.seconds}
+        rest["offset_seconds"] = _number(self.offset_seconds)
         return {"path": self.path, "answer": self.answer, **numbers, **rest}
 
 

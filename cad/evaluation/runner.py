@@ -20,6 +20,7 @@ from cad.evaluation.bootstrap import Estimate, interval
 from cad.evaluation.joining import Joined, join
 from cad.evaluation.levels import identity_codes
 from cad.evaluation.localisation import Proposals, localisation_figures
+from cad.evaluation.offsets import offset_figures
 from cad.evaluation.parts import Make, Part
 from cad.evaluation.protocols import Kind, Protocol
 from cad.evaluation.records import FileScore, FileScorer
@@ -41,6 +42,7 @@ class PartResult:
         joined: The rows with their scores.
         report: Figures.
         localisation: Figures of localisation, where the protocol asks for them.
+        offsets: How well the offset between lips and sound was estimated, where the sound was moved.
         localisation_by_stream: The same of the stretches that each stream gives alone.
     """
 
@@ -49,6 +51,7 @@ class PartResult:
     report: Report
     localisation: Mapping[str, Estimate]
     localisation_by_stream: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    offsets: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 class MakingScorer:
@@ -104,7 +107,8 @@ def run_part(
         stream: localise(part.rows, [of_stream(score, stream) for score in scores], resamples, protocol.seed)
         for stream in streams
     }
-    return PartResult(part, joined, report, found, alone)
+    offsets = offset_figures(part.rows, scores, resamples, protocol.seed)
+    return PartResult(part, joined, report, found, alone, offsets)
 
 
 def of_stream(score: FileScore, stream: str) -> FileScore:
@@ -152,7 +156,7 @@ def write_results(
         text = tables.report_markdown(results[0].report, protocol.title, facts)
     else:
         text = parts_markdown(results, protocol, facts)
-    text += _localisation_markdown(results)
+    text += _localisation_markdown(results) + _offsets_markdown(results)
     (out / "report.md").write_text(text, encoding="utf-8")
     (out / "report.json").write_text(json.dumps(_json(results, protocol, facts), indent=1), encoding="utf-8")
     if draw:
@@ -212,6 +216,14 @@ def _localisation_markdown(results: Sequence[PartResult]) -> str:
     return f"\n## Localisation\n\n{tables.markdown_table(headings, lines)}\n"
 
 
+def _offsets_markdown(results: Sequence[PartResult]) -> str:
+    found = [result for result in results if result.offsets]
+    if not found:
+        return ""
+    lines = [[result.part.name, *(estimate.text() for estimate in result.offsets.values())] for result in found]
+    return f"\n## Offset of the moved clips\n\n{tables.markdown_table(['part', *found[0].offsets], lines)}\n"
+
+
 def estimates_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     """Return figures with their intervals for a JSON document."""
     return {name: tables.estimate_json(value) for name, value in estimates.items()}
@@ -224,6 +236,7 @@ def _json(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str
             "left_out": dict(result.part.left_out),
             **tables.report_json(result.report),
             "localisation": estimates_json(result.localisation),
+            "offsets": estimates_json(result.offsets),
             "localisation_by_stream": {
                 stream: estimates_json(own) for stream, own in result.localisation_by_stream.items()
             },

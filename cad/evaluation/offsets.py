@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well the offset between lips and sound is estimated on clips whose sound was moved by a known time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cad.evaluation.bootstrap import Estimate, interval
+from cad.evaluation.levels import Floats, identity_codes
+from cad.evaluation.records import FileScore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Column of rows whose sound was moved: by how many seconds it lags behind the picture.
+TRUE_OFFSET = "true_offset_seconds"
+#: Two frames of the grid; about what viewers notice.
+OFFSET_TOLERANCE_SECONDS = 0.08
+
+
+def offset_figures(
+    rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int
+) -> dict[str, Estimate]:
+    """Return how far estimated offsets are from the true ones, with intervals over identities; empty without any.
+
+    Only rows whose sound was moved count; a file without an estimate is wrong, and left out of the median error.
+    """
+    if TRUE_OFFSET not in rows:
+        return {}
+    true = rows[TRUE_OFFSET].to_numpy(dtype=float)
+    said = np.array([math.nan if score.offset_seconds is None else score.offset_seconds for score in scores])
+    moved = np.flatnonzero(~np.isnan(true) & (true != 0))
+    if not len(moved):
+        return {}
+    errors = np.abs(said - true)
+    codes = identity_codes(rows["identity"].to_numpy())[moved]
+    members = [moved[codes == code] for code in np.unique(codes)]
+    rng = np.random.default_rng(seed)
+    drawn = [
+        np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]) for _ in range(resamples)
+    ]
+    return {
+        name: Estimate(figure(errors[moved]), *interval(np.array([figure(errors[some]) for some in drawn])))
+        for name, figure in (
+            (f"within {OFFSET_TOLERANCE_SECONDS * 1000:.0f} ms", _share_within),
+            ("median error in seconds", _median_error),
+        )
+    }
+
+
+def _share_within(errors: Floats) -> float:
+    return float((errors <= OFFSET_TOLERANCE_SECONDS + 1e-9).mean())
+
+
+def _median_error(errors: Floats) -> float:
+    known = errors[~np.isnan(errors)]
+    return float(np.median(known)) if len(known) else math.nan
