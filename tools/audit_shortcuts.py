@@ -103,11 +103,15 @@ def control_scores(protocol: Protocol, manifest: Manifest, out: Path) -> dict[st
     test_features = features_of(test, protocol.split, out)
     columns = train_features.columns.union(test_features.columns)
     train_features, test_features = (part.reindex(columns=columns) for part in (train_features, test_features))
+    sources = train.rows["source"].astype(str).to_numpy() if "source" in train.rows else None
     found = {}
     for name in protocol.controls:
         chosen = control(name)
+        if chosen.guesses_source and sources is None:
+            print(f"audit: {chosen.title}: left out, the manifest has no column source", file=sys.stderr)
+            continue
         labels = train.rows["label"].to_numpy()
-        scores = run_control(chosen, train_features, labels, test_features, protocol.seed)
+        scores = run_control(chosen, train_features, labels, test_features, protocol.seed, sources)
         found[chosen.title] = test.rows[["path"]].assign(p_file=scores)
         found[chosen.title].to_csv(out / f"{name}.csv", index=False)
         print(f"audit: {chosen.title}: done", file=sys.stderr)

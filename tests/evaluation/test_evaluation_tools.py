@@ -39,7 +39,7 @@ import evaluate  # noqa: E402
 import fill_readme  # noqa: E402
 
 CONTROLS = ["silence only", "file metadata only", "encoder with random weights", "picture with another clip's sound",
-            "picture statistics only", "sound statistics only"]  # fmt: skip
+            "picture statistics only", "sound statistics only", "guess at the source"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

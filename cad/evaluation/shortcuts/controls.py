@@ -28,12 +28,15 @@ class Control:
         title: For the table.
         prefixes: Which features it sees.
         shuffled: Prefixes of the features that are taken from another clip of the same split instead of the own.
+        guesses_source: It learns to tell sources apart, not classes, and answers with the share of fakes among the
+            training rows of the sources that a clip looks like: what knowing the page alone is worth.
     """
 
     name: str
     title: str
     prefixes: tuple[str, ...]
     shuffled: tuple[str, ...] = ()
+    guesses_source: bool = False
 
 
 CONTROLS: Mapping[str, Control] = {
@@ -45,6 +48,12 @@ CONTROLS: Mapping[str, Control] = {
         Control("shuffled_audio", "picture with another clip's sound", ("picture.", "sound."), ("sound.",)),
         Control("video_only", "picture statistics only", ("picture.",)),
         Control("audio_only", "sound statistics only", ("sound.",)),
+        Control(
+            "source",
+            "guess at the source",
+            ("silence.", "metadata.", "random.", "picture.", "sound."),
+            guesses_source=True,
+        ),
     )
 }
 
@@ -62,7 +71,12 @@ def control(name: str) -> Control:
 
 
 def run_control(
-    chosen: Control, train: pd.DataFrame, train_labels: NDArray[Any], test: pd.DataFrame, seed: int
+    chosen: Control,
+    train: pd.DataFrame,
+    train_labels: NDArray[Any],
+    test: pd.DataFrame,
+    seed: int,
+    train_sources: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:
     """Return the scores of a control; NaN for rows that have none of its features.
 
@@ -72,9 +86,10 @@ def run_control(
         train_labels: (rows,) 1 fake, 0 real.
         test: Features of the rows to score.
         seed: Of the trees and the shuffling.
+        train_sources: (rows,) name of each row's source; needed by a control that guesses it.
 
     Raises:
-        DataError: The training rows lack a class or all of the features.
+        DataError: The training rows lack a class, all of the features, or their sources.
         MissingExtraError: scikit-learn is not installed.
     """
     try:
@@ -90,10 +105,17 @@ def run_control(
     forest = RandomForestClassifier(
         TREES, min_samples_leaf=3, class_weight="balanced_subsample", random_state=seed, n_jobs=1
     )
-    forest.fit(fitted[usable].to_numpy(), train_labels[usable])
+    targets = train_labels
+    if chosen.guesses_source:
+        if train_sources is None:
+            raise DataError(f"control {chosen.name}: the training rows do not say their sources")
+        targets = train_sources
+    forest.fit(fitted[usable].to_numpy(), targets[usable])
+    fake_share = np.array([train_labels[usable & (targets == kind)].mean() for kind in forest.classes_])
     seen = judged.notna().any(axis=1).to_numpy()
     scores = np.full(len(judged), np.nan)
-    scores[seen] = forest.predict_proba(judged[seen].to_numpy())[:, list(forest.classes_).index(1)]
+    # Of the class 1 all are fake and of 0 none, so that this is the probability of 1 where classes are learnt.
+    scores[seen] = forest.predict_proba(judged[seen].to_numpy()) @ fake_share
     return scores
 
 
