@@ -290,6 +290,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_ctrl_c_leaves_nothing(h264_mp4: Path) -> None:
     script = f"""
 import os, signal, threading
+# Whoever starts the tests in the background leaves SIGINT ignored, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from cad.media import open_media
 threading.Timer(0.3, lambda: os.killpg(0, signal.SIGINT)).start()
 while True:
@@ -299,8 +301,9 @@ while True:
             pass
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, start_new_session=True
-    )
+        [sys.executable, "-c", script],
+        cwd=ROOT, capture_output=True, text=True, check=False, start_new_session=True, timeout=60,
+    )  # fmt: skip
     assert "KeyboardInterrupt" in done.stderr
     for pid in done.stdout.split():
         assert wait_until_gone(int(pid))
