@@ -26,7 +26,7 @@ import pandas
 from cad.data.benchmarks.manifest import read_manifest
 from cad.evaluation.bootstrap import Estimate
 from cad.evaluation.metrics import measure
-from cad.evaluation.tables import markdown_table
+from cad.evaluation.tables import estimate_from_json, markdown_table
 from cad.weights.registry import list_entries
 
 #: (video_fake, audio_fake) of the manifest.
@@ -74,7 +74,7 @@ def bars_of(folder: Path) -> Iterator[Bar]:
     yield Bar("video head: AUC", metrics_of(val, "video head")["auc"], 0.90)
     yield Bar("fused head: AUC", metrics_of(val, "fused head")["auc"], 0.92)
     (spliced,) = parts_of(folder / "splices_one_second").values()
-    yield Bar("one forged second: AP@0.5", estimate(spliced["localisation"]["AP@0.5"]), 0.60)
+    yield Bar("one forged second: AP@0.5", estimate_from_json(spliced["localisation"]["AP@0.5"]), 0.60)
     reencoded = parts_of(folder / "reencoded")
     for name, title, wanted in (("as_is", "as they are", 0.05), ("reencoded", "re-encoded", 0.08)):
         rate = metrics_of(reencoded[name], "file")["fpr"]
@@ -119,20 +119,18 @@ def exactly(value: float) -> Estimate:
 def parts_of(folder: Path) -> dict[str, Mapping[str, Any]]:
     """Return the parts of a report by name."""
     document = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    return {part["name"]: part for part in document["parts"]} if len(document["parts"]) > 1 else {
-        "as_is": document["parts"][0]
-    }  # fmt: skip
+    return {part["name"]: part for part in document["parts"]}
 
 
 def metrics_of(part: Mapping[str, Any], view: str) -> dict[str, Estimate]:
     """Return the figures of a view."""
     (found,) = (one for one in part["views"] if one["name"] == view)
-    return {name: estimate(value) for name, value in found["measured"]["metrics"].items()}
+    return {name: estimate_from_json(value) for name, value in found["measured"]["metrics"].items()}
 
 
 def offset_share(shifts: Mapping[str, Mapping[str, Any]]) -> Estimate:
     """Return the mean over the shifts of the share within 80 ms; its ends are the means of theirs."""
-    found = [estimate(part["offsets"]["within 80 ms"]) for part in shifts.values()]
+    found = [estimate_from_json(part["offsets"]["within 80 ms"]) for part in shifts.values()]
     return Estimate(*(float(np.mean([getattr(one, end) for one in found])) for end in ("value", "low", "high")))
 
 
@@ -140,15 +138,10 @@ def shortcut_margins(path: Path) -> dict[str, Estimate]:
     """Return, for each kind of row, by how much the detector lies above the control that comes nearest."""
     nearest: dict[str, Estimate] = {}
     for item in json.loads(path.read_text(encoding="utf-8"))["beside"]:
-        above = estimate(item["above"])
+        above = estimate_from_json(item["above"])
         if item["view"] not in nearest or above.value < nearest[item["view"]].value:
             nearest[item["view"]] = above
     return nearest
-
-
-def estimate(raw: Mapping[str, float | None]) -> Estimate:
-    """Return a figure as the reports keep it."""
-    return Estimate(*(float("nan") if raw[end] is None else float(raw[end] or 0.0) for end in ("value", "low", "high")))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,9 +17,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cad.evaluation.bootstrap import Estimate
 from cad.evaluation.shortcuts.beside import VIEWS, Beside, beside_markdown, nearest_text
-from cad.evaluation.tables import HEADINGS, markdown_table
+from cad.evaluation.tables import HEADINGS, estimate_from_json, markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN = ("fpr", "tpr", "auc", "eer", "ece", "ece_balanced")
@@ -90,7 +89,7 @@ def views_table(document: Mapping[str, Any]) -> str:
     for view in document["parts"][0]["views"]:
         measured = view["measured"]
         if measured:
-            figures = [estimate(measured["metrics"][name]).text() for name in SHOWN]
+            figures = [estimate_from_json(measured["metrics"][name]).text() for name in SHOWN]
             lines.append([view["name"], f"{measured['reals']} / {measured['fakes']}", *figures])
     return markdown_table(["score", "real / fake", *(HEADINGS[name] for name in SHOWN)], lines)
 
@@ -111,7 +110,7 @@ def audit_parts(audit: Path, auc: float) -> list[str]:
         raise ValueError(f"{audit} has AUC {own} for {name}, the report {auc}: they are of different scores")
     kept = {"control", "detector", "view", "reals", "fakes"}
     found = [
-        Beside(**{key: value if key in kept else estimate(value) for key, value in item.items()})
+        Beside(**{key: value if key in kept else estimate_from_json(value) for key, value in item.items()})
         for item in document["beside"]
     ]
     return [
@@ -131,24 +130,19 @@ def protocol_lines(document: Mapping[str, Any]) -> list[list[str]]:
         views = {view["name"]: view for view in part["views"]}
         if part["localisation"]:
             measured = views["file"]["measured"]
-            text = ", ".join(f"{name} {estimate(part['localisation'][name]).text()}" for name in LOCALISED)
+            text = ", ".join(f"{name} {estimate_from_json(part['localisation'][name]).text()}" for name in LOCALISED)
             what = f"forged stretches found, {part['name']}"
         else:
             view, metric, title = OF_PROTOCOL.get(protocol, ("file", "auc", "AUC of the file's answer"))
             measured = views[view]["measured"] if view in views else None
-            text = estimate(measured["metrics"][metric]).text() if measured else "-"
+            text = estimate_from_json(measured["metrics"][metric]).text() if measured else "-"
             if part.get("offsets"):
                 within = next(iter(part["offsets"]))
-                text += f"; offset {within}: {estimate(part['offsets'][within]).text()}"
+                text += f"; offset {within}: {estimate_from_json(part['offsets'][within]).text()}"
             what = f"{title}: {part['name']}"
         counts = f"{measured['reals']} / {measured['fakes']}" if measured else "0 / 0"
         lines.append([what, counts, text, by])
     return lines
-
-
-def estimate(raw: Mapping[str, float | None]) -> Estimate:
-    """Return a figure from its JSON."""
-    return Estimate(*(math.nan if raw[name] is None else float(raw[name]) for name in ("value", "low", "high")))
 
 
 def link(file: Path) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cad.evaluation.levels import Counts, Floats, Levels
 
@@ -70,6 +71,20 @@ def resample(levels: Levels, summary: Summary, resamples: int, seed: int) -> dic
         summary(levels.count(weights)) for weights in weightings(levels.identities, resamples, rng, len(levels.values))
     ]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in (batches[0] if batches else ())}
+
+
+def drawn_rows(identities: NDArray[np.int64], resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the rows of each draw of the identities with replacement, for figures that no ``Summary`` gives.
+
+    Args:
+        identities: (rows,) code of each row's identity.
+        resamples: How many draws.
+        seed: Of the draws.
+    """
+    members = [np.flatnonzero(identities == code) for code in np.unique(identities)]
+    rng = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
 
 
 def interval(figures: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:

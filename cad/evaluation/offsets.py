@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cad.evaluation.bootstrap import Estimate, interval
+from cad.evaluation.bootstrap import Estimate, drawn_rows, interval
 from cad.evaluation.levels import Floats, identity_codes
 from cad.evaluation.records import FileScore
 
@@ -36,15 +36,10 @@ def offset_figures(
     moved = np.flatnonzero(~np.isnan(true) & (true != 0))
     if not len(moved):
         return {}
-    errors = np.abs(said - true)
-    codes = identity_codes(rows["identity"].to_numpy())[moved]
-    members = [moved[codes == code] for code in np.unique(codes)]
-    rng = np.random.default_rng(seed)
-    drawn = [
-        np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]) for _ in range(resamples)
-    ]
+    errors = np.abs(said - true)[moved]
+    drawn = [errors[some] for some in drawn_rows(identity_codes(rows["identity"].to_numpy())[moved], resamples, seed)]
     return {
-        name: Estimate(figure(errors[moved]), *interval(np.array([figure(errors[some]) for some in drawn])))
+        name: Estimate(figure(errors), *interval(np.array([figure(some) for some in drawn])))
         for name, figure in (
             (f"within {OFFSET_TOLERANCE_SECONDS * 1000:.0f} ms", _share_within),
             ("median error in seconds", _median_error),

@@ -16,7 +16,7 @@ import numpy as np
 from cad.data.benchmarks.rows import parse_segments
 from cad.errors import CadError, DataError
 from cad.evaluation import figures, tables
-from cad.evaluation.bootstrap import Estimate, interval
+from cad.evaluation.bootstrap import Estimate, drawn_rows, interval
 from cad.evaluation.joining import Joined, join
 from cad.evaluation.levels import identity_codes
 from cad.evaluation.localisation import Proposals, localisation_figures
@@ -122,13 +122,9 @@ def localise(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, se
         Proposals.of([(p, start, stop) for start, stop, p, _ in score.segments], parse_segments(text))
         for text, score in zip(rows["fake_segments"], scores, strict=True)
     ]
-    codes = np.unique(identity_codes(rows["identity"].to_numpy()), return_inverse=True)[1]
-    members = [np.flatnonzero(codes == code) for code in range(int(codes.max()) + 1)]
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(min(resamples, LOCALISATION_RESAMPLES)):
-        chosen = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
-        drawn.append(localisation_figures([files[i] for i in chosen]))
+    codes = identity_codes(rows["identity"].to_numpy())
+    draws = drawn_rows(codes, min(resamples, LOCALISATION_RESAMPLES), seed)
+    drawn = [localisation_figures([files[i] for i in chosen]) for chosen in draws]
     values = localisation_figures(files)
     return {
         name: Estimate(value, *interval(np.array([figure[name] for figure in drawn]))) for name, value in values.items()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cad.evaluation.bootstrap import Estimate
@@ -121,6 +121,17 @@ def estimate_json(estimate: Estimate) -> dict[str, float | None]:
     """Return a figure and its interval as plain values."""
     values = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     return {name: None if math.isnan(value) else round(value, 6) for name, value in values.items()}
+
+
+def estimate_from_json(raw: Mapping[str, float | None]) -> Estimate:
+    """Return the figure that ``estimate_json`` wrote.
+
+    Example:
+        >>> estimate_from_json({"value": 0.9, "low": None, "high": None}).text()
+        '0.900'
+    """
+    value, low, high = (math.nan if (end := raw[name]) is None else float(end) for name in ("value", "low", "high"))
+    return Estimate(value, low, high)
 
 
 def report_json(report: Report) -> dict[str, Any]:

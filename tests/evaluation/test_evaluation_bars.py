@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pandas
 import pytest
+from tool_module import load_tool
 
 from cad.evaluation.bootstrap import Estimate
 
@@ -21,12 +20,7 @@ REPORTS = ROOT / "docs" / "evaluation"
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bars", ROOT / "tools" / "bars.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["bars"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("bars")
 
 
 def test_a_bar_is_met_by_its_figure_from_the_right_side(tool: ModuleType) -> None:

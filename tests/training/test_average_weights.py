@@ -1,24 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-
-ROOT = Path(__file__).resolve().parents[2]
+from tool_module import load_tool
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("average_weights", ROOT / "tools" / "average_weights.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("average_weights")
 
 
 def run_folder(folder: Path, **tensors: torch.Tensor) -> Path:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -12,18 +10,14 @@ import pytest
 import torch
 from jsonargparse import ArgumentParser
 from tiny_cad import tiny_small
+from tool_module import load_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fit_audio_head", ROOT / "tools" / "fit_audio_head.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fit_audio_head"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("fit_audio_head")
 
 
 def test_its_configuration_names_what_the_tool_takes(tool: ModuleType) -> None:

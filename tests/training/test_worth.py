@@ -2,13 +2,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tool_module import load_tool
 from torch import Tensor
 
 from cad.data.forge import DonorPool, Stream
@@ -22,8 +22,6 @@ from cad.training.worth.left_out import judged_rows, left_out_scores, person_of
 from cad.training.worth.measuring import measure_worth, worth_markdown
 from cad.training.worth.statistics import kept, statistics_by
 from cad.training.worth.windows import Windows, forged_rows, genuine_rows, kinds_of
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def rows_in(store: ClipStore) -> list[ManifestRow]:
@@ -216,10 +214,7 @@ def test_synthetic_speech_is_nobody() -> None:
 
 
 def test_the_tool_says_what_it_does_and_plans_the_streams_asked_for() -> None:
-    spec = importlib.util.spec_from_file_location("forgery_worth", ROOT / "tools" / "forgery_worth.py")
-    assert spec is not None and spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool("forgery_worth")
     parser = tool.arguments()
     assert "sources that are left out" in parser.format_help()
     options = parser.parse_args(["--shards", "a.tar", "--out", "b", "--streams", "audio", "--voices-per-source", "3"])

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     torch.manual_seed(0)
     net = create_model("cad_base").to(args.device).train()
     inputs = [tensor.to(args.device) for tensor in windows(args.batch)]
-    targets = CadTargets(**{name: value.to(args.device) for name, value in answers(args.batch).items()})
+    targets = answers(args.batch, args.device)
     start = time.perf_counter()
     losses = cad_loss(net(*inputs), targets, LossWeights())
     _wait(args.device)
@@ -64,16 +64,12 @@ def windows(batch: int) -> list[torch.Tensor]:
     return [frames, audio, torch.ones(batch, WINDOW_SLOTS), torch.ones(batch, WINDOW_SLOTS)]
 
 
-def answers(batch: int) -> dict[str, torch.Tensor]:
+def answers(batch: int, device: str) -> CadTargets:
     """Return labels for a batch whose every second window is forged."""
-    label = (torch.arange(batch) % 2).float()
-    slots = label.unsqueeze(1).expand(batch, WINDOW_SLOTS)
-    clip = {f"{stream}_label": label for stream in ("video", "audio", "sync", "fused")}
-    return clip | {f"{stream}_fake": slots for stream in ("video", "audio", "sync")} | {
-        "offset_seconds": 0.4 * label,
-        "offset_known": torch.ones(batch),
-        "event": torch.arange(batch),
-    }  # fmt: skip
+    forged = (torch.arange(batch, device=device) % 2).float()
+    slots = forged.unsqueeze(1).expand(batch, WINDOW_SLOTS)
+    known, event = torch.ones_like(forged), torch.arange(batch, device=device)
+    return CadTargets.from_slots(slots, slots, slots, 0.4 * forged, known, event)
 
 
 def peak_mib(device: str) -> int:
