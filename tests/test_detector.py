@@ -105,7 +105,7 @@ def test_an_analysis_keeps_all_that_tables_need(detector, tmp_path):
     assert [score.first_slot for score in analysis.scores if score.track_id == 0] == [0, 25, 50, 60]
     assert set(analysis.clip_logits) == {"fused", "video", "audio", "sync"}
     assert analysis.tracks[0].height_px == 240.0
-    assert analysis.tracks[0].pictures == ()
+    assert analysis.pictures == {}
     with pytest.raises(dataclasses.FrozenInstanceError):
         analysis.slots = 3
 
@@ -113,7 +113,7 @@ def test_an_analysis_keeps_all_that_tables_need(detector, tmp_path):
 def test_pictures_are_kept_only_when_asked_for(tiny_weights, tmp_path, monkeypatch):
     stand_in_for_faces(monkeypatch)
     detector = Detector(DetectOptions(model=str(tiny_weights), keep_pictures=True))
-    pictures = detector.analyse(write_video(tmp_path / "a.mp4", 12.0, RED)).tracks[0].pictures
+    pictures = detector.analyse(write_video(tmp_path / "a.mp4", 12.0, RED)).pictures[0]
     assert 8 <= len(pictures) <= 16
     decoded = cv2.imdecode(np.frombuffer(pictures[0].jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == (96, 96, 3) and decoded[..., 2].mean() > 200
@@ -123,7 +123,8 @@ def test_progress_is_told_and_ends_at_the_length_of_the_file(tiny_weights, tmp_p
     stand_in_for_faces(monkeypatch)
     told = []
     Detector(DetectOptions(model=str(tiny_weights)), told.append).detect(write_video(tmp_path / "a.mp4", 3.0))
-    assert [one.done_seconds for one in told] == [1.0, 2.0, 3.0]
+    assert [one.stage for one in told] == ["read", "picture", "picture", "picture"]
+    assert [one.done_seconds for one in told] == [0.0, 1.0, 2.0, 3.0]
     assert told[-1].total_seconds == pytest.approx(3.0, abs=0.05)
 
 
@@ -169,8 +170,8 @@ def test_importing_the_package_is_quick_and_light():
 
 def test_detecting_never_imports_torch():
     code = (
-        "import sys, cad.cli, cad.detector, cad.report.writers, cad.inputs, cad.media, cad.faces;"
-        "cad.Detector, cad.media.open_media, cad.faces.FaceTracker; print('torch' in sys.modules)"
+        "import sys, cad, cad.cli, cad.detector, cad.report.writers, cad.inputs;"
+        "[getattr(cad, name) for name in cad.__all__]; print('torch' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "False"

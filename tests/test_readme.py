@@ -112,11 +112,11 @@ def test_every_reason_and_every_key_is_documented():
 
 def test_every_key_of_the_document_is_documented():
     from made_analysis import analysis, face
+    from tiny_model import tiny_spec
 
-    from cad.report.json_document import verdict_document
-    from cad.verdict import judge
+    from cad.verdict.judge import judge
 
-    document = verdict_document(judge(analysis(face(0, 100, video=3.0))))
+    document = judge(analysis(face(0, 100, video=3.0)), tiny_spec()).to_dict()
     json.dumps(document, allow_nan=False)
     for key, value in document.items():
         nested = value if isinstance(value, dict) else value[0] if isinstance(value, list) and value else {}

@@ -53,6 +53,11 @@ class MediaPool:
                 return
         worker.kill()
 
+    def keep(self, idle: int) -> None:
+        """Keep at least so many waiting processes from now on."""
+        with self._lock:
+            self._keep = max(self._keep, idle)
+
     def close(self) -> None:
         """End all waiting processes."""
         with self._lock:

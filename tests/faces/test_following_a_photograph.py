@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cad.faces import FaceFinder, FaceTracker
+from cad.faces.finder import FaceFinder
+from cad.faces.tracker import FaceTracker
 from cad.faces.align import canonical_points, similarity
 from cad.faces.records import FaceCrops
 from cad.media.records import VideoFrames

@@ -18,8 +18,8 @@ import av
 import cv2
 import numpy as np
 
-from cad.faces import FaceTracker
 from cad.faces.finder import FaceFinder
+from cad.faces.tracker import FaceTracker
 from cad.media import open_media
 
 ROOT = Path(__file__).resolve().parent.parent.parent

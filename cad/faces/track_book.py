@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is remembered of every face once its crops have been scored and let go."""
+"""TrackBook: what the detector remembers of every face once its crops have been scored and let go."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.faces.active_speaker import ActiveSpeaker, LipScore
 from cad.faces.records import FaceCrops
-from cad.faces.talking import TalkingFaces, TalkingScore
 from cad.media.records import AudioSamples
 
 #: At most this many pictures of a face are kept; when there are more, every second one is let go.
@@ -45,7 +45,6 @@ class TrackSummary:
         seen_slots: In how many slots between them the face was seen.
         height_px: Median height of its box in the source picture.
         lips: How its mouth moves, and how well that follows the loudness of the speech.
-        pictures: A few of its crops, evenly spread; none unless they were asked for.
     """
 
     track_id: int
@@ -53,8 +52,7 @@ class TrackSummary:
     stop_slot: int
     seen_slots: int
     height_px: float
-    lips: TalkingScore
-    pictures: tuple[FacePicture, ...] = ()
+    lips: LipScore
 
 
 @dataclass(slots=True)
@@ -78,7 +76,7 @@ class TrackBook:
     def __init__(self, keep_pictures: bool) -> None:
         self._keep_pictures = keep_pictures
         self._notes: dict[int, _Notes] = {}
-        self._talking = TalkingFaces()
+        self._speaker = ActiveSpeaker()
 
     def note(self, crops: FaceCrops) -> None:
         """Take down what the next crops of a track show."""
@@ -87,13 +85,13 @@ class TrackBook:
         notes.stop_slot = stop_slot
         boxes = crops.boxes_px[crops.present]
         notes.heights_px += (boxes[:, 3] - boxes[:, 1]).tolist()
-        self._talking.push(crops)
+        self._speaker.push(crops)
         if self._keep_pictures:
             keep_pictures(notes, crops)
 
     def summaries(self, speech: AudioSamples | None) -> tuple[TrackSummary, ...]:
         """Return what is known of every track, by track; ``speech`` is the sound, present where somebody speaks."""
-        lips = {score.track_id: score for score in self._talking.scores(speech)}
+        lips = {score.track_id: score for score in self._speaker.scores(speech)}
         return tuple(
             TrackSummary(
                 track_id=track_id,
@@ -102,10 +100,13 @@ class TrackBook:
                 seen_slots=len(notes.heights_px),
                 height_px=float(np.median(notes.heights_px)) if notes.heights_px else 0.0,
                 lips=lips[track_id],
-                pictures=tuple(notes.pictures),
             )
             for track_id, notes in sorted(self._notes.items())
         )
+
+    def pictures(self) -> dict[int, tuple[FacePicture, ...]]:
+        """Return a few crops of every track, evenly spread, by track; none unless they were asked for."""
+        return {track_id: tuple(notes.pictures) for track_id, notes in sorted(self._notes.items()) if notes.pictures}
 
 
 def keep_pictures(notes: _Notes, crops: FaceCrops) -> None:

@@ -37,7 +37,7 @@ _UPPER_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class TalkingScore:
+class LipScore:
     """How well a face goes with the sound.
 
     Attributes:
@@ -63,11 +63,11 @@ class _Lips:
     last_upper: NDArray[np.float32] | None = None
 
 
-class TalkingFaces:
+class ActiveSpeaker:
     """Follows the lips of every track as its crops come by; a few numbers a slot are kept, no pictures.
 
     Example:
-        >>> TalkingFaces().scores(None)
+        >>> ActiveSpeaker().scores(None)
         []
     """
 
@@ -80,7 +80,7 @@ class TalkingFaces:
         for index in np.flatnonzero(crops.present):
             _follow(lips, crops.first_slot + int(index), crops.crops[index])
 
-    def scores(self, audio: AudioSamples | None) -> list[TalkingScore]:
+    def scores(self, audio: AudioSamples | None) -> list[LipScore]:
         """Return the score of every track, by track; without sound all are 0."""
         loudness = None if audio is None else slot_loudness(audio)
         return [_score(track_id, lips, loudness) for track_id, lips in sorted(self._lips.items())]
@@ -117,21 +117,21 @@ def _change(now: NDArray[np.float32], before: NDArray[np.float32]) -> float:
     return float(np.abs(difference - np.median(difference)).mean())
 
 
-def _score(track_id: int, lips: _Lips, loudness: NDArray[np.float64] | None) -> TalkingScore:
+def _score(track_id: int, lips: _Lips, loudness: NDArray[np.float64] | None) -> LipScore:
     slots = np.array(sorted(lips.motion), dtype=np.intp)
     motion = np.array([lips.motion[int(slot)] for slot in slots])
     mean = float(motion.mean()) if len(motion) else 0.0
     if loudness is None or len(slots) < LEAST_SLOTS:
-        return TalkingScore(track_id, 0.0, mean, 0)
+        return LipScore(track_id, 0.0, mean, 0)
     moving = np.full(max(int(slots[-1]) + 1, len(loudness)), np.nan)
     moving[slots] = motion
     loud = np.full(len(moving), np.nan)
     loud[: len(loudness)] = loudness
     known = int((np.isfinite(moving) & np.isfinite(loud)).sum())
     if mean < LEAST_MOTION or known < LEAST_SLOTS:
-        return TalkingScore(track_id, 0.0, mean, known)
+        return LipScore(track_id, 0.0, mean, known)
     best = max(_rank_correlation(moving, loud, lag) for lag in range(-MAX_LAG_SLOTS, MAX_LAG_SLOTS + 1))
-    return TalkingScore(track_id, max(0.0, best), mean, known)
+    return LipScore(track_id, max(0.0, best), mean, known)
 
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64], lag: int) -> float:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cad.media.records import AudioSamples
-from cad.runtime.speech import MAX_PAUSE_SLOTS, find_speech, keep_speech
+from cad.speech import MAX_PAUSE_SLOTS, find_speech, keep_speech
 
 
 def talk(rng: np.random.Generator, slots: int, level: float = 0.1) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.faces.records import FaceCrops
-from cad.faces.talking import LEAST_MOTION, TalkingFaces, TalkingScore, slot_loudness
+from cad.faces.active_speaker import LEAST_MOTION, ActiveSpeaker, LipScore, slot_loudness
 from cad.media.records import AudioSamples
 
 SLOTS = 120
@@ -45,7 +45,7 @@ def _mouth(level: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def test_the_speaker_is_told_from_listeners_other_talkers_and_posters(rng: np.random.Generator) -> None:
     audio, level = _speech(rng)
     _, other = _speech(rng)
-    faces = TalkingFaces()
+    faces = ActiveSpeaker()
     for track_id, opening, nod in (
         (0, np.zeros(SLOTS), 0.0),  # a poster
         (1, _mouth(other, rng), 0.5),  # talks, but says something else
@@ -70,14 +70,14 @@ def test_the_speaker_is_told_from_listeners_other_talkers_and_posters(rng: np.ra
 
 def test_sound_a_little_late_is_still_this_face(rng: np.random.Generator) -> None:
     audio, level = _speech(rng)
-    faces = TalkingFaces()
+    faces = ActiveSpeaker()
     faces.push(_crops(0, _mouth(np.roll(level, -2), rng), rng))
     assert faces.scores(audio)[0].score > 0.5
 
 
 def test_nobody_talks_without_sound_or_in_a_glimpse(rng: np.random.Generator) -> None:
     audio, level = _speech(rng)
-    faces = TalkingFaces()
+    faces = ActiveSpeaker()
     faces.push(_crops(0, _mouth(level, rng)[:10], rng))
     assert faces.scores(audio)[0].score == 0
     assert faces.scores(None)[0].score == 0
@@ -86,13 +86,13 @@ def test_nobody_talks_without_sound_or_in_a_glimpse(rng: np.random.Generator) ->
 def test_silence_makes_nobody_the_speaker(rng: np.random.Generator) -> None:
     _, level = _speech(rng)
     silent = AudioSamples(np.zeros(SLOTS * SAMPLES_PER_FRAME, np.float32), np.ones(SLOTS, bool))
-    faces = TalkingFaces()
+    faces = ActiveSpeaker()
     faces.push(_crops(0, _mouth(level, rng), rng))
-    assert faces.scores(silent) == [TalkingScore(0, 0.0, faces.scores(silent)[0].motion, SLOTS - 1)]
+    assert faces.scores(silent) == [LipScore(0, 0.0, faces.scores(silent)[0].motion, SLOTS - 1)]
 
 
 def test_a_slot_that_was_not_seen_is_no_motion(rng: np.random.Generator) -> None:
-    faces = TalkingFaces()
+    faces = ActiveSpeaker()
     crops = _crops(0, np.zeros(40), rng)
     present = np.ones(40, bool)
     present[10:20] = False
