@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.errors import DecoderCrashedError, MediaError, MediaLimitError
-from cad.media.audio import AudioPlacer, SlotAssembler
+from cad.media.audio import AudioPlacer
 from cad.media.channel import Channel, ChannelClosedError
+from cad.media.container import OpenContainer
 from cad.media.grid import FramePlacer, Placement, StampFilter, reach_seconds
 from cad.media.limits import MediaLimits
 from cad.media.messages import Progress, info_to_message, limits_from_message, progress_to_list
@@ -32,7 +33,7 @@ from cad.media.records import MediaInfo, MediaKind
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
-from cad.media.source import MediaSource
+from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader, frames_per_second
 
 #: How often a sign of life is sent while nothing else is.
@@ -105,7 +106,7 @@ class FileJob:
 
     def open(self) -> None:
         """Probe the file and send its MediaInfo."""
-        source = MediaSource(self._path, self._limits)
+        source = OpenContainer(self._path, self._limits)
         try:
             self._info = probe(source, self._link.beat)
         finally:
@@ -115,7 +116,7 @@ class FileJob:
     def sound(self) -> None:
         """Decode the sound and send it, block by block."""
         assert self._info is not None
-        source = MediaSource(self._path, self._limits)
+        source = OpenContainer(self._path, self._limits)
         assert source.audio is not None
         link, stamps = self._link, StampFilter()
         placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS))
@@ -137,7 +138,7 @@ class FileJob:
     def picture(self) -> None:
         """Decode the picture and send it, frame by frame."""
         assert self._info is not None
-        source = MediaSource(self._path, self._limits)
+        source = OpenContainer(self._path, self._limits)
         assert source.video is not None
         try:
             PictureJob(self._link, self._info, self._limits, source).run(self._stamped(source, source.video))
@@ -152,7 +153,7 @@ class FileJob:
         )
         self._link.send({"type": "sound", "buffer": buffer, "first_slot": first_slot, "slots": slots})
 
-    def _stamped(self, source: MediaSource, stream: Any) -> Iterator[tuple[float, Any]]:
+    def _stamped(self, source: OpenContainer, stream: Any) -> Iterator[tuple[float, Any]]:
         """Yield (grid time, frame)."""
         assert self._info is not None
         stamps = StampReader(stream, self._info.container)
@@ -166,7 +167,7 @@ class FileJob:
 class PictureJob:
     """Places the frames of one file on the grid and sends those that serve a slot."""
 
-    def __init__(self, link: Link, info: MediaInfo, limits: MediaLimits, source: MediaSource) -> None:
+    def __init__(self, link: Link, info: MediaInfo, limits: MediaLimits, source: OpenContainer) -> None:
         assert source.video is not None
         self._link, self._info, self._limits, self._source = link, info, limits, source
         fps = frames_per_second(source.video)
