@@ -21,8 +21,11 @@ NUMBER = re.compile(r"\d+\.\d+")
 needs_weights = pytest.mark.skipif(not list_entries("detector"), reason="no detector weights in the package yet")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+RECIPES = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def between(name: str) -> str:
@@ -32,11 +35,15 @@ def between(name: str) -> str:
 
 
 @needs_weights
-@pytest.mark.parametrize("block", blocks("python"))
+@pytest.mark.parametrize("block", [*blocks("python"), *blocks("python", RECIPES)])
 def test_python_blocks_run(block, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, "block", "exec"), {})
     assert capsys.readouterr().out
+
+
+def test_there_are_at_least_ten_recipes():
+    assert len(blocks("python", RECIPES)) >= 10
 
 
 @needs_weights

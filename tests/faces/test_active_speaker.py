@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 
 from cad.clock import SAMPLES_PER_FRAME
-from cad.faces.records import FaceCrops
 from cad.faces.active_speaker import LEAST_MOTION, ActiveSpeaker, LipScore, slot_loudness
+from cad.faces.records import FaceCrops
 from cad.media.records import AudioSamples
 
 SLOTS = 120
