@@ -12,8 +12,10 @@ TOOLS = Path(__file__).resolve().parents[1] / "tools"
 
 
 def load_tool(name: str) -> ModuleType:
-    """Return ``tools/NAME.py`` as a module of that name; records in it need to find it by that."""
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    """Return ``tools/NAME.py`` as a module of the file's name; records in it need to find it by that."""
+    path = TOOLS / f"{name}.py"
+    name = path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

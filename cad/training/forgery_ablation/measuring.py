@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each kind is worth: alone, on top of the other kinds, and on top of the forged rows."""
+"""What each kind is ablation: alone, on top of the other kinds, and on top of the forged rows."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from cad.evaluation import ranking
 from cad.evaluation.bootstrap import RESAMPLES, Estimate, interval, resample
 from cad.evaluation.levels import Counts, Floats, build_levels, identity_codes
 from cad.evaluation.tables import markdown_table
-from cad.training.worth.gathering import Gathered, Known
-from cad.training.worth.left_out import judged_rows, left_out_scores
+from cad.training.forgery_ablation.gathering import Gathered, Known
+from cad.training.forgery_ablation.left_out import judged_rows, left_out_scores
 
 #: Kinds that put the data's own forged rows into genuine clips: they tell nothing of what a forger adds to the data.
 MADE_OF_ROWS = ("synthetic_speech",)
 
 
 @dataclass(frozen=True, slots=True)
-class KindWorth:
-    """What one kind is worth, as AUC on sources left out.
+class KindAblation:
+    """What one kind adds, as AUC on sources left out.
 
     Attributes:
         kind: Its name.
@@ -47,7 +47,7 @@ class KindWorth:
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class ForgeryAblation:
     """All figures of a stream.
 
     Attributes:
@@ -62,7 +62,7 @@ class Worth:
         sources: Number of sources of the forged rows.
     """
 
-    kinds: tuple[KindWorth, ...]
+    kinds: tuple[KindAblation, ...]
     all_kinds: Estimate
     rows_alone: Estimate
     rows_and_all: Estimate
@@ -73,12 +73,12 @@ class Worth:
     sources: int
 
 
-def measure_worth(
+def measure_ablation(
     gathered: Gathered,
     strength: float,
     resamples: int = RESAMPLES,
     say: Callable[[str], None] = lambda line: None,
-) -> Worth:
+) -> ForgeryAblation:
     """Return the figures of one stream.
 
     Args:
@@ -115,7 +115,7 @@ def measure_worth(
         without = scored(f"all but {kind}", rest) if kind in pure and rest else None
         with_rows = scored(f"forged rows, {kind}", rows, {kind: known})
         kinds.append(
-            KindWorth(
+            KindAblation(
                 kind,
                 len(known),
                 itself(known),
@@ -127,7 +127,7 @@ def measure_worth(
             )
         )
     forged = [row for row, label in zip(judged.rows, judged.labels, strict=True) if label]
-    return Worth(
+    return ForgeryAblation(
         tuple(sorted(kinds, key=lambda one: -one.adds_to_rows.value)),
         all_kinds.auc,
         rows_alone.auc,
@@ -162,12 +162,12 @@ def _auc(counts: Counts) -> Mapping[str, Floats]:
     return {"auc": ranking.auc(counts)}
 
 
-def worth_markdown(worth: Worth) -> str:
+def ablation_markdown(ablation: ForgeryAblation) -> str:
     """Return two tables: reference points, and the kinds."""
     references = [
-        ["all kinds", worth.all_kinds.text(), ""],
-        ["forged rows of other sources", worth.rows_alone.text(), ""],
-        ["those and all kinds", worth.rows_and_all.text(), _signed(worth.rows_and_all_adds)],
+        ["all kinds", ablation.all_kinds.text(), ""],
+        ["forged rows of other sources", ablation.rows_alone.text(), ""],
+        ["those and all kinds", ablation.rows_and_all.text(), _signed(ablation.rows_and_all_adds)],
     ]
     kinds = [
         [
@@ -180,7 +180,7 @@ def worth_markdown(worth: Worth) -> str:
             one.rows_and_it.text(),
             _signed(one.adds_to_rows),
         ]
-        for one in worth.kinds
+        for one in ablation.kinds
     ]
     headings = [
         "kind",
@@ -193,8 +193,8 @@ def worth_markdown(worth: Worth) -> str:
         "it adds to the rows",
     ]
     counts = (
-        f"{worth.forged} forged rows of {worth.sources} sources against {worth.genuine} genuine ones; "
-        f"{worth.identities} identities."
+        f"{ablation.forged} forged rows of {ablation.sources} sources against {ablation.genuine} genuine ones; "
+        f"{ablation.identities} identities."
     )
     first = markdown_table(["fitted on", "AUC", "more than the rows"], references)
     return "\n\n".join([counts, first, markdown_table(headings, kinds)])

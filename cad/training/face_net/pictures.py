@@ -9,6 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from cad.faces.overlap import overlaps
+from cad.training.face_net.teacher import LABELLED_SLOT_STEP, Floats, Picture, key_frames, labels_path, reduced
 
 #: Pictures that come with scikit-image and scikit-learn and show no face; the held ones are for judging only.
 TAUGHT_SAMPLES = (
@@ -19,32 +23,51 @@ HELD_SAMPLES = ("china.jpg", "flower.jpg", "retina.jpg", "horse.png", "color.png
 SURE_ALONE = 0.98
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Labelled:
-    """A picture, its faces (faces, 14: box 4, points 10) and the boxes of what may be one (boxes, 4)."""
+    """A labelled picture.
 
-    picture: np.ndarray
-    faces: np.ndarray
-    unsure: np.ndarray
+    Attributes:
+        picture: uint8 (height, width, 3) RGB.
+        faces: (faces, 14) in pixels: box 4, points 10.
+        unsure: (boxes, 4) of what may be a face.
+        identity: Who it shows.
+        clip: Its name.
+        slot: Of the 25 Hz grid.
+    """
+
+    picture: Picture
+    faces: Floats
+    unsure: Floats
     identity: str
     clip: str
     slot: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClipLabels:
-    """The teacher's labels of one clip, false alarms of a single frame set aside."""
+    """The teacher's labels of one clip, false alarms of a single frame set aside; arrays as in ``Labelled``.
+
+    Attributes:
+        path: The clip.
+        identity: Who it shows.
+        slots: (labelled slots,).
+        face_slot: (faces,) slot of each of ``faces``.
+        faces: Of all slots.
+        unsure_slot: (boxes,) slot of each of ``unsure``.
+        unsure: Of all slots.
+    """
 
     path: Path
     identity: str
-    slots: np.ndarray
-    size_px: np.ndarray
-    face_slot: np.ndarray
-    faces: np.ndarray
-    unsure_slot: np.ndarray
-    unsure: np.ndarray
+    slots: NDArray[np.int32]
+    face_slot: NDArray[np.int32]
+    faces: Floats
+    unsure_slot: NDArray[np.int32]
+    unsure: Floats
 
-    def at(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
+    def at(self, slot: int) -> tuple[Floats, Floats]:
+        """Return faces and unsure boxes of one slot."""
         return self.faces[self.face_slot == slot], self.unsure[self.unsure_slot == slot]
 
 
@@ -55,7 +78,7 @@ def read_labels(manifest: Path, labels: Path, split: str) -> list[ClipLabels]:
     found = []
     for row in rows:
         path = manifest.parent / row["path"]
-        stored = labels / f"{path.parent.name}__{path.stem}.npz"
+        stored = labels_path(labels, path)
         if stored.is_file():
             found.append(_clip_labels(path, row["identity"], stored))
     return found
@@ -70,7 +93,6 @@ def _clip_labels(path: Path, identity: str, stored: Path) -> ClipLabels:
             path,
             identity,
             z["slots"],
-            z["size_px"],
             slot[sure],
             faces[sure],
             np.concatenate([z["weak_slot"], slot[~sure]]),
@@ -78,19 +100,18 @@ def _clip_labels(path: Path, identity: str, stored: Path) -> ClipLabels:
         )
 
 
-def _lasting(index: int, slot: np.ndarray, faces: np.ndarray, score: np.ndarray) -> bool:
+def _lasting(index: int, slot: NDArray[np.int32], faces: Floats, score: Floats) -> bool:
     """A face is believed if it is seen again at a neighbouring labelled slot, or is very sure where there is none."""
-    neighbours = np.abs(slot - slot[index]) == 5
+    neighbours = np.abs(slot - slot[index]) == LABELLED_SLOT_STEP
     if not neighbours.any():
         return bool(score[index] >= SURE_ALONE)
     return bool((overlap(faces[index, :4], faces[neighbours, :4]) > 0.2).any())
 
 
-def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Intersection over union of one box and many."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:4], boxes[:, 2:4])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    return shared / np.maximum((box[2:4] - box[:2]).prod() + (boxes[:, 2:4] - boxes[:, :2]).prod(axis=1) - shared, 1e-6)
+def overlap(box: Floats, boxes: Floats) -> Floats:
+    """Return the intersection over union (boxes,) of one box and many."""
+    shared: Floats = overlaps(box[None, :4].astype(np.float32), boxes[:, :4].astype(np.float32))[0]
+    return shared
 
 
 def load_pictures(
@@ -100,8 +121,6 @@ def load_pictures(
 
     With ``first_slots`` only the start of each clip is decoded, which is quicker and shows fewer poses.
     """
-    from label_faces import key_frames
-
     pictures = []
     for clip in clips:
         usable = [int(slot) for slot in clip.slots if len(clip.at(slot)[0])]
@@ -115,17 +134,19 @@ def load_pictures(
     return pictures
 
 
-def _reduced(clip: ClipLabels, slot: int, picture: np.ndarray, long_side_px: int, face_px: float) -> Labelled:
+def _reduced(clip: ClipLabels, slot: int, picture: Picture, long_side_px: int, face_px: float) -> Labelled:
     faces, unsure = clip.at(slot)
     tallest = float((faces[:, 3] - faces[:, 1]).max())
     scale = min(1.0, long_side_px / max(picture.shape[:2]), face_px / tallest)
-    if scale < 1:
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return Labelled(picture, faces * scale, unsure * scale, clip.identity, clip.path.stem, slot)
+    return Labelled(reduced(picture, scale), faces * scale, unsure * scale, clip.identity, clip.path.stem, slot)
 
 
-def sample_pictures(names: tuple[str, ...]) -> list[np.ndarray]:
-    """Return the named pictures that come with scikit-image or scikit-learn, RGB, long side at most 640 px."""
+def sample_pictures(names: tuple[str, ...]) -> list[Picture]:
+    """Return the named pictures that come with scikit-image or scikit-learn, RGB, long side at most 640 px.
+
+    Raises:
+        FileNotFoundError: One of them is in neither as installed.
+    """
     import skimage
     import sklearn
 
@@ -136,13 +157,12 @@ def sample_pictures(names: tuple[str, ...]) -> list[np.ndarray]:
         picture = None if path is None else cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:
             raise FileNotFoundError(f"{name} is in neither scikit-image nor scikit-learn as installed")
-        scale = min(1.0, 640 / max(picture.shape[:2]))
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        pictures.append(np.ascontiguousarray(picture[..., ::-1]))
+        small = reduced(np.asarray(picture, np.uint8), 640 / max(picture.shape[:2]))
+        pictures.append(np.ascontiguousarray(small[..., ::-1]))
     return pictures
 
 
-def faceless_regions(labelled: Labelled, least_px: int = 48) -> list[np.ndarray]:
+def faceless_regions(labelled: Labelled, least_px: int = 48) -> list[Picture]:
     """Return the parts of a picture left of, right of, above and below all of its faces, with room to spare."""
     height, width = labelled.picture.shape[:2]
     boxes = np.concatenate([labelled.faces[:, :4], labelled.unsure[:, :4]])

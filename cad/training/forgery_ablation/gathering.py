@@ -18,10 +18,10 @@ from cad.data.manifest import ManifestRow
 from cad.data.shards import ClipStore
 from cad.training.batches import Sample
 from cad.training.donors import StoreDonors
+from cad.training.forgery_ablation.folds import folds_of_sources
+from cad.training.forgery_ablation.statistics import Statistics, kept
+from cad.training.forgery_ablation.windows import Windows, forged_rows, genuine_rows, kinds_of
 from cad.training.val_samples import limited
-from cad.training.worth.folds import folds_of_sources
-from cad.training.worth.statistics import Statistics, kept
-from cad.training.worth.windows import Windows, forged_rows, genuine_rows, kinds_of
 
 Known = Mapping[str, NDArray[np.float32]]
 

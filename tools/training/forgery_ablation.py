@@ -6,7 +6,7 @@ Whisper base for voices) says mean and deviation over a window; a logistic regre
 forgeries made of them, and is scored on the forged rows of sources that it has not seen anything of. Only train rows
 are used.
 
-    CAD_FORGERS=forgers python tools/forgery_worth.py --shards 'shards/*.tar' --out runs/forgery_worth
+    CAD_FORGERS=forgers python tools/training/forgery_ablation.py --shards 'shards/*.tar' --out runs/forgery_ablation
 
 The Markdown goes to stdout. Statistics are kept in the folder --out, one file a kind, and are computed once for each
 clip and kind: a run that was stopped goes on, and another --strength costs seconds. Delete a kind's file after its code
@@ -17,20 +17,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from cad.command import run_command
 from cad.data.forge import Stream
 from cad.data.manifest import rows_of
 from cad.data.shards import ClipStore
-from cad.errors import CadError
-from cad.training.worth.gathering import Plan, gather
-from cad.training.worth.measuring import measure_worth, worth_markdown
-from cad.training.worth.statistics import published_statistics
+from cad.training.forgery_ablation.gathering import Plan, gather
+from cad.training.forgery_ablation.measuring import ablation_markdown, measure_ablation
+from cad.training.forgery_ablation.statistics import published_statistics
 
 TITLES = {Stream.VIDEO: "Picture", Stream.AUDIO: "Voice"}
 FOOTNOTE = "\\* puts forged rows (of the sources that are fitted on) into genuine clips; not among *all kinds*."
@@ -66,23 +65,23 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> int:
-    options = arguments().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    options = arguments().parse_args(words)
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
-    try:
-        store = ClipStore(options.shards)
-        rows = rows_of(({**entry.row, "path": entry.key} for entry in store), ", ".join(options.shards))
-        for plan in plans(options):
-            gathered = gather(store, rows, plan, published_statistics(plan.stream), options.out, say)
-            worth = measure_worth(gathered, options.strength, options.resamples, say)
-            print(f"## {TITLES[plan.stream]}\n\n{worth_markdown(worth)}\n", flush=True)
-    except CadError as error:
-        say(f"error: {error}")
-        return 2
+    return run_command(lambda: measure(options), "forgery_ablation")
+
+
+def measure(options: argparse.Namespace) -> int:
+    store = ClipStore(options.shards)
+    rows = rows_of(({**entry.row, "path": entry.key} for entry in store), ", ".join(options.shards))
+    for plan in plans(options):
+        gathered = gather(store, rows, plan, published_statistics(plan.stream), options.out, say)
+        ablation = measure_ablation(gathered, options.strength, options.resamples, say)
+        print(f"## {TITLES[plan.stream]}\n\n{ablation_markdown(ablation)}\n", flush=True)
     print(FOOTNOTE)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -98,13 +98,13 @@ def _inputs(signal: str, batch: int, time: int) -> dict[str, NDArray[np.generic]
     return dict(zip(INPUTS, (frames, audio, frames_present, audio_present), strict=True))
 
 
-def _torch_outputs(model: CadModel, inputs: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+def _torch_outputs(model: CadModel, inputs: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
     with torch.inference_mode():
         output = model(*(torch.from_numpy(inputs[name]) for name in INPUTS))
     return {name: getattr(output, name).numpy() for name in OUTPUTS}
 
 
-def _difference(name: str, expected: NDArray[np.generic], found: NDArray[np.generic], case: str) -> Difference:
+def _difference(name: str, expected: NDArray[np.float32], found: NDArray[np.float32], case: str) -> Difference:
     if expected.shape != found.shape or expected.dtype != found.dtype:
         raise ParityError(
             f"{name} at {case}: torch gives {expected.dtype} {expected.shape}, the graph {found.dtype} {found.shape}"

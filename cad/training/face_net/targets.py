@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
+from torch.nn import functional
 
-from face_net.net import STRIDES, decode
+from cad.training.face_net.net import STRIDES, decode
 
 #: Face sizes (root of the box area, px) that a stride answers for; neighbours overlap so that none is missed.
 SIZE_RANGES = ((6.0, 46.0), (34.0, 116.0), (84.0, 2000.0))
@@ -35,7 +35,7 @@ def face_loss(heads: list[Tensor], faces: list[Tensor], ignores: list[Tensor]) -
             overlap = _giou(boxes[chosen], wanted[:, :4])
             target[chosen] = overlap.detach().clamp(0.3, 1.0)
             size = (wanted[:, 2:4] - wanted[:, :2]).prod(dim=1).sqrt()
-            miss = (points[chosen] - wanted[:, 4:].unflatten(-1, (5, 2))) / size[:, None, None]
+            miss = (points[chosen] - wanted[:, 4:].reshape(-1, 5, 2)) / size[:, None, None]
             box = box + (1 - overlap).sum()
             point = point + functional.smooth_l1_loss(miss, torch.zeros_like(miss), beta=0.02, reduction="sum") / 10
             positives += int(chosen.sum())

@@ -1,32 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the face nets against their teacher on rows of the split ``val``, and write manifests and model cards.
-
-    python tools/evaluate_face_net.py --manifest ../shared/data/manifest.csv --labels labels
-    python tools/evaluate_face_net.py ... --install-search run/model.onnx --install-points run2/model.onnx
-
-The second form first copies new weights to their place. Nothing in the cards is typed by hand but what the figures
-mean. What is measured is the finder that the product uses (coarse search, larger sizes where needed, second look), and
-next to it the search alone at a long side of 320 px.
-"""
+"""The face nets against their teacher: recall, error of the points, false boxes, time."""
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
 import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from typing import Any
 
 import cv2
 import numpy as np
-from face_net.card import ABOUT, TEMPLATE
-from face_net.pictures import (
+
+from cad.faces.finder import FaceFinder
+from cad.faces.net import FaceNet
+from cad.faces.points import LOOK_PX, PointNet
+from cad.faces.records import FaceDetection
+from cad.training.face_net.pictures import (
     HELD_SAMPLES,
     ClipLabels,
     Labelled,
@@ -36,12 +27,7 @@ from face_net.pictures import (
     read_labels,
     sample_pictures,
 )
-
-from cad.faces.finder import FaceFinder
-from cad.faces.net import FaceNet
-from cad.faces.points import LOOK_PX, PointNet
-from cad.faces.records import FaceDetection
-from cad.weights.registry import PACKAGE_FOLDER
+from cad.training.face_net.teacher import Floats, Picture, labels_path
 
 #: A teacher's face counts as found if a found box overlaps its box (intersection over union) by this much.
 SAME_FACE = 0.4
@@ -54,17 +40,18 @@ ALONE_SCORE = 0.5
 
 @dataclass
 class Tally:
-    """Counts and errors of one way of finding."""
+    """Counts and errors of one way of finding, by height of the face in pixels."""
 
     faces: dict[tuple[int, int], int] = field(default_factory=lambda: dict.fromkeys(SIZE_BINS_PX, 0))
     found: dict[tuple[int, int], int] = field(default_factory=lambda: dict.fromkeys(SIZE_BINS_PX, 0))
     errors: list[float] = field(default_factory=list)
-    per_point: list[np.ndarray] = field(default_factory=list)
+    per_point: list[Floats] = field(default_factory=list)
     extra: int = 0
     frames: int = 0
     missed: list[str] = field(default_factory=list)
 
     def add(self, one: Labelled, seen: list[FaceDetection]) -> None:
+        """Count what was seen in a labelled picture."""
         self.frames += 1
         boxes = np.stack([face.box_px for face in seen]) if seen else np.zeros((0, 4), np.float32)
         for face in one.faces:
@@ -72,7 +59,7 @@ class Tally:
         known = np.concatenate([one.faces[:, :4], one.unsure])
         self.extra += sum(overlap(box, known).max(initial=0) < 0.1 for box in boxes)
 
-    def _add_face(self, one: Labelled, face: np.ndarray, seen: list[FaceDetection], boxes: np.ndarray) -> None:
+    def _add_face(self, one: Labelled, face: Floats, seen: list[FaceDetection], boxes: Floats) -> None:
         height = face[3] - face[1]
         size = next((size for size in SIZE_BINS_PX if size[0] <= height < size[1]), None)
         if size is None:
@@ -89,7 +76,8 @@ class Tally:
             self.per_point.append(away / np.linalg.norm(points[1] - points[0]))
             self.errors.append(float(self.per_point[-1].mean()))
 
-    def figures(self) -> dict[str, object]:
+    def figures(self) -> dict[str, Any]:
+        """Return recall, errors in eye distances and false boxes."""
         large = [size for size in SIZE_BINS_PX if size[0] >= BAR_SIZE_PX]
         faces, found = sum(self.faces[size] for size in large), sum(self.found[size] for size in large)
         return {
@@ -105,8 +93,8 @@ class Tally:
         }
 
 
-def faceless_pictures(pictures: list[Labelled]) -> list[np.ndarray]:
-    """Parts of val frames beside their faces, and the sample pictures that were held back from training."""
+def faceless_pictures(pictures: list[Labelled]) -> list[Picture]:
+    """Return parts of val frames beside their faces, and the sample pictures that were held back from training."""
     regions = [region for one in pictures for region in faceless_regions(one, FACELESS_LEAST_PX)]
     samples = sample_pictures(HELD_SAMPLES)
     rng = np.random.default_rng(5)
@@ -119,8 +107,8 @@ def faceless_pictures(pictures: list[Labelled]) -> list[np.ndarray]:
     return regions + samples
 
 
-def milliseconds(run: Callable[[np.ndarray], object], height: int, width: int, runs: int = 40) -> float:
-    """Median CPU time of one net on one thread; other work on the machine matters less to it than to wall time."""
+def milliseconds(run: Callable[[Picture], object], height: int, width: int, runs: int = 40) -> float:
+    """Return the median CPU time of one net on one thread; other work matters less to it than to wall time."""
     picture = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
     times = []
     for _ in range(runs):
@@ -131,23 +119,38 @@ def milliseconds(run: Callable[[np.ndarray], object], height: int, width: int, r
 
 
 def teacher_spread(clips: list[ClipLabels], labels: Path) -> float:
-    """How far the teacher's single run lies from its own mean over moved crops, in eye distances."""
+    """Return how far the teacher's single run lies from its own mean over moved crops, in eye distances."""
     errors = []
     for clip in clips:
-        with np.load(labels / f"{clip.path.parent.name}__{clip.path.stem}.npz") as z:
-            points, plain, box = z["face_points"], z["face_points_plain"], z["face_box"]
-        for mean, once in zip(
-            points[box[:, 3] - box[:, 1] >= BAR_SIZE_PX], plain[box[:, 3] - box[:, 1] >= BAR_SIZE_PX], strict=True
-        ):
+        with np.load(labels_path(labels, clip.path)) as z:
+            is_large = z["face_box"][:, 3] - z["face_box"][:, 1] >= BAR_SIZE_PX
+            means, plain = z["face_points"][is_large], z["face_points_plain"][is_large]
+        for mean, once in zip(means, plain, strict=True):
             errors.append(np.linalg.norm(mean - once, axis=1).mean() / np.linalg.norm(mean[1] - mean[0]))
     return float(np.mean(errors))
 
 
-def measure(args: argparse.Namespace) -> dict[str, object]:
+def measure_face_nets(
+    manifest: Path, labels: Path, search: str, points: str, per_clip: int, missed: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return the figures of the finder that the product uses, and of the search alone, on rows of the split ``val``.
+
+    Args:
+        manifest: The rows.
+        labels: Folder of the teacher's labels.
+        search: Name of the net that searches.
+        points: Name of the net that looks again.
+        per_clip: Pictures of a clip.
+        missed: Takes a line on each face that the finder missed.
+
+    Raises:
+        WeightsError: There are no such nets.
+        FileNotFoundError: Sample pictures of scikit-image or scikit-learn are missing.
+    """
     cv2.setNumThreads(1)
-    clips = read_labels(args.manifest, args.labels, "val")
-    pictures = load_pictures(clips, args.per_clip, long_side_px=4000, face_px=4000.0)
-    net, look = FaceNet(args.search), PointNet(args.points)
+    clips = read_labels(manifest, labels, "val")
+    pictures = load_pictures(clips, per_clip, long_side_px=4000, face_px=4000.0)
+    net, look = FaceNet(search), PointNet(points)
     finder = FaceFinder(net, look)
     ways = {"finder": Tally(), "net_at_320": Tally()}
     for one in pictures:
@@ -156,8 +159,8 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     empty = faceless_pictures(pictures)
     false = sum(len(finder.find(picture)) for picture in empty)
     false_search = sum(len(_search_alone(finder, picture)) for picture in empty)
-    if args.show_missed:
-        print("\n".join(ways["finder"].missed))
+    for line in ways["finder"].missed:
+        missed(line)
     return {
         "split": "val",
         "frames": len(pictures),
@@ -167,7 +170,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         "false_boxes": false,
         "false_boxes_per_200": 200 * false / len(empty),
         "false_boxes_of_search_alone_per_200": 200 * false_search / len(empty),
-        "teacher_single_run_from_its_mean": teacher_spread(clips, args.labels),
+        "teacher_single_run_from_its_mean": teacher_spread(clips, labels),
         "milliseconds_640x360": milliseconds(lambda picture: net.detect(picture, 0.5), 360, 640),
         "milliseconds_320x180": milliseconds(lambda picture: net.detect(picture, 0.5), 180, 320),
         "milliseconds_look": milliseconds(look.look, LOOK_PX, LOOK_PX),
@@ -175,7 +178,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _search_alone(finder: FaceFinder, picture: np.ndarray) -> list[FaceDetection]:
+def _search_alone(finder: FaceFinder, picture: Picture) -> list[FaceDetection]:
     """What the search at 320 px says by itself, at the score at which it stands alone."""
     found = finder.search(picture, min(1.0, 320 / max(picture.shape[:2])))
     return [face for face in found if face.score >= ALONE_SCORE]
@@ -186,59 +189,3 @@ def _processor() -> str:
     lines = info.read_text().splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.processor()}, {len(names) or '?'} cores seen"
-
-
-def install(onnx: Path, folder: Path) -> None:
-    """Copy new weights to their place and write a manifest without figures."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = onnx.read_bytes()
-    (folder / "model.onnx").write_bytes(content)
-    manifest = {"kind": "face", "file": "model.onnx", "sha256": hashlib.sha256(content).hexdigest()}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-
-
-def write_manifest(folder: Path, figures: dict[str, object]) -> dict[str, object]:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest |= {"licence": "Apache-2.0", "bytes": (folder / manifest["file"]).stat().st_size, "figures": figures}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-    return manifest
-
-
-def card(name: str, what: str, points_name: str, manifest: dict[str, object]) -> str:
-    figures = manifest["figures"]
-    finder, alone = figures["finder"], figures["net_at_320"]
-    rows = "\n".join(
-        f"| {size} | {seen[0]} of {seen[1]} | {alone['recall_by_height_px'][size][0]} of {seen[1]} |"
-        for size, seen in finder["recall_by_height_px"].items()
-    )
-    return TEMPLATE.format(
-        name=name, what=what, about=ABOUT[what], points_name=points_name, rows=rows, finder=finder, alone=alone,
-        figures=figures, sha256=manifest["sha256"], kib=manifest["bytes"] / 1024,
-    )  # fmt: skip
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--manifest", type=Path, required=True)
-    parser.add_argument("--labels", type=Path, required=True, help="folder written by tools/label_faces.py")
-    parser.add_argument("--search", default="face_yunet_s2", help="name of the net that searches")
-    parser.add_argument("--points", default="face_points_s2", help="name of the net that looks again")
-    parser.add_argument("--per-clip", type=int, default=6)
-    for what in ("search", "points"):
-        parser.add_argument(f"--install-{what}", type=Path, default=None, help="ONNX file to become those weights")
-    parser.add_argument("--show-missed", action="store_true")
-    parser.add_argument("--dry", action="store_true", help="print the figures and write nothing")
-    args = parser.parse_args()
-    for onnx, name in ((args.install_search, args.search), (args.install_points, args.points)):
-        if onnx is not None:
-            install(onnx, PACKAGE_FOLDER / name)
-    figures = measure(args)
-    print(json.dumps(figures, indent=2))
-    for what, name in () if args.dry else (("search", args.search), ("points", args.points)):
-        manifest = write_manifest(PACKAGE_FOLDER / name, figures)
-        (PACKAGE_FOLDER / name / "CARD.md").write_text(card(name, what, args.points, manifest))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,15 +10,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as functional
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cad.faces.align import align_face, canonical_points, similarity
 from cad.faces.net import FaceNet
 from cad.faces.points import LOOK_MARGIN_PX, LOOK_PX
-from face_net.net import MEAN, SPREAD, Separable, _plain, _stage
-from face_net.pictures import Labelled, overlap
-from face_net.scenes import MIRROR, SceneMaker, _random_cut
+from cad.training.face_net.net import MEAN, SPREAD, Separable, convolution, stage
+from cad.training.face_net.pictures import Labelled, overlap
+from cad.training.face_net.scenes import SceneMaker, random_cut
+from cad.training.face_net.teacher import MIRROR, Floats, Picture
+
+#: A picture and the five points (5, 2) of what was taken for a face in it.
+Sighting = tuple[Picture, Floats]
+#: Crop, points (5, 2), box (4,), whether it is a face, whether its score counts.
+Crop = tuple[Picture, Floats, Floats, np.float32, np.float32]
 
 MINE_SCORE = 0.15
 _STRIDE = 4
@@ -29,29 +36,29 @@ class PointNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_plain(3, 16, 3, 2), nn.ReLU())
-        self.stage4 = _stage(16, 32, 1)
-        self.stage8 = _stage(32, 64, 2)
-        self.stage16 = _stage(64, 96, 2)
-        self.up8 = _plain(96, 64, 1)
+        self.stem = nn.Sequential(convolution(3, 16, 3, 2), nn.ReLU())
+        self.stage4 = stage(16, 32, 1)
+        self.stage8 = stage(32, 64, 2)
+        self.stage16 = stage(64, 96, 2)
+        self.up8 = convolution(96, 64, 1)
         self.smooth8 = Separable(64, 64)
-        self.up4 = _plain(64, 32, 1)
+        self.up4 = convolution(64, 32, 1)
         self.smooth4 = Separable(32, 32)
         self.maps = nn.Conv2d(32, 5, 3, 1, 1)
         self.whole = nn.Sequential(nn.Linear(96 + 64, 48), nn.ReLU(), nn.Linear(48, 5))
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return points, boxes and scores, see the class."""
         points, boxes, logits = self.raw(crops)
         return points, boxes, torch.sigmoid(logits)
 
     def raw(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return points, boxes and score logits."""
         x = (crops.permute(0, 3, 1, 2).float() - MEAN) / SPREAD
         four = self.stage4(self.stem(x))
         eight = self.stage8(four)
         sixteen = self.stage16(eight)
-        y8 = functional.relu(
-            eight + functional.interpolate(self.up8(sixteen), size=eight.shape[-2:], mode="nearest")
-        )
+        y8 = functional.relu(eight + functional.interpolate(self.up8(sixteen), size=eight.shape[-2:], mode="nearest"))
         y8 = self.smooth8(y8)
         y4 = functional.relu(four + functional.interpolate(self.up4(y8), size=four.shape[-2:], mode="nearest"))
         points = self._means(self.maps(self.smooth4(y4)))
@@ -88,7 +95,7 @@ def point_loss(
     }
 
 
-def false_sightings(pictures: list[Labelled], search: FaceNet) -> list[tuple[np.ndarray, np.ndarray]]:
+def false_sightings(pictures: list[Labelled], search: FaceNet) -> list[Sighting]:
     """Return (picture, points) where the search takes hands, ears or letters for faces, at a score of MINE_SCORE."""
     found = []
     for one in pictures:
@@ -101,7 +108,7 @@ def false_sightings(pictures: list[Labelled], search: FaceNet) -> list[tuple[np.
     return found
 
 
-def patches_around(pictures: list[Labelled], sightings: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+def patches_around(pictures: list[Labelled], sightings: list[Sighting]) -> list[Picture]:
     """Return the surroundings of false sightings that touch no face, as pictures without one."""
     boxes = {id(one.picture): np.concatenate([one.faces[:, :4], one.unsure]) for one in pictures}
     patches = []
@@ -130,55 +137,48 @@ class CropMaker:
     def __init__(
         self,
         pictures: list[Labelled],
-        empty: list[np.ndarray],
-        hard: list[tuple[np.ndarray, np.ndarray]],
+        empty: list[Picture],
+        hard: list[Sighting],
         rng: np.random.Generator,
     ) -> None:
         self._scenes = SceneMaker(pictures, empty, rng)
         self._empty, self._hard, self._rng = empty, hard, rng
 
-    def batch(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        rows = [self._one() for _ in range(count)]
-        columns = zip(*rows, strict=True)
-        return tuple(np.stack(column) for column in columns)
+    def batch(self, count: int) -> tuple[NDArray[np.generic], ...]:
+        """Return the columns of ``count`` crops, each stacked along a first axis."""
+        return tuple(np.stack(column) for column in zip(*(self._one() for _ in range(count)), strict=True))
 
-    def _one(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32, np.float32]:
+    def _one(self) -> Crop:
         kind = self._rng.random()
-        if kind < 0.25:
-            return self._nothing()
-        return self._face(far=kind < 0.3)
+        return self._nothing() if kind < 0.25 else self._face(far=kind < 0.3)
 
-    def _nothing(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32, np.float32]:
+    def _nothing(self) -> Crop:
         rng = self._rng
         if self._hard and rng.random() < 0.7:
             picture, points = self._hard[int(rng.integers(len(self._hard)))]
             if rng.random() < 0.5:
-                picture, points = np.ascontiguousarray(picture[:, ::-1]), points.copy()
-                points[:, 0] = picture.shape[1] - 1 - points[:, 0]
-                points = points[MIRROR]
+                picture, points = _mirrored(picture, points)
             box = np.concatenate([points.min(axis=0), points.max(axis=0)])
             crop = align_face(picture, self._guess(points, box, far=False), LOOK_PX, LOOK_MARGIN_PX)
         elif rng.random() < 0.5:
-            crop = self._scenes._background(LOOK_PX, LOOK_PX)
+            crop = self._scenes.background(LOOK_PX, LOOK_PX)
         else:
-            crop = _random_cut(rng, self._empty[int(rng.integers(len(self._empty)))], LOOK_PX, LOOK_PX)
+            crop = random_cut(rng, self._empty[int(rng.integers(len(self._empty)))], LOOK_PX, LOOK_PX)
         blank = np.zeros((5, 2), np.float32), np.zeros(4, np.float32)
         return self._spoiled(crop), *blank, np.float32(0), np.float32(1)
 
-    def _spoiled(self, crop: np.ndarray) -> np.ndarray:
+    def _spoiled(self, crop: Picture) -> Picture:
         """Half of the crops stay as they are: most faces are neither dark nor blurred, and they teach exactness."""
-        return self._scenes._spoil(self._covered(self._coarser(crop))) if self._rng.random() < 0.5 else crop
+        return self._scenes.spoil(self._covered(self._coarser(crop))) if self._rng.random() < 0.5 else crop
 
-    def _face(self, far: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32, np.float32]:
+    def _face(self, far: bool) -> Crop:
         """A face about where it is expected; or far off, which is not to be taken for one."""
-        rng, one = self._rng, self._scenes._one()
+        rng, one = self._rng, self._scenes.draw()
         face = one.faces[int(rng.integers(len(one.faces)))]
         picture, points, box = one.picture, face[4:].reshape(5, 2), face[:4]
         if rng.random() < 0.5:
-            picture = np.ascontiguousarray(picture[:, ::-1])
-            points, box = points.copy(), box.copy()
-            points[:, 0] = picture.shape[1] - 1 - points[:, 0]
-            points = points[MIRROR]
+            picture, points = _mirrored(picture, points)
+            box = box.copy()
             box[[0, 2]] = picture.shape[1] - 1 - box[[2, 0]]
         guess = self._guess(points, box, far)
         crop = align_face(picture, guess, LOOK_PX, LOOK_MARGIN_PX)
@@ -189,7 +189,7 @@ class CropMaker:
         inside = (points @ into[:, :2].T + into[:, 2]).astype(np.float32)
         return crop, inside, _moved_box(box, into), np.float32(1), np.float32(1)
 
-    def _guess(self, points: np.ndarray, box: np.ndarray, far: bool) -> np.ndarray:
+    def _guess(self, points: Floats, box: Floats, far: bool) -> Floats:
         rng = self._rng
         side = float(np.sqrt((box[2] - box[0]) * (box[3] - box[1])))
         centre = points.mean(axis=0)
@@ -204,17 +204,17 @@ class CropMaker:
             angle = rng.uniform(0, 2 * np.pi)
             shift = rng.uniform(0.9, 1.5) * side * np.array([np.cos(angle), np.sin(angle)])
             matrix = matrix * float(np.exp(rng.uniform(-0.7, 0.7)))
-        return ((plain - centre) @ matrix.T + centre + shift).astype(np.float32)
+        return np.asarray((plain - centre) @ matrix.T + centre + shift, np.float32)
 
-    def _coarser(self, crop: np.ndarray) -> np.ndarray:
+    def _coarser(self, crop: Picture) -> Picture:
         """Small faces have few pixels; so do crops of them."""
         if self._rng.random() > 0.35:
             return crop
         size = max(12, int(LOOK_PX * self._rng.uniform(0.15, 0.8)))
         small = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-        return cv2.resize(small, (LOOK_PX, LOOK_PX), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.resize(small, (LOOK_PX, LOOK_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
 
-    def _covered(self, crop: np.ndarray) -> np.ndarray:
+    def _covered(self, crop: Picture) -> Picture:
         rng = self._rng
         if rng.random() > 0.12:
             return crop
@@ -227,7 +227,13 @@ class CropMaker:
         return crop
 
 
-def _moved_box(box: np.ndarray, into: np.ndarray) -> np.ndarray:
+def _mirrored(picture: Picture, points: Floats) -> Sighting:
+    points = points[MIRROR]
+    points[:, 0] = picture.shape[1] - 1 - points[:, 0]
+    return np.ascontiguousarray(picture[:, ::-1]), points
+
+
+def _moved_box(box: Floats, into: Floats) -> Floats:
     centre = into[:, :2] @ ((box[:2] + box[2:]) / 2) + into[:, 2]
     half = (box[2:] - box[:2]) / 2 * float(np.hypot(into[0, 0], into[1, 0]))
     return np.concatenate([centre - half, centre + half]).astype(np.float32)

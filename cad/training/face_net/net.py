@@ -9,8 +9,8 @@ cell i of stride s looks at pixel s * i and no size needs padding.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor, nn
+from torch.nn import functional
 
 STRIDES = (8, 16, 32)
 MEAN, SPREAD = 127.5, 64.0
@@ -18,7 +18,8 @@ MEAN, SPREAD = 127.5, 64.0
 _SIZE_LIMIT = 4.0
 
 
-def _plain(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Return a convolution without bias that keeps the size (divides it by the stride), and its BatchNorm."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(outputs)
     )
@@ -29,16 +30,18 @@ class Separable(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
-        self.depthwise = _plain(inputs, inputs, 3, stride, groups=inputs)
-        self.pointwise = _plain(inputs, outputs, 1)
+        self.depthwise = convolution(inputs, inputs, 3, stride, groups=inputs)
+        self.pointwise = convolution(inputs, outputs, 1)
         self.shortcut = inputs == outputs and stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (batch, outputs, rows, columns)."""
         y = self.pointwise(functional.relu(self.depthwise(x)))
         return functional.relu(x + y if self.shortcut else y)
 
 
-def _stage(inputs: int, outputs: int, repeats: int) -> nn.Sequential:
+def stage(inputs: int, outputs: int, repeats: int) -> nn.Sequential:
+    """Return a layer that halves height and width, and ``repeats`` that keep them."""
     return nn.Sequential(Separable(inputs, outputs, 2), *(Separable(outputs, outputs) for _ in range(repeats)))
 
 
@@ -52,16 +55,18 @@ class FaceNet(nn.Module):
 
     def __init__(self, widths: tuple[int, int, int, int] = (32, 64, 96, 128), neck: int = 48) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_plain(3, 16, 3, 2), nn.ReLU())
-        self.stage4 = _stage(16, widths[0], 1)
+        self.stem = nn.Sequential(convolution(3, 16, 3, 2), nn.ReLU())
+        self.stage4 = stage(16, widths[0], 1)
         self.stages = nn.ModuleList(
-            [_stage(widths[0], widths[1], 2), _stage(widths[1], widths[2], 3), _stage(widths[2], widths[3], 2)]
+            [stage(widths[0], widths[1], 2), stage(widths[1], widths[2], 3), stage(widths[2], widths[3], 2)]
         )
-        self.laterals = nn.ModuleList([_plain(width, neck, 1) for width in widths[1:]])
+        self.laterals = nn.ModuleList([convolution(width, neck, 1) for width in widths[1:]])
         self.smooths = nn.ModuleList([Separable(neck, neck) for _ in STRIDES])
         self.towers = nn.ModuleList([Separable(neck, neck) for _ in STRIDES])
-        self.heads = nn.ModuleList([nn.Conv2d(neck, 15, 1) for _ in STRIDES])
-        for head in self.heads:
+        heads = [nn.Conv2d(neck, 15, 1) for _ in STRIDES]
+        self.heads = nn.ModuleList(heads)
+        for head in heads:
+            assert head.bias is not None
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
             with torch.no_grad():
@@ -73,8 +78,8 @@ class FaceNet(nn.Module):
         x = (frames.permute(0, 3, 1, 2).float() - MEAN) / SPREAD
         x = self.stage4(self.stem(x))
         maps = []
-        for stage in self.stages:
-            x = stage(x)
+        for deeper in self.stages:
+            x = deeper(x)
             maps.append(x)
         top = None
         heads: list[Tensor] = []
@@ -87,6 +92,7 @@ class FaceNet(nn.Module):
         return heads
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return boxes, points and scores, see the class."""
         decoded = [decode(head, stride) for head, stride in zip(self.raw(frames), STRIDES, strict=True)]
         logits, boxes, points = (torch.cat(parts, dim=1) for parts in zip(*decoded, strict=True))
         return boxes, points, torch.sigmoid(logits)
@@ -101,5 +107,5 @@ def decode(head: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     flat = head.flatten(2).transpose(1, 2)
     centre = cells + flat[..., 1:3] * stride
     half = torch.exp(flat[..., 3:5].clamp(max=_SIZE_LIMIT)) * (stride / 2)
-    points = cells[:, :, None, :] + flat[..., 5:15].unflatten(-1, (5, 2)) * stride
+    points = cells[:, :, None, :] + flat[..., 5:15].reshape(flat.shape[0], -1, 5, 2) * stride
     return flat[..., 0], torch.cat([centre - half, centre + half], dim=-1), points

@@ -16,12 +16,12 @@ from cad.data.manifest import ManifestRow, rows_of
 from cad.data.shards import ClipStore
 from cad.models.encoders.interfaces import FaceEncoder, SpeechEncoder
 from cad.training.batches import Sample
-from cad.training.worth.folds import folds_of_sources
-from cad.training.worth.gathering import Gathered, Plan, gather
-from cad.training.worth.left_out import judged_rows, left_out_scores, person_of
-from cad.training.worth.measuring import measure_worth, worth_markdown
-from cad.training.worth.statistics import kept, statistics_by
-from cad.training.worth.windows import Windows, forged_rows, genuine_rows, kinds_of
+from cad.training.forgery_ablation.folds import folds_of_sources
+from cad.training.forgery_ablation.gathering import Gathered, Plan, gather
+from cad.training.forgery_ablation.left_out import judged_rows, left_out_scores, person_of
+from cad.training.forgery_ablation.measuring import ablation_markdown, measure_ablation
+from cad.training.forgery_ablation.statistics import kept, statistics_by
+from cad.training.forgery_ablation.windows import Windows, forged_rows, genuine_rows, kinds_of
 
 
 def rows_in(store: ClipStore) -> list[ManifestRow]:
@@ -36,7 +36,7 @@ def made_windows(store: ClipStore, stream: Stream) -> Windows:
 def test_twins_differ_in_the_forgery_alone(
     shards: Path, stream: Stream, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cad.training.worth import windows as module
+    from cad.training.forgery_ablation import windows as module
 
     seen: list[tuple[str, float, NDArray[np.float32] | None]] = []
 
@@ -168,14 +168,14 @@ def planted(rng: np.random.Generator) -> Gathered:
 
 
 def test_the_kind_that_resembles_the_rows_is_worth_most(planted: Gathered) -> None:
-    worth = measure_worth(planted, strength=1e-2, resamples=100)
-    by_kind = {one.kind: one for one in worth.kinds}
+    ablation = measure_ablation(planted, strength=1e-2, resamples=100)
+    by_kind = {one.kind: one for one in ablation.kinds}
     assert by_kind["same"].alone.value > 0.85 > 0.7 > by_kind["none"].alone.value
     assert by_kind["other"].itself.value > 0.9 > 0.65 > by_kind["none"].itself.value
     assert by_kind["same"].adds is not None and by_kind["same"].adds.low > 0
     assert by_kind["none"].adds is not None and abs(by_kind["none"].adds.value) < 0.05
-    assert worth.rows_alone.value > 0.85
-    text = worth_markdown(worth)
+    assert ablation.rows_alone.value > 0.85
+    text = ablation_markdown(ablation)
     assert "80 forged rows of 4 sources against 80 genuine ones" in text
     assert text.count("| same |") == text.count("| none |") == 1
 
@@ -214,7 +214,7 @@ def test_synthetic_speech_is_nobody() -> None:
 
 
 def test_the_tool_says_what_it_does_and_plans_the_streams_asked_for() -> None:
-    tool = load_tool("forgery_worth")
+    tool = load_tool("training/forgery_ablation")
     parser = tool.arguments()
     assert "sources that are left out" in parser.format_help()
     options = parser.parse_args(["--shards", "a.tar", "--out", "b", "--streams", "audio", "--voices-per-source", "3"])
