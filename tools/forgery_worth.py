@@ -25,7 +25,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.data.forge import Stream
-from cad.data.manifest import rows_of
+from cad.data.manifest import manifest_of_clips
 from cad.data.shards import ClipStore
 from cad.errors import CadError
 from cad.training.worth.gathering import Plan, gather
@@ -72,7 +72,7 @@ def main() -> int:
     cv2.setNumThreads(options.threads)
     try:
         store = ClipStore(options.shards)
-        rows = rows_of(({**entry.row, "path": entry.key} for entry in store), ", ".join(options.shards))
+        rows = manifest_of_clips(store, ", ".join(options.shards)).records()
         for plan in plans(options):
             gathered = gather(store, rows, plan, published_statistics(plan.stream), options.out, say)
             worth = measure_worth(gathered, options.strength, options.resamples, say)
