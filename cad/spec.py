@@ -128,9 +128,7 @@ class ModelSpec(ValueRecord):
                     f"the model's spec has version {version}; this package runs version {SPEC_VERSION}"
                 )
             raw["calibration"] = {head: Calibration(**value) for head, value in raw["calibration"].items()}
-            raw["operating_points"] = {
-                head: OperatingPoint(**value) for head, value in raw["operating_points"].items()
-            }
+            raw["operating_points"] = {head: OperatingPoint(**value) for head, value in raw["operating_points"].items()}
             return cls(**raw)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SpecMismatchError(f"the model's spec cannot be read: {error}") from error

@@ -21,8 +21,8 @@ import av
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cad.data.benchmarks.checks import check_manifest, findings_text
-from cad.data.benchmarks.manifest import Manifest, read_manifest
+from cad.data.checks import check_manifest, findings_text
+from cad.data.manifest import Manifest, read_manifest
 from cad.errors import CadError
 from cad.evaluation.bootstrap import Estimate
 from cad.evaluation.joining import join, read_scores

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import pandas
 
-from cad.data.benchmarks.manifest import read_manifest
+from cad.data.manifest import read_manifest
 from cad.evaluation.bootstrap import Estimate
 from cad.evaluation.metrics import measure
 from cad.evaluation.tables import estimate_from_json, markdown_table

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from cad.data.benchmarks.manifest import Manifest
-from cad.data.benchmarks.rows import segments_text
+from cad.data.manifest import Manifest, segments_text
 from cad.errors import DataError
 from cad.evaluation.levels import identity_codes
 from cad.evaluation.offsets import TRUE_OFFSET

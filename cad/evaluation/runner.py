@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cad.data.benchmarks.rows import parse_segments
+from cad.data.manifest import parse_segments
 from cad.errors import CadError, DataError
 from cad.evaluation import figures, tables
 from cad.evaluation.bootstrap import Estimate, drawn_rows, interval

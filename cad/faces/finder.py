@@ -57,9 +57,7 @@ class FaceFinder:
         WeightsError: As FaceNet.
     """
 
-    def __init__(
-        self, net: FaceNet | None = None, point_net: PointNet | None = None, max_faces: int = 8
-    ) -> None:
+    def __init__(self, net: FaceNet | None = None, point_net: PointNet | None = None, max_faces: int = 8) -> None:
         self._net = net or FaceNet()
         self._point_net = point_net or PointNet()
         self._max_faces = max_faces

@@ -16,7 +16,7 @@ from made_media import stand_in_for_faces
 from miniature import write_set
 from tiny_model import tiny_spec
 
-from cad.data.benchmarks.manifest import read_manifest
+from cad.data.manifest import read_manifest
 from cad.errors import DataError
 from cad.evaluation import detector_scorer
 from cad.evaluation.joining import join

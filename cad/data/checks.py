@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold before anything is scored; every finding is counted and named, the worst first."""
+"""What must hold before anything is trained on or scored: checks of a manifest that count and name what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cad.data.benchmarks.manifest import Manifest
-from cad.data.benchmarks.rows import parse_segments
+from cad.data.manifest import Manifest, parse_segments, raise_problems, shared_identities, shared_values
 from cad.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cad.data.shards import ClipEntry
+
 EXAMPLES = 3
-UNKNOWN_IDENTITIES = ("", "unknown", "-")
+#: Training learns from the first and is judged on the second; rows of other splits are passed over.
+TRAINING_SPLITS = ("train", "val")
+TRAINING_COLUMNS = ("path", "label", "video_fake", "audio_fake", "identity", "source", "split")
 #: A stretch may end this much after the declared end: sets round durations.
 SEGMENT_TOLERANCE_SECONDS = 0.1
 
@@ -60,8 +63,7 @@ def check_manifest(
         *_missing_classes(chosen.rows),
         *_missing_files(chosen),
         *(_wrong_hashes(chosen) if hashes else ()),
-        *_identities_on_two_sides(manifest.rows),
-        *_pairs_on_two_sides(manifest.rows),
+        *_on_two_sides(manifest.rows),
         *_bad_segments(chosen.rows),
     ]
     if near_duplicates:
@@ -97,6 +99,43 @@ def refuse_errors(name: str, findings: Sequence[Finding]) -> None:
         raise DataError(findings_text(name, errors))
 
 
+def check_training(manifest: Manifest, clips: Mapping[str, ClipEntry], where: str, *, files: bool) -> None:
+    """Check that a model can be trained on the rows of ``TRAINING_SPLITS`` and judged on the second of them.
+
+    Args:
+        manifest: Rows of these splits alone.
+        clips: What the shards hold, by path.
+        where: Names the manifest in the message.
+        files: Also look for the files under the manifest's root.
+
+    Raises:
+        DataError: A split is empty or has one class only, a person is in both, a path occurs twice, a row has no clip
+            or one with nothing to see or hear, or a file is missing or empty; the message names the rows.
+    """
+    problems: dict[str, Sequence[str]] = {"path occurs twice": manifest.repeated_paths}
+    for split in TRAINING_SPLITS:
+        rows = manifest.rows[manifest.rows["split"] == split]
+        labels = {"fake" if label else "real" for label in rows["label"]}
+        if len(labels) < 2:
+            problem = f"{split} has only {labels.pop()} rows" if labels else f"{split} has no rows"
+            problems[problem] = rows["path"].tolist() or ["-"]
+    problems["person on both sides of the split"] = [
+        f"{name} ({' and '.join(sides[split] for split in TRAINING_SPLITS)})"
+        for name, sides in shared_identities(manifest.rows).items()
+    ]
+    known = [(path, clips.get(path)) for path in manifest.rows["path"]]
+    problems["no clip in the shards"] = [path for path, clip in known if clip is None]
+    problems["zero-length clip"] = [path for path, clip in known if clip and not (clip.has_frames or clip.has_audio)]
+    problems["missing or empty file"] = missing_files(manifest) if files else []
+    raise_problems(where, problems)
+
+
+def missing_files(manifest: Manifest) -> list[str]:
+    """Return the paths of rows whose file or folder is not there, or is a file without a byte."""
+    files = ((path, manifest.file(path)) for path in manifest.rows["path"])
+    return [path for path, file in files if not file.is_dir() and not (file.is_file() and file.stat().st_size)]
+
+
 def file_sha256(file: Path) -> str:
     """Return the sha256 of a file's bytes, lower-case hex; that of a folder covers its files in order."""
     digest = sha256()
@@ -119,9 +158,9 @@ def _missing_classes(rows: pd.DataFrame) -> list[Finding]:
 
 
 def _missing_files(manifest: Manifest) -> list[Finding]:
-    missing = [path for path in manifest.rows["path"] if not manifest.file(path).exists()]
+    missing = missing_files(manifest)
     every = len(missing) == len(manifest.rows)
-    text = "not one file is there; check --root" if every else "files are not on disk"
+    text = "not one file is there; check --root" if every else "files are not on disk, or empty"
     return _finding(Severity.ERROR if every else Severity.WARNING, "missing_file", text, missing)
 
 
@@ -135,29 +174,19 @@ def _wrong_hashes(manifest: Manifest) -> list[Finding]:
     return _finding(Severity.ERROR, "wrong_hash", "the file is not the one that the manifest was made from", wrong)
 
 
-def _identities_on_two_sides(rows: pd.DataFrame) -> list[Finding]:
-    """Return identities in several splits; genuine rows and rows with a face count by person.
-
-    Synthetic speech (forged rows without a picture) is commonly split by system instead, and the voice that was
-    cloned may be anyone's: that is worth saying, but no leak of the person's face.
-    """
-    speech_only = (rows["label"] == 1) & (rows["video_fake"] == -1) & (rows["audio_fake"] == 1)
+def _on_two_sides(rows: pd.DataFrame) -> list[Finding]:
     return [
-        *_shared(rows[~speech_only], "identity", Severity.ERROR, "identity_on_two_sides", "people are on two sides"),
-        *_shared(
-            rows, "identity", Severity.WARNING, "voice_on_two_sides", "voices (also cloned ones) are on two sides"
+        *_finding(Severity.ERROR, "identity_on_two_sides", "people are on two sides", sorted(shared_identities(rows))),
+        # That a cloned voice is anyone's is worth saying, but no leak of the person's face.
+        *_finding(
+            Severity.WARNING, "voice_on_two_sides", "voices (also cloned ones) are on two sides",
+            sorted(shared_values(rows, "identity")),
         ),
-    ]
-
-
-def _pairs_on_two_sides(rows: pd.DataFrame) -> list[Finding]:
-    return _shared(rows, "pair_id", Severity.WARNING, "pair_on_two_sides", "events or utterances are on two sides")
-
-
-def _shared(rows: pd.DataFrame, column: str, severity: Severity, code: str, text: str) -> list[Finding]:
-    known = rows[~rows[column].str.lower().isin(UNKNOWN_IDENTITIES) & (rows["split"] != "")]
-    sides = known.groupby(column)["split"].nunique()
-    return _finding(severity, code, text, sorted(sides.index[sides > 1]))
+        *_finding(
+            Severity.WARNING, "pair_on_two_sides", "events or utterances are on two sides",
+            sorted(shared_values(rows, "pair_id")),
+        ),
+    ]  # fmt: skip
 
 
 def _bad_segments(rows: pd.DataFrame) -> list[Finding]:
