@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from cad.data.benchmarks.checks import check_manifest, findings_text
 from cad.data.benchmarks.manifest import Manifest, read_manifest
 from cad.errors import CadError
-from cad.evaluation.bootstrap import Estimate
 from cad.evaluation.joining import join, read_scores
 from cad.evaluation.protocols import Protocol, load_protocol
 from cad.evaluation.report import Report, build_report
@@ -32,6 +31,7 @@ from cad.evaluation.shortcuts.beside import VIEWS, Beside, beside_markdown, near
 from cad.evaluation.shortcuts.controls import control, run_control
 from cad.evaluation.shortcuts.features import clip_features
 from cad.evaluation.tables import estimate_json, markdown_table
+from cad.metrics.bootstrap import Estimate
 
 PROTOCOLS = Path(__file__).resolve().parent.parent / "configs" / "protocols"
 

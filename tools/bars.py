@@ -24,9 +24,9 @@ import numpy as np
 import pandas
 
 from cad.data.benchmarks.manifest import read_manifest
-from cad.evaluation.bootstrap import Estimate
-from cad.evaluation.metrics import measure
 from cad.evaluation.tables import estimate_from_json, markdown_table
+from cad.metrics.bootstrap import Estimate
+from cad.metrics.measured import measure
 from cad.weights.registry import list_entries
 
 #: (video_fake, audio_fake) of the manifest.

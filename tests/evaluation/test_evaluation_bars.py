@@ -12,7 +12,7 @@ import pandas
 import pytest
 from tool_module import load_tool
 
-from cad.evaluation.bootstrap import Estimate
+from cad.metrics.bootstrap import Estimate
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "docs" / "evaluation"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cad.errors import DataError
-from cad.evaluation.bootstrap import RESAMPLES, Estimate
 from cad.evaluation.comparison import compare_systems
 from cad.evaluation.tables import markdown_table
 from cad.evaluation.views import views_of
+from cad.metrics.bootstrap import RESAMPLES, Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
