@@ -12,8 +12,14 @@ TOOLS = Path(__file__).resolve().parents[1] / "tools"
 
 
 def load_tool(name: str) -> ModuleType:
-    """Return ``tools/NAME.py`` as a module of that name; records in it need to find it by that."""
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    """Return ``tools/NAME.py`` as a module of that name; records in it need to find it by that.
+
+    As when Python runs it, it finds the modules of its own folder.
+    """
+    file = TOOLS / f"{name}.py"
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
