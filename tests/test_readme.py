@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
+from tool_module import load_tool
 
 from cad.cli import ExitCode, main
 from cad.weights import list_entries
@@ -65,23 +65,22 @@ def test_console_blocks_print_what_they_say(block, monkeypatch, capsys):
 
 @needs_weights
 def test_the_readme_shows_the_output_of_its_first_line():
-    assert "$ cad-detect tests/data/astronaut_fake.mp4" in between("example"), "run tools/fill_readme.py example"
+    said = "$ cad-detect tests/data/astronaut_fake.mp4"
+    assert said in between("example"), "run tools/release/fill_readme.py example"
 
 
 @needs_weights
 def test_the_readme_has_measured_figures():
-    assert "|" in between("figures"), "run tools/fill_readme.py figures TABLE.md"
+    assert "|" in between("figures"), "run tools/release/fill_readme.py figures TABLE.md"
 
 
 def test_a_section_is_replaced_between_its_markers_and_nowhere_else():
-    sys.path.insert(0, str(ROOT / "tools"))
-    from fill_readme import fill, tables
-
+    tool = load_tool("release/fill_readme")
     text = "a\n<!-- figures:start -->\nold\n<!-- figures:end -->\nb\n"
-    assert fill(text, "figures", "| new |") == "a\n<!-- figures:start -->\n| new |\n<!-- figures:end -->\nb\n"
+    assert tool.fill(text, "figures", "| new |") == "a\n<!-- figures:start -->\n| new |\n<!-- figures:end -->\nb\n"
     with pytest.raises(ValueError, match="0 times"):
-        fill("a", "figures", "new")
-    assert tables([ROOT / "CONTRIBUTING.md"]).startswith("### Contributing")
+        tool.fill("a", "figures", "new")
+    assert tool.tables([ROOT / "CONTRIBUTING.md"]).startswith("### Contributing")
 
 
 def test_set_up_lines_are_there_as_promised():

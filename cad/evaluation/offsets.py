@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cad.evaluation.bootstrap import Estimate, drawn_rows, interval
-from cad.evaluation.levels import Floats, identity_codes
 from cad.evaluation.records import FileScore
+from cad.metrics.bootstrap import Estimate, drawn_rows, interval
+from cad.metrics.score_counts import Floats, identity_codes
 
 if TYPE_CHECKING:
     import pandas as pd

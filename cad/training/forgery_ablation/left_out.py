@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from cad.data.manifest import Row
-from cad.evaluation.levels import identity_codes
+from cad.metrics.score_counts import identity_codes
 from cad.training.forgery_ablation.gathering import Gathered, Known
 
 Floats = NDArray[np.float64]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fill the parts of the README that are measured: nothing between its markers is typed by hand.
 
-    python tools/fill_readme.py example                       # runs cad-detect on the example files
-    python tools/fill_readme.py figures --report docs/evaluation/val --audit docs/evaluation/shortcuts_val.json \\
-        --further docs/evaluation/reencoded docs/evaluation/val_notes.md
-    python tools/fill_readme.py reliability TABLE.md          # the table that a measuring tool wrote
+    python tools/release/fill_readme.py example                       # runs cad-detect on the example files
+    python tools/release/fill_readme.py figures --report docs/evaluation/val \\
+        --audit docs/evaluation/shortcuts_val.json --further docs/evaluation/reencoded docs/evaluation/val_notes.md
 
---report and --further are folders of tools/evaluate.py, --audit is what tools/audit_shortcuts.py wrote; Markdown files
-follow them. A file may have several tables and text; headings are made fit for their place.
+--report and --further are folders of tools/evaluate.py, --audit is what audit_shortcuts.py wrote; Markdown files
+follow them. A file may have several tables and text; headings are made fit for their place. The tables of reliability
+are filled by reliability_table.py.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from figures_text import ROOT, figures_text
 
-from figures_text import figures_text
+from cad.command import run_command
+from cad.errors import DataError
 
-ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 EXAMPLES = ("cad-detect tests/data/astronaut_fake.mp4 tests/data/astronaut.jpg",)
-SECTIONS = ("example", "figures", "reliability")
+SECTIONS = ("example", "figures")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,20 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--audit", type=Path, help="figures: JSON of the shortcut audit of the same scores")
     parser.add_argument("--further", type=Path, action="append", default=[], help="figures: another protocol's report")
     options = parser.parse_intermixed_args(arguments)
-    given = bool(options.table or options.report)
-    if (options.section == "example") == given:
-        parser.error("example takes no file; figures and reliability take at least one")
-    if options.section != "figures" and (options.report or options.audit or options.further):
-        parser.error("--report, --audit and --further belong to figures")
+    if (options.section == "example") == bool(options.table or options.report):
+        parser.error("example takes no file; figures take at least one")
     if (options.audit or options.further) and not options.report:
         parser.error("--audit and --further stand beside a --report")
-    try:
-        content = examples() if options.section == "example" else tables(options.table)
-        if options.report:
-            content = f"{figures_text(options.report, options.audit, options.further)}\n\n{content}".strip()
-    except (ValueError, OSError) as error:
-        print(f"fill_readme: {error}", file=sys.stderr)
-        return 1
+    return run_command(lambda: fill_file(options), "fill_readme")
+
+
+def fill_file(options: argparse.Namespace) -> int:
+    """Fill the section of the file."""
+    content = examples() if options.section == "example" else tables(options.table)
+    if options.report:
+        content = f"{figures_text(options.report, options.audit, options.further)}\n\n{content}".strip()
     text = options.readme.read_text(encoding="utf-8")
     options.readme.write_text(fill(text, options.section, content), encoding="utf-8")
     return 0
@@ -60,12 +58,12 @@ def fill(text: str, section: str, content: str) -> str:
     """Return ``text`` with ``content`` between the markers of a section.
 
     Raises:
-        ValueError: The markers are not there, each once.
+        DataError: The markers are not there, each once.
     """
     pattern = re.compile(rf"(<!-- {section}:start -->\n).*?(<!-- {section}:end -->)", re.DOTALL)
     filled, count = pattern.subn(lambda found: f"{found[1]}{content.strip()}\n{found[2]}", text)
     if count != 1:
-        raise ValueError(f"the markers of {section} occur {count} times; they must occur once")
+        raise DataError(f"the markers of {section} occur {count} times; they must occur once")
     return filled
 
 
@@ -79,7 +77,7 @@ def output_of(command: str) -> str:
     _, *arguments = command.split()
     done = subprocess.run([sys.executable, "-m", "cad.cli", *arguments], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{command} ended with {done.returncode}: {done.stderr}")
+        raise DataError(f"{command} ended with {done.returncode}: {done.stderr}")
     return done.stdout.rstrip()
 
 

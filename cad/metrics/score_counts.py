@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores collapsed to distinct levels, counted by class and identity, so that a resample is one sparse product."""
+"""Distinct scores, counted by class and identity, so that a resample is one sparse product."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many rows of each class stand at each level, for one or many weightings of the identities.
+    """How many rows of each class have each score, for one or many weightings of the identities.
 
     Attributes:
-        values: (levels,) score of the level, ascending.
-        fake: (levels, weightings).
-        real: (levels, weightings).
+        values: (distinct scores,) ascending.
+        fake: (distinct scores, weightings).
+        real: (distinct scores, weightings).
     """
 
     values: Floats
@@ -32,13 +32,13 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class ScoreCounts:
     """Rows in the order of their scores, ready to be counted under any weighting of the identities.
 
     Attributes:
-        values: (levels,) mean score of the rows of the level, ascending.
-        fake: Sparse (levels, identities), number of fake rows.
-        real: Sparse (levels, identities), number of real rows.
+        values: (distinct scores,) ascending; the mean where neighbours were merged.
+        fake: Sparse (distinct scores, identities), number of fake rows.
+        real: Sparse (distinct scores, identities), number of real rows.
         identities: How many identities there are.
     """
 
@@ -81,22 +81,22 @@ def identity_codes(identities: Sequence[str] | NDArray[Any]) -> NDArray[np.int64
     return codes
 
 
-def build_levels(
+def count_scores(
     scores: ArrayLike,
     labels: ArrayLike,
     identities: ArrayLike | None = None,
     *,
-    max_levels: int | None = None,
+    max_distinct: int | None = None,
     cuts: Sequence[float] = (),
-) -> Levels:
-    """Return the levels of some scored rows.
+) -> ScoreCounts:
+    """Return some scored rows as counts.
 
     Args:
         scores: (rows,) larger means fake; infinities are allowed, NaN is not.
         labels: (rows,) 1 fake, 0 real.
         identities: (rows,) integer code of each row's identity; by default every row is its own.
-        max_levels: Merge neighbouring scores so that about this many levels remain; None keeps every distinct score.
-        cuts: Scores that a merged level may not straddle (thresholds, borders of calibration bins).
+        max_distinct: Merge neighbouring scores so that about this many remain; None keeps every distinct score.
+        cuts: Scores across which no neighbours are merged (thresholds, borders of calibration bins).
 
     Raises:
         DataError: Lengths differ, a score is NaN, or a label is neither 0 nor 1.
@@ -106,16 +106,16 @@ def build_levels(
     score, label = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     _check(score, label)
     code = np.arange(len(score)) if identities is None else np.unique(np.asarray(identities), return_inverse=True)[1]
-    level, values = _levels_of(score, max_levels, cuts)
+    place, values = _distinct(score, max_distinct, cuts)
     number = int(code.max()) + 1 if len(code) else 0
     shape = (len(values), number)
 
     def matrix(of: int) -> Any:
         chosen = label == of
         ones = np.ones(int(chosen.sum()))
-        return csr_array((ones, (level[chosen], code[chosen])), shape=shape)
+        return csr_array((ones, (place[chosen], code[chosen])), shape=shape)
 
-    return Levels(values, matrix(1), matrix(0), number)
+    return ScoreCounts(values, matrix(1), matrix(0), number)
 
 
 def _check(score: Floats, label: NDArray[Any]) -> None:
@@ -127,16 +127,23 @@ def _check(score: Floats, label: NDArray[Any]) -> None:
         raise DataError("labels must be 1 (fake) or 0 (real)")
 
 
-def _levels_of(score: Floats, max_levels: int | None, cuts: Sequence[float]) -> tuple[NDArray[np.intp], Floats]:
-    """Return each row's level and the levels' mean scores."""
-    values, level, number = np.unique(score, return_inverse=True, return_counts=True)
-    if max_levels is None or len(values) <= max_levels:
-        return level, values
+def _distinct(score: Floats, max_distinct: int | None, cuts: Sequence[float]) -> tuple[NDArray[np.intp], Floats]:
+    """Return each row's place among the distinct scores, and these."""
+    values, place, number = np.unique(score, return_inverse=True, return_counts=True)
+    if max_distinct is None or len(values) <= max_distinct:
+        return place, values
     rank = np.cumsum(number) - number
-    merged = rank * max_levels // len(score) + np.searchsorted(np.sort(np.asarray(cuts)), values, side="right")
+    merged = rank * max_distinct // len(score) + np.searchsorted(np.sort(np.asarray(cuts)), values, side="right")
     group = np.unique(merged, return_inverse=True)[1]
     with np.errstate(invalid="ignore"):
         means = np.bincount(group, values * number) / np.bincount(group, number)
     infinite = ~np.isfinite(values)
     means[group[infinite]] = values[infinite]
-    return group[level], means
+    return group[place], means
+
+
+def divide(over: Floats, under: Floats, otherwise: float = np.nan) -> Floats:
+    """Return ``over / under``, and ``otherwise`` where nothing is counted."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share: Floats = np.where(under > 0, over / under, otherwise)
+    return share

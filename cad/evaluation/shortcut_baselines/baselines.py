@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The controls: one small classifier each, fitted on one split and scored on another like any detector."""
+"""The baselines: one small classifier each, fitted on one split and scored on another like any detector."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TREES = 400
+#: Prefixes of all features.
+EVERYTHING = ("silence.", "metadata.", "random.", "picture.", "sound.")
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
-    """One control.
+class Baseline:
+    """One baseline.
 
     Attributes:
         name: By which it is asked for.
@@ -39,46 +41,41 @@ class Control:
     guesses_source: bool = False
 
 
-CONTROLS: Mapping[str, Control] = {
-    control.name: control
-    for control in (
-        Control("silence", "silence only", ("silence.",)),
-        Control("metadata", "file metadata only", ("metadata.",)),
-        Control("random_encoder", "encoder with random weights", ("random.",)),
-        Control("shuffled_audio", "picture with another clip's sound", ("picture.", "sound."), ("sound.",)),
-        Control("video_only", "picture statistics only", ("picture.",)),
-        Control("audio_only", "sound statistics only", ("sound.",)),
-        Control(
-            "source",
-            "guess at the source",
-            ("silence.", "metadata.", "random.", "picture.", "sound."),
-            guesses_source=True,
-        ),
+BASELINES: Mapping[str, Baseline] = {
+    one.name: one
+    for one in (
+        Baseline("silence", "silence only", ("silence.",)),
+        Baseline("metadata", "file metadata only", ("metadata.",)),
+        Baseline("random_encoder", "encoder with random weights", ("random.",)),
+        Baseline("shuffled_audio", "picture with another clip's sound", ("picture.", "sound."), ("sound.",)),
+        Baseline("video_only", "picture statistics only", ("picture.",)),
+        Baseline("audio_only", "sound statistics only", ("sound.",)),
+        Baseline("source", "guess at the source", EVERYTHING, guesses_source=True),
     )
 }
 
 
-def control(name: str) -> Control:
-    """Return the control called ``name``.
+def baseline(name: str) -> Baseline:
+    """Return the baseline called ``name``.
 
     Raises:
         OptionError: There is none; the message names the nearest.
     """
-    if name not in CONTROLS:
-        near = difflib.get_close_matches(name, CONTROLS, n=2)
-        raise OptionError(f"there is no control {name!r}; nearest are {near}, known are {list(CONTROLS)}")
-    return CONTROLS[name]
+    if name not in BASELINES:
+        near = difflib.get_close_matches(name, BASELINES, n=2)
+        raise OptionError(f"there is no baseline {name!r}; nearest are {near}, known are {list(BASELINES)}")
+    return BASELINES[name]
 
 
-def run_control(
-    chosen: Control,
+def baseline_scores(
+    chosen: Baseline,
     train: pd.DataFrame,
     train_labels: NDArray[Any],
     test: pd.DataFrame,
     seed: int,
     train_sources: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the scores of a control; NaN for rows that have none of its features.
+    """Return the scores of a baseline; NaN for rows that have none of its features.
 
     Args:
         chosen: Which.
@@ -86,7 +83,7 @@ def run_control(
         train_labels: (rows,) 1 fake, 0 real.
         test: Features of the rows to score.
         seed: Of the trees and the shuffling.
-        train_sources: (rows,) name of each row's source; needed by a control that guesses it.
+        train_sources: (rows,) name of each row's source; needed by a baseline that guesses it.
 
     Raises:
         DataError: The training rows lack a class, all of the features, or their sources.
@@ -95,20 +92,20 @@ def run_control(
     try:
         from sklearn.ensemble import RandomForestClassifier
     except ImportError as error:
-        raise MissingExtraError("controls need scikit-learn: pip install 'cad-detect[train]'") from error
+        raise MissingExtraError("baselines need scikit-learn: pip install 'cad-detect[train]'") from error
     columns = [name for name in train.columns if name.startswith(chosen.prefixes)]
     rng = np.random.default_rng(seed)
     fitted, judged = (_shuffled(table, chosen.shuffled, rng)[columns] for table in (train, test))
     usable = fitted.notna().any(axis=1).to_numpy()
     if len(set(train_labels[usable].tolist())) < 2:
-        raise DataError(f"control {chosen.name}: the training rows that it can see are not of both classes")
+        raise DataError(f"baseline {chosen.name}: the training rows that it can see are not of both classes")
     forest = RandomForestClassifier(
         TREES, min_samples_leaf=3, class_weight="balanced_subsample", random_state=seed, n_jobs=1
     )
     targets = train_labels
     if chosen.guesses_source:
         if train_sources is None:
-            raise DataError(f"control {chosen.name}: the training rows do not say their sources")
+            raise DataError(f"baseline {chosen.name}: the training rows do not say their sources")
         targets = train_sources
     forest.fit(fitted[usable].to_numpy(), targets[usable])
     fake_share = np.array([train_labels[usable & (targets == kind)].mean() for kind in forest.classes_])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the controls see of a clip, as named numbers; a stream that is absent gives none."""
+"""What the baselines see of a clip, as named numbers; a stream that is absent gives none."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def random_encoder_features(sound: Sound | None, frames: NDArray[np.uint8] | Non
 
 
 def clip_features(file: Path) -> dict[str, float]:
-    """Return everything that the controls see of a clip.
+    """Return everything that the baselines see of a clip.
 
     Raises:
         MediaUnreadableError: It cannot be opened.

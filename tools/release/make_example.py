@@ -5,7 +5,7 @@ The face is the picture ``astronaut`` that comes with scikit-image: Eileen Colli
 public domain. In the clip her mouth is warped open and shut by the loudness of a synthetic voice, so both
 picture and sound are forged. Neither she nor NASA said any of it.
 
-    python tools/make_example.py --out tests/data
+    python tools/release/make_example.py --out tests/data
 
 The voice is espeak-ng's, or flite's, or else that of the formant synthesiser below.
 """

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ask what the data gives away: controls fitted on one split and scored on another, beside a detector's scores.
+"""Ask what the data gives away: baselines fitted on one split and scored on another, beside a detector's scores.
 
-    python tools/audit_shortcuts.py --manifest ../shared/data/manifest.csv --scores OURS.parquet --json AUDIT.json
+    python tools/release/audit_shortcuts.py --manifest MANIFEST.csv --scores OURS.parquet --json AUDIT.json
 
-Prints a table of AUC by control, for all rows, rows with picture and sound alone, and for every detector one that holds
-it against each control on the rows that both scored. Features are kept in --out, so that a second run only fits.
+Prints a table of AUC by baseline, for all rows, rows with picture and sound alone, and for every detector one that
+holds it against each baseline on the rows that both scored. Features are kept in --out, so that a second run only fits.
 """
 
 from __future__ import annotations
@@ -19,32 +19,31 @@ from typing import Any
 
 import av
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from cad.command import run_command
 from cad.data.checks import check_manifest, findings_text
 from cad.data.manifest import Manifest, read_manifest
 from cad.errors import CadError
-from cad.evaluation.bootstrap import Estimate
 from cad.evaluation.joining import join, read_scores
 from cad.evaluation.protocols import Protocol, load_protocol
 from cad.evaluation.report import Report, build_report
-from cad.evaluation.shortcuts.beside import VIEWS, Beside, beside_markdown, nearest_text, stand_beside
-from cad.evaluation.shortcuts.controls import control, run_control
-from cad.evaluation.shortcuts.features import clip_features
+from cad.evaluation.shortcut_baselines.baselines import baseline, baseline_scores
+from cad.evaluation.shortcut_baselines.features import clip_features
+from cad.evaluation.shortcut_baselines.versus_baselines import (
+    VIEWS,
+    VersusBaseline,
+    nearest_text,
+    versus_baselines,
+    versus_markdown,
+)
 from cad.evaluation.tables import estimate_json, markdown_table
 
-PROTOCOLS = Path(__file__).resolve().parent.parent / "configs" / "protocols"
+PROTOCOLS = Path(__file__).resolve().parents[2] / "configs" / "protocols"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code: 0 measured, 2 usage or data."""
     options = parse(arguments)
-    try:
-        print(audit(options))
-    except CadError as error:
-        print(f"audit: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(lambda: audit(options), "audit_shortcuts")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -58,14 +57,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--train-split", help="fitted split (default: the protocol's)")
     add("--scores", action="append", default=[], metavar="[NAME=]PATH", help="a detector's scores for the same table")
     add("--out", type=Path, default=Path("evaluation") / "shortcuts", help="where features and scores are kept")
-    add("--json", type=Path, metavar="FILE", help="also write the result here, as tools/fill_readme.py reads it")
+    add("--json", type=Path, metavar="FILE", help="also write the result here, as fill_readme.py reads it")
     add("--markdown", type=Path, metavar="FILE", help="also write the printed document here")
     add("--resamples", type=int, default=1000)
     return parser.parse_args(arguments)
 
 
-def audit(options: argparse.Namespace) -> str:
-    """Fit and score every control, write what was asked for and return the report as Markdown."""
+def audit(options: argparse.Namespace) -> int:
+    """Fit and score every baseline, print the report as Markdown and write what was asked for."""
     protocol = load_protocol(options.protocol, PROTOCOLS)
     protocol = dataclasses.replace(
         protocol, split=options.split or protocol.split, train_split=options.train_split or protocol.train_split
@@ -74,13 +73,13 @@ def audit(options: argparse.Namespace) -> str:
     print(findings_text(options.manifest.name, check_manifest(manifest, protocol.split)), file=sys.stderr)
     options.out.mkdir(parents=True, exist_ok=True)
     rows = manifest.select(protocol.split).rows
-    controls = control_scores(protocol, manifest, options.out)
+    baselines = scores_of_baselines(protocol, manifest, options.out)
     detectors = detector_scores(options.scores)
     reports = {
         name: build_report(join(rows, scores), {}, groups=(), resamples=options.resamples)
-        for name, scores in {**controls, **detectors}.items()
+        for name, scores in {**baselines, **detectors}.items()
     }
-    found = list(stand_beside(rows, controls, detectors, options.resamples))
+    found = list(versus_baselines(rows, baselines, detectors, options.resamples))
     facts = (
         f"Controls fitted on `{protocol.train_split}` ({len(manifest.select(protocol.train_split).rows)} rows) and "
         f"scored on `{protocol.split}` ({len(rows)} rows) of `{options.manifest.name}`; brackets hold the 95 % "
@@ -93,11 +92,12 @@ def audit(options: argparse.Namespace) -> str:
     for place in (options.out / "audit.json", options.json):
         if place is not None:
             place.write_text(json.dumps(as_json(facts, reports, found, list(detectors)), indent=1) + "\n", "utf-8")
-    return text.rstrip()
+    print(text.rstrip())
+    return 0
 
 
-def control_scores(protocol: Protocol, manifest: Manifest, out: Path) -> dict[str, Any]:
-    """Return the scores of each control by its title; they are written beside the features, too."""
+def scores_of_baselines(protocol: Protocol, manifest: Manifest, out: Path) -> dict[str, Any]:
+    """Return the scores of each baseline by its title; they are written beside the features, too."""
     train, test = manifest.select(protocol.train_split), manifest.select(protocol.split)
     train_features = features_of(train, protocol.train_split, out)
     test_features = features_of(test, protocol.split, out)
@@ -106,12 +106,12 @@ def control_scores(protocol: Protocol, manifest: Manifest, out: Path) -> dict[st
     sources = train.rows["source"].astype(str).to_numpy() if "source" in train.rows else None
     found = {}
     for name in protocol.controls:
-        chosen = control(name)
+        chosen = baseline(name)
         if chosen.guesses_source and sources is None:
             print(f"audit: {chosen.title}: left out, the manifest has no column source", file=sys.stderr)
             continue
         labels = train.rows["label"].to_numpy()
-        scores = run_control(chosen, train_features, labels, test_features, protocol.seed, sources)
+        scores = baseline_scores(chosen, train_features, labels, test_features, protocol.seed, sources)
         found[chosen.title] = test.rows[["path"]].assign(p_file=scores)
         found[chosen.title].to_csv(out / f"{name}.csv", index=False)
         print(f"audit: {chosen.title}: done", file=sys.stderr)
@@ -166,17 +166,17 @@ def measured_features(manifest: Manifest, path: str) -> dict[str, float]:
 
 
 def document(
-    title: str, facts: str, reports: Mapping[str, Report], found: Sequence[Beside], detectors: Sequence[str]
+    title: str, facts: str, reports: Mapping[str, Report], found: Sequence[VersusBaseline], detectors: Sequence[str]
 ) -> str:
     """Return the audit as a Markdown document."""
     parts = [f"# {title}", facts, table(reports)]
     for name in detectors:
-        parts += [f"## {name} beside the controls", beside_markdown(found, name), nearest_text(found, name)]
+        parts += [f"## {name} beside the controls", versus_markdown(found, name), nearest_text(found, name)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def table(reports: Mapping[str, Report]) -> str:
-    """Return AUC by control or detector and kind of row, on all rows that it scored."""
+    """Return AUC by baseline or detector and kind of row, on all rows that it scored."""
     lines = []
     for name, report in reports.items():
         measured = {result.view.name: result for result in report.views}
@@ -190,7 +190,7 @@ def table(reports: Mapping[str, Report]) -> str:
 
 
 def as_json(
-    facts: str, reports: Mapping[str, Report], found: Sequence[Beside], detectors: Sequence[str]
+    facts: str, reports: Mapping[str, Report], found: Sequence[VersusBaseline], detectors: Sequence[str]
 ) -> dict[str, Any]:
     """Return the audit as plain JSON values."""
     measured = {
@@ -205,13 +205,7 @@ def as_json(
         }
         for name, report in reports.items()
     }
-    beside = [
-        {
-            field.name: estimate_json(value) if isinstance(value := getattr(item, field.name), Estimate) else value
-            for field in dataclasses.fields(item)
-        }
-        for item in found
-    ]
+    beside = [item.to_json() for item in found]
     return {"facts": facts, "detectors": list(detectors), "measured": measured, "beside": beside}
 
 

@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cad.evaluation import ranking
-from cad.evaluation.bootstrap import RESAMPLES, Estimate, interval, resample
-from cad.evaluation.levels import Counts, Floats, build_levels
+from cad.metrics import calibration_error, roc
+from cad.metrics.bootstrap import RESAMPLES, Estimate, interval, resample
+from cad.metrics.score_counts import Counts, Floats, count_scores
 
-#: Resamples are measured on this many levels at most: merging moves AUC by less than one part in this many, a
+#: Resamples are measured on this many distinct scores at most: merging moves AUC by less than one part in this many, a
 #: hundred times less than any interval. The figure itself is always measured on every distinct score.
-BOOTSTRAP_LEVELS = 8192
+BOOTSTRAP_SCORES = 8192
 
 #: Order of the columns: false positives first, since a genuine clip called fake does the harm.
 NAMES = (
@@ -35,6 +35,7 @@ class Measured:
         reals: Number of real rows.
         identities: Number of identities.
         threshold: The operating point at which ``fpr``, ``tpr`` and ``balanced_accuracy`` stand.
+        drawn: (resamples,) each figure by metric name; the same seed draws the same identities for every detector.
     """
 
     estimates: Mapping[str, Estimate]
@@ -42,25 +43,26 @@ class Measured:
     reals: int
     identities: int
     threshold: float
+    drawn: Mapping[str, Floats] = field(default_factory=dict, repr=False, compare=False)
 
 
 def summarise(counts: Counts, threshold: float, are_probabilities: bool = True) -> dict[str, Floats]:
     """Return every metric of ``NAMES`` for each weighting of ``counts``."""
-    curve = ranking.rates(counts)
-    fpr, tpr = ranking.at_threshold(curve, threshold)
+    curve = roc.rates(counts)
+    fpr, tpr = roc.at_threshold(curve, threshold)
     nothing = np.full(counts.fake.shape[1], np.nan)
     return {
         "fpr": fpr,
         "tpr": tpr,
         "balanced_accuracy": (tpr + 1 - fpr) / 2,
-        "auc": ranking.auc(counts),
-        "ap_fake": ranking.average_precision_fake(counts),
-        "ap_real": ranking.average_precision_real(counts),
-        "eer": ranking.equal_error_rate(curve),
-        "tpr_at_fpr_1": ranking.tpr_at_fpr(curve, 0.01),
-        "tpr_at_fpr_5": ranking.tpr_at_fpr(curve, 0.05),
-        "ece": ranking.expected_calibration_error(counts) if are_probabilities else nothing,
-        "ece_balanced": ranking.balanced_calibration_error(counts) if are_probabilities else nothing,
+        "auc": roc.auc(counts),
+        "ap_fake": roc.average_precision_fake(counts),
+        "ap_real": roc.average_precision_real(counts),
+        "eer": roc.equal_error_rate(curve),
+        "tpr_at_fpr_1": roc.tpr_at_fpr(curve, 0.01),
+        "tpr_at_fpr_5": roc.tpr_at_fpr(curve, 0.05),
+        "ece": calibration_error.expected_calibration_error(counts) if are_probabilities else nothing,
+        "ece_balanced": calibration_error.balanced_calibration_error(counts) if are_probabilities else nothing,
     }
 
 
@@ -95,11 +97,11 @@ def measure(
     finite = finite[np.isfinite(finite)]
     probabilities = bool(len(finite)) and bool(finite.min() >= 0 and finite.max() <= 1)
     summary = partial(summarise, threshold=threshold, are_probabilities=probabilities)
-    exact = build_levels(scores, labels, identities)
+    exact = count_scores(scores, labels, identities)
     values = summary(exact.count_once())
-    cuts = [threshold, *ranking.calibration_cuts()]
-    merged = build_levels(scores, labels, identities, max_levels=BOOTSTRAP_LEVELS, cuts=cuts)
+    cuts = [threshold, *calibration_error.calibration_cuts()]
+    merged = count_scores(scores, labels, identities, max_distinct=BOOTSTRAP_SCORES, cuts=cuts)
     spread = resample(merged, summary, resamples, seed) if resamples and merged.identities > 1 else {}
     estimates = {name: Estimate(float(values[name][0]), *interval(spread.get(name, np.empty(0)))) for name in NAMES}
     fakes, reals = exact.sizes
-    return Measured(estimates, fakes, reals, exact.identities, threshold)
+    return Measured(estimates, fakes, reals, exact.identities, threshold, spread)

@@ -6,7 +6,7 @@ import pandas
 import pytest
 
 from cad.errors import DataError
-from cad.evaluation.shortcuts.controls import control, run_control
+from cad.evaluation.shortcut_baselines.baselines import baseline, baseline_scores
 
 
 def test_the_source_is_guessed_and_answers_with_its_share_of_fakes(rng: np.random.Generator) -> None:
@@ -16,7 +16,7 @@ def test_the_source_is_guessed_and_answers_with_its_share_of_fakes(rng: np.rando
     features = pandas.DataFrame({"metadata.size": page + rng.normal(0, 0.05, 120)})
     sources = np.array(["fakes", "genuine", "both"])[page]
     looks = pandas.DataFrame({"metadata.size": [0.0, 1.0, 2.0, np.nan]})
-    scores = run_control(control("source"), features, labels, looks, 0, sources)
+    scores = baseline_scores(baseline("source"), features, labels, looks, 0, sources)
     assert scores[:3] == pytest.approx([1.0, 0.0, 0.5], abs=0.05) and np.isnan(scores[3])
     with pytest.raises(DataError, match="sources"):
-        run_control(control("source"), features, labels, looks, 0)
+        baseline_scores(baseline("source"), features, labels, looks, 0)

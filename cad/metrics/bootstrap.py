@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.evaluation.levels import Counts, Floats, Levels
+from cad.metrics.score_counts import Counts, Floats, ScoreCounts
 
 RESAMPLES = 1000
-CONFIDENCE = 0.95
+#: Ends of the interval: 95 % lie between them.
+INTERVAL = (0.025, 0.975)
 _CELLS_IN_MEMORY = 2_000_000
 
 #: A summary takes counts with some weightings and returns one figure a weighting under each name.
@@ -43,19 +44,19 @@ class Estimate:
         return f"{self.value:.{digits}f}{interval}"
 
 
-def weightings(identities: int, resamples: int, rng: np.random.Generator, levels: int = 1) -> Iterator[Floats]:
+def weightings(identities: int, resamples: int, rng: np.random.Generator, rows: int = 1) -> Iterator[Floats]:
     """Yield ``resamples`` draws of the identities with replacement, in batches that fit in memory.
 
     Args:
         identities: How many there are.
         resamples: How many draws in all.
         rng: Where chance comes from.
-        levels: Rows of the arrays that will be made from a batch, which bound its width.
+        rows: Of the arrays that will be made from a batch, which bound its width.
 
     Yields:
         (identities, batch) how often each identity was drawn.
     """
-    batch = max(1, min(resamples, _CELLS_IN_MEMORY // max(identities, levels, 1)))
+    batch = max(1, min(resamples, _CELLS_IN_MEMORY // max(identities, rows, 1)))
     for start in range(0, resamples, batch):
         width = min(batch, resamples - start)
         drawn = np.empty((identities, width))
@@ -64,11 +65,11 @@ def weightings(identities: int, resamples: int, rng: np.random.Generator, levels
         yield drawn
 
 
-def resample(levels: Levels, summary: Summary, resamples: int, seed: int) -> dict[str, Floats]:
+def resample(scored: ScoreCounts, summary: Summary, resamples: int, seed: int) -> dict[str, Floats]:
     """Return each figure of ``summary`` for each resample."""
     rng = np.random.default_rng(seed)
     batches = [
-        summary(levels.count(weights)) for weights in weightings(levels.identities, resamples, rng, len(levels.values))
+        summary(scored.count(weights)) for weights in weightings(scored.identities, resamples, rng, len(scored.values))
     ]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in (batches[0] if batches else ())}
 
@@ -87,12 +88,12 @@ def drawn_rows(identities: NDArray[np.int64], resamples: int, seed: int) -> Iter
         yield np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
 
 
-def interval(figures: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the percentile interval of resampled figures; resamples without a class (NaN) are left out."""
+def interval(figures: Floats) -> tuple[float, float]:
+    """Return the 95 % percentile interval of resampled figures; resamples without a class (NaN) are left out."""
     usable = figures[np.isfinite(figures)]
     if len(usable) < 2:
         return float("nan"), float("nan")
-    low, high = np.quantile(usable, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(usable, INTERVAL)
     return float(low), float(high)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the model card of a detector from measured files: nothing in its tables is typed by hand.
 
-    python tools/make_card.py cad/weights/NAME --manifest MANIFEST --report "val=FOLDER" [--report ...]
+    python tools/release/make_card.py cad/weights/NAME --manifest MANIFEST --report "val=FOLDER" [--report ...]
 
 The data table is counted from the manifest's train rows, the figures are those of tools/evaluate.py, and size, hash,
 calibration and commit are read from the file itself. Writes NAME/CARD.md.

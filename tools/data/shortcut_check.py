@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Score plain numbers (loudness, bandwidth, sharpness, ...) as detectors of forgeries made on the fly from shards.
 
-    python tools/shortcut_check.py SHARDS --count 200
-    python tools/shortcut_check.py SHARDS --count 60 --each
+    python tools/data/shortcut_check.py SHARDS --count 200
+    python tools/data/shortcut_check.py SHARDS --count 60 --each
 
 Forged and genuine windows come from the same clips and go through the same augmentation, so every AUC should be near
 0.5; one that is far from it is what a network will learn first.
@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.data.augment import AugmentOptions, Shortcut, augment, shortcut_check
 from cad.data.forge import DEFAULT_WEIGHTS, DonorPool, forge, forger_names, genuine
