@@ -122,10 +122,11 @@ class Detector:
     ) -> None:
         self.options = _chosen(options or DetectOptions(), choices)
         self._progress = progress
-        self._scorer = Scorer(self.options.model, self.options.providers, self.options.threads, self.options.device)
-        self._finder = FaceFinder()
         self._pool = MediaPool(self.options.limits)
         self._end_pool = weakref.finalize(self, self._pool.close)
+        self._pool.warm_up()  # the decoding process starts while the nets are loaded
+        self._scorer = Scorer(self.options.model, self.options.providers, self.options.threads, self.options.device)
+        self._finder = FaceFinder()
         entry = self._scorer.entry
         self.spec = with_operating_point(self._scorer.spec, self.options.operating_point)
         self.model = ModelSummary(entry.name, entry.sha256, self._scorer.providers)

@@ -58,7 +58,7 @@ def test_scores_with_arrays_compare_by_every_element():
     assert score(frames_present=np.zeros(50, bool)) != score()
 
 
-@pytest.mark.parametrize("thing", [made(), cad.judge(made(), tiny_spec()), score(), tiny_spec()], ids=lambda t: type(t).__name__)
+@pytest.mark.parametrize("thing", [made(), cad.judge(made(), tiny_spec()), score(), tiny_spec()], ids=type)
 def test_a_repr_fits_a_line(thing):
     assert "\n" not in repr(thing) and len(repr(thing)) <= 120
 

@@ -186,4 +186,4 @@ def _told_by(kind: Any) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(verdict_schema(), indent=1) + "\n")
+    sys.stdout.write(json.dumps(verdict_schema()) + "\n")

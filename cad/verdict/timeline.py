@@ -82,11 +82,6 @@ def lowest(timelines: Iterable[Timeline], slots: int) -> Timeline:
     return np.asarray(reduce(np.fmin, timelines, np.full(slots, np.nan)))
 
 
-def total_slots(scores: Sequence[WindowScore]) -> int:
-    """Return the slot after the last one that any window covers."""
-    return max((score.first_slot + score.slots for score in scores), default=0)
-
-
 def stream_timelines(scores: Sequence[WindowScore], slots: int) -> dict[str, Timeline]:
     """Return one line of frame logits a stream for a file in which several faces may be seen at once.
 
