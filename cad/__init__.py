@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     )
     from cad.windows import Window, WindowScore
 
-__all__ = [  # fmt: skip
+__all__ = [
     "FRAME_RATE_HZ", "SAMPLE_RATE_HZ", "Analysis", "AnalysisFailedError", "ArraySource", "AudioSamples",
     "AudioStreamInfo", "CadError", "Calibrated", "Calibration", "Curve", "DataError", "Decision",
     "DecoderCrashedError", "DetectOptions", "Detector", "DocumentError", "Evidence", "ExportError", "FaceCrops",

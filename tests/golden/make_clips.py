@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tool_module import load_tool
 
-example = load_tool("make_example")
+example = load_tool("release/make_example")
 
 Picture = NDArray[np.uint8]
 Voice = NDArray[np.float32]
