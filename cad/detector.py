@@ -14,11 +14,14 @@ from types import TracebackType
 from typing import Self
 
 from cad.clock import seconds_of
-from cad.faces import FaceFinder, FaceTracker
+from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
-from cad.media import MediaPool, MediaReader, open_media
+from cad.faces.tracker import FaceTracker
+from cad.media.pool import MediaPool
+from cad.media.reader import MediaReader, open_media
 from cad.options import DetectOptions
-from cad.runtime import Scorer, keep_speech
+from cad.runtime.scorer import Scorer
+from cad.runtime.speech import keep_speech
 from cad.stopwatch import Stopwatch
 from cad.verdict.aggregate import aggregate
 from cad.verdict.analysis import Analysis, min_slots

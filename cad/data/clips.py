@@ -12,10 +12,11 @@ from cad.clock import SAMPLES_PER_FRAME
 from cad.data.manifest import ManifestRow
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip
 from cad.errors import DataError
-from cad.faces import FaceFinder, FaceTracker
 from cad.faces.align import canonical_points, similarity
+from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
-from cad.media import MediaPool
+from cad.faces.tracker import FaceTracker
+from cad.media.pool import MediaPool
 from cad.media.records import AudioSamples
 
 
