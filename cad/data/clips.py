@@ -16,7 +16,7 @@ from cad.faces.align import canonical_points, similarity
 from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
 from cad.faces.tracker import FaceTracker
-from cad.media import MediaPool
+from cad.media.pool import MediaPool
 from cad.media.records import AudioSamples
 
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import av
@@ -23,11 +23,11 @@ from cad.errors import MediaLimitError, MediaUnreadableError, MissingStreamError
 from cad.media.limits import MediaLimits
 
 #: Demuxers that may look at a file. Left out: playlists and scripts that name other files (hls, dash, concat
-#: ...), devices, subtitles and text pictures, raw data that is recognised by its extension alone.
+#: ...), devices, subtitles and text pictures, data that is recognised by its name alone.
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,live_flv,asf,ogg,wav,w64,flac,mp3,aac,ac3,eac3,"
     "aiff,au,caf,amr,amrnb,amrwb,h264,hevc,m4v,av1,obu,ivf,vc1,rm,mxf,nut,dv,gif,apng,mjpeg,opus,tta,wv,ape,adts,"
-    "image2,jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe"
+    "jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe"
 )
 #: Damage so dense that nothing more is to be expected.
 MAX_READ_ERRORS_IN_A_ROW = 50
@@ -37,7 +37,8 @@ class OpenContainer:
     """One open file with its chosen streams.
 
     Args:
-        path: The file.
+        fd: Descriptor of the file; it is read from its beginning, and not closed.
+        name: What errors call the file.
         limits: What it may cost.
 
     Raises:
@@ -46,11 +47,12 @@ class OpenContainer:
         MissingStreamError: It has neither picture nor sound.
     """
 
-    def __init__(self, path: str, limits: MediaLimits) -> None:
-        self.path = path
+    def __init__(self, fd: int, name: str, limits: MediaLimits) -> None:
+        self.fd = fd
+        self.name = name
         self.limits = limits
         self.bad_packets = 0
-        self.container = _open(path)
+        self.container = _open(fd, name)
         try:
             self.video = _choose_video(self.container)
             self.audio = _choose_audio(self.container, self.video)
@@ -64,7 +66,7 @@ class OpenContainer:
             self.video.codec_context.options = {"max_pixels": str(limits.max_pixels_per_frame)}
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the container, not the descriptor."""
         self.container.close()
 
     def frames(
@@ -100,7 +102,7 @@ class OpenContainer:
                 raise
             except IndexError as error:  # PyAV has lost track of a damaged header's streams
                 raise MediaUnreadableError(
-                    self.path, "its header is damaged: it names streams that are not there"
+                    self.name, "its header is damaged: it names streams that are not there"
                 ) from error
             except FFmpegError:
                 # The generator is dead after an error; a new one goes on behind the damage.
@@ -124,39 +126,36 @@ class OpenContainer:
         limits = self.limits
         count = len(self.container.streams)
         if count > limits.max_streams:
-            raise MediaLimitError(self.path, f"has {count} streams; the limit is {limits.max_streams}")
+            raise MediaLimitError(self.name, f"has {count} streams; the limit is {limits.max_streams}")
         if self.video is None and self.audio is None:
-            raise _no_stream_error(self.path, self.container)
+            raise _no_stream_error(self.name, self.container)
         if self.video is not None:
             width, height = self.video.codec_context.width, self.video.codec_context.height
             if width * height > limits.max_pixels_per_frame:
                 raise MediaLimitError(
-                    self.path,
+                    self.name,
                     f"has pictures of {width}x{height} pixels; the limit is {limits.max_pixels_per_frame}",
                 )
         seconds = (self.container.duration or 0) / av.time_base
         if seconds > limits.max_duration_seconds:
-            raise MediaLimitError(self.path, f"lasts {seconds:.0f} s; the limit is {limits.max_duration_seconds:.0f} s")
+            raise MediaLimitError(self.name, f"lasts {seconds:.0f} s; the limit is {limits.max_duration_seconds:.0f} s")
 
 
-def _open(path: str) -> InputContainer:
-    options = {
-        "protocol_whitelist": "file",
-        "format_whitelist": DEMUXERS,
-        "pattern_type": "none",  # image2 would read "%d" in a name as a pattern
-    }
+def _open(fd: int, name: str) -> InputContainer:
+    # By descriptor alone: FFmpeg has no protocol with which it could open anything by name.
+    options = {"fd": str(fd), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
+    os.lseek(fd, 0, os.SEEK_SET)
     try:
-        # The prefix keeps a name such as "http:x.mp4" a name.
-        return av.open(f"file:{Path(path).absolute()}", mode="r", container_options=options, metadata_errors="replace")
+        return av.open("fd:", mode="r", container_options=options, metadata_errors="replace")
     except AvMemoryError as error:
-        raise MediaLimitError(path, "needs more memory than the decoder may have") from error
+        raise MediaLimitError(name, "needs more memory than the decoder may have") from error
     except (FFmpegError, ValueError, UnicodeError) as error:
-        raise MediaUnreadableError(path, _why_unreadable(path, error)) from error
+        raise MediaUnreadableError(name, _why_unreadable(fd, error)) from error
 
 
-def _why_unreadable(path: str, error: Exception) -> str:
-    with contextlib.suppress(OSError), Path(path).open("rb") as file:
-        head = file.read(512)
+def _why_unreadable(fd: int, error: Exception) -> str:
+    with contextlib.suppress(OSError):
+        head = os.pread(fd, 512, 0)
         if head and all(32 <= byte < 127 or byte in b"\r\n\t" for byte in head):
             return "is not a media file: its content is plain text"
         if not head.strip(b"\0"):
@@ -187,8 +186,8 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & (flags.attached_pic | flags.timed_thumbnails))
 
 
-def _no_stream_error(path: str, container: InputContainer) -> Exception:
+def _no_stream_error(name: str, container: InputContainer) -> Exception:
     unknown = [s.type for s in container.streams if s.type in ("video", "audio") and s.codec_context is None]
     if unknown:
-        return MediaUnreadableError(path, f"no decoder for its {' and '.join(sorted(set(unknown)))} stream")
-    return MissingStreamError(path, "has neither picture nor sound")
+        return MediaUnreadableError(name, f"no decoder for its {' and '.join(sorted(set(unknown)))} stream")
+    return MissingStreamError(name, "has neither picture nor sound")

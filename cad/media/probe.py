@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import av
@@ -18,8 +18,8 @@ from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.stamps import StampReader, frames_per_second
 
-#: Containers that hold one still picture.
-_STILL_FORMATS = ("image2", "_pipe")
+#: How the names of containers end that hold one still picture.
+_STILL_FORMATS = "_pipe"
 #: Containers without an index: their duration is FFmpeg's estimate from the bit rate, which no coverage can rest on.
 _ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
 #: Containers that count the empty chunks with which a muxer pads the sound (while B-frames delay the picture) as its
@@ -50,10 +50,10 @@ def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
     kind = _kind(source)
     durations = [s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
     return MediaInfo(
-        path=source.path,
+        path=source.name,
         kind=kind,
         container=source.container.format.name,
-        size_bytes=Path(source.path).stat().st_size,
+        size_bytes=os.fstat(source.fd).st_size,
         duration_seconds=0.0 if kind is MediaKind.IMAGE else max(durations, default=_container_seconds(source)),
         origin_seconds=origin_seconds(video, audio),
         video=video,
@@ -64,8 +64,7 @@ def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
 def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
     """Return how a frame of the file must be turned to stand upright."""
     if _kind(source) is MediaKind.IMAGE:
-        with Path(source.path).open("rb") as file:
-            stated = exif_orientation(file.read(_EXIF_WITHIN_BYTES))
+        stated = exif_orientation(os.pread(source.fd, _EXIF_WITHIN_BYTES, 0))
         if stated is not None:
             return stated
     return orientation_of(frame)
@@ -174,7 +173,4 @@ def _container_seconds(source: OpenContainer) -> float:
 def _kind(source: OpenContainer) -> MediaKind:
     if source.video is None:
         return MediaKind.AUDIO
-    name = source.container.format.name
-    if any(mark in name for mark in _STILL_FORMATS):
-        return MediaKind.IMAGE
-    return MediaKind.VIDEO
+    return MediaKind.IMAGE if source.container.format.name.endswith(_STILL_FORMATS) else MediaKind.VIDEO

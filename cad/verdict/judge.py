@@ -106,5 +106,5 @@ def summarise_media(analysis: Analysis) -> MediaSummary:
         audio_hz=audio.sample_rate_hz if audio else None,
         coverage=analysis.report.coverage,
         outcome=analysis.report.outcome.value,
-        sha256=getattr(analysis.info, "sha256", ""),
+        sha256=analysis.info.sha256,
     )

@@ -20,7 +20,7 @@ import numpy as np
 
 from cad.faces.finder import FaceFinder
 from cad.faces.tracker import FaceTracker
-from cad.media import open_media
+from cad.media.reader import open_media
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PHOTOGRAPH = ROOT / "tests" / "data" / "astronaut.jpg"

@@ -27,7 +27,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.errors import MediaError
-from cad.media import MediaLimits, MediaPool
+from cad.media.limits import MediaLimits
+from cad.media.pool import MediaPool
 from cad.media.records import Outcome
 
 ROOT = Path(__file__).resolve().parent.parent
