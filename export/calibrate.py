@@ -28,7 +28,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cad.data.benchmarks.manifest import Manifest, read_manifest
+from cad.data.manifest import Manifest, read_manifest
 from cad.detector import Detector
 from cad.errors import CadError, DataError, ExportError, MediaError
 from cad.evaluation.detector_scorer import file_score, scorer_identity

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
+from tool_module import load_tool
 
 from cad.cli import ExitCode, main
 from cad.weights import list_entries
@@ -21,8 +21,11 @@ NUMBER = re.compile(r"\d+\.\d+")
 needs_weights = pytest.mark.skipif(not list_entries("detector"), reason="no detector weights in the package yet")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+RECIPES = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def between(name: str) -> str:
@@ -32,11 +35,15 @@ def between(name: str) -> str:
 
 
 @needs_weights
-@pytest.mark.parametrize("block", blocks("python"))
+@pytest.mark.parametrize("block", [*blocks("python"), *blocks("python", RECIPES)])
 def test_python_blocks_run(block, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, "block", "exec"), {})
     assert capsys.readouterr().out
+
+
+def test_there_are_at_least_ten_recipes():
+    assert len(blocks("python", RECIPES)) >= 10
 
 
 @needs_weights
@@ -58,23 +65,22 @@ def test_console_blocks_print_what_they_say(block, monkeypatch, capsys):
 
 @needs_weights
 def test_the_readme_shows_the_output_of_its_first_line():
-    assert "$ cad-detect tests/data/astronaut_fake.mp4" in between("example"), "run tools/fill_readme.py example"
+    said = "$ cad-detect tests/data/astronaut_fake.mp4"
+    assert said in between("example"), "run tools/release/fill_readme.py example"
 
 
 @needs_weights
 def test_the_readme_has_measured_figures():
-    assert "|" in between("figures"), "run tools/fill_readme.py figures TABLE.md"
+    assert "|" in between("figures"), "run tools/release/fill_readme.py figures TABLE.md"
 
 
 def test_a_section_is_replaced_between_its_markers_and_nowhere_else():
-    sys.path.insert(0, str(ROOT / "tools"))
-    from fill_readme import fill, tables
-
+    tool = load_tool("release/fill_readme")
     text = "a\n<!-- figures:start -->\nold\n<!-- figures:end -->\nb\n"
-    assert fill(text, "figures", "| new |") == "a\n<!-- figures:start -->\n| new |\n<!-- figures:end -->\nb\n"
+    assert tool.fill(text, "figures", "| new |") == "a\n<!-- figures:start -->\n| new |\n<!-- figures:end -->\nb\n"
     with pytest.raises(ValueError, match="0 times"):
-        fill("a", "figures", "new")
-    assert tables([ROOT / "CONTRIBUTING.md"]).startswith("### Contributing")
+        tool.fill("a", "figures", "new")
+    assert tool.tables([ROOT / "CONTRIBUTING.md"]).startswith("### Contributing")
 
 
 def test_set_up_lines_are_there_as_promised():
@@ -112,11 +118,11 @@ def test_every_reason_and_every_key_is_documented():
 
 def test_every_key_of_the_document_is_documented():
     from made_analysis import analysis, face
+    from tiny_model import tiny_spec
 
-    from cad.report.json_document import verdict_document
-    from cad.verdict import judge
+    from cad.verdict.judge import judge
 
-    document = verdict_document(judge(analysis(face(0, 100, video=3.0))))
+    document = judge(analysis(face(0, 100, video=3.0)), tiny_spec()).to_dict()
     json.dumps(document, allow_nan=False)
     for key, value in document.items():
         nested = value if isinstance(value, dict) else value[0] if isinstance(value, list) and value else {}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cad.data.benchmarks.manifest import read_manifest
+from cad.data.manifest import read_manifest
 from cad.errors import CadError, OptionError
 from cad.evaluation.comparison import compare_systems, comparison_markdown
 from cad.evaluation.joining import read_scores

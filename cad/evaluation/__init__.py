@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores against truth: metrics with intervals over identities, protocols, controls for shortcuts, figures.
 
-``levels`` counts, ``ranking`` and ``calibration_error`` measure, ``bootstrap`` gives intervals, ``views`` says which
-rows count for which stream, ``tables`` and ``figures`` show. Nothing here imports torch.
+``cad.metrics`` measures, ``views`` says which rows count for which stream, ``protocols`` and ``parts`` what is scored,
+``runner`` scores, ``report`` gathers, ``tables`` and ``figures`` show. Nothing here imports torch.
 """

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cad.errors import DataError
-from cad.evaluation.bootstrap import Estimate, interval, paired_p_value, resample
 from cad.evaluation.joining import join
-from cad.evaluation.levels import Floats, build_levels, identity_codes
-from cad.evaluation.metrics import BOOTSTRAP_LEVELS, NAMES, Measured, measure, summarise
-from cad.evaluation.ranking import calibration_cuts
 from cad.evaluation.tables import HEADINGS, markdown_table
+from cad.metrics.bootstrap import Estimate, interval, paired_p_value
+from cad.metrics.measured import NAMES, Measured, measure
+from cad.metrics.score_counts import identity_codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,17 +71,13 @@ def compare_systems(
     if len(set(labels.tolist())) < 2:
         raise DataError(f"{int(common.sum())} rows have a score of every detector and they are not of both classes")
     codes = identity_codes(rows["identity"].to_numpy())[common]
-    measured, drawn = {}, {}
-    for name, values in scores.items():
-        threshold = thresholds.get(name, 0.5)
-        measured[name] = measure(values[common], labels, codes, threshold=threshold, resamples=resamples, seed=seed)
-        cuts = [threshold, *calibration_cuts()]
-        levels = build_levels(values[common], labels, codes, max_levels=BOOTSTRAP_LEVELS, cuts=cuts)
-        # The batch width may follow the number of levels; the draws are made one by one and so stay the same.
-        drawn[name] = resample(levels, partial(summarise, threshold=threshold), resamples, seed)
+    measure_common = partial(measure, labels=labels, identities=codes, resamples=resamples, seed=seed)
+    measured = {
+        name: measure_common(values[common], threshold=thresholds.get(name, 0.5)) for name, values in scores.items()
+    }
     names = list(systems)
     differences = [
-        _difference(first, second, metric, measured, drawn)
+        _difference(first, second, metric, measured)
         for number, first in enumerate(names)
         for second in names[number + 1 :]
         for metric in COMPARED
@@ -108,14 +103,9 @@ def comparison_markdown(comparison: Comparison, pairs: Sequence[tuple[str, str]]
     return "\n\n".join(parts)
 
 
-def _difference(
-    first: str,
-    second: str,
-    metric: str,
-    measured: Mapping[str, Measured],
-    drawn: Mapping[str, Mapping[str, Floats]],
-) -> Difference:
+def _difference(first: str, second: str, metric: str, measured: Mapping[str, Measured]) -> Difference:
+    one, other = measured[first], measured[second]
     nothing = np.empty(0)  # without resamples
-    values = drawn[first].get(metric, nothing) - drawn[second].get(metric, nothing)
-    value = measured[first].estimates[metric].value - measured[second].estimates[metric].value
+    values = one.drawn.get(metric, nothing) - other.drawn.get(metric, nothing)
+    value = one.estimates[metric].value - other.estimates[metric].value
     return Difference(first, second, metric, Estimate(value, *interval(values)), paired_p_value(values))

@@ -13,12 +13,11 @@ from cad.errors import MediaError
 from cad.evaluation.records import FileScore
 from cad.faces import net, points
 from cad.options import DetectOptions
-from cad.spec import HEADS
+from cad.spec import HEADS, ModelSpec
 from cad.verdict.analysis import Analysis
-from cad.verdict.calibrate import operating_point_of, probability
-from cad.verdict.judge import judge
+from cad.verdict.calibrate import calibrate, operating_point_of
+from cad.verdict.judge import verdict_of
 from cad.verdict.segments import candidate_segments
-from cad.verdict.timeline import stream_timelines
 from cad.weights.registry import find_entry
 
 #: Both look at every frame, so that other nets under the same detector give other scores.
@@ -56,7 +55,7 @@ class DetectorScorer:
             analysis = self._detector.analyse(file)
         except MediaError as error:
             return FileScore(path, "error", error=error.code, seconds=time.perf_counter() - start)
-        return file_score(path, analysis, time.perf_counter() - start)
+        return file_score(path, analysis, self._detector.spec, time.perf_counter() - start)
 
 
 def scorer_identity(name: str, sha256: str) -> str:
@@ -73,21 +72,18 @@ def scorer_identity(name: str, sha256: str) -> str:
     return " ".join([f"{name} {sha256}", *(f"{entry.name} {entry.sha256}" for entry in entries)])
 
 
-def file_score(path: str, analysis: Analysis, seconds: float = math.nan) -> FileScore:
-    """Return what the product says of a file of which all has been measured.
+def file_score(path: str, analysis: Analysis, spec: ModelSpec, seconds: float = math.nan) -> FileScore:
+    """Return what the product says under ``spec`` of a file of which all has been measured.
 
     The segments are all candidates, not only those that the product tells: AP ranks them by their probability.
     """
-    verdict, logits = judge(analysis), analysis.clip_logits
-    candidates = candidate_segments(stream_timelines(analysis.scores, analysis.slots), analysis.spec)
+    evidence = calibrate(analysis, spec)
+    verdict, candidates = verdict_of(evidence), candidate_segments(evidence.curves)
     return FileScore(
         path=path,
         answer=verdict.label.value,
-        probability={
-            "file": verdict.probability_fake,
-            **{head: probability(logits.get(head), head, analysis.spec) for head in HEADS},
-        },
-        logit=dict(logits),
+        probability={"file": verdict.probability_fake, **evidence.probabilities},
+        logit=dict(analysis.clip_logits),
         segments=tuple(
             (part.start_seconds, part.stop_seconds, part.probability_fake, part.stream) for part in candidates
         ),

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.evaluation.bootstrap import Estimate
-from cad.evaluation.levels import build_levels
-from cad.evaluation.ranking import rates
 from cad.evaluation.report import GroupResult
+from cad.metrics.bootstrap import Estimate
+from cad.metrics.roc import rates
+from cad.metrics.score_counts import count_scores
 
 #: Colours that stay apart for colour-blind readers. Source: Okabe and Ito, 2008.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -54,7 +54,7 @@ def draw_roc(scored: Scored) -> Any:
     """Draw the ROC curve of each view, with the false positives that matter (below 10 %) enlarged beside it."""
     figure, axes = _axes(1, 2, (9.0, 4.4))
     for (name, (scores, labels)), colour in zip(scored.items(), _cycle(), strict=False):
-        curve = rates(build_levels(scores, labels).count_once())
+        curve = rates(count_scores(scores, labels).count_once())
         for axis in axes:
             axis.step(curve.fpr[:, 0], curve.tpr[:, 0], where="post", color=colour, label=name, linewidth=1.6)
     for axis, limit in zip(axes, (1.0, 0.1), strict=True):

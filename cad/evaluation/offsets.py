@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cad.evaluation.bootstrap import Estimate, drawn_rows, interval
-from cad.evaluation.levels import Floats, identity_codes
 from cad.evaluation.records import FileScore
+from cad.metrics.bootstrap import Estimate, drawn_rows, interval
+from cad.metrics.score_counts import Floats, identity_codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,9 +22,7 @@ TRUE_OFFSET = "true_offset_seconds"
 OFFSET_TOLERANCE_SECONDS = 0.08
 
 
-def offset_figures(
-    rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int
-) -> dict[str, Estimate]:
+def offset_figures(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int) -> dict[str, Estimate]:
     """Return how far estimated offsets are from the true ones, with intervals over identities; empty without any.
 
     Only rows whose sound was moved count; a file without an estimate is wrong, and left out of the median error.

@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from cad.data.benchmarks.manifest import Manifest
-from cad.data.benchmarks.rows import segments_text
+from cad.data.manifest import Manifest, segments_text
 from cad.errors import DataError
-from cad.evaluation.levels import identity_codes
 from cad.evaluation.offsets import TRUE_OFFSET
 from cad.evaluation.perturb.catalogue import REENCODED, perturb_file, perturbation
 from cad.evaluation.perturb.edits import Cut, cut_clip, cut_clip_from, replace_sound, trim_leading_silence
@@ -25,6 +23,7 @@ from cad.evaluation.perturb.source import clip_info, read_pictures, read_sound
 from cad.evaluation.protocols import Kind
 from cad.evaluation.protocols import Protocol as Plan
 from cad.evaluation.views import has_picture
+from cad.metrics.score_counts import identity_codes
 
 if TYPE_CHECKING:
     import pandas as pd

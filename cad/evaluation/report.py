@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.evaluation.bootstrap import RESAMPLES, Estimate
 from cad.evaluation.joining import Joined
-from cad.evaluation.levels import identity_codes
-from cad.evaluation.metrics import Measured, measure
 from cad.evaluation.views import Abstentions, View, views_of, with_abstentions
+from cad.metrics.bootstrap import RESAMPLES, Estimate
+from cad.metrics.measured import Measured, measure
+from cad.metrics.score_counts import identity_codes
 
 if TYPE_CHECKING:
     import pandas as pd

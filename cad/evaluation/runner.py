@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cad.data.benchmarks.rows import parse_segments
+from cad.data.manifest import parse_segments
 from cad.errors import CadError, DataError
 from cad.evaluation import figures, tables
-from cad.evaluation.bootstrap import Estimate, drawn_rows, interval
 from cad.evaluation.joining import Joined, join
-from cad.evaluation.levels import identity_codes
 from cad.evaluation.localisation import Proposals, localisation_figures
 from cad.evaluation.offsets import offset_figures
 from cad.evaluation.parts import Make, Part
@@ -26,6 +24,8 @@ from cad.evaluation.protocols import Kind, Protocol
 from cad.evaluation.records import FileScore, FileScorer
 from cad.evaluation.report import Report, build_report
 from cad.evaluation.scorelog import Progress, frame_of_scores, score_files
+from cad.metrics.bootstrap import Estimate, drawn_rows, interval
+from cad.metrics.score_counts import identity_codes
 
 if TYPE_CHECKING:
     import pandas as pd

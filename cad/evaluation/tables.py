@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cad.evaluation.bootstrap import Estimate
-from cad.evaluation.metrics import NAMES, Measured
 from cad.evaluation.report import CoverageResult, GroupResult, Report
+from cad.metrics.bootstrap import Estimate
+from cad.metrics.measured import NAMES, Measured
 
 HEADINGS = {
     "fpr": "FPR at the shipped threshold",

@@ -60,8 +60,16 @@ class AudioStreamInfo:
 class MediaInfo:
     """What a file says of itself.
 
-    ``origin_seconds`` is the presentation time of grid slot 0: the first instant at which every
-    stream that the file has exists.
+    Attributes:
+        path: The file as the caller named it.
+        kind: What it holds.
+        container: FFmpeg's name of its format; ``array`` for an ArraySource.
+        size_bytes: Size of the file; 0 where there is none.
+        duration_seconds: Declared length; one that is not declared is 0 until the file has been read.
+        origin_seconds: Presentation time of grid slot 0: the first instant at which every stream of the file exists.
+        video: Its picture, None without one.
+        audio: Its sound, None without any.
+        sha256: Of the file's bytes, in hexadecimal; empty until the file has been read, and where there is no file.
     """
 
     path: str
@@ -72,6 +80,7 @@ class MediaInfo:
     origin_seconds: float
     video: VideoStreamInfo | None
     audio: AudioStreamInfo | None
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

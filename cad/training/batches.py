@@ -21,7 +21,7 @@ from cad.clock import SAMPLES_PER_FRAME
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, LabeledClip
 from cad.faces.records import CROP_SIZE_PX
 from cad.media.records import AudioSamples
-from cad.runtime.speech import keep_speech
+from cad.speech import keep_speech
 from cad.training.labels import UNKNOWN, window_labels
 
 

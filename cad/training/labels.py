@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.manifest import ManifestRow
+from cad.data.manifest import Row
 from cad.data.records import Clip, LabeledClip
 from cad.data.shards import ClipEntry
 
@@ -46,7 +46,7 @@ def window_labels(slot_labels: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([whole[..., None], streams], axis=-1, dtype=np.float32)
 
 
-def labeled_of_row(clip: Clip, row: ManifestRow) -> LabeledClip:
+def labeled_of_row(clip: Clip, row: Row) -> LabeledClip:
     """Return ``clip`` (any stretch of the row's file) with the row's labels in every slot.
 
     Genuine rows are in sync, with no offset. Of forged rows nothing is known about synchrony: a lip-to-speech voice
@@ -59,7 +59,7 @@ def labeled_of_row(clip: Clip, row: ManifestRow) -> LabeledClip:
         video_fake=_all(clip, row.video_fake),
         audio_fake=_all(clip, row.audio_fake),
         sync_fake=_all(clip, 0 if in_sync else -1),
-        methods=(row.method or row.label,),
+        methods=(row.method or ("fake" if row.is_fake else "real"),),
         offset_seconds=0.0 if in_sync else None,
     )
 
@@ -68,7 +68,7 @@ def _all(clip: Clip, value: int) -> NDArray[np.float32]:
     return np.full(clip.slots, value, np.float32)
 
 
-def is_fake_as_shown(row: ManifestRow, streams: Collection[str]) -> bool | None:
+def is_fake_as_shown(row: Row, streams: Collection[str]) -> bool | None:
     """Return whether what is shown of a row is fake; None where that is unknown.
 
     With both streams the row's label says it; with one, that stream's own flag: a genuine face under a synthetic voice

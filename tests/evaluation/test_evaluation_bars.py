@@ -12,7 +12,7 @@ import pandas
 import pytest
 from tool_module import load_tool
 
-from cad.evaluation.bootstrap import Estimate
+from cad.metrics.bootstrap import Estimate
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "docs" / "evaluation"
@@ -20,7 +20,7 @@ REPORTS = ROOT / "docs" / "evaluation"
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    return load_tool("bars")
+    return load_tool("release/bars")
 
 
 def test_a_bar_is_met_by_its_figure_from_the_right_side(tool: ModuleType) -> None:
@@ -54,6 +54,16 @@ def test_a_worse_report_misses_and_a_missing_one_is_named(
     path.unlink()
     assert tool.main([str(tmp_path / "reports")]) == 2
     assert "report.json" in capsys.readouterr().err
+
+
+def test_reports_of_other_weights_are_refused(
+    tool: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(REPORTS, tmp_path / "reports")
+    path = tmp_path / "reports" / "desync" / "report.json"
+    path.write_text(path.read_text().replace("Weights: `", "Weights: `other "))
+    assert tool.main([str(tmp_path / "reports")]) == 2
+    assert "was measured with other " in capsys.readouterr().err
 
 
 def test_the_fused_head_is_held_against_the_better_stream_of_each_kind(tool: ModuleType) -> None:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from cad.errors import DataError
-from cad.evaluation import ranking
-from cad.evaluation.bootstrap import interval, paired_p_value, weightings
-from cad.evaluation.levels import build_levels, identity_codes
-from cad.evaluation.metrics import measure, summarise
+from cad.metrics import calibration_error, roc
+from cad.metrics.bootstrap import interval, paired_p_value, weightings
+from cad.metrics.measured import measure, summarise
+from cad.metrics.score_counts import count_scores, identity_codes
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def scored(rng):
 
 
 def once(scores, labels):
-    return build_levels(scores, labels).count_once()
+    return count_scores(scores, labels).count_once()
 
 
 def test_ranking_metrics_are_those_of_torchmetrics(scored):
@@ -29,22 +29,22 @@ def test_ranking_metrics_are_those_of_torchmetrics(scored):
     scores, labels = scored
     preds, target = torch.tensor(scores), torch.tensor(labels)
     counts = once(scores, labels)
-    assert ranking.auc(counts)[0] == pytest.approx(float(functional.binary_auroc(preds, target)), abs=1e-6)
-    assert ranking.average_precision_fake(counts)[0] == pytest.approx(
+    assert roc.auc(counts)[0] == pytest.approx(float(functional.binary_auroc(preds, target)), abs=1e-6)
+    assert roc.average_precision_fake(counts)[0] == pytest.approx(
         float(functional.binary_average_precision(preds, target)), abs=1e-6
     )
-    assert ranking.average_precision_real(counts)[0] == pytest.approx(
+    assert roc.average_precision_real(counts)[0] == pytest.approx(
         float(functional.binary_average_precision(1 - preds, 1 - target)), abs=1e-6
     )
-    assert ranking.expected_calibration_error(counts)[0] == pytest.approx(
-        float(functional.binary_calibration_error(preds, target, n_bins=ranking.CALIBRATION_BINS)), abs=1e-6
+    assert calibration_error.expected_calibration_error(counts)[0] == pytest.approx(
+        float(functional.binary_calibration_error(preds, target, n_bins=calibration_error.BINS)), abs=1e-6
     )
     # torchmetrics takes the nearest threshold, we the crossing itself: they differ by at most one step of the curve.
-    curve = ranking.rates(counts)
+    curve = roc.rates(counts)
     step = max(np.abs(np.diff(curve.fpr[:, 0])).max(), np.abs(np.diff(curve.tpr[:, 0])).max())
     eer = getattr(functional, "binary_eer", None)
     if eer is not None:
-        assert ranking.equal_error_rate(curve)[0] == pytest.approx(float(eer(preds, target)), abs=step)
+        assert roc.equal_error_rate(curve)[0] == pytest.approx(float(eer(preds, target)), abs=step)
 
 
 def test_threshold_metrics_by_hand():
@@ -57,9 +57,9 @@ def test_threshold_metrics_by_hand():
 
 
 def test_a_threshold_on_a_score_counts_it_as_fake():
-    curve = ranking.rates(once([0.2, 0.5, 0.5, 0.8], [0, 0, 1, 1]))
-    assert [float(rate[0]) for rate in ranking.at_threshold(curve, 0.5)] == [0.5, 1.0]
-    assert [float(rate[0]) for rate in ranking.at_threshold(curve, 0.50001)] == [0.0, 0.5]
+    curve = roc.rates(once([0.2, 0.5, 0.5, 0.8], [0, 0, 1, 1]))
+    assert [float(rate[0]) for rate in roc.at_threshold(curve, 0.5)] == [0.5, 1.0]
+    assert [float(rate[0]) for rate in roc.at_threshold(curve, 0.50001)] == [0.0, 0.5]
 
 
 def test_perfect_inverted_and_constant_scores():
@@ -82,8 +82,8 @@ def test_one_class_gives_no_ranking_but_a_rate():
 def test_merged_levels_keep_thresholds_exact(rng):
     labels = rng.integers(0, 2, 5000)
     scores = rng.random(5000)
-    cuts = [0.37, *ranking.calibration_cuts()]
-    exact, merged = build_levels(scores, labels), build_levels(scores, labels, max_levels=100, cuts=cuts)
+    cuts = [0.37, *calibration_error.calibration_cuts()]
+    exact, merged = count_scores(scores, labels), count_scores(scores, labels, max_distinct=100, cuts=cuts)
     assert len(merged.values) < 130
     first, second = (summarise(levels.count_once(), 0.37) for levels in (exact, merged))
     assert first["fpr"] == second["fpr"] and first["tpr"] == second["tpr"]
@@ -97,7 +97,7 @@ def test_resampling_a_clip_is_repeating_its_row(scored):
     people = np.arange(400) % 60
     weights = next(weightings(60, 1, np.random.default_rng(3)))
     repeats = weights[people, 0].astype(int)
-    fast = summarise(build_levels(scores, labels, people).count(weights), 0.5)
+    fast = summarise(count_scores(scores, labels, people).count(weights), 0.5)
     slow = summarise(once(np.repeat(scores, repeats), np.repeat(labels, repeats)), 0.5)
     for name, value in fast.items():
         assert value[0] == pytest.approx(slow[name][0]), name

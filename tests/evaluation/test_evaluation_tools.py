@@ -15,8 +15,9 @@ import pytest
 from made_media import stand_in_for_faces
 from miniature import write_set
 from tiny_model import tiny_spec
+from tool_module import load_tool
 
-from cad.data.benchmarks.manifest import read_manifest
+from cad.data.manifest import read_manifest
 from cad.errors import DataError
 from cad.evaluation import detector_scorer
 from cad.evaluation.joining import join
@@ -25,18 +26,16 @@ from cad.evaluation.platt import choose_operating_point, fit_platt, frame_calibr
 from cad.evaluation.protocols import Kind, Protocol
 from cad.evaluation.report import build_report
 from cad.evaluation.runner import PartResult, write_results
-from cad.evaluation.shortcuts.beside import stand_beside
+from cad.evaluation.shortcut_baselines.versus_baselines import versus_baselines
 from cad.spec import HEADS, METADATA_KEY, Calibration, ModelSpec
 from cad.weights import find_entry
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "export")]
-
-import audit_shortcuts  # noqa: E402
+sys.path[:0] = [str(ROOT / "export")]
 import calibrate  # noqa: E402
-import compare  # noqa: E402
-import evaluate  # noqa: E402
-import fill_readme  # noqa: E402
+
+audit_shortcuts, fill_readme = load_tool("release/audit_shortcuts"), load_tool("release/fill_readme")
+compare, evaluate = load_tool("compare"), load_tool("evaluate")
 
 CONTROLS = ["silence only", "file metadata only", "encoder with random weights", "picture with another clip's sound",
             "picture statistics only", "sound statistics only", "guess at the source"]  # fmt: skip
@@ -118,7 +117,7 @@ def test_foreign_scores_get_the_same_table_and_a_paired_test(miniature, tmp_path
 
 def test_audit_finds_what_the_data_gives_away(miniature, tmp_path, capsys, monkeypatch):
     """Loudness is how this miniature is forged: sound statistics see it, silence does not need to."""
-    monkeypatch.setattr("cad.evaluation.shortcuts.controls.TREES", 30)
+    monkeypatch.setattr("cad.evaluation.shortcut_baselines.baselines.TREES", 30)
     scores = tmp_path / "ours.csv"
     rows = pandas.read_csv(miniature, keep_default_na=False)
     rows.assign(score=rows["label"])[["path", "score"]].to_csv(scores, index=False)
@@ -165,7 +164,7 @@ def measured_here(miniature, scores, out):
     write_results([result], plan, facts, out, {}, draw=False)
     control = scores.assign(p_file=np.linspace(0, 1, len(scores)))
     reports = {"silence only": build_report(join(rows, control), {}, groups=(), resamples=0), "tiny": report}
-    found = list(stand_beside(rows, {"silence only": control}, {"tiny": scores}, resamples=20))
+    found = list(versus_baselines(rows, {"silence only": control}, {"tiny": scores}, resamples=20))
     audit = audit_shortcuts.as_json("Facts.", reports, found, ["tiny"])
     (out / "audit.json").write_text(json.dumps(audit))
     return out
@@ -186,7 +185,7 @@ def test_the_readme_gets_controls_beside_ours(miniature, tmp_path, capsys):
     assert "| silence only | " in text and "tiny on the same rows" in text and "above silence only" in text
     # An audit of other scores does not stand beside this report.
     other = measured_here(miniature, scores.assign(p_file=0.5), tmp_path / "other")
-    assert fill_readme.main([*line[:-1], str(other / "audit.json")]) == 1
+    assert fill_readme.main([*line[:-1], str(other / "audit.json")]) == 2
     assert "they are of different scores" in capsys.readouterr().err and readme.read_text() == text
 
 
@@ -198,7 +197,7 @@ def test_further_protocols_in_the_readme_must_be_of_the_same_weights(miniature, 
     readme.write_text("<!-- figures:start -->\n<!-- figures:end -->\n")
     line = ["figures", "--readme", str(readme), "--report", str(folder), "--further", str(tmp_path / "reencoded")]
     (tmp_path / "reencoded").mkdir()
-    for weights, code in (("tiny 00 face 22", 1), ("tiny 00 face 11", 0)):
+    for weights, code in (("tiny 00 face 22", 2), ("tiny 00 face 11", 0)):
         further = {**report, "protocol": "reencoded", "facts": [f"Weights: `{weights}`. Split: `val`."]}
         (tmp_path / "reencoded" / "report.json").write_text(json.dumps(further))
         assert fill_readme.main(line) == code

@@ -12,20 +12,20 @@ from tool_module import load_tool
 from torch import Tensor
 
 from cad.data.forge import DonorPool, Stream
-from cad.data.manifest import ManifestRow, rows_of
+from cad.data.manifest import Row, manifest_of_clips
 from cad.data.shards import ClipStore
 from cad.models.encoders.interfaces import FaceEncoder, SpeechEncoder
 from cad.training.batches import Sample
 from cad.training.forgery_ablation.folds import folds_of_sources
 from cad.training.forgery_ablation.gathering import Gathered, Plan, gather
-from cad.training.forgery_ablation.left_out import judged_rows, left_out_scores, person_of
+from cad.training.forgery_ablation.left_out import judged_rows, left_out_scores
 from cad.training.forgery_ablation.measuring import ablation_markdown, measure_ablation
 from cad.training.forgery_ablation.statistics import kept, statistics_by
 from cad.training.forgery_ablation.windows import Windows, forged_rows, genuine_rows, kinds_of
 
 
-def rows_in(store: ClipStore) -> list[ManifestRow]:
-    return rows_of(({**entry.row, "path": entry.key} for entry in store), "made")
+def rows_in(store: ClipStore) -> list[Row]:
+    return manifest_of_clips(store, "made").records()
 
 
 def made_windows(store: ClipStore, stream: Stream) -> Windows:
@@ -139,9 +139,9 @@ def test_folds_have_both_classes() -> None:
     assert {fold_of[row.source] for row in genuine} == {fold_of[row.source] for row in forged} == {0, 1, 2}
 
 
-def _row(path: str, source: str, fake: bool, identity: str = "", video: int = -1) -> ManifestRow:
-    label = "fake" if fake else "real"
-    return ManifestRow(f"{source}/{path}", label, video, int(fake), label, identity, "", source, "train")
+def _row(path: str, source: str, fake: bool, identity: str = "", video: int = -1) -> Row:
+    method = "made" if fake else "real"
+    return Row(f"{source}/{path}", int(fake), video, int(fake), method, identity=identity, source=source, split="train")
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def planted(rng: np.random.Generator) -> Gathered:
     real = [_row(f"r{n}", f"s{n % 4}", False, f"p{n}") for n in range(80)]
     fake = [_row(f"f{n}", f"s{n % 4}", True) for n in range(80)]
 
-    def drawn(rows: list[ManifestRow], shift: Callable[[], list[float]]) -> dict[str, NDArray[np.float32]]:
+    def drawn(rows: list[Row], shift: Callable[[], list[float]]) -> dict[str, NDArray[np.float32]]:
         return {row.path: (rng.standard_normal(3) + shift()).astype(np.float32) for row in rows}
 
     return Gathered(
@@ -207,10 +207,10 @@ def test_a_person_that_is_scored_is_not_fitted_on(planted: Gathered) -> None:
 
 
 def test_synthetic_speech_is_nobody() -> None:
-    assert person_of(_row("a", "s", True, "lj")) == ""
-    assert person_of(_row("a", "s", True, "ann", video=1)) == "ann"
-    assert person_of(_row("a", "s", False, "lj")) == "lj"
-    assert person_of(_row("a", "s", False, "unknown")) == ""
+    assert _row("a", "s", True, "lj").person == ""
+    assert _row("a", "s", True, "ann", video=1).person == "ann"
+    assert _row("a", "s", False, "lj").person == "lj"
+    assert _row("a", "s", False, "unknown").person == ""
 
 
 def test_the_tool_says_what_it_does_and_plans_the_streams_asked_for() -> None:

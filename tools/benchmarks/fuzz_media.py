@@ -5,7 +5,7 @@ Twelve small seeds of different containers and codecs are made with the ffmpeg p
 generator: bits flipped, ends cut off, headers edited, stretches swapped, repeated, removed or blanked. Every file goes
 through the reader that the product uses (a pool of decoding processes). Counted are the outcomes, and above all what
 must not happen: an exception that is no MediaError, a wait beyond the limit, a process, descriptor or file left behind.
-The result is written to docs/reliability/fuzz.json, from which tools/reliability_table.py fills the documents.
+The result is written to docs/reliability/fuzz.json, from which tools/release/reliability_table.py fills the documents.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.errors import MediaError
-from cad.media import MediaLimits, MediaPool
+from cad.media.limits import MediaLimits
+from cad.media.pool import MediaPool
 from cad.media.records import Outcome
 
 ROOT = Path(__file__).resolve().parent.parent

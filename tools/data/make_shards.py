@@ -13,21 +13,21 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cad.data.checks import TRAINING_SPLITS
 from cad.data.clips import ClipReader
-from cad.data.manifest import SPLITS, ManifestRow, read_manifest
+from cad.data.manifest import Row, read_manifest
 from cad.data.shards import ShardWriter
 from cad.errors import CadError
 
 FAILURES_NAME = "failures.tsv"
 
 
-def make_shards(rows: list[ManifestRow], root: Path, out: Path, prefix: str, shard_bytes: int) -> dict[str, str]:
+def make_shards(rows: list[Row], root: Path, out: Path, prefix: str, shard_bytes: int) -> dict[str, str]:
     """Write the rows' clips and return the reason for each row that has none."""
     failures: dict[str, str] = {}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -37,7 +37,7 @@ def make_shards(rows: list[ManifestRow], root: Path, out: Path, prefix: str, sha
         for row in rows:
             if row.path not in writer.done_keys:
                 try:
-                    writer.write(reader.read(root, row), {key: str(value) for key, value in asdict(row).items()})
+                    writer.write(reader.read(root, row), row.as_text())
                 except CadError as error:
                     failures[row.path] = " ".join(str(error).split())
             progress.advance(task)
@@ -61,19 +61,23 @@ def main(words: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
-    parser.add_argument("--root", type=Path, help="where the files are; the manifest's folder if not given")
+    parser.add_argument("--root", type=Path, help="where the files are; else as the manifest says, or its folder")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--split", choices=SPLITS, action="append", help="both if not given")
+    parser.add_argument("--split", action="append", help="may be repeated; train and val if not given")
     parser.add_argument("--only", default="", help="rows whose path starts so")
     parser.add_argument("--shard-megabytes", type=int, default=256)
     options = parser.parse_args(words)
-    root = options.root or options.manifest.parent
     failed = 0
     try:
-        rows = read_manifest(options.manifest)
-        for split in options.split or SPLITS:
+        manifest, others = read_manifest(options.manifest, options.root).in_splits(options.split or TRAINING_SPLITS)
+        for path in manifest.repeated_paths:
+            print(f"{path}: in the manifest more than once; the first row is used", file=sys.stderr)
+        if others:
+            print(f"rows of other splits, passed over: {others}", file=sys.stderr)
+        rows = manifest.records()
+        for split in options.split or TRAINING_SPLITS:
             chosen = [row for row in rows if row.split == split and row.path.startswith(options.only)]
-            failures = make_shards(chosen, root, options.out, split, options.shard_megabytes * 2**20)
+            failures = make_shards(chosen, manifest.root, options.out, split, options.shard_megabytes * 2**20)
             keep_failures(options.out, split, failures)
             for path, reason in failures.items():
                 print(f"{path}: {reason}", file=sys.stderr)

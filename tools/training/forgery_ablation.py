@@ -25,7 +25,7 @@ import torch
 
 from cad.command import run_command
 from cad.data.forge import Stream
-from cad.data.manifest import rows_of
+from cad.data.manifest import manifest_of_clips
 from cad.data.shards import ClipStore
 from cad.training.forgery_ablation.gathering import Plan, gather
 from cad.training.forgery_ablation.measuring import ablation_markdown, measure_ablation
@@ -74,7 +74,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace) -> int:
     store = ClipStore(options.shards)
-    rows = rows_of(({**entry.row, "path": entry.key} for entry in store), ", ".join(options.shards))
+    rows = manifest_of_clips(store, ", ".join(options.shards)).records()
     for plan in plans(options):
         gathered = gather(store, rows, plan, published_statistics(plan.stream), options.out, say)
         ablation = measure_ablation(gathered, options.strength, options.resamples, say)

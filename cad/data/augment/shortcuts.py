@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft
-from scipy.stats import rankdata
 
 from cad.clock import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from cad.data.records import Clip
+from cad.metrics.roc import auc_of
 
 #: The first sample above this is where sound starts. Source: the detector of arXiv 2412.00175 (leading silence).
 FIRST_SOUND_LEVEL = 0.0005
@@ -73,24 +73,12 @@ def clip_statistics(clip: Clip) -> Mapping[str, float]:
     return values
 
 
-def auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
-    """Return the area under the ROC curve; ties count half.
-
-    Example:
-        >>> auc(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
-        0.875
-    """
-    ranks = rankdata(np.concatenate([positive, negative]))
-    count = len(positive)
-    return float((ranks[:count].sum() - count * (count + 1) / 2) / (count * len(negative)))
-
-
 def _shortcut(name: str, forged: list[Mapping[str, float]], genuine: list[Mapping[str, float]]) -> Shortcut | None:
     positive = np.array([one[name] for one in forged if name in one])
     negative = np.array([one[name] for one in genuine if name in one])
     if not len(positive) or not len(negative):
         return None
-    return Shortcut(name, auc(positive, negative), len(positive), len(negative))
+    return Shortcut(name, auc_of(positive, negative), len(positive), len(negative))
 
 
 def _loudness(audio: NDArray[np.float32]) -> float:

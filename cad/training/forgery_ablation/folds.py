@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from cad.data.manifest import ManifestRow
+from cad.data.manifest import Row
 
 
-def folds_of_sources(genuine: Iterable[ManifestRow], forged: Iterable[ManifestRow], folds: int) -> dict[str, int]:
+def folds_of_sources(genuine: Iterable[Row], forged: Iterable[Row], folds: int) -> dict[str, int]:
     """Return the fold of each source; the largest source first, each to where its rows are missed most.
 
     A source counts with the square root of its rows, as it does when training draws.
@@ -22,7 +22,7 @@ def folds_of_sources(genuine: Iterable[ManifestRow], forged: Iterable[ManifestRo
         folds: How many folds.
 
     Example:
-        >>> def row(source): return ManifestRow("", "real", 0, 0, "", "", "", source, "train")
+        >>> def row(source): return Row("", 0, source=source)
         >>> folds_of_sources(map(row, "aaaabb"), map(row, "cccd"), 2)
         {'c': 0, 'a': 0, 'b': 1, 'd': 1}
     """

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cad.data.forge import Stream
 from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
-from cad.data.manifest import ManifestRow
+from cad.data.manifest import Row
 from cad.data.shards import ClipStore
 from cad.training.batches import Sample
 from cad.training.donors import StoreDonors
@@ -58,7 +58,7 @@ class Gathered:
         kinds: Of genuine rows forged by each kind, treated.
     """
 
-    rows: tuple[ManifestRow, ...]
+    rows: tuple[Row, ...]
     fold_of: Mapping[str, int]
     plain: Known
     genuine: Known
@@ -68,7 +68,7 @@ class Gathered:
 
 def gather(
     store: ClipStore,
-    rows: Sequence[ManifestRow],
+    rows: Sequence[Row],
     plan: Plan,
     statistics: Statistics,
     folder: Path,
@@ -96,7 +96,7 @@ def gather(
     ]
     windows = Windows(store, plan.stream, plan.slots, lambda row: donors[fold_of[row.source]], plan.seed)
 
-    def of(name: str, made_from: Sequence[ManifestRow], make: Callable[[ManifestRow], Sample | None]) -> Known:
+    def of(name: str, made_from: Sequence[Row], make: Callable[[Row], Sample | None]) -> Known:
         by_path = {row.path: row for row in made_from}
 
         def compute(path: str) -> NDArray[np.float32] | None:

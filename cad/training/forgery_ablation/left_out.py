@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from cad.data.manifest import UNNAMED_IDENTITIES, ManifestRow
-from cad.evaluation.levels import identity_codes
+from cad.data.manifest import Row
+from cad.metrics.score_counts import identity_codes
 from cad.training.forgery_ablation.gathering import Gathered, Known
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ class Judged:
         identities: (rows,) code of who is seen or heard.
     """
 
-    rows: tuple[ManifestRow, ...]
+    rows: tuple[Row, ...]
     labels: NDArray[np.int64]
     identities: NDArray[np.int64]
 
@@ -42,7 +42,7 @@ def judged_rows(gathered: Gathered) -> Judged:
 
 def left_out_scores(
     gathered: Gathered,
-    rows: Sequence[ManifestRow],
+    rows: Sequence[Row],
     scored: Sequence[Known],
     groups: Sequence[Sequence[Known]],
     strength: float,
@@ -62,29 +62,18 @@ def left_out_scores(
     scores = [np.full(len(rows), np.nan) for _ in scored]
     for fold in sorted(set(folds.tolist())):
         here = [row for row, its_fold in zip(rows, folds, strict=True) if its_fold == fold]
-        persons = {person_of(row) for row in here} - {""}
+        persons = {row.person for row in here} - {""}
 
         def seen(known: Known, fold: int = fold, persons: set[str] = persons) -> list[NDArray[np.float32]]:
             found = ((row_of[path], values) for path, values in known.items())
             return [
-                values
-                for row, values in found
-                if gathered.fold_of[row.source] != fold and person_of(row) not in persons
+                values for row, values in found if gathered.fold_of[row.source] != fold and row.person not in persons
             ]
 
         score = _fitted(seen(gathered.genuine), [[seen(known) for known in group] for group in groups], strength)
         for values, known in zip(scores, scored, strict=True):
             values[folds == fold] = score(np.stack([known[row.path] for row in here]))
     return scores
-
-
-def person_of(row: ManifestRow) -> str:
-    """Return who must not be on both sides of a split; empty for nobody in particular.
-
-    Machine-made speech is told apart by its source: whose voice it imitates may be anyone's.
-    """
-    by_person = not row.is_fake or row.video_fake != -1
-    return row.identity if by_person and row.identity not in UNNAMED_IDENTITIES else ""
 
 
 def _fitted(

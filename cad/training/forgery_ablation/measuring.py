@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.evaluation import ranking
-from cad.evaluation.bootstrap import RESAMPLES, Estimate, interval, resample
-from cad.evaluation.levels import Counts, Floats, build_levels, identity_codes
 from cad.evaluation.tables import markdown_table
+from cad.metrics import roc
+from cad.metrics.bootstrap import RESAMPLES, Estimate, interval, resample
+from cad.metrics.score_counts import Counts, Floats, count_scores, identity_codes
 from cad.training.forgery_ablation.gathering import Gathered, Known
 from cad.training.forgery_ablation.left_out import judged_rows, left_out_scores
 
@@ -146,8 +146,8 @@ class _Scored:
     def __init__(
         self, scores: Floats, labels: NDArray[np.int64], identities: NDArray[np.int64], resamples: int
     ) -> None:
-        levels = build_levels(scores, labels, identities)
-        self._value = float(ranking.auc(levels.count_once())[0])
+        levels = count_scores(scores, labels, identities)
+        self._value = float(roc.auc(levels.count_once())[0])
         self._drawn = resample(levels, _auc, resamples, seed=0)["auc"] if resamples else np.empty(0)
 
     @property
@@ -159,7 +159,7 @@ class _Scored:
 
 
 def _auc(counts: Counts) -> Mapping[str, Floats]:
-    return {"auc": ranking.auc(counts)}
+    return {"auc": roc.auc(counts)}
 
 
 def ablation_markdown(ablation: ForgeryAblation) -> str:

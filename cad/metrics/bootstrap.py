@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bootstrap over identities: clips of one person are no independent witnesses, so whole persons are drawn.
+
+Source: Field and Welsh, *Bootstrapping clustered data*, JRSS B, 2007 (the cluster bootstrap); percentile intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.metrics.score_counts import Counts, Floats, ScoreCounts
+
+RESAMPLES = 1000
+#: Ends of the interval: 95 % lie between them.
+INTERVAL = (0.025, 0.975)
+_CELLS_IN_MEMORY = 2_000_000
+
+#: A summary takes counts with some weightings and returns one figure a weighting under each name.
+Summary = Callable[[Counts], Mapping[str, Floats]]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with the ends of its 95 % interval; NaN where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+    def text(self, digits: int = 3) -> str:
+        """Return the figure as it stands in a table.
+
+        Example:
+            >>> Estimate(0.9123, 0.88, 0.94).text()
+            '0.912 [0.880, 0.940]'
+        """
+        if np.isnan(self.value):
+            return "-"
+        interval = "" if np.isnan(self.low) else f" [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+        return f"{self.value:.{digits}f}{interval}"
+
+
+def weightings(identities: int, resamples: int, rng: np.random.Generator, rows: int = 1) -> Iterator[Floats]:
+    """Yield ``resamples`` draws of the identities with replacement, in batches that fit in memory.
+
+    Args:
+        identities: How many there are.
+        resamples: How many draws in all.
+        rng: Where chance comes from.
+        rows: Of the arrays that will be made from a batch, which bound its width.
+
+    Yields:
+        (identities, batch) how often each identity was drawn.
+    """
+    batch = max(1, min(resamples, _CELLS_IN_MEMORY // max(identities, rows, 1)))
+    for start in range(0, resamples, batch):
+        width = min(batch, resamples - start)
+        drawn = np.empty((identities, width))
+        for column in range(width):
+            drawn[:, column] = np.bincount(rng.integers(identities, size=identities), minlength=identities)
+        yield drawn
+
+
+def resample(scored: ScoreCounts, summary: Summary, resamples: int, seed: int) -> dict[str, Floats]:
+    """Return each figure of ``summary`` for each resample."""
+    rng = np.random.default_rng(seed)
+    batches = [
+        summary(scored.count(weights)) for weights in weightings(scored.identities, resamples, rng, len(scored.values))
+    ]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in (batches[0] if batches else ())}
+
+
+def drawn_rows(identities: NDArray[np.int64], resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the rows of each draw of the identities with replacement, for figures that no ``Summary`` gives.
+
+    Args:
+        identities: (rows,) code of each row's identity.
+        resamples: How many draws.
+        seed: Of the draws.
+    """
+    members = [np.flatnonzero(identities == code) for code in np.unique(identities)]
+    rng = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
+
+
+def interval(figures: Floats) -> tuple[float, float]:
+    """Return the 95 % percentile interval of resampled figures; resamples without a class (NaN) are left out."""
+    usable = figures[np.isfinite(figures)]
+    if len(usable) < 2:
+        return float("nan"), float("nan")
+    low, high = np.quantile(usable, INTERVAL)
+    return float(low), float(high)
+
+
+def paired_p_value(differences: Floats) -> float:
+    """Return the two-sided bootstrap p-value of *no difference* from resampled paired differences.
+
+    Source: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 15.
+    """
+    usable = differences[np.isfinite(differences)]
+    if not len(usable):
+        return float("nan")
+    # One is added so that a finite number of resamples never claims certainty.
+    below, above = (np.sum(usable <= 0) + 1) / (len(usable) + 1), (np.sum(usable >= 0) + 1) / (len(usable) + 1)
+    return float(min(1.0, 2 * min(below, above)))

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far stated probabilities lie from the share of fakes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from cad.metrics.score_counts import Counts, Floats, divide
+
+BINS = 15
+
+
+def expected_calibration_error(counts: Counts) -> Floats:
+    """Return the mean gap between stated probability and share of fakes, over BINS equal bins.
+
+    Scores outside [0, 1] (abstentions counted as errors) stand at the nearest end.
+
+    Source: Naeini et al., AAAI 2015.
+    """
+    probability = np.clip(counts.values, 0.0, 1.0)[:, None]
+    starts = np.searchsorted(probability[:, 0], calibration_cuts(), side="left")
+    edges = np.concatenate([[0], starts, [len(probability)]])
+    both = counts.fake + counts.real
+    gaps = np.abs(_sums(counts.fake, edges) - _sums(both * probability, edges))
+    return divide(gaps.sum(axis=0), both.sum(axis=0))
+
+
+def balanced_calibration_error(counts: Counts) -> Floats:
+    """Return ``expected_calibration_error`` with both classes weighing the same, as calibration assumes.
+
+    A test set of nine fakes in ten would call every honest probability too low, which says nothing of the detector.
+    """
+    fakes, reals = counts.fake.sum(axis=0), counts.real.sum(axis=0)
+    even = replace(counts, fake=divide(counts.fake, fakes), real=divide(counts.real, reals))
+    return expected_calibration_error(even)
+
+
+def calibration_cuts() -> Floats:
+    """Return the inner borders of the calibration bins."""
+    cuts: Floats = np.linspace(0.0, 1.0, BINS + 1)[1:-1]
+    return cuts
+
+
+def _sums(counts: Floats, edges: Floats) -> Floats:
+    """Return sums over ``counts[edges[i]:edges[i + 1]]``; bins may be empty."""
+    total = np.concatenate([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
+    sums: Floats = np.diff(total[edges], axis=0)
+    return sums

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ROC curve and what is read from it, and average precision: array operations over many weightings at once.
+
+Every function takes ``Counts`` with ``weightings`` columns and returns one figure a column, NaN where a class is
+absent. Larger scores mean fake; fake is the positive class unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cad.metrics.score_counts import Counts, Floats, count_scores, divide
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """False and true positive rate at each threshold *score at or above*, lowest first, then at infinity.
+
+    Attributes:
+        thresholds: (distinct scores + 1,).
+        fpr: (distinct scores + 1, weightings), falling.
+        tpr: (distinct scores + 1, weightings), falling.
+    """
+
+    thresholds: Floats
+    fpr: Floats
+    tpr: Floats
+
+
+def rates(counts: Counts) -> Rates:
+    """Return the ROC curve of each weighting."""
+    thresholds = np.append(counts.values, np.inf)
+    return Rates(thresholds, _share_at_or_above(counts.real), _share_at_or_above(counts.fake))
+
+
+def auc_of(fake: ArrayLike, real: ArrayLike) -> float:
+    """Return the area under the ROC curve of some scores, in [0, 1]; NaN where a class has none.
+
+    Example:
+        >>> auc_of([2.0, 3.0], [1.0, 2.0])
+        0.875
+    """
+    labels = np.repeat([1, 0], [np.size(fake), np.size(real)])
+    return float(auc(count_scores(np.append(fake, real), labels).count_once())[0])
+
+
+def auc(counts: Counts) -> Floats:
+    """Return the area under the ROC curve; ties count one half (Mann and Whitney, 1947)."""
+    real_below = np.cumsum(counts.real, axis=0) - counts.real / 2
+    pairs = counts.fake.sum(axis=0) * counts.real.sum(axis=0)
+    return divide((counts.fake * real_below).sum(axis=0), pairs)
+
+
+def average_precision_fake(counts: Counts) -> Floats:
+    """Return the average precision with fake as the positive class (sum of precision over steps of recall)."""
+    fake_above = _reverse_cumsum(counts.fake)
+    precision = divide(fake_above, fake_above + _reverse_cumsum(counts.real), otherwise=0.0)
+    has_real = counts.real.sum(axis=0) > 0
+    return divide((counts.fake * precision).sum(axis=0), counts.fake.sum(axis=0) * has_real)
+
+
+def average_precision_real(counts: Counts) -> Floats:
+    """Return the average precision with real as the positive class, the ranking being read from below."""
+    return average_precision_fake(Counts(-counts.values[::-1], counts.real[::-1], counts.fake[::-1]))
+
+
+def equal_error_rate(curve: Rates) -> Floats:
+    """Return where false positive and false negative rate meet, on straight lines between the thresholds."""
+    gap = curve.fpr - (1 - curve.tpr)
+    after = np.argmax(gap <= 0, axis=0)
+    before, column = np.maximum(after - 1, 0), np.arange(gap.shape[1])
+    high, low = gap[before, column], gap[after, column]
+    share = divide(high, high - low, otherwise=0.0)
+    crossing = curve.fpr[before, column] + share * (curve.fpr[after, column] - curve.fpr[before, column])
+    return np.where(np.isnan(gap).any(axis=0), np.nan, crossing)
+
+
+def tpr_at_fpr(curve: Rates, limit: float) -> Floats:
+    """Return the largest true positive rate at a threshold whose false positive rate is at most ``limit``."""
+    first = np.argmax(curve.fpr <= limit, axis=0)
+    found = curve.tpr[first, np.arange(curve.tpr.shape[1])]
+    return np.where(np.isnan(curve.fpr).any(axis=0), np.nan, found)
+
+
+def at_threshold(curve: Rates, threshold: float) -> tuple[Floats, Floats]:
+    """Return false and true positive rate when a score at or above ``threshold`` is called fake."""
+    row = int(np.searchsorted(curve.thresholds, threshold, side="left"))
+    return curve.fpr[row], curve.tpr[row]
+
+
+def _reverse_cumsum(counts: Floats) -> Floats:
+    summed: Floats = np.cumsum(counts[::-1], axis=0)[::-1]
+    return summed
+
+
+def _share_at_or_above(counts: Floats) -> Floats:
+    above = _reverse_cumsum(counts)
+    padded = np.concatenate([above, np.zeros((1, counts.shape[1]))])
+    return divide(padded, counts.sum(axis=0))

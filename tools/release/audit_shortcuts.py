@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ask what the data gives away: baselines fitted on one split and scored on another, beside a detector's scores.
+
+    python tools/release/audit_shortcuts.py --manifest MANIFEST.csv --scores OURS.parquet --json AUDIT.json
+
+Prints a table of AUC by baseline, for all rows, rows with picture and sound alone, and for every detector one that
+holds it against each baseline on the rows that both scored. Features are kept in --out, so that a second run only fits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+
+from cad.command import run_command
+from cad.data.checks import check_manifest, findings_text
+from cad.data.manifest import Manifest, read_manifest
+from cad.errors import CadError
+from cad.evaluation.joining import join, read_scores
+from cad.evaluation.protocols import Protocol, load_protocol
+from cad.evaluation.report import Report, build_report
+from cad.evaluation.shortcut_baselines.baselines import baseline, baseline_scores
+from cad.evaluation.shortcut_baselines.features import clip_features
+from cad.evaluation.shortcut_baselines.versus_baselines import (
+    VIEWS,
+    VersusBaseline,
+    nearest_text,
+    versus_baselines,
+    versus_markdown,
+)
+from cad.evaluation.tables import estimate_json, markdown_table
+
+PROTOCOLS = Path(__file__).resolve().parents[2] / "configs" / "protocols"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit code: 0 measured, 2 usage or data."""
+    options = parse(arguments)
+    return run_command(lambda: audit(options), "audit_shortcuts")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--manifest", type=Path, required=True)
+    add("--root", type=Path)
+    add("--protocol", default="shortcuts")
+    add("--split", help="scored split (default: the protocol's)")
+    add("--train-split", help="fitted split (default: the protocol's)")
+    add("--scores", action="append", default=[], metavar="[NAME=]PATH", help="a detector's scores for the same table")
+    add("--out", type=Path, default=Path("evaluation") / "shortcuts", help="where features and scores are kept")
+    add("--json", type=Path, metavar="FILE", help="also write the result here, as fill_readme.py reads it")
+    add("--markdown", type=Path, metavar="FILE", help="also write the printed document here")
+    add("--resamples", type=int, default=1000)
+    return parser.parse_args(arguments)
+
+
+def audit(options: argparse.Namespace) -> int:
+    """Fit and score every baseline, print the report as Markdown and write what was asked for."""
+    protocol = load_protocol(options.protocol, PROTOCOLS)
+    protocol = dataclasses.replace(
+        protocol, split=options.split or protocol.split, train_split=options.train_split or protocol.train_split
+    )
+    manifest = read_manifest(options.manifest, options.root)
+    print(findings_text(options.manifest.name, check_manifest(manifest, protocol.split)), file=sys.stderr)
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows = manifest.select(protocol.split).rows
+    baselines = scores_of_baselines(protocol, manifest, options.out)
+    detectors = detector_scores(options.scores)
+    reports = {
+        name: build_report(join(rows, scores), {}, groups=(), resamples=options.resamples)
+        for name, scores in {**baselines, **detectors}.items()
+    }
+    found = list(versus_baselines(rows, baselines, detectors, options.resamples))
+    facts = (
+        f"Controls fitted on `{protocol.train_split}` ({len(manifest.select(protocol.train_split).rows)} rows) and "
+        f"scored on `{protocol.split}` ({len(rows)} rows) of `{options.manifest.name}`; brackets hold the 95 % "
+        f"interval of {options.resamples} resamples over identities. What a control reaches, the data gives away."
+    )
+    text = document(protocol.title, facts, reports, found, list(detectors))
+    for place in (options.out / "audit.md", options.markdown):
+        if place is not None:
+            place.write_text(text, encoding="utf-8")
+    for place in (options.out / "audit.json", options.json):
+        if place is not None:
+            place.write_text(json.dumps(as_json(facts, reports, found, list(detectors)), indent=1) + "\n", "utf-8")
+    print(text.rstrip())
+    return 0
+
+
+def scores_of_baselines(protocol: Protocol, manifest: Manifest, out: Path) -> dict[str, Any]:
+    """Return the scores of each baseline by its title; they are written beside the features, too."""
+    train, test = manifest.select(protocol.train_split), manifest.select(protocol.split)
+    train_features = features_of(train, protocol.train_split, out)
+    test_features = features_of(test, protocol.split, out)
+    columns = train_features.columns.union(test_features.columns)
+    train_features, test_features = (part.reindex(columns=columns) for part in (train_features, test_features))
+    sources = train.rows["source"].astype(str).to_numpy() if "source" in train.rows else None
+    found = {}
+    for name in protocol.controls:
+        chosen = baseline(name)
+        if chosen.guesses_source and sources is None:
+            print(f"audit: {chosen.title}: left out, the manifest has no column source", file=sys.stderr)
+            continue
+        labels = train.rows["label"].to_numpy()
+        scores = baseline_scores(chosen, train_features, labels, test_features, protocol.seed, sources)
+        found[chosen.title] = test.rows[["path"]].assign(p_file=scores)
+        found[chosen.title].to_csv(out / f"{name}.csv", index=False)
+        print(f"audit: {chosen.title}: done", file=sys.stderr)
+    return found
+
+
+def detector_scores(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of the detectors by name."""
+    pairs = [argument.rpartition("=") for argument in arguments]
+    return {name or Path(path).stem: read_scores(Path(path)) for name, _, path in pairs}
+
+
+def features_of(manifest: Manifest, name: str, out: Path):
+    """Return the features of all rows; those of an earlier or interrupted run are not measured again."""
+    import pandas
+
+    log = out / f"features_{name}.jsonl"
+    known = read_features(log)
+    paths = manifest.rows["path"].tolist()
+    with log.open("a", encoding="utf-8") as stream:
+        if log.stat().st_size and not log.read_bytes().endswith(b"\n"):
+            stream.write("\n")
+        for number, path in enumerate(paths, start=1):
+            if path not in known:
+                known[path] = measured_features(manifest, path)
+                stream.write(json.dumps({"path": path, **known[path]}) + "\n")
+                stream.flush()
+            if number % 100 == 0:
+                print(f"audit: {name}: {number}/{len(paths)}", file=sys.stderr, flush=True)
+    return pandas.DataFrame([known[path] for path in paths])
+
+
+def read_features(log: Path) -> dict[str, dict[str, float]]:
+    """Return the features of a log by path; a line that was cut off is left out and measured again."""
+    found = {}
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        found[row.pop("path")] = row
+    return found
+
+
+def measured_features(manifest: Manifest, path: str) -> dict[str, float]:
+    """Return the features of one clip; one that cannot be read has none and is named."""
+    try:
+        return clip_features(manifest.file(path))
+    except (CadError, av.FFmpegError) as error:
+        print(f"audit: {path}: no features: {error}", file=sys.stderr)
+        return {}
+
+
+def document(
+    title: str, facts: str, reports: Mapping[str, Report], found: Sequence[VersusBaseline], detectors: Sequence[str]
+) -> str:
+    """Return the audit as a Markdown document."""
+    parts = [f"# {title}", facts, table(reports)]
+    for name in detectors:
+        parts += [f"## {name} beside the controls", versus_markdown(found, name), nearest_text(found, name)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(reports: Mapping[str, Report]) -> str:
+    """Return AUC by baseline or detector and kind of row, on all rows that it scored."""
+    lines = []
+    for name, report in reports.items():
+        measured = {result.view.name: result for result in report.views}
+        cells = []
+        for view in VIEWS:
+            result = measured.get(view)
+            usable = result is not None and result.measured is not None
+            cells.append(result.measured.estimates["auc"].text() if usable else "-")
+        lines.append([name, *cells])
+    return markdown_table(["what is seen", *(f"AUC, {title}" for title in VIEWS.values())], lines)
+
+
+def as_json(
+    facts: str, reports: Mapping[str, Report], found: Sequence[VersusBaseline], detectors: Sequence[str]
+) -> dict[str, Any]:
+    """Return the audit as plain JSON values."""
+    measured = {
+        name: {
+            result.view.name: {
+                "rows": result.rows,
+                "unscored": result.unscored,
+                "auc": estimate_json(result.measured.estimates["auc"]),
+            }
+            for result in report.views
+            if result.view.name in VIEWS and result.measured is not None
+        }
+        for name, report in reports.items()
+    }
+    beside = [item.to_json() for item in found]
+    return {"facts": facts, "detectors": list(detectors), "measured": measured, "beside": beside}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write the model card of a detector from measured files: nothing in its tables is typed by hand.
+
+    python tools/release/make_card.py cad/weights/NAME --manifest MANIFEST --report "val=FOLDER" [--report ...]
+
+The data table is counted from the manifest's train rows, the figures are those of tools/evaluate.py, and size, hash,
+calibration and commit are read from the file itself. Writes NAME/CARD.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from cad.runtime.scorer import Scorer
+from cad.weights.registry import read_entry
+
+INTRODUCTION = """# {name}
+
+The detector that `cad-detect` runs: {megabytes:.1f} MB, sha256 `{sha256}`.
+
+- **Use**: judging whether a face or a voice in a short clip is forged, as one piece of evidence beside others.
+  Research and other non-commercial use only, because of the licences of its training data.
+- **Not for**: proof, automatic removal or accusation without a person's look; faces under 40 px; anything but faces
+  and speech.
+- **What it was trained on**: {trained_on}. Revision `{commit}`.
+- **Starting points**: the first two encoder layers of Whisper base (OpenAI, MIT), unchanged; EfficientNet-Lite0 on
+  ImageNet (Apache-2.0), its first stages; lips taught by MediaPipe's face mesh (Apache-2.0).
+- **Probabilities** are calibrated as if half of all files were fake, on the val rows below; the threshold for *fake*
+  was chosen there, too. Figures on other people's clips will be lower: generators, pages and codecs that it has not
+  seen are where detectors of this kind lose most. docs/experiments.md has figures on sources left out of training.
+"""
+
+LIMITS = """## Where it fails
+
+- Face swaps and talking heads by generators unlike those in training: the figures by method below have the lowest ones.
+- Dubbing, singing and off-screen voices are out of sync by nature; sync alone never makes a file *fake*.
+- A voice that was cloned well and re-recorded, or sent through a narrow channel.
+- The picture stream learnt from {people} people and their pages; an unusual page (studio light, heavy filters) moves
+  its score as a whole.
+"""
+
+
+def data_table(manifest: Path) -> tuple[str, int]:
+    """Return a Markdown table of the train rows by data set and licence, and the number of people with a face."""
+    groups: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    with manifest.open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row.get("split") == "train"]
+    for row in rows:
+        groups[row.get("dataset") or row["source"], row.get("licence") or "not stated"].append(row)
+    lines = ["| data | licence | real | fake | identities | methods |", "|---|---|---|---|---|---|"]
+    for (dataset, licence), members in sorted(groups.items(), key=lambda item: -len(item[1])):
+        fakes = [row for row in members if row["label"] == "fake"]
+        people = len({row["identity"] for row in members if row["identity"]})
+        methods = len({row["method"] for row in fakes})
+        lines.append(f"| {dataset} | {licence} | {len(members) - len(fakes)} | {len(fakes)} | {people} | {methods} |")
+    faces = {row["identity"] for row in rows if row["video_fake"] == "0" and row["identity"]}
+    return "\n".join(lines), len(faces)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, help="folder with model.onnx and manifest.json")
+    parser.add_argument("--manifest", type=Path, required=True, help="what it was trained on")
+    parser.add_argument("--report", action="append", default=[], metavar="TITLE=FOLDER", help="of tools/evaluate.py")
+    arguments = parser.parse_args()
+    entry = read_entry(arguments.weights)
+    spec = Scorer(str(arguments.weights)).spec
+    table, people = data_table(arguments.manifest)
+    parts = [
+        INTRODUCTION.format(
+            name=entry.name,
+            megabytes=entry.path.stat().st_size / 1e6,
+            sha256=entry.sha256,
+            trained_on=spec.trained_on or "see below",
+            commit=spec.commit or "not recorded",
+        )
+    ]
+    parts.append("## Thresholds\n\n| head | fake at or above | real below | chosen for |\n|---|---|---|---|")
+    parts[-1] += "".join(
+        f"\n| {head} | {point.fake_threshold:.3f} | {point.real_threshold:.3f} | {point.chosen_on} |"
+        for head, point in spec.operating_points.items()
+    )
+    parts.append(LIMITS.format(people=people))
+    parts.append(f"## Training data\n\n{table}")
+    for report in arguments.report:
+        title, _, folder = report.partition("=")
+        text = (Path(folder) / "report.md").read_text(encoding="utf-8")
+        body = "\n".join(f"#{line}" if line.startswith("#") else line for line in text.splitlines())
+        parts.append(f"## Figures: {title}\n\n{body}")
+    entry.card.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+    print(entry.card, file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

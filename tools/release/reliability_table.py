@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fill the reliability tables of README.md and SECURITY.md from figures: ``python tools/release/reliability_table.py``.
+
+The figures are the JSON files in docs/reliability, each written by a committed tool; a file that is not there gives no
+row, and nothing is typed by hand. With --check nothing is written, and the exit status is 1 if a document is out of
+date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from figures_text import ROOT
+from fill_readme import fill
+
+from cad.command import run_command
+from cad.evaluation.tables import markdown_table
+from cad.weights.registry import list_entries
+
+FIGURES = ROOT / "docs" / "reliability"
+Figures = dict[str, Any]
+Row = tuple[str, str, str]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fill or check the documents and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: fill_documents(options.check), "reliability_table")
+
+
+def fill_documents(only_check: bool) -> int:
+    """Fill or check the documents and return the exit status."""
+    stale = []
+    for document, names in (("README.md", MAKERS), ("SECURITY.md", ("fuzz",))):
+        path = ROOT / document
+        old = path.read_text(encoding="utf-8")
+        new = fill(old, "reliability", table([row for name in names for row in rows_of(name, load(name))]))
+        if new != old:
+            stale.append(document)
+            if not only_check:
+                path.write_text(new, encoding="utf-8")
+    print(f"{'out of date' if only_check else 'filled'}: {', '.join(stale) or 'none'}")
+    return 1 if only_check and stale else 0
+
+
+def rows_of(name: str, figures: Figures) -> list[Row]:
+    """Return the rows of one kind of figures, none if there are no figures."""
+    return MAKERS[name](figures) if figures else []
+
+
+def load(name: str) -> Figures:
+    """Return the figures of one kind; those of the face net stand in the manifest of its weights."""
+    if name == "face_net":
+        kept = (entry.manifest.get("figures") or {} for entry in list_entries("face"))
+        return next((figures for figures in kept if "finder" in figures), {})
+    path = FIGURES / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def table(lines: list[Row]) -> str:
+    """Return the table."""
+    return markdown_table(["what", "measured", "by"], [(what, value, f"`{tool}`") for what, value, tool in lines])
+
+
+def format_rows(figures: Figures) -> list[Row]:
+    tool = "tools/bench.py formats"
+    kept = figures["combinations"] - len(figures["avi_with_priming"]) - len(figures["beyond_bar"])
+    total = figures["combinations"] - len(figures["avi_with_priming"])
+    bar = figures["bar_seconds"] * 1000
+    value = f"{kept} of {total} within {bar:.0f} ms, worst {figures['worst_seconds'] * 1000:.1f} ms"
+    found = [("flash and beep together, container x picture codec x sound codec", value, tool)]
+    if figures["avi_with_priming"]:
+        worst = f"worst {max(figures['avi_with_priming'].values()) * 1000:.1f} ms"
+        found.append(("the same for MP3 and AAC in AVI, which drops the encoder's priming", worst, tool))
+    return found
+
+
+def damage_rows(figures: Figures) -> list[Row]:
+    return [(row["file"], row["result"], "tools/bench.py damage") for row in figures["rows"]]
+
+
+def fuzz_rows(figures: Figures) -> list[Row]:
+    outcomes = ", ".join(f"{name} {number}" for name, number in figures["outcomes"].items())
+    untyped = len(figures["untyped"])
+    dead = figures["mutations"] - sum(figures["outcomes"].values()) - untyped
+    forbidden = (
+        f"{dead} dead parents, {figures['hangs']} hangs, {untyped} untyped errors, "
+        f"{figures['leaked_processes']} processes, {figures['leaked_descriptors']} descriptors and "
+        f"{figures['leaked_files']} files left behind"
+    )
+    times = f"{figures['slowest_seconds']} s and {figures['median_seconds']} s ({figures['machine']})"
+    what = f"{figures['mutations']} damaged files from {figures['seeds']} seeds ({figures['date']})"
+    tool = "tools/fuzz_media.py"
+    return [
+        (what, forbidden, tool),
+        ("their outcomes", outcomes, tool),
+        ("longest and median time for one of them", times, tool),
+    ]
+
+
+def memory_rows(figures: Figures) -> list[Row]:
+    what = f"peak memory, {figures['seconds']} s of {figures['size']}, reader and decoder together"
+    return [(what, f"{figures['sum_mib']} MiB (bar {figures['bar_mib']})", "tools/bench.py read_memory")]
+
+
+def decode_rows(figures: Figures) -> list[Row]:
+    value = f"{figures['processor_ratio']} times the processor time"
+    if figures["load_average"] <= figures["cores"]:  # on a busy machine wall-clock time says nothing
+        value += f", {figures['wall_ratio']} times the wall-clock time"
+    where = f"{figures['cores']} cores, load {figures['load_average']}"
+    what = "reading 720p through the decoding process, against bare PyAV"
+    return [(what, f"{value} ({where})", "tools/bench.py decode")]
+
+
+def face_rows(figures: Figures) -> list[Row]:
+    """Return the bars of the face net, which tools/evaluate_face_net.py keeps beside the weights."""
+    finder, tool = figures["finder"], "tools/evaluate_face_net.py"
+    recall = f"{finder['recall']:.1%} of {finder['faces']}"
+    return [
+        ("faces of 40 px and more that the teacher finds, found too", recall, tool),
+        ("their five points, off the teacher's", f"{finder['point_error_mean']:.1%} of the eye distance", tool),
+        ("false boxes in 200 pictures without a face", f"{figures['false_boxes_per_200']:.2f}", tool),
+    ]
+
+
+def face_speed_rows(figures: Figures) -> list[Row]:
+    value = f"{figures['share_of_decoding']:.2f} times the processor time (bar {figures['bar']})"
+    return [("finding and following faces, against decoding the same file", value, "tools/bench.py faces")]
+
+
+MAKERS: Mapping[str, Callable[[Figures], list[Row]]] = {
+    "formats": format_rows,
+    "damage": damage_rows,
+    "fuzz": fuzz_rows,
+    "read_memory": memory_rows,
+    "decode": decode_rows,
+    "face_net": face_rows,
+    "faces": face_speed_rows,
+}
+
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
