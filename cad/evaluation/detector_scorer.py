@@ -6,18 +6,22 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from cad.detector import Detector
 from cad.errors import MediaError
 from cad.evaluation.records import FileScore
 from cad.faces import net, points
 from cad.options import DetectOptions
-from cad.spec import HEADS
+from cad.spec import HEADS, ModelSpec
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import operating_point_of, probability
 from cad.verdict.judge import judge
-from cad.verdict.segments import candidate_segments
+from cad.verdict.records import Verdict
+from cad.verdict.segments import candidate_segments, smooth
 from cad.verdict.timeline import stream_timelines
 from cad.weights.registry import find_entry
 
@@ -56,7 +60,7 @@ class DetectorScorer:
             analysis = self._detector.analyse(file)
         except MediaError as error:
             return FileScore(path, "error", error=error.code, seconds=time.perf_counter() - start)
-        return file_score(path, analysis, time.perf_counter() - start)
+        return file_score(path, analysis, self._detector.spec, time.perf_counter() - start)
 
 
 def scorer_identity(name: str, sha256: str) -> str:
@@ -73,19 +77,31 @@ def scorer_identity(name: str, sha256: str) -> str:
     return " ".join([f"{name} {sha256}", *(f"{entry.name} {entry.sha256}" for entry in entries)])
 
 
-def file_score(path: str, analysis: Analysis, seconds: float = math.nan) -> FileScore:
-    """Return what the product says of a file of which all has been measured.
+def judge_under(analysis: Analysis, spec: ModelSpec) -> Verdict:
+    """Return the verdict of a model that has the numbers of ``spec`` inside."""
+    # The one place where a spec is put into an analysis: ``judge`` takes it from there.
+    return judge(replace(analysis, spec=spec))
+
+
+def highest_frame_logits(analysis: Analysis) -> dict[str, float]:
+    """Return the highest smoothed frame logit of each stream that was seen or heard."""
+    lines = {name: smooth(line) for name, line in stream_timelines(analysis.scores, analysis.slots).items()}
+    return {name: float(np.nanmax(line)) for name, line in lines.items() if not np.isnan(line).all()}
+
+
+def file_score(path: str, analysis: Analysis, spec: ModelSpec, seconds: float = math.nan) -> FileScore:
+    """Return what the product says under ``spec`` of a file of which all has been measured.
 
     The segments are all candidates, not only those that the product tells: AP ranks them by their probability.
     """
-    verdict, logits = judge(analysis), analysis.clip_logits
-    candidates = candidate_segments(stream_timelines(analysis.scores, analysis.slots), analysis.spec)
+    verdict, logits = judge_under(analysis, spec), analysis.clip_logits
+    candidates = candidate_segments(stream_timelines(analysis.scores, analysis.slots), spec)
     return FileScore(
         path=path,
         answer=verdict.label.value,
         probability={
             "file": verdict.probability_fake,
-            **{head: probability(logits.get(head), head, analysis.spec) for head in HEADS},
+            **{head: probability(logits.get(head), head, spec) for head in HEADS},
         },
         logit=dict(logits),
         segments=tuple(
