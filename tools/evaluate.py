@@ -25,10 +25,13 @@ from cad.data.manifest import Manifest, read_manifest
 from cad.errors import CadError, WeightsError
 from cad.evaluation.detector_scorer import DetectorScorer
 from cad.evaluation.joining import join, read_scores
-from cad.evaluation.parts import Part, parts_of, sample_rows
+from cad.evaluation.part import Part
+from cad.evaluation.parts import parts_of
 from cad.evaluation.protocols import Protocol, load_protocol
 from cad.evaluation.report import build_report
-from cad.evaluation.runner import PartResult, run_part, write_results
+from cad.evaluation.row_views import sample_rows
+from cad.evaluation.runner import PartResult, run_part
+from cad.evaluation.writing import write_results
 
 PROTOCOLS = Path(__file__).resolve().parent.parent / "configs" / "protocols"
 
@@ -120,7 +123,7 @@ def measure_scores(options: argparse.Namespace, protocol: Protocol, manifests: M
         report = build_report(
             joined, threshold, groups=protocol.groups, resamples=options.resamples, seed=protocol.seed
         )
-        results.append(PartResult(Part(name, rows, manifest.root, {}, {}), joined, report, {}))
+        results.append(PartResult(Part(name, rows, manifest.root), joined, report))
         for problem in joined.problems[:20]:
             print(f"evaluate: {problem.path}: {problem.kind}: {problem.text}", file=sys.stderr)
     out = options.out or Path("evaluation") / f"{protocol.name}-{options.scores.stem}"
