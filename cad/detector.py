@@ -12,13 +12,13 @@ import logging
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Any, Self, TypeIs
+from typing import Any, Self, cast
 
 from cad.batch import in_order
 from cad.clock import seconds_of
@@ -188,12 +188,16 @@ class Detector:
     def _open_and_analyse(self, clip: Clip, cancelled: Event) -> Analysis:
         self._check_open()
         watch = Stopwatch()
-        if is_source(clip):
-            return self._analyse(clip, watch, partial(self._tell, clip, cancelled))
         with watch.stage("open"):
-            source = self._pool.open(clip)
-        with closing(source):
+            opened = self._open(clip)
+        with opened as source:
             return self._analyse(source, watch, partial(self._tell, source, cancelled))
+
+    def _open(self, clip: Clip) -> AbstractContextManager[MediaSource]:
+        # Asked for by name, since some properties of a source cost reading.
+        if hasattr(clip, "video_chunks"):
+            return nullcontext(cast(MediaSource, clip))
+        return closing(self._pool.open(clip))
 
     def _analyse(self, source: MediaSource, watch: Stopwatch, tell: Callable[[int, str], None]) -> Analysis:
         shortest = 1 if source.info.kind is MediaKind.IMAGE else self.spec.min_frames
@@ -294,11 +298,6 @@ class Detector:
     def _check_open(self) -> None:
         if not self._end_pool.alive:
             raise OptionError("the detector is closed")
-
-
-def is_source(clip: object) -> TypeIs[MediaSource]:
-    """Say whether ``clip`` is a MediaSource; its properties are not asked, since some cost reading."""
-    return hasattr(clip, "video_chunks")
 
 
 def _chosen(options: DetectOptions, choices: dict[str, Any]) -> DetectOptions:

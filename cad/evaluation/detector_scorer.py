@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np

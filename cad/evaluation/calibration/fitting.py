@@ -13,10 +13,10 @@ from cad.errors import ExportError
 from cad.evaluation.calibration.clips import CalibrationClips, Say
 from cad.evaluation.calibration.platt import choose_operating_point, fit_platt, frame_calibration
 from cad.evaluation.detector_scorer import highest_frame_logits
-from cad.verdict.judge import judge
 from cad.spec import HEADS, Calibration, ModelSpec, OperatingPoint
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import platt
+from cad.verdict.judge import judge
 
 #: Each round of tightening leaves this share of the rate that a head may spend.
 TIGHTENING = 0.8
