@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from media_clips import EVENT_SECONDS, FFMPEG, beep_times, flash_times
+from requirements import give_up
 
 from cad.media.reader import open_media
 from cad.media.records import Outcome
@@ -78,7 +79,7 @@ def encoders() -> str:
 def check(make_clip: Callable[..., Path], container: str, video: str, audio: str) -> None:
     for arguments in (VIDEO[video], AUDIO[audio]):
         if f" {arguments[1]} " not in encoders():
-            pytest.skip(f"the ffmpeg program here has no encoder {arguments[1]}")
+            give_up("encoders", f"an ffmpeg program with the encoder {arguments[1]}")
     extra = ("-ar", "44100") if (container, audio) == ("flv", "pcm") else ()  # a rate that FLV knows
     path = make_clip(f"{video}-{audio}.{container}", *VIDEO[video], *AUDIO[audio], *extra)
     with open_media(path) as reader:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from requirements import needs
 from tiny_model import tiny_onnx, tiny_spec
 
 from cad.errors import WeightsIntegrityError
@@ -39,9 +40,8 @@ def differences(entry: WeightsEntry) -> dict[str, float]:
     return worst
 
 
+@needs("weights")
 def test_the_package_has_a_detector_as_soon_as_it_has_a_folder_for_one():
-    if not SHIPPED:
-        pytest.skip("no detector weights in the package yet")
     assert default_detector() in SHIPPED
 
 
