@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faces: found by a small net of our own, followed over time, aligned, and told apart by who is talking."""
+"""Finding faces with a small net of our own, following and aligning them, and telling which of them talks."""

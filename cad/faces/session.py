@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening the small nets of this package: verified bytes, one thread, nothing printed."""
+"""open_face_session gives the small nets of this package an ONNX Runtime session from verified bytes."""
 
 from __future__ import annotations
 
