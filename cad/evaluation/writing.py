@@ -48,6 +48,7 @@ def write_results(
     else:
         text = parts_markdown(results, protocol, facts)
     text += _localisation_markdown(results) + _offsets_markdown(results)
+    out.mkdir(parents=True, exist_ok=True)
     (out / "report.md").write_text(text, encoding="utf-8")
     (out / "report.json").write_text(json.dumps(_json(results, protocol, facts), indent=1), encoding="utf-8")
     if draw:

@@ -16,7 +16,7 @@ from cad.metrics.score_counts import Counts, Floats, ScoreCounts
 
 RESAMPLES = 1000
 #: Ends of the interval: 95 % lie between them.
-INTERVAL = (0.025, 0.975)
+INTERVAL = ((1 - 0.95) / 2, (1 + 0.95) / 2)
 _CELLS_IN_MEMORY = 2_000_000
 
 #: A summary takes counts with some weightings and returns one figure a weighting under each name.
