@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from cad.errors import DataError
 from cad.evaluation.perturb.source import Picture, Sound, clip_info, read_pictures, read_sound
 from cad.evaluation.perturb.writer import Encoding, write_clip
+from cad.loudness import rms
+from cad.resampling import of_length, resampled
 
 #: Louder than this is sound. Source: arXiv 2412.00175, who found that fakes start with a silence below it.
 SILENCE_LEVEL = 0.0005
@@ -116,23 +118,13 @@ def splice(own: Sound, other: Sound, start_seconds: float, stop_seconds: float) 
     first, last = round(start_seconds * own.rate_hz), min(round(stop_seconds * own.rate_hz), len(own.samples))
     donor = other.cut(begin, begin + length)
     # Linear interpolation would alias; the donor goes through the band that both rates hold.
-    patch = _at_rate(donor, own.rate_hz, last - first)
+    patch = of_length(resampled(donor.samples, donor.rate_hz, own.rate_hz), last - first)
     before = own.samples[first:last]
-    patch = patch * (_level(before) / max(_level(patch), 1e-6))
+    patch = patch * (rms(before) / max(rms(patch), 1e-6))
     weight = _fade(last - first, round(FADE_SECONDS * own.rate_hz))
     samples = own.samples.copy()
     samples[first:last] = np.clip(before * (1 - weight) + patch * weight, -1, 1)
     return Sound(samples, own.rate_hz)
-
-
-def _at_rate(sound: Sound, rate_hz: int, length: int) -> NDArray[np.float32]:
-    if sound.rate_hz == rate_hz:
-        return np.pad(sound.samples[:length], (0, max(0, length - len(sound.samples))))
-    from scipy.signal import resample_poly
-
-    divisor = int(np.gcd(sound.rate_hz, rate_hz))
-    changed = resample_poly(sound.samples, rate_hz // divisor, sound.rate_hz // divisor).astype(np.float32)
-    return np.pad(changed[:length], (0, max(0, length - len(changed))))
 
 
 def _fade(length: int, ramp: int) -> NDArray[np.float32]:
@@ -142,10 +134,6 @@ def _fade(length: int, ramp: int) -> NDArray[np.float32]:
         weight[:ramp] = np.linspace(0, 1, ramp, endpoint=False)
         weight[-ramp:] = weight[:ramp][::-1]
     return weight
-
-
-def _level(samples: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.mean(np.square(samples), dtype=np.float64))) if len(samples) else 0.0
 
 
 def _between(frames: Iterator[Picture], start_seconds: float, seconds: float) -> Iterator[Picture]:

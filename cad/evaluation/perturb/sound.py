@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.evaluation.perturb.source import Sound
+from cad.loudness import rms
+from cad.resampling import of_length
 
 
 def add_noise(sound: Sound, snr_db: float, rng: np.random.Generator) -> Sound:
     """Return the sound with white noise at a signal-to-noise ratio."""
-    level = np.sqrt(np.mean(np.square(sound.samples), dtype=np.float64)) * 10 ** (-snr_db / 20)
+    level = rms(sound.samples) * 10 ** (-snr_db / 20)
     noise = rng.normal(0.0, max(level, 1e-6), len(sound.samples)).astype(np.float32)
     return Sound(np.clip(sound.samples + noise, -1, 1), sound.rate_hz)
 
@@ -38,13 +40,13 @@ def shift_pitch(sound: Sound, semitones: float) -> Sound:
     rate = round(sound.rate_hz * ratio)
     filters = [("asetrate", str(rate)), ("aresample", str(sound.rate_hz)), ("atempo", f"{1 / ratio:.6f}")]
     shifted = _filtered(sound, filters)
-    return Sound(_fit(shifted, len(sound.samples)), sound.rate_hz)
+    return Sound(of_length(shifted, len(sound.samples)), sound.rate_hz)
 
 
 def limit_band(sound: Sound, rate_hz: int) -> Sound:
     """Return the sound as it is after resampling to ``rate_hz`` and back."""
     through = _filtered(sound, [("aresample", str(rate_hz)), ("aresample", str(sound.rate_hz))])
-    return Sound(_fit(through, len(sound.samples)), sound.rate_hz)
+    return Sound(of_length(through, len(sound.samples)), sound.rate_hz)
 
 
 def _filtered(sound: Sound, filters: list[tuple[str, str]]) -> NDArray[np.float32]:
@@ -76,12 +78,5 @@ def _convolve(samples: NDArray[np.float32], response: NDArray[np.float64]) -> ND
 
 
 def _as_loud(changed: NDArray[np.float64], before: NDArray[np.float32]) -> NDArray[np.float32]:
-    level, wanted = (np.sqrt(np.mean(np.square(x), dtype=np.float64)) for x in (changed, before))
-    loud: NDArray[np.float32] = np.clip(changed * (wanted / max(level, 1e-9)), -1, 1).astype(np.float32)
+    loud: NDArray[np.float32] = np.clip(changed * (rms(before) / max(rms(changed), 1e-9)), -1, 1).astype(np.float32)
     return loud
-
-
-def _fit(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """Return ``samples`` cut or filled with silence to a length; filters round it by a few samples."""
-    fitted: NDArray[np.float32] = np.pad(samples[:length], (0, max(0, length - len(samples)))).astype(np.float32)
-    return fitted

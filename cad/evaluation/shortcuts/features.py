@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from cad.evaluation.perturb.edits import leading_silence_seconds
 from cad.evaluation.perturb.source import Sound, clip_info, read_pictures, read_sound
+from cad.loudness import rms
+from cad.resampling import resampled
 
 Floats = NDArray[np.float64]
 Features = Mapping[str, float]
@@ -153,13 +155,7 @@ def band_energies(sound: Sound) -> Floats:
 
 
 def _resampled(sound: Sound) -> Sound:
-    if sound.rate_hz == RATE_HZ:
-        return sound
-    from scipy.signal import resample_poly
-
-    divisor = math.gcd(sound.rate_hz, RATE_HZ)
-    changed = resample_poly(sound.samples, RATE_HZ // divisor, sound.rate_hz // divisor)
-    return Sound(changed.astype(np.float32), RATE_HZ)
+    return Sound(resampled(sound.samples, sound.rate_hz, RATE_HZ), RATE_HZ)
 
 
 def _random_outputs(stream: str, pictures: list[Floats]) -> dict[str, float]:
@@ -194,7 +190,7 @@ def _spectrum(grey: Floats) -> Floats:
 
 
 def _decibel(level: NDArray[np.float32]) -> float:
-    return 20 * math.log10(float(np.sqrt(np.mean(np.square(level), dtype=np.float64))) + 1e-6) if len(level) else -120.0
+    return 20 * math.log10(rms(level) + 1e-6)
 
 
 def _code(text: str) -> float:
