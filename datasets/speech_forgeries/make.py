@@ -30,7 +30,7 @@ from engines import ENGINES, Engine, Voice  # noqa: E402
 from texts import draw_sentence  # noqa: E402
 
 from cad.clock import SAMPLE_RATE_HZ  # noqa: E402
-from cad.data.augment.resample import resampled  # noqa: E402
+from cad.resampling import resampled  # noqa: E402
 
 COLUMNS = (
     "path",

@@ -21,7 +21,8 @@ from cad.clock import SAMPLES_PER_FRAME
 from cad.models import create_model
 from cad.models.losses import LossWeights, cad_loss
 from cad.models.targets import CadTargets
-from cad.windows import WINDOW_SLOTS
+
+WINDOW_SLOTS = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
