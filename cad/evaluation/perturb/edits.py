@@ -19,7 +19,6 @@ from cad.errors import DataError
 from cad.evaluation.perturb.source import Picture, Sound, clip_info, read_pictures, read_sound
 from cad.evaluation.perturb.writer import Encoding, write_clip
 from cad.loudness import rms
-from cad.resampling import of_length, resampled
 
 #: Louder than this is sound. Source: arXiv 2412.00175, who found that fakes start with a silence below it.
 SILENCE_LEVEL = 0.0005

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from cad.evaluation.perturb.source import Sound
 from cad.loudness import rms
-from cad.resampling import of_length
 
 
 def add_noise(sound: Sound, snr_db: float, rng: np.random.Generator) -> Sound:
