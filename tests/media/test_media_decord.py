@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_clips import run_ffmpeg
+from benchmarks.media_clips import run_ffmpeg
 
 from cad.data.decord_reader import read_video
 from cad.errors import DataError, MediaNotFoundError

@@ -5,13 +5,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "benchmarks"))
-
-import read_memory
+from benchmarks import read_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads peaks from /proc")
 
