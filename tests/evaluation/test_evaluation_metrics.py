@@ -150,12 +150,9 @@ def test_p_value_and_interval():
 
 
 def test_the_scale_benchmark_runs_small():
-    import sys
     from argparse import Namespace
-    from pathlib import Path
 
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "benchmarks"))
-    import metrics as benchmark
+    from benchmarks import metrics as benchmark
 
     found = benchmark.run(Namespace(rows=20_000, resamples=20))
     assert found["rows"] == 20_000 and found["groups"] >= benchmark.METHODS

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from media_clips import run_ffmpeg, write_sources
+from benchmarks.media_clips import run_ffmpeg, write_sources
 from requirements import require
 
 Make = Callable[..., Path]

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.fuzz_media import fuzz, is_clean, mutate
 from requirements import needs
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-from fuzz_media import fuzz, is_clean, mutate
 
 pytestmark = needs("linux")
 

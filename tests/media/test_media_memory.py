@@ -5,14 +5,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import pytest
+from benchmarks import read_memory
 from requirements import needs
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "benchmarks"))
-
-import read_memory
 
 pytestmark = needs("linux")
 
