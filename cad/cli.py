@@ -14,20 +14,23 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from enum import IntEnum, StrEnum
 from io import TextIOWrapper
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cad.errors import AnalysisFailedError, CadError, MediaError, OptionError, WeightsError
+from cad.errors import OptionError, WeightsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from cad.detector import Detector, Progress
+    from cad.detector import Detector, Progress, Result
+    from cad.inputs import Input
     from cad.options import DetectOptions
     from cad.report.writers import Writer
-    from cad.verdict.analysis import Analysis
+    from cad.spec import OperatingPoint
     from cad.weights import WeightsEntry
 
 logger = logging.getLogger(__name__)
@@ -118,6 +121,13 @@ def detect(
         str | None, typer.Option("--providers", help="ONNX Runtime providers, comma-separated; overrides --device.")
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=0, help="Threads of the model; 0 takes every core.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Files that are analysed at the same time.")] = 1,
+    fake_from: Annotated[
+        float | None, typer.Option("--fake-from", help="Probability that is called fake.", show_default=False)
+    ] = None,
+    real_below: Annotated[
+        float | None, typer.Option("--real-below", help="Probability under which it is real.", show_default=False)
+    ] = None,
     max_seconds: Annotated[
         float | None, typer.Option("--max-seconds", help="Longest file, in seconds of media.", show_default=False)
     ] = None,
@@ -150,11 +160,12 @@ def detect(
             "memory_bytes": memory_bytes,
             "wall_seconds": timeout,
         }
-        options = read_options(model, device, providers, threads, limits, keep_pictures=html is not None)
+        point = read_operating_point(fake_from, real_below)
+        options = read_options(model, device, providers, threads, limits, point, keep_pictures=html is not None)
         writers = open_writers(files, json, jsonl, html, verbose)
         shown = not quiet and sys.stderr.isatty()
         with open_progress(shown) as progress, open_detector(options, progress) as detector:
-            return run_batch(detector, files, recursive, writers, fail_on)
+            return run_batch(detector, files, recursive, jobs, writers, fail_on)
 
     raise typer.Exit(guard(work))
 
@@ -203,6 +214,7 @@ def read_options(
     providers: str | None,
     threads: int,
     limits: dict[str, float | int | None],
+    operating_point: OperatingPoint | None,
     keep_pictures: bool,
 ) -> DetectOptions:
     """Return the options that the flags say.
@@ -220,8 +232,24 @@ def read_options(
         providers=tuple(name.strip() for name in providers.split(",")) if providers else None,
         threads=threads,
         limits=MediaLimits(**given),
+        operating_point=operating_point,
         keep_pictures=keep_pictures,
     )
+
+
+def read_operating_point(fake_from: float | None, real_below: float | None) -> OperatingPoint | None:
+    """Return where the label changes if the flags say so.
+
+    Raises:
+        OptionError: Only one of the two was given.
+    """
+    from cad.spec import OperatingPoint
+
+    if fake_from is None and real_below is None:
+        return None
+    if fake_from is None or real_below is None:
+        raise OptionError("--fake-from and --real-below go together: between them a file is inconclusive")
+    return OperatingPoint(fake_from, real_below, chosen_on="the command line")
 
 
 def open_writers(files: list[str], json: bool, jsonl: bool, html: Path | None, verbose: bool) -> list[Writer]:
@@ -271,46 +299,31 @@ def open_detector(options: DetectOptions, progress: Callable[[Progress], None] |
 
 
 def run_batch(
-    detector: Detector, files: list[str], recursive: bool, writers: list[Writer], fail_on: FailOn | None
+    detector: Detector, files: list[str], recursive: bool, jobs: int, writers: list[Writer], fail_on: FailOn | None
 ) -> ExitCode:
     """Analyse every file, give each result to every writer, and return the exit code."""
     from cad.inputs import expand_inputs
-    from cad.verdict.judge import judge
 
     failed = hit = False
-    for item in expand_inputs(files, sys.stdin, recursive):
-        try:
-            if item.error is not None:
-                raise item.error
-            analysis = analyse(detector, item.path)
-        except MediaError as error:
-            failed = True
-            for writer in writers:
-                writer.error(item.path, error)
-            continue
-        verdict = judge(analysis)
-        hit = hit or verdict.label.value == fail_on
+    for result in results(detector, expand_inputs(files, sys.stdin, recursive), jobs):
+        failed = failed or result.verdict is None
+        hit = hit or (result.verdict is not None and result.verdict.label.value == fail_on)
         for writer in writers:
-            writer.verdict(analysis, verdict)
+            writer.take(result)
     for writer in writers:
         writer.close()
     return ExitCode.FAKE_FOUND if hit else ExitCode.INPUT_FAILED if failed else ExitCode.OK
 
 
-def analyse(detector: Detector, path: str) -> Analysis:
-    """Return the analysis of one file; a fault in it becomes an error of that file, so that the others go on.
+def results(detector: Detector, items: Iterable[Input], jobs: int) -> Iterator[Result]:
+    """Yield what is said of every input, in order; one that names no file is an error of its own."""
+    from cad.detector import Result
 
-    Raises:
-        MediaError: The file cannot be read, or the analysis failed.
-    """
-    try:
-        return detector.analyse(path)
-    except CadError:
-        raise
-    except Exception as error:
-        logger.debug("fault while analysing %s", path, exc_info=True)
-        text = f"the analysis failed with {type(error).__name__}: {error} (-v shows where)"
-        raise AnalysisFailedError(path, text) from error
+    for names_none, group in groupby(items, key=lambda item: item.error is not None):
+        if names_none:
+            yield from (Result(item.path, error=item.error) for item in group)
+        else:
+            yield from detector.detect_many((item.path for item in group), jobs)
 
 
 def print_models(as_json: bool) -> ExitCode:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The product, from top to bottom: a file goes in, a Verdict comes out.
+"""The product, from top to bottom: a clip goes in, a Verdict comes out.
 
 Nothing is kept but scores and a few numbers a face: crops are scored as they come and let go, so that a film
 needs no more memory than a clip.
@@ -7,134 +7,252 @@ needs no more memory than a clip.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import dataclasses
+import logging
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Event
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
+from cad.batch import in_order
 from cad.clock import seconds_of
-from cad.faces import FaceFinder, FaceTracker
+from cad.errors import AnalysisFailedError, MediaError, OptionError
+from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
-from cad.media import MediaPool, MediaReader, open_media
+from cad.faces.track_book import TrackBook
+from cad.faces.tracker import FaceTracker
+from cad.media.input import MediaInput
+from cad.media.pool import MediaPool
+from cad.media.records import MediaKind
+from cad.media.source import MediaSource
 from cad.options import DetectOptions
-from cad.runtime import Scorer, keep_speech
+from cad.runtime.scorer import Scorer
+from cad.spec import with_operating_point
+from cad.speech import keep_speech
 from cad.stopwatch import Stopwatch
 from cad.verdict.aggregate import aggregate
-from cad.verdict.analysis import Analysis, min_slots
+from cad.verdict.analysis import Analysis
+from cad.verdict.document import error_document
 from cad.verdict.judge import judge
 from cad.verdict.records import ModelSummary, Verdict
-from cad.verdict.tracks import TrackBook
-from cad.windows import WindowCutter, WindowScore
+from cad.versions import versions
+from cad.windows import Window, WindowCutter, WindowScore
+
+logger = logging.getLogger(__name__)
+
+#: What can be judged: a file by its path, its bytes or a binary stream, or what somebody else has decoded.
+Clip = MediaInput | MediaSource
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the analysis of a file is, in seconds of that file."""
+    """How far the analysis of a clip is.
+
+    Attributes:
+        path: Which clip.
+        done_seconds: What has been looked at, in seconds of the clip.
+        total_seconds: Its length, 0 while that is not known.
+        stage: ``read`` (sound is decoded), ``picture`` (faces are found and scored) or ``sound`` (speech is scored).
+    """
 
     path: str
     done_seconds: float
     total_seconds: float
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a batch gives for one clip: a verdict, or why there is none.
+
+    Attributes:
+        path: The clip as the caller named it.
+        verdict: What is said of it, or None.
+        analysis: What was measured of it, or None.
+        error: Why it could not be analysed, or None.
+    """
+
+    path: str
+    verdict: Verdict | None = None
+    analysis: Analysis | None = None
+    error: MediaError | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict or the error as plain values under the schema ``cad.verdict/1``."""
+        if self.verdict is not None:
+            return self.verdict.to_dict()
+        error = self.error or AnalysisFailedError(self.path, "nothing is known of it")
+        return error_document(self.path, error)
 
 
 class Detector:
-    """Tells whether a file's face or voice is forged.
+    """Tells whether a clip's face or voice is forged.
 
-    Used as a context manager it keeps its decoding process warm from one file to the next.
+    One detector may be used by several threads at once. It keeps decoding processes warm from one clip to the next;
+    they end with ``close()``, with the ``with`` block, or when the detector is no longer referred to.
 
     Args:
-        options: What to use and what a file may cost.
-        progress: Called now and then while a file is analysed.
+        options: What to use and what a clip may cost.
+        progress: Called now and then while a clip is analysed, on the thread that analyses it. An exception that it
+            raises cancels the analysis of that clip and comes out of the call.
+        choices: Fields of DetectOptions by name, such as ``model="cad_small_2"`` or ``device="cpu"``; they stand above
+            ``options``.
 
     Raises:
         WeightsError: The weights are unknown, damaged or not runnable.
-        OptionError: The device or a provider is not to be had.
+        OptionError: A value is not accepted, or the device or a provider is not to be had.
+
+    Attributes:
+        options: As given.
+        spec: What the model expects and what its numbers mean, under the chosen operating point.
+        model: Which weights, on what.
+        nets: sha256 by name of every net that has a part in a verdict.
     """
 
     def __init__(
-        self, options: DetectOptions | None = None, progress: Callable[[Progress], None] | None = None
+        self,
+        options: DetectOptions | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        **choices: Any,
     ) -> None:
-        self.options = options or DetectOptions()
+        self.options = _chosen(options or DetectOptions(), choices)
         self._progress = progress
+        self._pool = MediaPool(self.options.limits)
+        self._end_pool = weakref.finalize(self, self._pool.close)
+        self._pool.warm_up()  # the decoding process starts while the nets are loaded
         self._scorer = Scorer(self.options.model, self.options.providers, self.options.threads, self.options.device)
         self._finder = FaceFinder()
-        self._pool: MediaPool | None = None
-        self.spec = self._scorer.spec
-        self.model = ModelSummary(self._scorer.entry.name, self._scorer.entry.sha256, self._scorer.providers)
+        entry = self._scorer.entry
+        self.spec = with_operating_point(self._scorer.spec, self.options.operating_point)
+        self.model = ModelSummary(entry.name, entry.sha256, self._scorer.providers)
+        self.nets = {entry.name: entry.sha256, **self._finder.nets}
 
     def __enter__(self) -> Self:
-        self._pool = MediaPool(self.options.limits)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        self.close()
 
-    def detect(self, path: str | Path) -> Verdict:
-        """Return the verdict on one file; *cannot decide* is a verdict too, with its reasons.
+    def close(self) -> None:
+        """End the decoding processes that wait; clips that other threads are analysing go on to their end."""
+        self._end_pool()
 
-        Raises:
-            MediaError: The file is missing or cannot be read at all; its ``code`` and ``text`` say why.
-        """
-        return judge(self.analyse(path))
+    def detect(self, clip: Clip) -> Verdict:
+        """Return the verdict on one clip; *cannot decide* is a verdict too, with its reasons.
 
-    def analyse(self, path: str | Path) -> Analysis:
-        """Return everything that is measured of one file, from which ``cad.verdict.judge`` makes the verdict.
+        Args:
+            clip: A path, the bytes of a file, a binary stream, or a MediaSource such as ArraySource (which the caller
+                closes).
 
         Raises:
-            MediaError: The file is missing or cannot be read at all; its ``code`` and ``text`` say why.
+            MediaError: The clip is missing or cannot be read at all; its ``code`` and ``text`` say why.
+            OptionError: It is none of these, or the detector is closed.
         """
+        return judge(self.analyse(clip), self.spec)
+
+    def detect_many(self, clips: Iterable[Clip], jobs: int = 1) -> Iterator[Result]:
+        """Yield a result for each clip, in order; whatever goes wrong inside one is its result, and the others go on.
+
+        Closing the iterator cancels: clips that wait are not begun, and those being analysed end at their next second.
+
+        Args:
+            clips: As ``detect`` takes them; they are taken one by one, as they are needed.
+            jobs: Clips that are analysed at the same time, each with a decoding process of its own.
+
+        Raises:
+            OptionError: ``jobs`` is less than 1, or the detector is closed.
+        """
+        if jobs < 1:
+            raise OptionError(f"jobs is {jobs}; it must be 1 or more")
+        self._check_open()
+        self._pool.keep(jobs)
+        return in_order(self._result, clips, jobs)
+
+    def analyse(self, clip: Clip) -> Analysis:
+        """Return everything that is measured of one clip, from which ``cad.judge`` makes the verdict.
+
+        Raises:
+            MediaError: The clip is missing or cannot be read at all; its ``code`` and ``text`` say why.
+            OptionError: It is nothing that can be judged, or the detector is closed.
+        """
+        return self._open_and_analyse(clip, Event())
+
+    def _open_and_analyse(self, clip: Clip, cancelled: Event) -> Analysis:
+        self._check_open()
         watch = Stopwatch()
         with watch.stage("open"):
-            reader = self._pool.open(path) if self._pool else open_media(path, self.options.limits)
-        with reader:
-            return self._analyse(str(path), reader, watch)
+            opened = self._open(clip)
+        with opened as source:
+            return self._analyse(source, watch, partial(self._tell, source, cancelled))
 
-    def _analyse(self, path: str, reader: MediaReader, watch: Stopwatch) -> Analysis:
-        shortest = min_slots(reader.info.kind, self.spec)
+    def _open(self, clip: Clip) -> AbstractContextManager[MediaSource]:
+        # Asked for by name, since some properties of a source cost reading.
+        if hasattr(clip, "video_chunks"):
+            return nullcontext(cast(MediaSource, clip))
+        return closing(self._pool.open(clip))
+
+    def _analyse(self, source: MediaSource, watch: Stopwatch, tell: Callable[[int, str], None]) -> Analysis:
+        shortest = 1 if source.info.kind is MediaKind.IMAGE else self.spec.min_frames
+        tell(0, "read")
         with watch.stage("read"):
-            audio = reader.audio() if reader.info.audio else None
+            audio = source.audio() if source.info.audio else None
         speech = None if audio is None else keep_speech(audio)
-        cutter = WindowCutter(speech, shortest)
+        cutter = WindowCutter(speech, self.spec.window_frames, self.spec.hop_frames, shortest)
         book = TrackBook(self.options.keep_pictures)
 
-        scores, video_slots = self._score_faces(reader, cutter, book, watch) if reader.info.video else ([], 0)
+        scores: list[WindowScore] = []
+        video_slots = 0
+        if source.info.video:
+            scores, video_slots = self._score_faces(source, cutter, book, watch, tell)
         with watch.stage("score"):
-            scores += self._scorer.score_stream(cutter.flush())
+            scores += self._score_sound(cutter.flush(), tell)
 
         slots = max(video_slots, 0 if speech is None else len(speech.present))
         with watch.stage("faces"):
             tracks = book.summaries(speech)
         return Analysis(
-            path=path,
-            info=reader.info,
-            report=reader.report,
+            path=source.info.path,
+            info=source.info,
+            report=source.report,
             scores=tuple(scores),
             evidence=aggregate(scores, tracks, slots, shortest),
             tracks=tracks,
             slots=slots,
             speech_slots=None if speech is None else int(speech.present.sum()),
-            spec=self.spec,
+            min_slots=shortest,
             model=self.model,
             seconds=watch.seconds(),
+            nets=self.nets,
+            versions=versions(),
+            pictures=book.pictures(),
         )
 
     def _score_faces(
-        self, reader: MediaReader, cutter: WindowCutter, book: TrackBook, watch: Stopwatch
+        self,
+        source: MediaSource,
+        cutter: WindowCutter,
+        book: TrackBook,
+        watch: Stopwatch,
+        tell: Callable[[int, str], None],
     ) -> tuple[list[WindowScore], int]:
         """Return the scores of all windows with a face but those at the tracks' ends, and the length in slots."""
         tracker = FaceTracker(finder=self._finder)
         scores: list[WindowScore] = []
         stop_slot = 0
-        for chunk in watch.timed("read", reader.video_chunks()):
+        for chunk in watch.timed("read", source.video_chunks()):
             stop_slot = chunk.first_slot + len(chunk.frames)
             with watch.stage("faces"):
                 found = tracker.push(chunk)
             scores += self._score_crops(found, cutter, book, watch)
-            self._tell(reader, stop_slot)
+            tell(stop_slot, "picture")
         with watch.stage("faces"):
             found = tracker.flush()
         return scores + self._score_crops(found, cutter, book, watch), stop_slot
@@ -150,6 +268,46 @@ class Detector:
                 scores += self._scorer.score(cutter.push(crops))
         return scores
 
-    def _tell(self, reader: MediaReader, stop_slot: int) -> None:
+    def _score_sound(self, windows: Iterable[Window], tell: Callable[[int, str], None]) -> Iterator[WindowScore]:
+        """Yield the scores of the last windows of every face and of speech without a face."""
+        for score in self._scorer.score_stream(windows):
+            if score.track_id is None:
+                tell(score.first_slot + score.slots, "sound")
+            yield score
+
+    def _result(self, clip: Clip, cancelled: Event) -> Result:
+        """Return what a batch gives for one clip."""
+        name = str(clip) if isinstance(clip, str | Path) else f"<{type(clip).__name__}>"
+        try:
+            analysis = self._open_and_analyse(clip, cancelled)
+            return Result(analysis.path, judge(analysis, self.spec), analysis)
+        except MediaError as error:
+            return Result(name, error=error)
+        except Exception as error:
+            logger.debug("fault while analysing %s", name, exc_info=True)
+            text = f"the analysis failed with {type(error).__name__}: {error} (-v shows where)"
+            return Result(name, error=AnalysisFailedError(name, text))
+
+    def _tell(self, source: MediaSource, cancelled: Event, stop_slot: int, stage: str) -> None:
+        """Let the caller know how far a clip is, and end its analysis if nobody waits for it any more."""
+        if cancelled.is_set():
+            raise CancelledError
         if self._progress is not None:
-            self._progress(Progress(reader.info.path, seconds_of(stop_slot), reader.info.duration_seconds))
+            self._progress(Progress(source.info.path, seconds_of(stop_slot), source.info.duration_seconds, stage))
+
+    def _check_open(self) -> None:
+        if not self._end_pool.alive:
+            raise OptionError("the detector is closed")
+
+
+def _chosen(options: DetectOptions, choices: dict[str, Any]) -> DetectOptions:
+    """Return ``options`` with single fields replaced.
+
+    Raises:
+        OptionError: There is no such field, or its value is not accepted.
+    """
+    known = [field.name for field in dataclasses.fields(DetectOptions)]
+    unknown = sorted(set(choices) - set(known))
+    if unknown:
+        raise OptionError(f"there is no option {', '.join(unknown)}; there are {', '.join(known)}")
+    return dataclasses.replace(options, **choices)

@@ -118,6 +118,12 @@ class DataError(CadError, ValueError):
     code = "data"
 
 
+class DocumentError(CadError, ValueError):
+    """A text is not a document under the schema that it should have; the message names the key."""
+
+    code = "document"
+
+
 class MissingExtraError(CadError, ImportError):
     """An optional dependency is absent; the message says which extra to install."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cad.errors import OptionError
 from cad.media.limits import MediaLimits
 from cad.runtime.providers import DEVICES, Device
+from cad.spec import OperatingPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class DetectOptions:
         threads: Threads inside one operator of the model; 0 takes every core.
         limits: What one file may cost before it is refused or stopped.
         keep_pictures: Keep small pictures of the faces for a report.
+        operating_point: Where the label changes, for every kind of evidence; None takes what the model ships with.
 
     Raises:
         OptionError: A value is not accepted.
@@ -33,9 +35,16 @@ class DetectOptions:
     threads: int = 0
     limits: MediaLimits = field(default_factory=MediaLimits)
     keep_pictures: bool = False
+    operating_point: OperatingPoint | None = None
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise OptionError(f"device is {self.device!r}; accepted are {', '.join(DEVICES)}")
         if self.threads < 0:
             raise OptionError(f"threads is {self.threads}; it must be 0 (every core) or more")
+        point = self.operating_point
+        if point is not None and not 0.0 <= point.real_threshold <= point.fake_threshold <= 1.0:
+            raise OptionError(
+                f"the operating point calls real below {point.real_threshold} and fake from {point.fake_threshold}; "
+                "both must lie in [0, 1], and the second must not be below the first"
+            )

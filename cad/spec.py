@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cad.errors import SpecMismatchError
+from cad.values import ValueRecord
 
 METADATA_KEY = "cad.spec"
 SPEC_VERSION = 1
@@ -48,6 +49,10 @@ OUTPUTS = (
 class Calibration:
     """Platt scaling of one head: ``probability_fake = sigmoid(scale * logit + bias)``.
 
+    Attributes:
+        scale: Of the logit.
+        bias: Added to it.
+
     Source: Platt, 1999; fitted on validation data.
     """
 
@@ -59,8 +64,11 @@ class Calibration:
 class OperatingPoint:
     """Where the label changes, on the calibrated probability, and the false-positive rate that it was chosen for.
 
-    At or above ``fake_threshold`` a stream's evidence is *fake*, below ``real_threshold`` it is *real*, between
-    them neither.
+    Attributes:
+        fake_threshold: From here on evidence is *fake*.
+        real_threshold: Below it evidence is *real*, between the two neither.
+        chosen_false_positive_rate: Share of genuine clips that may be called fake; None if it was not chosen so.
+        chosen_on: On which data.
     """
 
     fake_threshold: float = 0.5
@@ -69,18 +77,23 @@ class OperatingPoint:
     chosen_on: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ModelSpec(ValueRecord):
     """What a model expects and what its numbers mean (see the module's text).
 
     Attributes:
         name: Name of the weights; new bytes get a new name.
-        window_frames: Time steps of the windows that it was trained on.
+        window_frames: Time steps of the windows that it was trained on; longer tracks are cut into such.
         min_frames: Shortest window for which its answer means something.
         calibration: One per head and kind of evidence, keyed by head name.
         operating_points: One per head, keyed by head name.
         trained_on: One line on the training data.
         commit: Version-control revision of the run that made the weights.
+        hop_frames: Time steps from one window of a track to the next.
+        frame_rate_hz: Time steps a second; checked at load, as are the next two.
+        sample_rate_hz: Of the sound.
+        crop_size_px: Side of the face crops.
+        version: Of this record.
     """
 
     name: str
@@ -90,6 +103,7 @@ class ModelSpec:
     operating_points: Mapping[str, OperatingPoint]
     trained_on: str = ""
     commit: str = ""
+    hop_frames: int = 25
     frame_rate_hz: int = 25
     sample_rate_hz: int = 16_000
     crop_size_px: int = 160
@@ -114,9 +128,12 @@ class ModelSpec:
                     f"the model's spec has version {version}; this package runs version {SPEC_VERSION}"
                 )
             raw["calibration"] = {head: Calibration(**value) for head, value in raw["calibration"].items()}
-            raw["operating_points"] = {
-                head: OperatingPoint(**value) for head, value in raw["operating_points"].items()
-            }
+            raw["operating_points"] = {head: OperatingPoint(**value) for head, value in raw["operating_points"].items()}
             return cls(**raw)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SpecMismatchError(f"the model's spec cannot be read: {error}") from error
+
+
+def with_operating_point(spec: ModelSpec, point: OperatingPoint | None) -> ModelSpec:
+    """Return ``spec`` with one operating point for all heads; None keeps the shipped ones."""
+    return spec if point is None else replace(spec, operating_points=dict.fromkeys(HEADS, point))

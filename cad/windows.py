@@ -13,17 +13,16 @@ from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
 from cad.faces.records import CROP_SIZE_PX, FaceCrops
 from cad.media.records import AudioSamples
 from cad.runs import runs_of
+from cad.values import ValueRecord
 
-WINDOW_SLOTS = 2 * FRAME_RATE_HZ
-HOP_SLOTS = FRAME_RATE_HZ
 #: A track whose crops stop for longer than this is cut in two: the gap would fill most of a window.
-MAX_GAP_SLOTS = HOP_SLOTS
+MAX_GAP_SLOTS = FRAME_RATE_HZ
 #: A track that has had no crops for this long while others had is done; its buffer is given back.
 RETIRE_SLOTS = 10 * FRAME_RATE_HZ
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Window(ValueRecord):
     """One model input; either stream may be absent (presence all False).
 
     Attributes:
@@ -43,8 +42,8 @@ class Window:
     audio_present: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class WindowScore:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class WindowScore(ValueRecord):
     """What the model said of one window: raw logits, positive for fake, uncalibrated.
 
     Attributes:
@@ -94,17 +93,21 @@ class _OpenTrack:
 class WindowCutter:
     """Cuts the crops of every face, and the sound that no face goes with, into windows.
 
-    Every track is cut by itself: windows of WINDOW_SLOTS every HOP_SLOTS from its first slot, the last one
+    Every track is cut by itself: windows of ``window_slots`` every ``hop_slots`` from its first slot, the last one
     aligned to its end; a track shorter than that gives one window, and one shorter than ``min_slots`` none.
     At most a window and a hop of every open track are held.
 
     Args:
         audio: The sound with everything that is not speech marked absent; None without sound.
+        window_slots: Length of a window, as the model was trained on.
+        hop_slots: From one window to the next.
         min_slots: Shortest window that the model can judge.
     """
 
-    def __init__(self, audio: AudioSamples | None, min_slots: int) -> None:
+    def __init__(self, audio: AudioSamples | None, window_slots: int, hop_slots: int, min_slots: int) -> None:
         self._audio = audio
+        self._window_slots = window_slots
+        self._hop_slots = hop_slots
         self._min_slots = min_slots
         self._open: dict[int, _OpenTrack] = {}
         # Slots whose sound went into a window together with a face.
@@ -139,21 +142,21 @@ class WindowCutter:
     def _cut_full(self, track_id: int, track: _OpenTrack) -> list[Window]:
         windows: list[Window] = []
         while True:
-            start = track.first_slot if track.last_window_slot is None else track.last_window_slot + HOP_SLOTS
-            if start + WINDOW_SLOTS > track.stop_slot:
+            start = track.first_slot if track.last_window_slot is None else track.last_window_slot + self._hop_slots
+            if start + self._window_slots > track.stop_slot:
                 return windows
             track.drop_before(start)
             track.last_window_slot = start
-            windows.append(self._cut(track_id, track, start, start + WINDOW_SLOTS))
+            windows.append(self._cut(track_id, track, start, start + self._window_slots))
 
     def _close(self, track_id: int) -> list[Window]:
         track = self._open.pop(track_id)
         if track.last_window_slot is None:
             long_enough = track.stop_slot - track.first_slot >= self._min_slots
             return [self._cut(track_id, track, track.first_slot, track.stop_slot)] if long_enough else []
-        if track.last_window_slot + WINDOW_SLOTS == track.stop_slot:
+        if track.last_window_slot + self._window_slots == track.stop_slot:
             return []
-        return [self._cut(track_id, track, track.stop_slot - WINDOW_SLOTS, track.stop_slot)]
+        return [self._cut(track_id, track, track.stop_slot - self._window_slots, track.stop_slot)]
 
     def _cut(self, track_id: int, track: _OpenTrack, start: int, stop: int) -> Window:
         inside = slice(start - track.first_slot, stop - track.first_slot)
@@ -187,9 +190,12 @@ class WindowCutter:
             spoken = first + np.flatnonzero(self._audio.present[first:last])
             if len(spoken) < self._min_slots:
                 continue
-            for start, stop in window_spans(int(spoken[0]), int(spoken[-1]) + 1):
+            for start, stop in self._spans(int(spoken[0]), int(spoken[-1]) + 1):
                 if self._audio.present[start:stop].any():
                     yield self._cut_sound(start, stop)
+
+    def _spans(self, first_slot: int, stop_slot: int) -> list[tuple[int, int]]:
+        return window_spans(first_slot, stop_slot, self._window_slots, self._hop_slots)
 
     def _cut_sound(self, start: int, stop: int) -> Window:
         audio, audio_present = self._sound(start, stop)
@@ -205,21 +211,21 @@ class WindowCutter:
         )
 
 
-def window_spans(first_slot: int, stop_slot: int) -> list[tuple[int, int]]:
+def window_spans(first_slot: int, stop_slot: int, window_slots: int, hop_slots: int) -> list[tuple[int, int]]:
     """Return the [start, stop) slots of the windows that cover [first_slot, stop_slot).
 
     Example:
-        >>> window_spans(0, 110)
+        >>> window_spans(0, 110, 50, 25)
         [(0, 50), (25, 75), (50, 100), (60, 110)]
-        >>> window_spans(3, 20)
+        >>> window_spans(3, 20, 50, 25)
         [(3, 20)]
     """
-    if stop_slot - first_slot <= WINDOW_SLOTS:
+    if stop_slot - first_slot <= window_slots:
         return [(first_slot, stop_slot)]
-    starts = list(range(first_slot, stop_slot - WINDOW_SLOTS + 1, HOP_SLOTS))
-    if starts[-1] + WINDOW_SLOTS < stop_slot:
-        starts.append(stop_slot - WINDOW_SLOTS)
-    return [(start, start + WINDOW_SLOTS) for start in starts]
+    starts = list(range(first_slot, stop_slot - window_slots + 1, hop_slots))
+    if starts[-1] + window_slots < stop_slot:
+        starts.append(stop_slot - window_slots)
+    return [(start, start + window_slots) for start in starts]
 
 
 def _append(track: _OpenTrack, crops: FaceCrops) -> None:

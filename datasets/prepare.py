@@ -18,11 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cad.data.benchmarks.checks import check_manifest, findings_text
 from cad.data.benchmarks.enrich import enriched, identity_splits, with_splits
-from cad.data.benchmarks.manifest import frame_of, read_manifest, write_manifest
 from cad.data.benchmarks.registry import ADAPTERS, adapter
-from cad.data.benchmarks.rows import Problem
+from cad.data.checks import check_manifest, findings_text
+from cad.data.manifest import Problem, frame_of, read_manifest, write_manifest
 from cad.errors import CadError
 
 HERE = Path(__file__).resolve().parent

@@ -21,7 +21,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from cad.command import run_command
-from cad.data.benchmarks.manifest import read_manifest
+from cad.data.manifest import read_manifest
 from cad.evaluation.calibration.calibrating import CalibrationOptions, calibrate
 
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 from tiny_model import tiny_spec
 
-from cad.faces.talking import TalkingScore
+from cad.faces.active_speaker import LipScore
+from cad.faces.track_book import TrackSummary
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, Outcome, ReadReport, VideoStreamInfo
+from cad.spec import ModelSpec
 from cad.verdict.aggregate import aggregate
 from cad.verdict.analysis import Analysis
 from cad.verdict.records import ModelSummary
-from cad.verdict.tracks import TrackSummary
 from cad.windows import WindowScore, window_spans
 
 VIDEO = VideoStreamInfo("h264", 640, 360, 25.0, 0, 0.0, 100, 4.0)
@@ -56,7 +57,7 @@ def score(
 
 def face(first: int, stop: int, **logits: float) -> list[WindowScore]:
     """The windows of one face from slot ``first`` to ``stop``."""
-    return [score(start, end - start, **logits) for start, end in window_spans(first, stop)]
+    return [score(start, end - start, **logits) for start, end in window_spans(first, stop, 50, 25)]
 
 
 def track(
@@ -68,7 +69,7 @@ def track(
     motion: float = 3.0,
 ) -> TrackSummary:
     return TrackSummary(
-        track_id, first, stop, stop - first, height_px, TalkingScore(track_id, lips, motion, stop - first)
+        track_id, first, stop, stop - first, height_px, LipScore(track_id, lips, motion, stop - first)
     )
 
 
@@ -79,7 +80,7 @@ def analysis(
     kind: MediaKind = MediaKind.VIDEO,
     speech_slots: int | None = 100,
     coverage: float = 1.0,
-    spec=None,
+    spec: ModelSpec | None = None,
 ) -> Analysis:
     spec = spec or tiny_spec()
     tracks = [track(stop=slots)] if tracks is None else tracks
@@ -104,7 +105,7 @@ def analysis(
         tracks=tuple(tracks),
         slots=slots,
         speech_slots=speech_slots,
-        spec=spec,
+        min_slots=shortest,
         model=ModelSummary("tiny", "0" * 64, ("CPUExecutionProvider",)),
         seconds={"total": 1.0},
     )

@@ -21,8 +21,11 @@ NUMBER = re.compile(r"\d+\.\d+")
 needs_weights = pytest.mark.skipif(not list_entries("detector"), reason="no detector weights in the package yet")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+RECIPES = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def between(name: str) -> str:
@@ -32,11 +35,15 @@ def between(name: str) -> str:
 
 
 @needs_weights
-@pytest.mark.parametrize("block", blocks("python"))
+@pytest.mark.parametrize("block", [*blocks("python"), *blocks("python", RECIPES)])
 def test_python_blocks_run(block, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, "block", "exec"), {})
     assert capsys.readouterr().out
+
+
+def test_there_are_at_least_ten_recipes():
+    assert len(blocks("python", RECIPES)) >= 10
 
 
 @needs_weights
@@ -111,11 +118,11 @@ def test_every_reason_and_every_key_is_documented():
 
 def test_every_key_of_the_document_is_documented():
     from made_analysis import analysis, face
+    from tiny_model import tiny_spec
 
-    from cad.report.json_document import verdict_document
-    from cad.verdict import judge
+    from cad.verdict.judge import judge
 
-    document = verdict_document(judge(analysis(face(0, 100, video=3.0))))
+    document = judge(analysis(face(0, 100, video=3.0)), tiny_spec()).to_dict()
     json.dumps(document, allow_nan=False)
     for key, value in document.items():
         nested = value if isinstance(value, dict) else value[0] if isinstance(value, list) and value else {}

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from cad.faces.records import FaceCrops
 from cad.media.records import AudioSamples
-from cad.windows import HOP_SLOTS, MAX_GAP_SLOTS, RETIRE_SLOTS, WINDOW_SLOTS, WindowCutter, window_spans
+from cad.windows import MAX_GAP_SLOTS, RETIRE_SLOTS, WindowCutter, window_spans
+
+WINDOW_SLOTS, HOP_SLOTS = 50, 25
 
 
 def crops(first_slot: int, slots: int, track_id: int = 0, present: bool = True) -> FaceCrops:
@@ -34,7 +36,7 @@ def sound(slots: int, present: slice = slice(None)) -> AudioSamples:
 
 
 def cut(pushes: list[FaceCrops], audio: AudioSamples | None = None, min_slots: int = 12):
-    cutter = WindowCutter(audio, min_slots)
+    cutter = WindowCutter(audio, WINDOW_SLOTS, HOP_SLOTS, min_slots)
     windows = [window for one in pushes for window in cutter.push(one)]
     return windows + list(cutter.flush())
 
@@ -47,7 +49,8 @@ def in_chunks(slots: int, size: int, track_id: int = 0) -> list[FaceCrops]:
 @given(slots=st.integers(12, 240), size=st.integers(1, 60))
 def test_the_windows_of_a_track_do_not_depend_on_how_it_was_pushed(slots, size):
     windows = cut(in_chunks(slots, size))
-    assert [(w.first_slot, w.first_slot + len(w.frames)) for w in windows] == window_spans(0, slots)
+    spans = window_spans(0, slots, WINDOW_SLOTS, HOP_SLOTS)
+    assert [(w.first_slot, w.first_slot + len(w.frames)) for w in windows] == spans
     for window in windows:
         slots_shown = window.frames[:, 0, 0, 0]
         np.testing.assert_array_equal(slots_shown, np.arange(window.first_slot, window.first_slot + len(slots_shown)))
@@ -55,7 +58,7 @@ def test_the_windows_of_a_track_do_not_depend_on_how_it_was_pushed(slots, size):
 
 @given(first=st.integers(0, 50), length=st.integers(1, 500))
 def test_spans_cover_everything_and_only_that(first, length):
-    spans = window_spans(first, first + length)
+    spans = window_spans(first, first + length, WINDOW_SLOTS, HOP_SLOTS)
     covered = np.zeros(first + length, int)
     for start, stop in spans:
         covered[start:stop] += 1
@@ -100,14 +103,14 @@ def test_a_short_gap_is_marked_absent_and_a_long_one_cuts_the_track():
 
 
 def test_the_same_slot_twice_is_a_mistake_of_the_caller():
-    cutter = WindowCutter(None, 12)
+    cutter = WindowCutter(None, WINDOW_SLOTS, HOP_SLOTS, 12)
     cutter.push(crops(0, 30))
     with pytest.raises(ValueError, match="slot 29"):
         cutter.push(crops(29, 5))
 
 
 def test_a_face_that_went_away_is_finished_while_others_go_on():
-    cutter = WindowCutter(None, 12)
+    cutter = WindowCutter(None, WINDOW_SLOTS, HOP_SLOTS, 12)
     cutter.push(crops(0, 30, track_id=0))
     windows = []
     for start in range(0, RETIRE_SLOTS + 100, 25):
@@ -116,7 +119,7 @@ def test_a_face_that_went_away_is_finished_while_others_go_on():
 
 
 def test_what_is_held_is_bounded_by_a_window_and_a_hop():
-    cutter = WindowCutter(None, 12)
+    cutter = WindowCutter(None, WINDOW_SLOTS, HOP_SLOTS, 12)
     held = 0
     for start in range(0, 2000, 25):
         cutter.push(crops(start, 25))
@@ -126,13 +129,13 @@ def test_what_is_held_is_bounded_by_a_window_and_a_hop():
 
 def test_sound_without_picture_gives_windows_without_picture():
     windows = cut([], sound(120))
-    assert [w.first_slot for w in windows] == [first for first, _ in window_spans(0, 120)]
+    assert [w.first_slot for w in windows] == [first for first, _ in window_spans(0, 120, WINDOW_SLOTS, HOP_SLOTS)]
     assert all(w.track_id is None and not w.frames_present.any() for w in windows)
 
 
 def test_windows_of_sound_start_where_the_speech_starts():
     windows = cut([], sound(200, slice(40, 130)))
-    assert [w.first_slot for w in windows] == [first for first, _ in window_spans(40, 130)]
+    assert [w.first_slot for w in windows] == [first for first, _ in window_spans(40, 130, WINDOW_SLOTS, HOP_SLOTS)]
 
 
 def test_sound_beside_a_face_is_not_cut_twice():
@@ -143,5 +146,5 @@ def test_sound_beside_a_face_is_not_cut_twice():
 
 
 def test_an_hour_of_sound_alone_costs_no_pictures():
-    window = next(WindowCutter(sound(200), 12).flush())
+    window = next(WindowCutter(sound(200), WINDOW_SLOTS, HOP_SLOTS, 12).flush())
     assert window.frames.base is not None and window.frames.strides == (0, 0, 0, 0)

@@ -12,11 +12,12 @@ TOOLS = Path(__file__).resolve().parents[1] / "tools"
 
 
 def load_tool(name: str) -> ModuleType:
-    """Return ``tools/NAME.py`` as a module of that name; records in it need to find it by that.
+    """Return ``tools/NAME.py`` as a module of the file's name; records in it need to find it by that.
 
     As when Python runs it, it finds the modules of its own folder.
     """
     file = TOOLS / f"{name}.py"
+    name = file.stem
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
     spec = importlib.util.spec_from_file_location(name, file)

@@ -16,7 +16,7 @@ from itertools import combinations
 from pathlib import Path
 
 from cad.command import run_command
-from cad.data.benchmarks.manifest import read_manifest
+from cad.data.manifest import read_manifest
 from cad.errors import OptionError
 from cad.evaluation.comparison import compare_systems, comparison_markdown
 from cad.evaluation.joining import read_scores

@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cad.command import run_command
-from cad.data.benchmarks.checks import check_manifest, findings_text, refuse_errors
-from cad.data.benchmarks.manifest import Manifest, read_manifest
+from cad.data.checks import check_manifest, findings_text, refuse_errors
+from cad.data.manifest import Manifest, read_manifest
 from cad.errors import WeightsError
 from cad.evaluation.detector_scorer import DetectorScorer
 from cad.evaluation.joining import join, read_scores

@@ -8,15 +8,16 @@ checkpoint, exactly.
 from __future__ import annotations
 
 import logging
-import sys
 
-from cad.errors import CadError
+from cad.command import run_command
 from cad.training.cli import main
 
-if __name__ == "__main__":
+
+def train() -> int:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    try:
-        main()
-    except CadError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    main()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_command(train, "train"))

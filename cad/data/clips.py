@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from cad.clock import SAMPLES_PER_FRAME
-from cad.data.manifest import ManifestRow
+from cad.data.manifest import Row
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip
 from cad.errors import DataError
-from cad.faces import FaceFinder, FaceTracker
 from cad.faces.align import canonical_points, similarity
+from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
-from cad.media import MediaPool
+from cad.faces.tracker import FaceTracker
+from cad.media.pool import MediaPool
 from cad.media.records import AudioSamples
 
 
@@ -34,7 +35,7 @@ class ClipReader:
         """End the decoding process."""
         self._pool.close()
 
-    def read(self, root: str | Path, row: ManifestRow) -> Clip:
+    def read(self, root: str | Path, row: Row) -> Clip:
         """Return the clip of one row; of several faces the one that is seen longest and largest.
 
         Raises:
@@ -72,7 +73,7 @@ def _weight(piece: FaceCrops) -> float:
     return float(np.sqrt(np.clip(sides, 0, None).prod(axis=1)).sum())
 
 
-def _clip_of(row: ManifestRow, slots: int, pieces: list[FaceCrops], sound: AudioSamples | None) -> Clip:
+def _clip_of(row: Row, slots: int, pieces: list[FaceCrops], sound: AudioSamples | None) -> Clip:
     frames = points = audio = None
     frames_present, audio_present = np.zeros(slots, bool), np.zeros(slots, bool)
     if pieces:

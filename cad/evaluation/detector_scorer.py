@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,10 @@ from cad.faces import net, points
 from cad.options import DetectOptions
 from cad.spec import HEADS, ModelSpec
 from cad.verdict.analysis import Analysis
-from cad.verdict.calibrate import operating_point_of, probability
-from cad.verdict.judge import judge
-from cad.verdict.records import Verdict
-from cad.verdict.segments import candidate_segments, smooth
-from cad.verdict.timeline import stream_timelines
+from cad.verdict.calibrate import calibrate, operating_point_of
+from cad.verdict.judge import verdict_of
+from cad.verdict.segments import candidate_segments
+from cad.verdict.timeline import smooth, stream_timelines
 from cad.weights.registry import find_entry
 
 #: Both look at every frame, so that other nets under the same detector give other scores.
@@ -77,12 +75,6 @@ def scorer_identity(name: str, sha256: str) -> str:
     return " ".join([f"{name} {sha256}", *(f"{entry.name} {entry.sha256}" for entry in entries)])
 
 
-def judge_under(analysis: Analysis, spec: ModelSpec) -> Verdict:
-    """Return the verdict of a model that has the numbers of ``spec`` inside."""
-    # The one place where a spec is put into an analysis: ``judge`` takes it from there.
-    return judge(replace(analysis, spec=spec))
-
-
 def highest_frame_logits(analysis: Analysis) -> dict[str, float]:
     """Return the highest smoothed frame logit of each stream that was seen or heard."""
     lines = {name: smooth(line) for name, line in stream_timelines(analysis.scores, analysis.slots).items()}
@@ -94,16 +86,13 @@ def file_score(path: str, analysis: Analysis, spec: ModelSpec, seconds: float = 
 
     The segments are all candidates, not only those that the product tells: AP ranks them by their probability.
     """
-    verdict, logits = judge_under(analysis, spec), analysis.clip_logits
-    candidates = candidate_segments(stream_timelines(analysis.scores, analysis.slots), spec)
+    evidence = calibrate(analysis, spec)
+    verdict, candidates = verdict_of(evidence), candidate_segments(evidence.curves)
     return FileScore(
         path=path,
         answer=verdict.label.value,
-        probability={
-            "file": verdict.probability_fake,
-            **{head: probability(logits.get(head), head, spec) for head in HEADS},
-        },
-        logit=dict(logits),
+        probability={"file": verdict.probability_fake, **evidence.probabilities},
+        logit=dict(analysis.clip_logits),
         segments=tuple(
             (part.start_seconds, part.stop_seconds, part.probability_fake, part.stream) for part in candidates
         ),

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cad.data.benchmarks.manifest import Manifest
-from cad.data.benchmarks.rows import segments_text
+from cad.data.manifest import Manifest, segments_text
 from cad.errors import DataError
 from cad.evaluation.offsets import TRUE_OFFSET
 from cad.evaluation.part import Make, Part

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cad.data.benchmarks.rows import Problem
+from cad.data.manifest import Problem
 from cad.errors import DataError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.benchmarks.rows import parse_segments
+from cad.data.manifest import parse_segments
 from cad.evaluation.records import FileScore
 from cad.metrics.bootstrap import Estimate, estimate_rows
 from cad.metrics.score_counts import identity_codes

@@ -22,9 +22,7 @@ TRUE_OFFSET = "true_offset_seconds"
 OFFSET_TOLERANCE_SECONDS = 0.08
 
 
-def offset_figures(
-    rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int
-) -> dict[str, Estimate]:
+def offset_figures(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int) -> dict[str, Estimate]:
     """Return how far estimated offsets are from the true ones, with intervals over identities; empty without any.
 
     Only rows whose sound was moved count; a file without an estimate is wrong, and left out of the median error.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cad.data.benchmarks.manifest import Manifest
+from cad.data.manifest import Manifest
 from cad.errors import DataError
 from cad.evaluation.genuine_pairs import desync_parts, splice_parts
 from cad.evaluation.part import Part

@@ -20,6 +20,7 @@ from cad.faces.net import FaceNet
 from cad.faces.overlap import keep_best, overlaps
 from cad.faces.points import LOOK_MARGIN_PX, LOOK_PX, PointNet
 from cad.faces.records import FaceDetection
+from cad.weights import find_entry
 
 #: Long sides at which a picture is searched, from cheap to dear.
 LONG_SIDES_PX = (320, 640, 1280)
@@ -56,12 +57,15 @@ class FaceFinder:
         WeightsError: As FaceNet.
     """
 
-    def __init__(
-        self, net: FaceNet | None = None, point_net: PointNet | None = None, max_faces: int = 8
-    ) -> None:
+    def __init__(self, net: FaceNet | None = None, point_net: PointNet | None = None, max_faces: int = 8) -> None:
         self._net = net or FaceNet()
         self._point_net = point_net or PointNet()
         self._max_faces = max_faces
+
+    @property
+    def nets(self) -> dict[str, str]:
+        """sha256 by name of the nets that find faces."""
+        return {net.name: find_entry(net.name).sha256 for net in (self._net, self._point_net)}
 
     def find(
         self,

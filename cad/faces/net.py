@@ -51,9 +51,7 @@ class FaceNet:
         self.name = name
         self._session = open_face_session(name, threads, "frames", _OUTPUTS)
 
-    def detect(
-        self, pictures: NDArray[np.uint8], least_score: float, overlap_limit: float = 0.4
-    ) -> list[Candidates]:
+    def detect(self, pictures: NDArray[np.uint8], least_score: float, overlap_limit: float = 0.4) -> list[Candidates]:
         """Return the faces in each picture, in its own pixels.
 
         Args:
@@ -65,9 +63,7 @@ class FaceNet:
             One record a picture.
         """
         boxes, points, scores = self._session.run(list(_OUTPUTS), {"frames": pictures})
-        return [
-            _chosen(boxes[i], points[i], scores[i], least_score, overlap_limit) for i in range(len(pictures))
-        ]
+        return [_chosen(boxes[i], points[i], scores[i], least_score, overlap_limit) for i in range(len(pictures))]
 
 
 def _chosen(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.values import ValueRecord
+
 CROP_SIZE_PX = 160
 
 #: Where the five points (eye at the image's left, eye at its right, nose tip, mouth corner at the left, at the
@@ -18,8 +20,8 @@ CANONICAL_POINTS_PX: NDArray[np.float32] = np.array(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FaceDetection:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FaceDetection(ValueRecord):
     """One face in one picture, in that picture's pixels.
 
     Attributes:
@@ -33,8 +35,8 @@ class FaceDetection:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class FaceCrops:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FaceCrops(ValueRecord):
     """Consecutive grid slots of one tracked face, aligned.
 
     Attributes:

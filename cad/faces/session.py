@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening the small nets of this package: verified bytes, one thread, nothing printed."""
+"""Opens the small nets of this package and checks that they are the ones that are meant."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import onnxruntime
-
-from cad.errors import SpecMismatchError, WeightsError
+from cad.errors import SpecMismatchError
 from cad.weights import load_bytes
-
-_ERRORS_ONLY = 3
+from cad.weights.session import open_session
 
 
 def open_face_session(name: str, threads: int, frames_input: str, outputs: Sequence[str]) -> Any:
@@ -29,17 +26,7 @@ def open_face_session(name: str, threads: int, frames_input: str, outputs: Seque
         WeightsError: ONNX Runtime cannot load it.
         SpecMismatchError: Inputs or outputs are others.
     """
-    content = load_bytes(name)
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = _ERRORS_ONLY
-    # Threads that spin while they wait would take the cores from decoding.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own exceptions share no root but this one.
-        raise WeightsError(f"{name}: ONNX Runtime cannot load the net: {error}") from error
+    session = open_session(load_bytes(name), name, threads=threads)
     inputs = [(node.name, node.type) for node in session.get_inputs()]
     found = {node.name for node in session.get_outputs()}
     if inputs != [(frames_input, "tensor(uint8)")] or not found.issuperset(outputs):

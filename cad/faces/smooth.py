@@ -22,9 +22,7 @@ SIGMA_SLOTS = 1.5
 REACH_SLOTS = 4
 
 
-def between(
-    slots: NDArray[np.intp], values: NDArray[np.float32], wanted: NDArray[np.intp]
-) -> NDArray[np.float32]:
+def between(slots: NDArray[np.intp], values: NDArray[np.float32], wanted: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return ``values`` on straight lines between the sightings at ``slots``.
 
     Args:

@@ -3,78 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from numpy.typing import NDArray
 
-from cad.clock import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from cad.clock import SAMPLE_RATE_HZ
+from cad.media.slots import Samples, SlotAssembler, mono_weights
 
-Samples = NDArray[np.float32]
 #: How far stamps may stray from the count of samples before they are believed: rounding and jitter stay below, and
 #: the sound stays within a third of a slot of its stamps.
 STAMP_TOLERANCE_SECONDS = 0.015
-#: A slot counts as present when at least this many of its samples exist.
-MIN_SAMPLES_OF_SLOT = SAMPLES_PER_FRAME // 2
-#: Weights of loudspeaker positions in the mono mix, before they are divided by their sum.
-#: Source: ITU-R BS.775 (centre 1, front 0.7071, surround 0.5, low frequency left out).
-_CHANNEL_WEIGHTS = {"FC": 1.0, "FL": 0.7071, "FR": 0.7071, "LFE": 0.0, "LFE2": 0.0}
-_OTHER_CHANNEL_WEIGHT = 0.5
-
-
-class SlotAssembler:
-    """Collects samples at positions of the grid and hands on whole slots, in order, with their presence.
-
-    Args:
-        emit: Takes (first slot, float32 samples (slots * 640,), bool present (slots,)).
-        block_slots: Slots handed on at a time.
-    """
-
-    def __init__(self, emit: Callable[[int, Samples, NDArray[np.bool_]], None], block_slots: int) -> None:
-        self._emit = emit
-        self._block_slots = block_slots
-        self._samples = np.zeros(block_slots * SAMPLES_PER_FRAME, np.float32)
-        self._filled = np.zeros(block_slots * SAMPLES_PER_FRAME, np.bool_)
-        self._first_slot = 0
-        self.position = 0
-
-    def write(self, position: int, samples: Samples) -> None:
-        """Put ``samples`` at grid sample ``position``; what lies before slot 0 or was already written is cut off."""
-        cut = max(0, self.position - position)
-        samples = samples[cut:]
-        position += cut
-        while len(samples):
-            self._advance_to(position)
-            offset = position - self._first_slot * SAMPLES_PER_FRAME
-            part = samples[: len(self._samples) - offset]
-            self._samples[offset : offset + len(part)] = part
-            self._filled[offset : offset + len(part)] = True
-            position += len(part)
-            samples = samples[len(part) :]
-            self.position = position
-
-    def close(self) -> None:
-        """Hand on what is left; a last slot that is mostly empty is dropped."""
-        left = self.position - self._first_slot * SAMPLES_PER_FRAME
-        self._flush((left + SAMPLES_PER_FRAME - MIN_SAMPLES_OF_SLOT) // SAMPLES_PER_FRAME)
-
-    def _advance_to(self, position: int) -> None:
-        while position >= (self._first_slot + self._block_slots) * SAMPLES_PER_FRAME:
-            self._flush(self._block_slots)
-
-    def _flush(self, slots: int) -> None:
-        if slots <= 0:
-            return
-        end = slots * SAMPLES_PER_FRAME
-        present = self._filled[:end].reshape(slots, -1).sum(axis=1) >= MIN_SAMPLES_OF_SLOT
-        samples = np.clip(np.nan_to_num(self._samples[:end]), -1.0, 1.0).reshape(slots, -1)
-        samples[~present] = 0.0
-        self._emit(self._first_slot, samples.reshape(-1), present)
-        self._first_slot += slots
-        self._samples[:] = 0.0
-        self._filled[:] = False
 
 
 class AudioPlacer:
@@ -134,17 +74,3 @@ class AudioPlacer:
             mono = (self._weights @ planes).astype(np.float32, copy=False)
             self._assembler.write(self._write_position, mono)
             self._write_position += len(mono)
-
-
-def mono_weights(channels: tuple[str, ...]) -> Samples:
-    """Return the weights (channels,) of a mono mix; they sum to 1, so that identical channels keep their level.
-
-    Example:
-        >>> mono_weights(("FL", "FR")).tolist()
-        [0.5, 0.5]
-    """
-    weights = np.array([_CHANNEL_WEIGHTS.get(name, _OTHER_CHANNEL_WEIGHT) for name in channels], np.float32)
-    if weights.sum() <= 0:
-        weights[:] = 1.0
-    normalized: Samples = weights / weights.sum()
-    return normalized

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Channel: short JSON messages over a pair of pipes, with time-outs and a bound on their size.
+"""Channel carries short JSON messages between the two processes, with time-outs and a bound on their size.
 
 Nothing is unpickled: the other side decodes hostile files and is not trusted to send code.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
 import struct
-import sys
 import time
 from typing import Any
 
@@ -26,17 +26,18 @@ class Channel:
     """Messages are JSON objects, each after its length as 4 bytes.
 
     Args:
-        read_fd: Descriptor that messages come from.
-        write_fd: Descriptor that messages go to.
+        end: One end of a pair of Unix stream sockets.
+        takes_descriptors: Keep the descriptors that come with messages; otherwise the kernel throws them away.
     """
 
-    def __init__(self, read_fd: int, write_fd: int) -> None:
-        self._read_fd = read_fd
-        self._write_fd = write_fd
+    def __init__(self, end: socket.socket, takes_descriptors: bool = False) -> None:
+        self._socket = end
+        self._takes_descriptors = takes_descriptors
+        self._descriptors: list[int] = []
         self._pending = bytearray()
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Write one message.
+    def send(self, message: dict[str, Any], fd: int | None = None) -> None:
+        """Write one message, and with it a descriptor, of which the other side gets a copy.
 
         Raises:
             ChannelClosedError: The other side has closed its end.
@@ -44,8 +45,10 @@ class Channel:
         body = json.dumps(message, separators=(",", ":")).encode("ascii")
         view = memoryview(_HEADER.pack(len(body)) + body)
         try:
-            while view:
-                view = view[os.write(self._write_fd, view) :]
+            if fd is not None:
+                view = view[socket.send_fds(self._socket, [view], [fd]) :]
+            while view:  # by write(), for the decoding process may not send()
+                view = view[os.write(self._socket.fileno(), view) :]
         except OSError as error:
             raise ChannelClosedError(str(error)) from error
 
@@ -61,17 +64,31 @@ class Channel:
             if message is not None:
                 return message
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not _readable(self._read_fd, left):
+            if not _readable(self._socket.fileno(), left):
                 return None
             self._fill()
 
     def poll(self) -> bool:
         """Return whether ``receive`` would return at once."""
-        return len(self._pending) >= _HEADER.size or _readable(self._read_fd, 0.0)
+        return len(self._pending) >= _HEADER.size or _readable(self._socket.fileno(), 0.0)
+
+    def take_descriptor(self) -> int:
+        """Return the descriptor that came with the last message, which belongs to the caller.
+
+        Raises:
+            ChannelClosedError: None came.
+        """
+        if not self._descriptors:
+            raise ChannelClosedError("a message without its descriptor")
+        return self._descriptors.pop()
 
     def _fill(self) -> None:
         try:
-            data = os.read(self._read_fd, 1 << 16)
+            if self._takes_descriptors:
+                data, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 16, 1)
+                self._descriptors += descriptors
+            else:
+                data = os.read(self._socket.fileno(), 1 << 16)
         except OSError as error:
             raise ChannelClosedError(str(error)) from error
         if not data:
@@ -98,26 +115,7 @@ class Channel:
         return message
 
 
-if sys.platform == "win32":  # pragma: no cover - select() knows only sockets there
-
-    def _readable(fd: int, timeout_seconds: float | None) -> bool:
-        import _winapi
-        import msvcrt
-
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        while True:
-            try:
-                if _winapi.PeekNamedPipe(msvcrt.get_osfhandle(fd), 0)[0]:
-                    return True
-            except OSError:
-                return True  # closed: the read that follows says so
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-            time.sleep(0.002)
-
-else:
-
-    def _readable(fd: int, timeout_seconds: float | None) -> bool:
-        poller = select.poll()  # select() fails on descriptors above 1023
-        poller.register(fd, select.POLLIN)
-        return bool(poller.poll(None if timeout_seconds is None else timeout_seconds * 1000))
+def _readable(fd: int, timeout_seconds: float | None) -> bool:
+    poller = select.poll()  # select() fails on descriptors above 1023
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(None if timeout_seconds is None else timeout_seconds * 1000))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cad.clock import FRAME_RATE_HZ
+from cad.media.records import AudioStreamInfo, VideoStreamInfo
 
 T = TypeVar("T")
 
@@ -31,6 +32,16 @@ def reach_seconds(fps: float) -> float:
     half_slot = 0.5 / FRAME_RATE_HZ
     half_period = 0.5 / fps if fps > 0 else half_slot
     return min(max(half_period, half_slot), MAX_REACH_SECONDS) + STAMP_ROUNDING_SECONDS
+
+
+def origin_seconds(video: VideoStreamInfo | None, audio: AudioStreamInfo | None) -> float:
+    """Return the time of grid slot 0: the first instant at which both streams exist.
+
+    It is the earlier start when they never both do, and the start of the only stream where there is one.
+    """
+    spans = sorted((s.start_seconds, s.declared_seconds or 0.0) for s in (video, audio) if s is not None)
+    (earlier, earlier_length), (later, _) = spans[0], spans[-1]
+    return earlier if earlier_length and later >= earlier + earlier_length else later
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the two processes say to each other, and how it is checked on arrival.
 
-To the decoding process: ``open`` (path, limits), ``audio``, ``video``, ``free`` (buffer), ``quit``. From it, with the
-progress made so far: ``ready`` and the answers below. Everything is plain JSON.
+To the decoding process: ``open`` (name, limits, with the file's descriptor), ``audio``, ``video``, ``free`` (buffer).
+From it, with the progress made so far: ``ready`` and the answers below. Everything is plain JSON.
 """
 
 from __future__ import annotations

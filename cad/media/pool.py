@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MediaPool: decoding processes that are kept warm between the files of a batch."""
+"""MediaPool gives the readers of a batch decoding processes that are warm already."""
 
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cad.media.input import MediaInput, open_input
 from cad.media.limits import MediaLimits
-from cad.media.preflight import check_path
 from cad.media.process import WorkerProcess
 from cad.media.reader import MediaReader
 from cad.media.ring import block_bytes
@@ -35,14 +34,13 @@ class MediaPool:
         self._lock = threading.Lock()
         self._closed = False
 
-    def open(self, path: str | Path) -> MediaReader:
-        """Open a file; see open_media.
+    def open(self, media: MediaInput, name: str | None = None) -> MediaReader:
+        """Open a path, bytes or a binary stream; see open_media.
 
         Raises:
-            MediaError: As open_media.
+            MediaError, OptionError: As open_media.
         """
-        check_path(path, self._limits)
-        return MediaReader(path, self._limits, self._acquire, self._release)
+        return MediaReader(open_input(media, self._limits, name), self._limits, self._acquire, self._release)
 
     def warm_up(self) -> None:
         """Start a decoding process now, so that it is ready when the first file comes."""
@@ -52,6 +50,11 @@ class MediaPool:
                 self._idle.append(worker)
                 return
         worker.kill()
+
+    def keep(self, idle: int) -> None:
+        """Keep at least so many waiting processes from now on."""
+        with self._lock:
+            self._keep = max(self._keep, idle)
 
     def close(self) -> None:
         """End all waiting processes."""

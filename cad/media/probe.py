@@ -3,22 +3,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import av
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
+from cad.media.container import OpenContainer
+from cad.media.grid import origin_seconds
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_orientation, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
-from cad.media.source import MediaSource
 from cad.media.stamps import StampReader, frames_per_second
 
-#: Containers that hold one still picture.
-_STILL_FORMATS = ("image2", "_pipe")
+#: How the names of containers end that hold one still picture.
+_STILL_FORMATS = "_pipe"
 #: Containers without an index: their duration is FFmpeg's estimate from the bit rate, which no coverage can rest on.
 _ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
 #: Containers that count the empty chunks with which a muxer pads the sound (while B-frames delay the picture) as its
@@ -41,37 +42,35 @@ class FirstFrames:
     orientation: Orientation = UPRIGHT
 
 
-def probe(source: MediaSource, on_packet: Callable[[], None]) -> MediaInfo:
+def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
     """Return what the file says of itself, decoding only as far as its streams' first frames."""
     first = _first_frames(source, on_packet)
     video = _video_info(source, first) if source.video is not None else None
     audio = _audio_info(source, first) if source.audio is not None else None
     kind = _kind(source)
-    starts = [stream.start_seconds for stream in (video, audio) if stream is not None]
     durations = [s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
     return MediaInfo(
-        path=source.path,
+        path=source.name,
         kind=kind,
         container=source.container.format.name,
-        size_bytes=Path(source.path).stat().st_size,
+        size_bytes=os.fstat(source.fd).st_size,
         duration_seconds=0.0 if kind is MediaKind.IMAGE else max(durations, default=_container_seconds(source)),
-        origin_seconds=_origin(video, audio) if len(starts) == 2 else starts[0],
+        origin_seconds=origin_seconds(video, audio),
         video=video,
         audio=audio,
     )
 
 
-def orientation_in(source: MediaSource, frame: Any) -> Orientation:
+def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
     """Return how a frame of the file must be turned to stand upright."""
     if _kind(source) is MediaKind.IMAGE:
-        with Path(source.path).open("rb") as file:
-            stated = exif_orientation(file.read(_EXIF_WITHIN_BYTES))
+        stated = exif_orientation(os.pread(source.fd, _EXIF_WITHIN_BYTES, 0))
         if stated is not None:
             return stated
     return orientation_of(frame)
 
 
-def _first_frames(source: MediaSource, on_packet: Callable[[], None]) -> FirstFrames:
+def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> FirstFrames:
     found = FirstFrames()
     wanted = [stream for stream in (source.video, source.audio) if stream is not None]
     readers = {stream.type: StampReader(stream, source.container.format.name) for stream in wanted}
@@ -96,7 +95,7 @@ def _first_frames(source: MediaSource, on_packet: Callable[[], None]) -> FirstFr
     return found
 
 
-def _video_info(source: MediaSource, first: FirstFrames) -> VideoStreamInfo:
+def _video_info(source: OpenContainer, first: FirstFrames) -> VideoStreamInfo:
     assert source.video is not None
     stream, context = source.video, source.video.codec_context
     start = _start(stream, first.video_seconds)
@@ -115,7 +114,7 @@ def _video_info(source: MediaSource, first: FirstFrames) -> VideoStreamInfo:
     )
 
 
-def _audio_info(source: MediaSource, first: FirstFrames) -> AudioStreamInfo:
+def _audio_info(source: OpenContainer, first: FirstFrames) -> AudioStreamInfo:
     assert source.audio is not None
     stream, context = source.audio, source.audio.codec_context
     start = _start(stream, first.audio_seconds)
@@ -140,7 +139,7 @@ def _start(stream: VideoStream | AudioStream, first_seconds: float | None) -> fl
     return first_seconds
 
 
-def _declared_seconds(source: MediaSource, stream: VideoStream | AudioStream, start_seconds: float) -> float | None:
+def _declared_seconds(source: OpenContainer, stream: VideoStream | AudioStream, start_seconds: float) -> float | None:
     """Return the length that the container states for this very stream."""
     name = source.container.format.name
     if name in _ESTIMATED_DURATION_FORMATS:
@@ -163,7 +162,7 @@ def _end_by_tag(tag: str) -> float | None:
         return None
 
 
-def _container_seconds(source: MediaSource) -> float:
+def _container_seconds(source: OpenContainer) -> float:
     """Return the length that the container states for all of it, 0 if it states none."""
     duration = source.container.duration
     if source.container.format.name in _ESTIMATED_DURATION_FORMATS or not duration or duration < 0:
@@ -171,18 +170,7 @@ def _container_seconds(source: MediaSource) -> float:
     return float(duration / av.time_base)
 
 
-def _origin(video: VideoStreamInfo | None, audio: AudioStreamInfo | None) -> float:
-    """Return the first instant at which both streams exist, or the earlier start when they never both do."""
-    assert video is not None and audio is not None
-    spans = sorted((s.start_seconds, s.declared_seconds or 0.0) for s in (video, audio))
-    (earlier, earlier_length), (later, _) = spans
-    return earlier if earlier_length and later >= earlier + earlier_length else later
-
-
-def _kind(source: MediaSource) -> MediaKind:
+def _kind(source: OpenContainer) -> MediaKind:
     if source.video is None:
         return MediaKind.AUDIO
-    name = source.container.format.name
-    if any(mark in name for mark in _STILL_FORMATS):
-        return MediaKind.IMAGE
-    return MediaKind.VIDEO
+    return MediaKind.IMAGE if source.container.format.name.endswith(_STILL_FORMATS) else MediaKind.VIDEO

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WorkerProcess: the decoding process as the reader sees it: started, talked to, and killed when need be."""
+"""WorkerProcess gives the reader a decoding process: starts it, talks to it, and kills it when need be."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import weakref
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from cad.errors import DecoderCrashedError, MediaError, MediaTimeoutError
 from cad.media.channel import Channel, ChannelClosedError
@@ -22,7 +23,7 @@ from cad.media.ring import SharedBlock
 #: Isolated (-I) and without site (-S): the environment, the current folder and start-up hooks cannot put code into it,
 #: and it starts fast. It gets exactly the folders of the packages that it needs.
 _BOOT = "import sys; sys.path += sys.argv[4:]; from cad.media.worker import main; main(sys.argv[1:4])"
-_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "LANG", "LC_ALL")
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL")
 _START_SECONDS = 30.0
 
 
@@ -39,22 +40,14 @@ class WorkerProcess:
     def __init__(self, block_bytes: int) -> None:
         self.block = SharedBlock(block_bytes)
         lifeline_read, lifeline_write = os.pipe()
+        own_end, far_end = socket.socketpair()
         try:
-            self._process = _start(self.block, lifeline_read)
+            self._process = _start(self.block, lifeline_read, far_end)
         finally:
             os.close(lifeline_read)
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
-        self._finalizer = weakref.finalize(
-            self,
-            _end,
-            os.getpid(),
-            self._process,
-            self._process.stdin,
-            self._process.stdout,
-            lifeline_write,
-            self.block,
-        )
+            far_end.close()
+        self._channel = Channel(own_end)
+        self._finalizer = weakref.finalize(self, _end, os.getpid(), self._process, own_end, lifeline_write, self.block)
         self.path: str | Path = ""
         self.files = 0
         self._waited_seconds = 0.0
@@ -77,15 +70,15 @@ class WorkerProcess:
         self._limits = limits
         self._waited_seconds = 0.0
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a message.
+    def send(self, message: dict[str, Any], fd: int | None = None) -> None:
+        """Send a message, and with it a copy of a descriptor.
 
         Raises:
             MediaTimeoutError, DecoderCrashedError: The process is gone.
         """
         self._require_open()
         try:
-            self._channel.send(message)
+            self._channel.send(message, fd)
         except ChannelClosedError as error:
             raise self._death() from error
 
@@ -149,20 +142,19 @@ class WorkerProcess:
         return DecoderCrashedError(self.path, f"the decoder ended without an answer (exit status {code})")
 
 
-_CLOCK_SIGNALS = {int(getattr(signal, name)) for name in ("SIGXCPU", "SIGALRM") if hasattr(signal, name)}
+_CLOCK_SIGNALS = {signal.SIGXCPU, signal.SIGALRM}
 
 
-def _start(block: SharedBlock, lifeline_fd: int) -> subprocess.Popen[bytes]:
+def _start(block: SharedBlock, lifeline_fd: int, far_end: socket.socket) -> subprocess.Popen[bytes]:
     arguments = [str(block.fd), str(block.size_bytes), str(lifeline_fd), *_package_folders()]
     environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     # One arena and no idle threads: both would count against the address space.
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
     return subprocess.Popen(
         [sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _BOOT, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdin=far_end.fileno(),
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        bufsize=0,
         env=environment,
         pass_fds=(block.fd, lifeline_fd),
     )
@@ -178,8 +170,7 @@ def _package_folders() -> list[str]:
 def _end(
     owner_pid: int,
     process: subprocess.Popen[bytes],
-    stdin: IO[bytes],
-    stdout: IO[bytes],
+    own_end: socket.socket,
     lifeline_fd: int,
     block: SharedBlock,
 ) -> None:
@@ -187,9 +178,7 @@ def _end(
         return  # a fork of the reader's process goes; the reader and its decoder live on
     process.kill()
     process.wait()
-    for pipe in (stdin, stdout):
-        with contextlib.suppress(OSError):
-            pipe.close()
+    own_end.close()
     os.close(lifeline_fd)
     block.close()
 

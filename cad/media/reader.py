@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MediaReader: a file as sound and picture on the 25 Hz grid, decoded in a process that may die without harm."""
+"""MediaReader gives the detector the sound and picture of a file, decoded in a process that may die without harm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +24,7 @@ from cad.errors import (
 )
 from cad.media.chunks import CHUNK_SLOTS, ChunkBuilder
 from cad.media.coverage import StreamReading, make_report
+from cad.media.input import InputFile, MediaInput, open_input
 from cad.media.limits import MediaLimits
 from cad.media.messages import (
     Answer,
@@ -38,7 +38,6 @@ from cad.media.messages import (
     limits_to_message,
     parse_answer,
 )
-from cad.media.preflight import check_path
 from cad.media.process import WorkerProcess
 from cad.media.records import AudioSamples, MediaInfo, MediaKind, ReadReport, VideoFrames
 from cad.media.ring import block_bytes
@@ -56,36 +55,39 @@ _ERRORS = {
 }
 
 
-def open_media(path: str | Path, limits: MediaLimits | None = None) -> MediaReader:
+def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str | None = None) -> MediaReader:
     """Open a media file (video with or without sound, sound alone, a still picture) for reading.
 
     Decoding happens in a process of its own that is ended with the reader; use MediaPool for many files.
 
     Args:
-        path: The file.
+        media: The path of the file, its bytes, or a binary stream, which is read to its end at once. Bytes and streams
+            are kept in anonymous memory (on macOS in a temporary file without a name) until the reader is closed.
         limits: What it may cost; MediaLimits() if None.
+        name: What reports and errors call it; None takes the path, ``<bytes>`` or ``<stream>``.
 
     Returns:
         A reader, to be used as a context manager.
 
     Raises:
         MediaNotFoundError: There is no such file, or it is a directory.
-        MediaUnreadableError: It is no media that the decoder knows.
+        MediaUnreadableError: It is no media that the decoder knows, or the stream failed.
         MissingStreamError: It has neither picture nor sound.
         MediaLimitError: It exceeds a limit.
         MediaTimeoutError: Opening it took too long.
         DecoderCrashedError: The decoder died of it.
+        OptionError: ``media`` is none of the accepted things, or a text stream.
     """
     limits = limits or MediaLimits()
-    check_path(path, limits)
-    return MediaReader(path, limits, lambda: WorkerProcess(block_bytes(limits)), WorkerProcess.kill)
+    file = open_input(media, limits, name)
+    return MediaReader(file, limits, lambda: WorkerProcess(block_bytes(limits)), WorkerProcess.kill)
 
 
 class MediaReader:
     """One open file; made by open_media or MediaPool.open.
 
     Args:
-        path: The file, already checked.
+        file: The file, already checked; closed with the reader.
         limits: What it may cost.
         acquire: Gives a decoding process that is ready for a file.
         release: Takes it back.
@@ -93,12 +95,13 @@ class MediaReader:
 
     def __init__(
         self,
-        path: str | Path,
+        file: InputFile,
         limits: MediaLimits,
         acquire: Callable[[], WorkerProcess],
         release: Callable[[WorkerProcess], None],
     ) -> None:
-        self._path = path
+        self._file = file
+        self._path = file.name
         self._limits = limits
         self._acquire = acquire
         self._release = release
@@ -107,6 +110,7 @@ class MediaReader:
         self._audio: AudioSamples | None = None
         self._picture: StreamReading | None = None
         self._sound: StreamReading | None = None
+        self._consumed = False
         self._closed = False
         try:
             self._info = self._open()
@@ -116,11 +120,12 @@ class MediaReader:
 
     @property
     def info(self) -> MediaInfo:
-        """What the file says of itself; an undeclared duration is filled in once the file has been read."""
-        if self._info.duration_seconds > 0 or self._info.kind is MediaKind.IMAGE:
-            return self._info
+        """What the file says of itself; its sha256 and an undeclared duration are filled in once it has been read."""
+        info = replace(self._info, sha256=self._file.sha256()) if self._consumed else self._info
+        if info.duration_seconds > 0 or info.kind is MediaKind.IMAGE:
+            return info
         read = [reading.progress.seconds for reading in (self._picture, self._sound) if reading is not None]
-        return replace(self._info, duration_seconds=max(read, default=0.0))
+        return replace(info, duration_seconds=max(read, default=0.0))
 
     @property
     def report(self) -> ReadReport:
@@ -140,8 +145,11 @@ class MediaReader:
         Raises:
             MediaError: The file has sound alone and nothing of it could be read.
         """
+        if not self._closed:
+            self._file.start_hashing()
         if self._info.audio is not None and self._sound is None:
             self._read_sound()
+        self._consumed |= self._info.video is None
         if self._info.video is None and self._audio is None:
             raise self._nothing_read()
         return self._audio
@@ -162,12 +170,16 @@ class MediaReader:
         self.audio()
         self._picture = StreamReading(Progress(), complete=False)
         yield from self._read_picture()
+        self._consumed = True
         if self._picture.progress.decoded == 0 and self._audio is None:
             raise self._nothing_read()
 
     def close(self) -> None:
-        """Give the decoding process back, or end it if it is busy."""
+        """Give the decoding process back, or end it if it is busy, and close the file."""
         self._closed = True
+        if self._consumed:
+            self._file.sha256()  # for those who ask ``info`` later
+        self._file.close()
         worker, self._worker = self._worker, None
         if worker is None:
             return
@@ -185,8 +197,8 @@ class MediaReader:
         self.close()
 
     def _open(self) -> MediaInfo:
-        path, limits = str(Path(self._path).absolute()), limits_to_message(self._limits)
-        for _, answer in self._answers({"type": "open", "path": path, "limits": limits}):
+        command = {"type": "open", "name": str(self._path), "limits": limits_to_message(self._limits)}
+        for _, answer in self._answers(command, self._file.fd):
             if isinstance(answer, MediaInfo):
                 self._idle = True
                 return replace(answer, path=str(self._path))
@@ -261,11 +273,11 @@ class MediaReader:
     def _free(self, answer: Frame | Sound) -> None:
         self._open_worker().send({"type": "free", "buffer": answer.buffer})
 
-    def _answers(self, command: dict[str, Any]) -> Iterator[tuple[Progress, Answer]]:
+    def _answers(self, command: dict[str, Any], fd: int | None = None) -> Iterator[tuple[Progress, Answer]]:
         """Send a command and yield the answers to it, signs of life left out, the last one a Done (or MediaInfo)."""
         self._living_worker(command)
         self._idle = False
-        self._open_worker().send(command)
+        self._open_worker().send(command, fd)
         while True:
             try:
                 progress, answer = parse_answer(self._open_worker().receive())

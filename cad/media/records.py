@@ -9,6 +9,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.values import ValueRecord
+
 
 class Outcome(StrEnum):
     """How reading ended; every value reaches the report in words."""
@@ -33,7 +35,18 @@ class MediaKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VideoStreamInfo:
-    """A video stream as its container declares it; sizes are after rotation."""
+    """A video stream as its container declares it.
+
+    Attributes:
+        codec: Short name, such as ``h264``.
+        width_px: After rotation.
+        height_px: After rotation.
+        fps: Pictures a second, 0 if not declared.
+        rotation_degrees: By which the stored picture is turned for viewing.
+        start_seconds: Presentation time of the first picture.
+        declared_frames: How many pictures the container says there are; None if it does not.
+        declared_seconds: How long it says the stream is; None if it does not.
+    """
 
     codec: str
     width_px: int
@@ -47,7 +60,15 @@ class VideoStreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class AudioStreamInfo:
-    """An audio stream as its container declares it."""
+    """An audio stream as its container declares it.
+
+    Attributes:
+        codec: Short name, such as ``aac``.
+        sample_rate_hz: Samples a second.
+        channels: How many.
+        start_seconds: Presentation time of the first sample.
+        declared_seconds: How long the container says the stream is; None if it does not.
+    """
 
     codec: str
     sample_rate_hz: int
@@ -60,8 +81,16 @@ class AudioStreamInfo:
 class MediaInfo:
     """What a file says of itself.
 
-    ``origin_seconds`` is the presentation time of grid slot 0: the first instant at which every
-    stream that the file has exists.
+    Attributes:
+        path: The file as the caller named it.
+        kind: What it holds.
+        container: FFmpeg's name of its format; ``array`` for an ArraySource.
+        size_bytes: Size of the file; 0 where there is none.
+        duration_seconds: Declared length; one that is not declared is 0 until the file has been read.
+        origin_seconds: Presentation time of grid slot 0: the first instant at which every stream of the file exists.
+        video: Its picture, None without one.
+        audio: Its sound, None without any.
+        sha256: Of the file's bytes, in hexadecimal; empty until the file has been read, and where there is no file.
     """
 
     path: str
@@ -72,10 +101,11 @@ class MediaInfo:
     origin_seconds: float
     video: VideoStreamInfo | None
     audio: AudioStreamInfo | None
+    sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class VideoFrames:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class VideoFrames(ValueRecord):
     """Consecutive grid slots of picture.
 
     Attributes:
@@ -98,8 +128,8 @@ class VideoFrames:
             raise ValueError(f"present must be ({len(self.frames)},), got {self.present.shape}")
 
 
-@dataclass(frozen=True, slots=True)
-class AudioSamples:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AudioSamples(ValueRecord):
     """The sound of a file on the grid, from slot 0.
 
     Attributes:
@@ -122,7 +152,13 @@ class AudioSamples:
 class ReadReport:
     """How well a file could be read, known once all of it has been.
 
-    ``coverage`` is decoded against declared (frames and seconds, the worse of the streams), in [0, 1].
+    Attributes:
+        outcome: How reading ended.
+        coverage: Decoded against declared (frames and seconds, the worse of the streams), in [0, 1].
+        decoded_frames: Pictures that came out.
+        decoded_audio_seconds: Sound that came out.
+        bad_packets: Packets and frames that were damaged or late.
+        text: The outcome in words.
     """
 
     outcome: Outcome

@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import sys
-import tempfile
 
+from cad.media.anonymous import anonymous_file, seal
 from cad.media.limits import MediaLimits
 
 _MIB = 1024 * 1024
@@ -37,7 +36,11 @@ class SharedBlock:
 
     def __init__(self, size_bytes: int, fd: int | None = None) -> None:
         self.size_bytes = size_bytes
-        self.fd = _anonymous_file(size_bytes) if fd is None else fd
+        if fd is None:
+            fd = anonymous_file("cad-frames")
+            os.ftruncate(fd, size_bytes)
+            seal(fd, writable=True)  # a decoder that shrank the block would kill the reader with SIGBUS
+        self.fd = fd
         self.memory = mmap.mmap(self.fd, size_bytes)
 
     def release_pages(self) -> None:
@@ -53,22 +56,3 @@ class SharedBlock:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-
-def _anonymous_file(size_bytes: int) -> int:
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("cad-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(fd, size_bytes)
-        _seal(fd)
-        return fd
-    with tempfile.TemporaryFile() as file:  # unlinked from the start
-        file.truncate(size_bytes)
-        return os.dup(file.fileno())
-
-
-def _seal(fd: int) -> None:
-    """Fix the size: a decoder that shrank the block would kill the reader with SIGBUS."""
-    if sys.platform == "linux":
-        import fcntl
-
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)

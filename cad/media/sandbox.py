@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import math
 import os
+import resource
 import signal
 import sys
 
 from cad.media.limits import MediaLimits
-
-try:
-    import resource
-except ImportError:  # pragma: no cover - Windows has no such limits; the reader's wall clock is what is left there
-    resource = None  # type: ignore[assignment]
 
 #: How long after the reader's own deadline the kernel's alarm rings, should the reader be gone or stopped.
 _ALARM_MARGIN_SECONDS = 30
@@ -22,8 +19,6 @@ _ALARM_MARGIN_SECONDS = 30
 
 def apply_limits(limits: MediaLimits) -> None:
     """Bound memory, processor time, files and their size of this process; called for every new file."""
-    if resource is None:  # pragma: no cover
-        return
     _lower(resource.RLIMIT_AS, limits.memory_bytes)
     _lower(resource.RLIMIT_NOFILE, limits.open_files)
     _lower(resource.RLIMIT_FSIZE, 0)
@@ -41,8 +36,6 @@ def die_with(lifeline_fd: int) -> None:
     """
     if sys.platform != "linux":  # pragma: no cover - elsewhere the end of the channel is noticed between frames
         return
-    import fcntl
-
     fcntl.fcntl(lifeline_fd, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline_fd, fcntl.F_SETFL, fcntl.fcntl(lifeline_fd, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
     with contextlib.suppress(BlockingIOError):
@@ -52,8 +45,7 @@ def die_with(lifeline_fd: int) -> None:
 
 def set_alarm(limits: MediaLimits | None) -> None:
     """Ring a terminating alarm some time after the reader should have stopped this process; None takes it back."""
-    if hasattr(signal, "alarm"):
-        signal.alarm(0 if limits is None else math.ceil(limits.wall_seconds) + _ALARM_MARGIN_SECONDS)
+    signal.alarm(0 if limits is None else math.ceil(limits.wall_seconds) + _ALARM_MARGIN_SECONDS)
 
 
 def _lower(which: int, value: int) -> None:

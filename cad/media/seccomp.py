@@ -24,7 +24,7 @@ _RET_ERRNO = 0x00050000 | errno.EPERM
 _LOAD_WORD, _JUMP_EQUAL, _JUMP_ANY_BIT, _JUMP_GREATER_EQUAL, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
 # Offsets in struct seccomp_data: nr, arch, instruction_pointer, args[6]; low words, both machines being little-endian.
 _NUMBER, _MACHINE, _SECOND_ARGUMENT, _THIRD_ARGUMENT = 0, 4, 24, 32
-_WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC if sys.platform != "win32" else 0
+_WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 #: Audit number of the machine, then the numbers of what is refused, then those of open and openat.
 _REFUSED_X86_64 = {

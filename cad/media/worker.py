@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.errors import DecoderCrashedError, MediaError, MediaLimitError
-from cad.media.audio import AudioPlacer, SlotAssembler
+from cad.media.audio import AudioPlacer
 from cad.media.channel import Channel, ChannelClosedError
+from cad.media.container import OpenContainer
 from cad.media.grid import FramePlacer, Placement, StampFilter, reach_seconds
 from cad.media.limits import MediaLimits
 from cad.media.messages import Progress, info_to_message, limits_from_message, progress_to_list
@@ -32,7 +34,7 @@ from cad.media.records import MediaInfo, MediaKind
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
-from cad.media.source import MediaSource
+from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader, frames_per_second
 
 #: How often a sign of life is sent while nothing else is.
@@ -93,19 +95,25 @@ class FileJob:
 
     Args:
         link: To the reader.
-        path: The file.
+        fd: Descriptor of the file, which belongs to the job.
+        name: What errors call the file.
         limits: What it may cost.
     """
 
-    def __init__(self, link: Link, path: str, limits: MediaLimits) -> None:
+    def __init__(self, link: Link, fd: int, name: str, limits: MediaLimits) -> None:
         self._link = link
-        self._path = path
+        self._fd = fd
+        self._name = name
         self._limits = limits
         self._info: MediaInfo | None = None
 
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
     def open(self) -> None:
         """Probe the file and send its MediaInfo."""
-        source = MediaSource(self._path, self._limits)
+        source = OpenContainer(self._fd, self._name, self._limits)
         try:
             self._info = probe(source, self._link.beat)
         finally:
@@ -115,7 +123,7 @@ class FileJob:
     def sound(self) -> None:
         """Decode the sound and send it, block by block."""
         assert self._info is not None
-        source = MediaSource(self._path, self._limits)
+        source = OpenContainer(self._fd, self._name, self._limits)
         assert source.audio is not None
         link, stamps = self._link, StampFilter()
         placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS))
@@ -137,7 +145,7 @@ class FileJob:
     def picture(self) -> None:
         """Decode the picture and send it, frame by frame."""
         assert self._info is not None
-        source = MediaSource(self._path, self._limits)
+        source = OpenContainer(self._fd, self._name, self._limits)
         assert source.video is not None
         try:
             PictureJob(self._link, self._info, self._limits, source).run(self._stamped(source, source.video))
@@ -152,7 +160,7 @@ class FileJob:
         )
         self._link.send({"type": "sound", "buffer": buffer, "first_slot": first_slot, "slots": slots})
 
-    def _stamped(self, source: MediaSource, stream: Any) -> Iterator[tuple[float, Any]]:
+    def _stamped(self, source: OpenContainer, stream: Any) -> Iterator[tuple[float, Any]]:
         """Yield (grid time, frame)."""
         assert self._info is not None
         stamps = StampReader(stream, self._info.container)
@@ -160,13 +168,13 @@ class FileJob:
             yield stamps.seconds(frame) - self._info.origin_seconds, frame
 
     def _too_long(self) -> MediaLimitError:
-        return MediaLimitError(self._path, f"goes on after the limit of {self._limits.max_duration_seconds:.0f} s")
+        return MediaLimitError(self._name, f"goes on after the limit of {self._limits.max_duration_seconds:.0f} s")
 
 
 class PictureJob:
     """Places the frames of one file on the grid and sends those that serve a slot."""
 
-    def __init__(self, link: Link, info: MediaInfo, limits: MediaLimits, source: MediaSource) -> None:
+    def __init__(self, link: Link, info: MediaInfo, limits: MediaLimits, source: OpenContainer) -> None:
         assert source.video is not None
         self._link, self._info, self._limits, self._source = link, info, limits, source
         fps = frames_per_second(source.video)
@@ -258,9 +266,7 @@ def serve(channel: Channel, block: SharedBlock) -> None:
     while True:
         set_alarm(None)
         message = channel.receive()
-        if message is None or message["type"] == "quit":
-            return
-        if message["type"] == "free":
+        if message is None or message["type"] == "free":
             continue
         link.progress = Progress
         try:
@@ -268,7 +274,9 @@ def serve(channel: Channel, block: SharedBlock) -> None:
                 limits = limits_from_message(message["limits"])
                 apply_limits(limits)
                 set_alarm(limits)
-                job = FileJob(link, message["path"], limits)
+                if job is not None:
+                    job.close()
+                job = FileJob(link, channel.take_descriptor(), message["name"], limits)
                 job.open()
             elif job is not None:
                 set_alarm(limits)
@@ -285,22 +293,22 @@ def serve(channel: Channel, block: SharedBlock) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Entry point: descriptors of the shared block and the lifeline, and the size of the block.
+    """Serve the reader at the other end of standard input until it hangs up.
 
     Args:
         arguments: Block descriptor, block bytes, lifeline descriptor.
     """
     block_fd, block_bytes, lifeline_fd = (int(argument) for argument in arguments)
-    # Libraries that print must not write into the channel.
-    read_fd, write_fd = os.dup(0), os.dup(1)
-    null = os.open(os.devnull, os.O_RDWR)
+    channel = Channel(socket.socket(fileno=os.dup(0)), takes_descriptors=True)
+    # Libraries that read standard input must not read from the channel.
+    null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
-    os.dup2(null, 1)
+    os.close(null)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to handle
     die_with(lifeline_fd)
     refuse_system_calls()
     av.logging.set_level(None)
     try:
-        serve(Channel(read_fd, write_fd), SharedBlock(block_bytes, block_fd))
+        serve(channel, SharedBlock(block_bytes, block_fd))
     except ChannelClosedError:
         sys.exit(0)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cad.data.manifest import is_unnamed
 from cad.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -75,8 +76,7 @@ def identity_codes(identities: Sequence[str] | NDArray[Any]) -> NDArray[np.int64
 
     found, names = pandas.factorize(np.asarray(identities, dtype=object), sort=True)
     codes: NDArray[np.int64] = found.astype(np.int64)
-    unknown_names = [i for i, name in enumerate(names) if str(name).strip().lower() in ("", "unknown", "-", "nan")]
-    alone = np.isin(codes, unknown_names) | (codes < 0)
+    alone = np.isin(codes, [i for i, name in enumerate(names) if is_unnamed(name)]) | (codes < 0)
     codes[alone] = len(names) + np.arange(int(alone.sum()))
     return codes
 

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Predictor(nn.Module):
@@ -55,19 +53,3 @@ class Distillation(nn.Module):
             self.video_from_joint(joint),
             self.audio_from_joint(joint),
         )
-
-
-def feature_spread(feature: Tensor) -> Tensor:
-    """Return how far the normalised features of a batch are spread: about 1 is healthy, 0 is collapse.
-
-    Source: SimSiam, arXiv 2011.10566, section 4.1: the deviation of the unit vectors over the batch, here times the
-    root of the width.
-
-    Args:
-        feature: (batch, width), at least two rows.
-
-    Returns:
-        () in [0, about 1].
-    """
-    units = F.normalize(feature.float(), dim=-1)
-    return units.std(dim=0, unbiased=False).mean() * torch.tensor(float(feature.shape[-1])).sqrt()

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-
-UNKNOWN = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,41 +35,3 @@ class CadTargets:
     offset_seconds: Tensor
     offset_known: Tensor
     event: Tensor
-
-    @classmethod
-    def from_slots(
-        cls,
-        video_fake: Tensor,
-        audio_fake: Tensor,
-        sync_fake: Tensor,
-        offset_seconds: Tensor,
-        offset_known: Tensor,
-        event: Tensor,
-        min_fake_slots: int = 3,
-    ) -> CadTargets:
-        """Derive the windows' labels from the slots'.
-
-        A window is fake when at least ``min_fake_slots`` slots are, genuine when all slots are known and genuine, and
-        otherwise unknown: a touch of one slot at the border is no fair question. Fused is fake when any stream is, and
-        genuine when no stream is fake and video or audio is known to be genuine.
-        """
-        slots = (video_fake, audio_fake, sync_fake)
-        video, audio, sync = (window_label(stream, min_fake_slots) for stream in slots)
-        labels = torch.stack([video, audio, sync])
-        any_fake = (labels == 1).any(0)
-        touched = torch.stack([(stream == 1).any(1) for stream in slots]).any(0)
-        genuine = ~touched & ((video == 0) | (audio == 0))
-        fused = torch.where(any_fake, 1.0, torch.where(genuine, 0.0, UNKNOWN))
-        return cls(*slots, video, audio, sync, fused, offset_seconds, offset_known, event)
-
-
-def window_label(slots_fake: Tensor, min_fake_slots: int) -> Tensor:
-    """Return float32 (batch,) from (batch, time): see ``CadTargets.from_slots``.
-
-    Example:
-        >>> window_label(torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]), 2)
-        tensor([ 1.,  0., -1., -1.])
-    """
-    fake = (slots_fake == 1).sum(1) >= min_fake_slots
-    genuine = (slots_fake == 0).all(1)
-    return torch.where(fake, 1.0, torch.where(genuine, 0.0, UNKNOWN))

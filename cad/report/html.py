@@ -4,21 +4,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
 from cad.clock import seconds_of
 from cad.errors import MediaError
+from cad.faces.track_book import FacePicture
 from cad.report.text import media_line, model_line, time_line
 from cad.report.timeline_svg import clock, timeline_svg
-from cad.spec import STREAMS
-from cad.verdict.analysis import Analysis
-from cad.verdict.calibrate import operating_point_of
 from cad.verdict.records import FaceSummary, Reason, Segment, StreamEvidence, Verdict
-from cad.verdict.segments import smooth_probabilities
-from cad.verdict.timeline import stream_timelines
-from cad.verdict.tracks import FacePicture, TrackSummary
 
 TITLE = "Deepfake analysis"
 CAVEAT = (
@@ -38,14 +33,14 @@ def page_html(sections: Iterable[str]) -> str:
     )
 
 
-def verdict_section(analysis: Analysis, verdict: Verdict) -> str:
-    """Return the section of one file: answer, bars, timeline, faces, reasons, facts."""
-    thresholds = {stream: operating_point_of(stream, analysis.spec).fake_threshold for stream in STREAMS}
+def verdict_section(verdict: Verdict, pictures: Mapping[int, Sequence[FacePicture]]) -> str:
+    """Return the section of one file: answer, bars, timeline, faces with their pictures by track, reasons, facts."""
+    thresholds = {stream: verdict.operating_points[stream].fake_threshold for stream in verdict.streams}
     parts = [
         headline(verdict),
         block("Evidence by stream", bars(verdict, thresholds)),
-        block("Over time", timeline(analysis, verdict, thresholds)),
-        block("Faces", faces(analysis, verdict)),
+        block("Over time", timeline(verdict, thresholds)),
+        block("Faces", faces(verdict, pictures)),
         block("Reasons and limits", reason_rows(verdict.reasons)),
         block("Facts", facts(verdict)),
     ]
@@ -98,43 +93,38 @@ def bar(stream: str, evidence: StreamEvidence, threshold: float) -> str:
     )
 
 
-def timeline(analysis: Analysis, verdict: Verdict, thresholds: dict[str, float]) -> str:
+def timeline(verdict: Verdict, thresholds: dict[str, float]) -> str:
     """Return the curves over time with their key; nothing for a still picture or an unscored file."""
-    if not analysis.scores or analysis.slots < 2:
+    if not any(set(curve.probabilities) - {None} for curve in verdict.curves.values()):
         return ""
-    curves = {
-        stream: smooth_probabilities(line, stream, analysis.spec)
-        for stream, line in stream_timelines(analysis.scores, analysis.slots).items()
-    }
-    key = "".join(f'<span class="key {stream}"></span>{stream}' for stream in curves)
+    key = "".join(f'<span class="key {stream}"></span>{stream}' for stream in verdict.curves)
     return (
-        timeline_svg(curves, thresholds, verdict.segments, analysis.slots)
+        timeline_svg(verdict.curves, thresholds, verdict.segments)
         + f'<p class="soft">{key} &nbsp; dashed: threshold; bands: suspicious stretches</p>'
     )
 
 
-def faces(analysis: Analysis, verdict: Verdict) -> str:
+def faces(verdict: Verdict, pictures: Mapping[int, Sequence[FacePicture]]) -> str:
     """Return every face with its facts and pictures."""
-    summaries = {face.track_id: face for face in verdict.faces}
-    return "".join(face_line(summaries[track.track_id]) + strip(track, verdict.segments) for track in analysis.tracks)
+    return "".join(face_line(face) + strip(pictures.get(face.track_id, ()), verdict.segments) for face in verdict.faces)
 
 
 def face_line(face: FaceSummary) -> str:
     """Return one face's facts."""
-    talking = {True: ", speaks", False: ", does not speak", None: ""}[face.talking]
+    speaks = {True: ", speaks", False: ", does not speak", None: ""}[face.active_speaker]
     chance = (
         "not judged" if face.probability_fake is None else f"probability of fake <b>{face.probability_fake:.2f}</b>"
     )
     return (
         f"<p>Face {face.track_id}: {clock(round(face.start_seconds, 2))} to {clock(round(face.stop_seconds, 2))}, "
-        f"{face.height_px:.0f} px high{talking}; {chance}</p>"
+        f"{face.height_px:.0f} px high{speaks}; {chance}</p>"
     )
 
 
-def strip(track: TrackSummary, segments: Iterable[Segment]) -> str:
+def strip(pictures: Sequence[FacePicture], segments: Iterable[Segment]) -> str:
     """Return a face's pictures; those within a suspicious stretch of picture or synchrony are framed."""
     visual = [segment for segment in segments if segment.stream != "audio"]
-    figures = [figure(picture, visual) for picture in track.pictures]
+    figures = [figure(picture, visual) for picture in pictures]
     return f'<div class="strip">{"".join(figures)}</div>' if figures else ""
 
 
@@ -158,11 +148,13 @@ def reason_rows(reasons: Iterable[Reason]) -> str:
 
 
 def facts(verdict: Verdict) -> str:
-    """Return what was read, by which model, and how long it took."""
-    lines = (media_line(verdict.media), model_line(verdict), time_line(verdict))
-    rows = [line.split(maxsplit=1) for line in lines]
-    return (
-        "<table>"
-        + "".join(f'<tr><td class="name soft">{name}</td><td>{escape(text)}</td></tr>' for name, text in rows)
-        + f'<tr><td class="name soft">sha256</td><td>{escape(verdict.model.sha256)}</td></tr></table>'
-    )
+    """Return which file was read, by which nets, and how long it took."""
+    lines = [line.split(maxsplit=1) for line in (media_line(verdict.media), model_line(verdict), time_line(verdict))]
+    rows = [
+        ("sha256 of the file", verdict.media.sha256 or "not known"),
+        *lines,
+        *((f"sha256 of {name}", sha256) for name, sha256 in verdict.nets.items()),
+        ("versions", ", ".join(f"{name} {version}" for name, version in verdict.versions.items())),
+    ]
+    cells = "".join(f'<tr><td class="name soft">{escape(name)}</td><td>{escape(text)}</td></tr>' for name, text in rows)
+    return f"<table>{cells}</table>"

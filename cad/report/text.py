@@ -70,11 +70,11 @@ def segment_line(segment: Segment) -> str:
 
 def face_line(face: FaceSummary) -> str:
     """Return one face: when, how large, whether it speaks, and its own probability."""
-    talking = {True: ", speaks", False: ", does not speak", None: ""}[face.talking]
+    speaks = {True: ", speaks", False: ", does not speak", None: ""}[face.active_speaker]
     probability = "not judged" if face.probability_fake is None else f"{face.probability_fake:.2f}"
     return (
         f"  face {face.track_id} {face.start_seconds:.2f} s to {face.stop_seconds:.2f} s, "
-        f"{face.height_px:.0f} px{talking}: {probability}"
+        f"{face.height_px:.0f} px{speaks}: {probability}"
     )
 
 

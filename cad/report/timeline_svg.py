@@ -6,39 +6,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cad.clock import FRAME_RATE_HZ, seconds_of
 from cad.runs import runs_of
-from cad.verdict.records import Segment
+from cad.verdict.records import Curve, Segment
 
 WIDTH, HEIGHT = 960, 236
 LEFT, RIGHT, TOP, BOTTOM = 36, 12, 10, 26
 #: One row of bands a stream stands under the curves.
 BAND_HEIGHT, BAND_GAP = 8, 3
 PLOT_HEIGHT = HEIGHT - TOP - BOTTOM - 3 * (BAND_HEIGHT + BAND_GAP)
-#: A longer file is drawn with the highest value of every bin, so that a short peak is never lost.
-MAX_POINTS = 1000
 TICK_STEPS_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 MAX_TICKS = 12
 
 
 def timeline_svg(
-    curves: Mapping[str, NDArray[np.float64]], thresholds: Mapping[str, float], segments: Sequence[Segment], slots: int
+    curves: Mapping[str, Curve], thresholds: Mapping[str, float], segments: Sequence[Segment]
 ) -> str:
     """Return an SVG element.
 
     Args:
-        curves: Probability by stream, float64 (slots,), NaN where nothing was scored.
+        curves: By stream, all of one length and at least one bin long.
         thresholds: From where on a stream is suspicious.
         segments: Suspicious stretches.
-        slots: Length of the file on the grid, at least 1.
     """
-    parts = [*probability_grid(), *time_ticks(slots)]
+    seconds = max(len(curve.probabilities) * curve.step_seconds for curve in curves.values())
+    parts = [*probability_grid(), *time_ticks(seconds)]
     for row, (stream, curve) in enumerate(curves.items()):
         parts.append(threshold_line(stream, thresholds[stream]))
-        parts += curve_paths(stream, curve, slots)
-        parts += segment_bands(stream, segments, row, slots)
+        parts += curve_paths(stream, curve, seconds)
+        parts += segment_bands(stream, segments, row, seconds)
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Probability of fake over time">'
         + "".join(parts)
@@ -46,9 +42,9 @@ def timeline_svg(
     )
 
 
-def x_of(slot: float, slots: int) -> float:
-    """Return the horizontal place of a slot."""
-    return LEFT + (WIDTH - LEFT - RIGHT) * slot / slots
+def x_of(time: float, seconds: float) -> float:
+    """Return the horizontal place of a time in a file of ``seconds``."""
+    return LEFT + (WIDTH - LEFT - RIGHT) * time / seconds
 
 
 def y_of(probability: float) -> float:
@@ -65,13 +61,12 @@ def probability_grid() -> list[str]:
     ]
 
 
-def time_ticks(slots: int) -> list[str]:
+def time_ticks(seconds: float) -> list[str]:
     """Return the marks of time under the plot."""
-    duration = seconds_of(slots)
-    step = next((step for step in TICK_STEPS_SECONDS if duration / step <= MAX_TICKS), TICK_STEPS_SECONDS[-1])
-    times = np.arange(0.0, duration + 1e-9, step)
+    step = next((step for step in TICK_STEPS_SECONDS if seconds / step <= MAX_TICKS), TICK_STEPS_SECONDS[-1])
+    times = np.arange(0.0, seconds + 1e-9, step)
     return [
-        f'<text x="{x_of(time * FRAME_RATE_HZ, slots):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{clock(time)}</text>'
+        f'<text x="{x_of(time, seconds):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{clock(time)}</text>'
         for time in times
     ]
 
@@ -92,35 +87,26 @@ def threshold_line(stream: str, threshold: float) -> str:
     return f'<line class="threshold stroke-{stream}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
 
 
-def curve_paths(stream: str, curve: NDArray[np.float64], slots: int) -> list[str]:
+def curve_paths(stream: str, curve: Curve, seconds: float) -> list[str]:
     """Return one line for every unbroken stretch of a curve."""
-    step = max(1, -(-len(curve) // MAX_POINTS))
-    places, values = highest_of_bins(curve, step)
+    values = curve.probabilities
+    known = np.array([value is not None for value in values], dtype=np.bool_)
     return [
         f'<polyline class="curve stroke-{stream}" points="'
-        + " ".join(f"{x_of(places[i], slots):.1f},{y_of(values[i]):.1f}" for i in range(start, stop))
+        + " ".join(
+            f"{x_of((place + 0.5) * curve.step_seconds, seconds):.1f},{y_of(values[place] or 0.0):.1f}"
+            for place in range(start, stop)
+        )
         + '"/>'
-        for start, stop in runs_of(~np.isnan(values))
+        for start, stop in runs_of(known)
     ]
 
 
-def highest_of_bins(curve: NDArray[np.float64], step: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the middles of bins of ``step`` slots and the highest known value in each (NaN where none is)."""
-    bins = -(-len(curve) // step)
-    padded = np.full(bins * step, np.nan)
-    padded[: len(curve)] = curve
-    values: NDArray[np.float64] = np.fmax.reduce(padded.reshape(bins, step), axis=1)
-    places: NDArray[np.float64] = (np.arange(bins, dtype=np.float64) + 0.5) * step
-    return places, values
-
-
-def segment_bands(stream: str, segments: Sequence[Segment], row: int, slots: int) -> list[str]:
+def segment_bands(stream: str, segments: Sequence[Segment], row: int, seconds: float) -> list[str]:
     """Return a stream's suspicious stretches as bands under the plot."""
     y = TOP + PLOT_HEIGHT + BAND_GAP + row * (BAND_HEIGHT + BAND_GAP)
     own = [segment for segment in segments if segment.stream == stream]
-    edges = [
-        (x_of(one.start_seconds * FRAME_RATE_HZ, slots), x_of(one.stop_seconds * FRAME_RATE_HZ, slots)) for one in own
-    ]
+    edges = [(x_of(one.start_seconds, seconds), x_of(one.stop_seconds, seconds)) for one in own]
     return [
         f'<rect class="fill-{stream}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="{BAND_HEIGHT}"/>'
         for left, right in edges

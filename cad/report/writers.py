@@ -1,30 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where results go while a batch runs: one writer a format, all with the same three methods."""
+"""Where results go while a batch runs: one writer a format, all with the same two methods."""
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from cad.errors import MediaError, OptionError
+from cad.errors import OptionError
 from cad.report.html import error_section, page_html, verdict_section
-from cad.report.json_document import Document, error_document, verdict_document
 from cad.report.text import error_text, verdict_text
-from cad.verdict.analysis import Analysis
-from cad.verdict.records import Verdict
+from cad.verdict.document import json_text
+
+if TYPE_CHECKING:
+    from cad.detector import Result
 
 
 class Writer(Protocol):
     """Takes the results of a batch one by one."""
 
-    def verdict(self, analysis: Analysis, verdict: Verdict) -> None:
-        """Take the verdict on a file, and what it was made from."""
-
-    def error(self, path: str, error: MediaError) -> None:
-        """Take a file that could not be read."""
+    def take(self, result: Result) -> None:
+        """Take what is said of a file."""
 
     def close(self) -> None:
         """Write what is left, after the last file."""
@@ -37,13 +34,11 @@ class TextWriter:
         self._out = out
         self._verbose = verbose
 
-    def verdict(self, analysis: Analysis, verdict: Verdict) -> None:
-        """Write a verdict and the evidence under it."""
-        print(verdict_text(verdict, self._verbose), file=self._out, flush=True)
-
-    def error(self, path: str, error: MediaError) -> None:
-        """Write one line."""
-        print(error_text(path, error), file=self._out, flush=True)
+    def take(self, result: Result) -> None:
+        """Write a verdict and the evidence under it, or one line on an error."""
+        verdict, error = result.verdict, result.error
+        text = verdict_text(verdict, self._verbose) if verdict else error_text(result.path, error) if error else ""
+        print(text, file=self._out, flush=True)
 
     def close(self) -> None:
         """Do nothing: everything is written."""
@@ -55,19 +50,12 @@ class JsonLinesWriter:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def verdict(self, analysis: Analysis, verdict: Verdict) -> None:
-        """Write a verdict as one line."""
-        self._write(verdict_document(verdict))
-
-    def error(self, path: str, error: MediaError) -> None:
-        """Write an error as one line."""
-        self._write(error_document(path, error))
+    def take(self, result: Result) -> None:
+        """Write a result as one line."""
+        print(json_text(result.to_dict()), file=self._out, flush=True)
 
     def close(self) -> None:
         """Do nothing: everything is written."""
-
-    def _write(self, document: Document) -> None:
-        print(json.dumps(document), file=self._out, flush=True)
 
 
 class JsonWriter:
@@ -81,20 +69,16 @@ class JsonWriter:
     def __init__(self, out: TextIO, single: bool) -> None:
         self._out = out
         self._single = single
-        self._documents: list[Document] = []
+        self._documents: list[dict[str, Any]] = []
 
-    def verdict(self, analysis: Analysis, verdict: Verdict) -> None:
-        """Keep a verdict."""
-        self._documents.append(verdict_document(verdict))
-
-    def error(self, path: str, error: MediaError) -> None:
-        """Keep an error."""
-        self._documents.append(error_document(path, error))
+    def take(self, result: Result) -> None:
+        """Keep a result."""
+        self._documents.append(result.to_dict())
 
     def close(self) -> None:
         """Write the document."""
         document = self._documents[0] if self._single and len(self._documents) == 1 else self._documents
-        print(json.dumps(document, indent=2), file=self._out, flush=True)
+        print(json_text(document, indent=2), file=self._out, flush=True)
 
 
 class HtmlWriter:
@@ -113,13 +97,13 @@ class HtmlWriter:
         self._path = path
         self._sections: list[str] = []
 
-    def verdict(self, analysis: Analysis, verdict: Verdict) -> None:
+    def take(self, result: Result) -> None:
         """Keep the section of a file."""
-        self._sections.append(verdict_section(analysis, verdict))
-
-    def error(self, path: str, error: MediaError) -> None:
-        """Keep the section of a file that could not be read."""
-        self._sections.append(error_section(path, error))
+        if result.verdict is not None:
+            pictures = {} if result.analysis is None else result.analysis.pictures
+            self._sections.append(verdict_section(result.verdict, pictures))
+        elif result.error is not None:
+            self._sections.append(error_section(result.path, result.error))
 
     def close(self) -> None:
         """Write the page beside its place and move it there, so that no half page is ever seen."""

@@ -9,9 +9,12 @@ from typing import Any
 
 import onnxruntime
 
-from cad.errors import OptionError, SpecMismatchError, WeightsError
+from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ
+from cad.errors import OptionError, SpecMismatchError
+from cad.faces.records import CROP_SIZE_PX
 from cad.runtime.providers import Device, check_active, choose_providers
 from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
+from cad.weights.session import open_session
 
 INPUT_TYPES = {
     "frames": "tensor(uint8)",
@@ -19,7 +22,6 @@ INPUT_TYPES = {
     "frames_present": "tensor(float)",
     "audio_present": "tensor(float)",
 }
-LOG_ERRORS_ONLY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +59,6 @@ def open_model(
     return OpenModel(session, read_spec(session, name), active)
 
 
-def open_session(content: bytes, name: str, providers: Sequence[str], threads: int) -> Any:
-    """Return an ONNX Runtime session that sends no telemetry and prints errors only.
-
-    Raises:
-        WeightsError: ONNX Runtime cannot load the bytes.
-    """
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = LOG_ERRORS_ONLY
-    # Threads that spin while they wait would take the cores from decoding.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=list(providers))
-    except Exception as error:  # ONNX Runtime's own exceptions share no root but this one.
-        raise WeightsError(f"{name}: ONNX Runtime cannot load the model: {error}") from error
-
-
 def check_graph(session: Any, name: str) -> None:
     """Check the names and types of a graph's inputs and the names of its outputs.
 
@@ -103,4 +87,23 @@ def read_spec(session: Any, name: str) -> ModelSpec:
         raise SpecMismatchError(
             f"{name}: the file has no {METADATA_KEY!r} in its metadata; export it with export/to_onnx.py"
         )
-    return ModelSpec.from_json(text)
+    spec = ModelSpec.from_json(text)
+    check_clock(spec, name)
+    return spec
+
+
+def check_clock(spec: ModelSpec, name: str) -> None:
+    """Check that the model lives on this package's clock and looks at crops of its size.
+
+    Raises:
+        SpecMismatchError: A rate or the crop size is another one; the message names it.
+    """
+    ours = {"frame_rate_hz": FRAME_RATE_HZ, "sample_rate_hz": SAMPLE_RATE_HZ, "crop_size_px": CROP_SIZE_PX}
+    for field, value in ours.items():
+        if getattr(spec, field) != value:
+            raise SpecMismatchError(f"{name}: the model's {field} is {getattr(spec, field)}; this package has {value}")
+    if not 1 <= spec.min_frames <= spec.window_frames or not 1 <= spec.hop_frames <= spec.window_frames:
+        raise SpecMismatchError(
+            f"{name}: min_frames {spec.min_frames} and hop_frames {spec.hop_frames} must lie between 1 and "
+            f"window_frames {spec.window_frames}"
+        )

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exponential moving average of the weights: what is validated and exported, while training goes on beside it."""
+"""Averages of weights: a moving one, validated and exported while training goes on beside it, and one over runs."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import lightning
@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from cad.errors import OptionError
+from cad.errors import OptionError, WeightsError
 
 
 class WeightAverage(Callback):
@@ -102,3 +102,24 @@ class WeightAverage(Callback):
         """Take the average of a checkpoint."""
         self._average = dict(state_dict["average"])
         self._updates = int(state_dict["updates"])
+
+
+def averaged(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of each tensor of nets that share their start; whole numbers are taken from the last net.
+
+    Source: "Model soups", arXiv 2203.05482.
+
+    Raises:
+        WeightsError: The nets do not have the same tensors.
+    """
+    first = {name: value.shape for name, value in states[0].items()}
+    for state in states[1:]:
+        shapes = {name: value.shape for name, value in state.items()}
+        differing = sorted(name for name in first.keys() | shapes.keys() if first.get(name) != shapes.get(name))
+        if differing:
+            raise WeightsError(f"the nets differ in {len(differing)} tensors: {', '.join(differing[:5])}")
+    means = {name: torch.stack([state[name].double() for state in states]).mean(0) for name in first}
+    return {
+        name: means[name].to(value.dtype).contiguous() if value.is_floating_point() else value
+        for name, value in states[-1].items()
+    }

@@ -21,12 +21,8 @@ from cad.clock import SAMPLES_PER_FRAME
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, LabeledClip
 from cad.faces.records import CROP_SIZE_PX
 from cad.media.records import AudioSamples
-from cad.runtime.speech import keep_speech
-
-UNKNOWN = -1.0
-
-#: So many forged slots (0.12 s) make a window fake; one or two are neither fake nor genuine.
-MIN_FAKE_SLOTS = 3
+from cad.speech import keep_speech
+from cad.training.labels import UNKNOWN, window_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,34 +148,10 @@ def sample_of(labeled: LabeledClip, slots: int) -> Sample:
         frames_present=video_present.astype(np.float32),
         audio_present=audio_present.astype(np.float32),
         slot_labels=slot_labels,
-        clip_labels=clip_labels(slot_labels),
+        clip_labels=window_labels(slot_labels),
         offset_seconds=float("nan") if offset is None or not present[2].any() else float(offset),
         event=zlib.crc32((clip.pair_id or clip.key).encode()),
         key=clip.key,
         source=clip.source,
         method="+".join(labeled.methods),
     )
-
-
-def clip_labels(slot_labels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the window's labels (fused, video, audio, sync) of its slots' labels (3, slots).
-
-    A stream is fake where at least MIN_FAKE_SLOTS slots are, genuine where some slot is and none is fake, and unknown
-    otherwise. The whole is fake where any stream is, genuine where some stream is and no slot of any is fake.
-
-    Example:
-        >>> clip_labels(np.array([[0, 0, 0, 0], [1, 1, 1, 0], [-1, -1, -1, -1]], np.float32)).tolist()
-        [1.0, 0.0, 1.0, -1.0]
-    """
-    streams = [_stream_label(labels) for labels in slot_labels]
-    if 1.0 in streams:
-        return np.array([1.0, *streams], np.float32)
-    is_genuine = 0.0 in streams and not (slot_labels == 1).any()
-    return np.array([0.0 if is_genuine else UNKNOWN, *streams], np.float32)
-
-
-def _stream_label(labels: NDArray[np.float32]) -> float:
-    fake = int((labels == 1).sum())
-    if fake >= MIN_FAKE_SLOTS:
-        return 1.0
-    return 0.0 if fake == 0 and (labels == 0).any() else UNKNOWN

@@ -10,7 +10,8 @@ from cad.models.losses import Losses, LossWeights, cad_loss
 from cad.models.output import CadOutput
 from cad.models.targets import CadTargets
 from cad.spec import HEADS
-from cad.training.batches import UNKNOWN, Batch
+from cad.training.batches import Batch
+from cad.training.labels import UNKNOWN
 
 _FUSED, _VIDEO, _AUDIO, _SYNC = (HEADS.index(head) for head in ("fused", "video", "audio", "sync"))
 

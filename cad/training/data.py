@@ -15,15 +15,8 @@ from torch.utils.data import DataLoader
 
 from cad.data.augment import AugmentOptions
 from cad.data.augment import augment as augment_labeled
-from cad.data.manifest import (
-    ManifestRow,
-    check_clips,
-    check_rows,
-    missing_files,
-    raise_problems,
-    read_manifest,
-    rows_of,
-)
+from cad.data.checks import TRAINING_COLUMNS, TRAINING_SPLITS, check_training
+from cad.data.manifest import Row, manifest_of_clips, read_manifest
 from cad.data.shards import ClipEntry, ClipStore
 from cad.errors import OptionError
 from cad.training.batches import Sample, collate
@@ -108,7 +101,7 @@ class CadData(lightning.LightningDataModule):
         self.in_sync_sources = frozenset(in_sync_sources or ())
         self.val_windows, self.val_per_source = val_windows, val_per_source
         self.val_rows, self.val_sync, self.seed = val_rows, val_sync, seed
-        self.rows: list[ManifestRow] = []
+        self.rows: list[Row] = []
         self.store: ClipStore | None = None
 
     def setup(self, stage: str) -> None:
@@ -127,30 +120,32 @@ class CadData(lightning.LightningDataModule):
         has = {"video": entry.has_frames, "audio": entry.has_audio}
         return any(has[stream] for stream in self.streams)
 
-    def _checked_rows(self, store: ClipStore) -> list[ManifestRow]:
+    def _checked_rows(self, store: ClipStore) -> list[Row]:
         where = self.manifest or ", ".join(self.shards)
         if self.manifest is None:
-            rows = rows_of(({**entry.row, "path": entry.key} for entry in store), where)
+            manifest = manifest_of_clips(store, where)
         else:
-            rows = read_manifest(self.manifest)
-            if self.root is not None:
-                raise_problems(where, {"missing or empty file": missing_files(rows, self.root)})
-            excused = self._excused_paths()
-            rows = [row for row in rows if row.path in store or row.path not in excused]
-        check_rows(rows, where)
-        check_clips(rows, {entry.key: entry for entry in store}, where)
+            manifest = read_manifest(self.manifest, self.root, TRAINING_COLUMNS)
+            paths = manifest.rows["path"]
+            manifest = manifest.where(paths.isin(store.keys) | ~paths.isin(self._excused_paths()))
+        manifest, others = manifest.in_splits(TRAINING_SPLITS)
+        if others:
+            _log.info("rows of other splits, passed over: %s", others)
+        files = self.manifest is not None and self.root is not None
+        check_training(manifest, {entry.key: entry for entry in store}, where, files=files)
+        rows = manifest.records()
         unknown = sorted(set(self.held_out_sources) - {row.source for row in rows})
         if unknown:
             known = ", ".join(sorted({row.source for row in rows}))
             raise OptionError(f"held_out_sources: no source {', '.join(unknown)}; there are: {known}")
         return [self._as_genuine(row) if self._fits_lips(row) else row for row in rows]
 
-    def _fits_lips(self, row: ManifestRow) -> bool:
+    def _fits_lips(self, row: Row) -> bool:
         return row.split == "train" and row.source in self.in_sync_sources and row.video_fake == 0
 
     @staticmethod
-    def _as_genuine(row: ManifestRow) -> ManifestRow:
-        return dataclasses.replace(row, label="real", audio_fake=0)
+    def _as_genuine(row: Row) -> Row:
+        return dataclasses.replace(row, label=0, audio_fake=0)
 
     def _excused_paths(self) -> set[str]:
         if isinstance(self.excused, str):
@@ -159,17 +154,17 @@ class CadData(lightning.LightningDataModule):
         return set(self.excused or ())
 
     @property
-    def train_rows(self) -> list[ManifestRow]:
+    def train_rows(self) -> list[Row]:
         """Rows that training draws from."""
         return [row for row in self.rows if row.split == "train" and row.source not in self.held_out_sources]
 
     @property
-    def held_out_rows(self) -> list[ManifestRow]:
+    def held_out_rows(self) -> list[Row]:
         """Rows of the held-out sources, whatever their split."""
         return [row for row in self.rows if row.source in self.held_out_sources]
 
     @property
-    def judged_rows(self) -> list[ManifestRow]:
+    def judged_rows(self) -> list[Row]:
         """Val rows and, after them, what the held-out sources took from train."""
         val = limited([row for row in self.rows if row.split == "val"], self.val_per_source)
         return val + [row for row in limited(self.held_out_rows, self.val_per_source) if row.split == "train"]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cad.data.manifest import UNNAMED_IDENTITIES, ManifestRow
+from cad.data.manifest import Row, is_unnamed
 from cad.data.records import Clip
 from cad.data.shards import ClipStore
 
@@ -25,10 +25,10 @@ class StoreDonors:
         rows: Training rows; those without sound, or with a voice of unknown origin, are left out.
     """
 
-    def __init__(self, store: ClipStore, rows: Iterable[ManifestRow]) -> None:
+    def __init__(self, store: ClipStore, rows: Iterable[Row]) -> None:
         self._store = store
-        self._synthetic: list[ManifestRow] = []
-        self._by_identity: dict[str, list[ManifestRow]] = defaultdict(list)
+        self._synthetic: list[Row] = []
+        self._by_identity: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
             if row.audio_fake == 1 and store.entry(row.path).has_audio:
                 self._synthetic.append(row)
@@ -38,7 +38,7 @@ class StoreDonors:
 
     def same_speaker(self, clip: Clip, rng: np.random.Generator) -> Clip | None:
         """Return another genuine recording of the person in ``clip``; None for an unnamed person."""
-        if clip.identity in UNNAMED_IDENTITIES:
+        if is_unnamed(clip.identity):
             return None
         return self._drawn([row for row in self._by_identity.get(clip.identity, ()) if row.path != clip.key], rng)
 
@@ -59,9 +59,9 @@ class StoreDonors:
         """Return speech that a machine made."""
         return self._drawn(self._synthetic, rng)
 
-    def _drawn(self, rows: list[ManifestRow], rng: np.random.Generator) -> Clip | None:
+    def _drawn(self, rows: list[Row], rng: np.random.Generator) -> Clip | None:
         return self._sound_of(rows[int(rng.integers(len(rows)))]) if rows else None
 
-    def _sound_of(self, row: ManifestRow) -> Clip:
+    def _sound_of(self, row: Row) -> Clip:
         clip = self._store.read(row.path)
         return replace(clip, frames=None, points_px=None, frames_present=np.zeros(clip.slots, bool))

@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.manifest import ManifestRow
+from cad.data.manifest import Row
 from cad.errors import DataError, OptionError
 
 
@@ -64,7 +64,7 @@ class Candidate:
         is_fake: Whether what is shown of it is fake.
     """
 
-    row: ManifestRow
+    row: Row
     has_face: bool
     is_fake: bool
 
@@ -82,7 +82,7 @@ class Draw:
         DataError: A kind with a share has no rows.
 
     Example:
-        >>> row = ManifestRow("a.wav", "real", -1, 0, "real", "p", "", "page", "train")
+        >>> row = Row("a.wav", 0, source="page")
         >>> draw = Draw([Candidate(row, False, False)], Mix(0, 0, 0, 1, 0, 0), 0.5)
         >>> kind, drawn = draw(np.random.default_rng(0))
         >>> str(kind), drawn.path
@@ -92,9 +92,9 @@ class Draw:
     def __init__(self, candidates: Sequence[Candidate], mix: Mix, source_power: float) -> None:
         self._kinds = [Kind(name) for name, share in asdict(mix).items() if share > 0]
         self._shares = _normalised([share for share in asdict(mix).values() if share > 0])
-        self._sources: dict[Kind, tuple[list[list[ManifestRow]], NDArray[np.float64]]] = {}
+        self._sources: dict[Kind, tuple[list[list[Row]], NDArray[np.float64]]] = {}
         for kind in self._kinds:
-            by_source: dict[str, list[ManifestRow]] = defaultdict(list)
+            by_source: dict[str, list[Row]] = defaultdict(list)
             for candidate in candidates:
                 if (candidate.has_face, candidate.is_fake) == _ROWS_OF[kind]:
                     by_source[candidate.row.source].append(candidate.row)
@@ -103,7 +103,7 @@ class Draw:
             groups = [by_source[name] for name in sorted(by_source)]
             self._sources[kind] = (groups, _normalised([len(group) ** source_power for group in groups]))
 
-    def __call__(self, rng: np.random.Generator) -> tuple[Kind, ManifestRow]:
+    def __call__(self, rng: np.random.Generator) -> tuple[Kind, Row]:
         """Return the next kind and row."""
         kind = self._kinds[int(rng.choice(len(self._kinds), p=self._shares))]
         groups, shares = self._sources[kind]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a manifest row says of each slot of its clip."""
+"""What a manifest row says of each slot of its clip, and what the slots say of a window.
+
+1 fake, 0 genuine, -1 unknown, as in ``cad.data.records``.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,41 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.manifest import ManifestRow
+from cad.data.manifest import Row
 from cad.data.records import Clip, LabeledClip
 from cad.data.shards import ClipEntry
 
+UNKNOWN = -1.0
 
-def labeled_of_row(clip: Clip, row: ManifestRow) -> LabeledClip:
+#: So many forged slots (0.12 s) make a window fake; one or two are neither fake nor genuine.
+MIN_FAKE_SLOTS = 3
+
+
+def window_labels(slot_labels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the labels of windows by those of their slots: the one rule of training, validation and tests.
+
+    A stream is fake where at least MIN_FAKE_SLOTS slots are, genuine where some slot is and none is fake, and unknown
+    otherwise. The whole is fake where any stream is, genuine where some stream is and no slot of any is fake.
+
+    Args:
+        slot_labels: (..., 3, slots) of video, audio, sync.
+
+    Returns:
+        float32 (..., 4) fused, video, audio, sync.
+
+    Example:
+        >>> window_labels(np.array([[0, 0, 0, 0], [1, 1, 1, 0], [-1, -1, -1, -1]])).tolist()
+        [1.0, 0.0, 1.0, -1.0]
+    """
+    fake = (slot_labels == 1).sum(-1)
+    is_genuine = (fake == 0) & (slot_labels == 0).any(-1)
+    streams = np.where(fake >= MIN_FAKE_SLOTS, 1.0, np.where(is_genuine, 0.0, UNKNOWN))
+    whole_is_genuine = is_genuine.any(-1) & (fake == 0).all(-1)
+    whole = np.where((streams == 1).any(-1), 1.0, np.where(whole_is_genuine, 0.0, UNKNOWN))
+    return np.concatenate([whole[..., None], streams], axis=-1, dtype=np.float32)
+
+
+def labeled_of_row(clip: Clip, row: Row) -> LabeledClip:
     """Return ``clip`` (any stretch of the row's file) with the row's labels in every slot.
 
     Genuine rows are in sync, with no offset. Of forged rows nothing is known about synchrony: a lip-to-speech voice
@@ -27,7 +59,7 @@ def labeled_of_row(clip: Clip, row: ManifestRow) -> LabeledClip:
         video_fake=_all(clip, row.video_fake),
         audio_fake=_all(clip, row.audio_fake),
         sync_fake=_all(clip, 0 if in_sync else -1),
-        methods=(row.method or row.label,),
+        methods=(row.method or ("fake" if row.is_fake else "real"),),
         offset_seconds=0.0 if in_sync else None,
     )
 
@@ -36,7 +68,7 @@ def _all(clip: Clip, value: int) -> NDArray[np.float32]:
     return np.full(clip.slots, value, np.float32)
 
 
-def is_fake_as_shown(row: ManifestRow, streams: Collection[str]) -> bool | None:
+def is_fake_as_shown(row: Row, streams: Collection[str]) -> bool | None:
     """Return whether what is shown of a row is fake; None where that is unknown.
 
     With both streams the row's label says it; with one, that stream's own flag: a genuine face under a synthetic voice

@@ -41,7 +41,7 @@ def load_parts(net: nn.Module, starts: Sequence[StartFrom]) -> None:
     """
     own = net.state_dict()
     for start in starts:
-        found = _read(Path(start.path))
+        found = read_weights(Path(start.path))
         taken: dict[str, torch.Tensor] = {}
         for prefix in start.prefixes or [""]:
             taken |= _part(found, own, prefix, start.path)
@@ -49,12 +49,17 @@ def load_parts(net: nn.Module, starts: Sequence[StartFrom]) -> None:
         _log.info("%d tensors from %s", len(taken), start.path)
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file, or of the folder of a run that has ``model.safetensors`` in it.
+
+    Raises:
+        OptionError: They cannot be read.
+    """
     file = path / WEIGHTS_NAME if path.is_dir() else path
     try:
         return load_file(file)
     except (OSError, SafetensorError) as error:
-        raise OptionError(f"start_from: {file} cannot be read as safetensors ({error})") from error
+        raise OptionError(f"{file} cannot be read as safetensors ({error})") from error
 
 
 def _part(

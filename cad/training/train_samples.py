@@ -10,7 +10,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from cad.data.forge import DEFAULT_WEIGHTS, Donors, cut, forge, genuine
-from cad.data.manifest import ManifestRow
+from cad.data.manifest import Row
 from cad.data.records import Clip, LabeledClip
 from cad.data.shards import ClipStore
 from cad.errors import OptionError
@@ -83,7 +83,7 @@ class TrainSamples(Dataset[Sample]):
     def __init__(
         self,
         store: ClipStore,
-        rows: Sequence[ManifestRow],
+        rows: Sequence[Row],
         mix: Mix,
         lengths: WindowLengths,
         forging: ForgeOptions,
@@ -118,7 +118,7 @@ class TrainSamples(Dataset[Sample]):
         # Nothing drawn could be forged: what was drawn last is shown as it is.
         return labeled_of_row(self._window(row, rng), row)
 
-    def _made(self, kind: Kind, row: ManifestRow, rng: np.random.Generator) -> LabeledClip | None:
+    def _made(self, kind: Kind, row: Row, rng: np.random.Generator) -> LabeledClip | None:
         if kind in (Kind.FAKE, Kind.FAKE_SPEECH):
             return labeled_of_row(self._window(row, rng), row)
         clip = self._whole(row)
@@ -127,18 +127,18 @@ class TrainSamples(Dataset[Sample]):
             return genuine(clip, rng, slots)
         return forge(clip, rng, self._donors, self._weights, slots, self._second_share)
 
-    def _whole(self, row: ManifestRow) -> Clip:
+    def _whole(self, row: Row) -> Clip:
         """Return the clip from the first to the last slot with something to judge."""
         span = judged_span(self._store.entry(row.path), self._streams)
         return only_streams(self._store.read(row.path, span.start, span.stop), self._streams)
 
-    def _window(self, row: ManifestRow, rng: np.random.Generator) -> Clip:
+    def _window(self, row: Row, rng: np.random.Generator) -> Clip:
         clip = self._whole(row)
         length = self._lengths.draw(rng, clip.slots)
         return cut(clip, int(rng.integers(0, clip.slots - length + 1)), length)
 
 
-def _candidates(store: ClipStore, rows: Sequence[ManifestRow], streams: Collection[str]) -> list[Candidate]:
+def _candidates(store: ClipStore, rows: Sequence[Row], streams: Collection[str]) -> list[Candidate]:
     found = []
     for row in rows:
         is_fake = is_fake_as_shown(row, streams)

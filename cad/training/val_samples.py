@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from cad.clock import seconds_of
-from cad.data.manifest import ManifestRow
+from cad.data.manifest import Row
 from cad.data.records import LabeledClip
 from cad.data.shards import ClipEntry, ClipStore
 from cad.training.batches import Sample, sample_of
@@ -47,7 +47,7 @@ class Item:
         voice: Row that the sound is taken from (OTHER).
     """
 
-    row: ManifestRow
+    row: Row
     part: Part
     start: int
     slots: int
@@ -96,9 +96,7 @@ class ValSamples(Dataset[Sample]):
         )
 
 
-def row_items(
-    store: ClipStore, rows: Sequence[ManifestRow], slots: int, windows: int, streams: Collection[str]
-) -> list[Item]:
+def row_items(store: ClipStore, rows: Sequence[Row], slots: int, windows: int, streams: Collection[str]) -> list[Item]:
     """Return up to ``windows`` evenly spread windows of each row."""
     items = []
     for row in rows:
@@ -111,7 +109,7 @@ def row_items(
     return items
 
 
-def sync_items(store: ClipStore, rows: Sequence[ManifestRow], slots: int) -> list[Item]:
+def sync_items(store: ClipStore, rows: Sequence[Row], slots: int) -> list[Item]:
     """Return for each genuine row with face and voice the window in sync, shifted, and with somebody else's sound.
 
     The shift is drawn from the row's name, so that it never changes.
@@ -139,7 +137,7 @@ def sync_items(store: ClipStore, rows: Sequence[ManifestRow], slots: int) -> lis
     return items
 
 
-def _other_voice(store: ClipStore, genuine: Sequence[ManifestRow], number: int, length: int) -> ManifestRow | None:
+def _other_voice(store: ClipStore, genuine: Sequence[Row], number: int, length: int) -> Row | None:
     """Return the next genuine row of another person that is long enough."""
     row = genuine[number]
     for step in range(1, len(genuine)):
@@ -151,11 +149,11 @@ def _other_voice(store: ClipStore, genuine: Sequence[ManifestRow], number: int, 
     return None
 
 
-def limited(rows: Sequence[ManifestRow], per_source: int | None) -> list[ManifestRow]:
+def limited(rows: Sequence[Row], per_source: int | None) -> list[Row]:
     """Return at most ``per_source`` rows of each source and label, always the same ones, in their order."""
     if per_source is None:
         return list(rows)
-    groups: dict[tuple[str, str], list[ManifestRow]] = defaultdict(list)
+    groups: dict[tuple[str, int], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.source, row.label].append(row)
     kept: set[str] = set()

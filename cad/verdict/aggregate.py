@@ -21,8 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cad.faces.track_book import TrackSummary
+from cad.values import ValueRecord
 from cad.verdict.timeline import Mask, Timeline, by_track, clip_timeline, highest, lowest, mean_or_none
-from cad.verdict.tracks import TrackSummary
 from cad.windows import WindowScore
 
 #: Smaller faces do not show what the model looks for.
@@ -54,8 +55,8 @@ class FaceEvidence:
     fused: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Evidence(ValueRecord):
     """What the model says of a file.
 
     Attributes:

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from cad.media.records import MediaInfo, MediaKind, ReadReport
-from cad.spec import ModelSpec
+from cad.faces.track_book import FacePicture, TrackSummary
+from cad.media.records import MediaInfo, ReadReport
+from cad.values import ValueRecord
 from cad.verdict.aggregate import Evidence
 from cad.verdict.records import ModelSummary
-from cad.verdict.tracks import TrackSummary
 from cad.windows import WindowScore
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Analysis(ValueRecord):
     """Everything measured of one file; logits are raw, positive for fake, not calibrated.
 
     Attributes:
@@ -27,9 +27,12 @@ class Analysis:
         tracks: Every face that was seen.
         slots: Length of the file on the grid.
         speech_slots: In how many slots there is speech-like sound; None where no sound could be read.
-        spec: The model's.
-        model: Which weights, on what.
+        min_slots: Shortest stretch that is judged; a still picture is one slot long.
+        model: Which weights spoke, on what.
         seconds: Wall-clock seconds by stage.
+        nets: sha256 by name of every net that had a part.
+        versions: By distribution the version of what may change a number.
+        pictures: A few pictures of every face by track, if they were asked for.
     """
 
     path: str
@@ -40,9 +43,12 @@ class Analysis:
     tracks: tuple[TrackSummary, ...]
     slots: int
     speech_slots: int | None
-    spec: ModelSpec
+    min_slots: int
     model: ModelSummary
     seconds: Mapping[str, float]
+    nets: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[int, tuple[FacePicture, ...]] = field(default_factory=dict)
 
     @property
     def clip_logits(self) -> Mapping[str, float | None]:
@@ -50,11 +56,6 @@ class Analysis:
         return self.evidence.clip_logits
 
     @property
-    def min_slots(self) -> int:
-        """Shortest stretch that is judged; a still picture is one slot long."""
-        return min_slots(self.info.kind, self.spec)
-
-
-def min_slots(kind: MediaKind, spec: ModelSpec) -> int:
-    """Return the shortest stretch of a file of this kind that the model can judge, in slots."""
-    return 1 if kind is MediaKind.IMAGE else spec.min_frames
+    def is_too_short(self) -> bool:
+        """Whether the file is shorter than anything that the model can judge."""
+        return self.slots < self.min_slots

@@ -1,12 +1,81 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From raw logits to probabilities, with the numbers that travel in the model's ModelSpec."""
+"""From raw logits to probabilities and thresholds, once, with the numbers that travel in the model's ModelSpec."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.spec import Calibration, ModelSpec, OperatingPoint
+from cad.spec import HEADS, Calibration, ModelSpec, OperatingPoint
+from cad.values import ValueRecord
+from cad.verdict.analysis import Analysis
+from cad.verdict.records import Reason
+from cad.verdict.timeline import smooth, stream_timelines
+from cad.verdict.validity import missing_streams
+
+
+@dataclass(frozen=True, slots=True)
+class FaceProbability:
+    """What one judged face says.
+
+    Attributes:
+        own: Probability of fake in [0, 1]: fused if it carries the sound, else that of its picture; None if neither.
+        sync: Probability that its lips do not go with the sound; None without sound.
+    """
+
+    own: float | None
+    sync: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Calibrated(ValueRecord):
+    """An analysis under one ModelSpec: everything that the decision and the reports rest on.
+
+    Attributes:
+        analysis: What was measured.
+        probabilities: Of fake by head, in [0, 1]; None where there was nothing to judge.
+        listeners: Probability of fake of the picture of the faces that do not carry the sound, or None.
+        faces: Every judged face by track.
+        curves: Probability of fake in every slot by stream, smoothed, float64 (slots,); NaN where nothing was scored.
+        points: Where the label changes, by head.
+        missing: By stream why it was not judged; None where it was.
+    """
+
+    analysis: Analysis
+    probabilities: Mapping[str, float | None]
+    listeners: float | None
+    faces: Mapping[int, FaceProbability]
+    curves: Mapping[str, NDArray[np.float64]]
+    points: Mapping[str, OperatingPoint]
+    missing: Mapping[str, Reason | None]
+
+
+def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
+    """Return what was measured as probabilities, beside the thresholds that hold for them."""
+    evidence = analysis.evidence
+    return Calibrated(
+        analysis=analysis,
+        probabilities={head: probability(evidence.clip_logits[head], head, spec) for head in HEADS},
+        listeners=probability(evidence.listeners_video, "video", spec),
+        faces={
+            face.track_id: FaceProbability(
+                own=probability(face.video, "video", spec)
+                if face.fused is None
+                else probability(face.fused, "fused", spec),
+                sync=probability(face.sync, "sync", spec),
+            )
+            for face in evidence.faces
+        },
+        curves={
+            stream: frame_probabilities(smooth(line), stream, spec)
+            for stream, line in stream_timelines(analysis.scores, analysis.slots).items()
+        },
+        points={head: operating_point_of(head, spec) for head in HEADS},
+        missing=missing_streams(analysis),
+    )
 
 
 def probability(logit: float | None, head: str, spec: ModelSpec) -> float | None:
@@ -18,7 +87,7 @@ def probability(logit: float | None, head: str, spec: ModelSpec) -> float | None
         >>> round(probability(0.5, "video", spec), 3)
         0.731
     """
-    return None if logit is None else float(platt(np.array(logit), calibration_of(head, spec)))
+    return None if logit is None else float(platt(np.array(logit), spec.calibration.get(head, Calibration())))
 
 
 def frame_probabilities(logits: NDArray[np.float64], stream: str, spec: ModelSpec) -> NDArray[np.float64]:
@@ -26,8 +95,8 @@ def frame_probabilities(logits: NDArray[np.float64], stream: str, spec: ModelSpe
 
     A spec may calibrate frame logits by themselves, under ``<stream>_frame``; else the head's own numbers hold.
     """
-    key = f"{stream}_frame"
-    return platt(logits, calibration_of(key if key in spec.calibration else stream, spec))
+    own = spec.calibration.get(f"{stream}_frame") or spec.calibration.get(stream, Calibration())
+    return platt(logits, own)
 
 
 def platt(logits: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
@@ -37,11 +106,6 @@ def platt(logits: NDArray[np.float64], calibration: Calibration) -> NDArray[np.f
     """
     scaled = calibration.scale * logits + calibration.bias
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * scaled)))
-
-
-def calibration_of(head: str, spec: ModelSpec) -> Calibration:
-    """Return the calibration of a head; a model that has none for it is taken as calibrated."""
-    return spec.calibration.get(head, Calibration())
 
 
 def operating_point_of(head: str, spec: ModelSpec) -> OperatingPoint:

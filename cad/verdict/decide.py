@@ -12,19 +12,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cad.verdict import reasons
-from cad.verdict.analysis import Analysis
-from cad.verdict.calibrate import operating_point_of, probability
+from cad.verdict.calibrate import Calibrated
 from cad.verdict.records import Label, Reason
-from cad.verdict.validity import MIN_COVERAGE, is_too_short, missing_streams, validity_notes
+from cad.verdict.validity import MIN_COVERAGE, validity_notes
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A label, the probability behind it (None if nothing was judged), and why."""
+    """What is said of a file.
+
+    Attributes:
+        label: The answer.
+        probability_fake: Of the evidence that decided, in [0, 1]; None if nothing was judged.
+        reasons: Why, the weightiest first.
+    """
 
     label: Label
     probability_fake: float | None
@@ -41,48 +45,42 @@ class _Charge:
     real_threshold: float
 
 
-def decide(analysis: Analysis, probabilities: Mapping[str, float | None]) -> Decision:
-    """Return the label of a file.
-
-    Args:
-        analysis: What was measured.
-        probabilities: Calibrated probability by head, None where there was nothing to judge.
-    """
-    missing = [reason for reason in missing_streams(analysis).values() if reason is not None]
-    notes = unique([*missing, *validity_notes(analysis, probabilities["sync"])])
-    charges = find_charges(analysis, probabilities)
-    if is_too_short(analysis) or not charges:
+def decide(evidence: Calibrated) -> Decision:
+    """Return the label of a file."""
+    missing = [reason for reason in evidence.missing.values() if reason is not None]
+    notes = unique([*missing, *validity_notes(evidence.analysis, is_suspicious(evidence, "sync"))])
+    charges = find_charges(evidence)
+    if evidence.analysis.is_too_short or not charges:
         return Decision(Label.INCONCLUSIVE, None, notes)
     highest = max(charge.probability for charge in charges)
-    if analysis.report.coverage < MIN_COVERAGE:
-        limit = reasons.low_coverage(analysis.report.coverage, MIN_COVERAGE)
+    coverage = evidence.analysis.report.coverage
+    if coverage < MIN_COVERAGE:
+        limit = reasons.low_coverage(coverage, MIN_COVERAGE)
         return Decision(Label.INCONCLUSIVE, highest, (limit, *notes))
-    label, why = weigh(charges, analysis, probabilities)
+    label, why = weigh(charges, evidence)
     return Decision(label, highest, unique([*why, *notes]))
 
 
-def find_charges(analysis: Analysis, probabilities: Mapping[str, float | None]) -> list[_Charge]:
+def find_charges(evidence: Calibrated) -> list[_Charge]:
     """Return the pieces of evidence that decide: rules 2 and 3."""
-    heads = ["fused"] if probabilities["fused"] is not None else ["video", "audio"]
-    by_head: dict[str, float | None] = {head: probabilities[head] for head in heads}
-    by_head["listener"] = probability(analysis.evidence.listeners_video, "video", analysis.spec)
-    return [charge(head, value, analysis) for head, value in by_head.items() if value is not None]
+    heads = ["fused"] if evidence.probabilities["fused"] is not None else ["video", "audio"]
+    found = [(head, evidence.probabilities[head], evidence.points[head]) for head in heads]
+    found.append(("listener", evidence.listeners, evidence.points["video"]))
+    return [
+        _Charge(head, value, point.fake_threshold, point.real_threshold)
+        for head, value, point in found
+        if value is not None
+    ]
 
 
-def charge(head: str, value: float, analysis: Analysis) -> _Charge:
-    """Return a piece of evidence with the thresholds that hold for it."""
-    point = operating_point_of("video" if head == "listener" else head, analysis.spec)
-    return _Charge(head, value, point.fake_threshold, point.real_threshold)
-
-
-def weigh(
-    charges: list[_Charge], analysis: Analysis, probabilities: Mapping[str, float | None]
-) -> tuple[Label, list[Reason]]:
+def weigh(charges: list[_Charge], evidence: Calibrated) -> tuple[Label, list[Reason]]:
     """Return the label that the evidence gives, and why: rules 4 and 5."""
     proven = [one for one in charges if one.probability >= one.fake_threshold]
-    out_of_sync = is_out_of_sync(analysis, probabilities)
+    sync = evidence.probabilities["sync"]
+    out_of_sync = sync is not None and sync >= evidence.points["sync"].fake_threshold
     if proven:
-        if out_of_sync and all(one.head == "fused" for one in proven) and streams_look_real(analysis, probabilities):
+        look_real = not (is_suspicious(evidence, "video") or is_suspicious(evidence, "audio"))
+        if out_of_sync and look_real and all(one.head == "fused" for one in proven):
             return Label.INCONCLUSIVE, [reasons.sync_only()]
         why = [reasons.evidence_above(one.head, one.probability, one.fake_threshold) for one in proven]
         return Label.FAKE, why + ([reasons.out_of_sync()] if out_of_sync else [])
@@ -90,23 +88,14 @@ def weigh(
     if open_charges:
         one = open_charges[0]
         return Label.INCONCLUSIVE, [reasons.between_thresholds(one.probability, one.real_threshold, one.fake_threshold)]
-    if analysis.info.video is not None and probabilities["video"] is None:
+    if evidence.analysis.info.video is not None and evidence.probabilities["video"] is None:
         return Label.INCONCLUSIVE, [reasons.sound_only_of_video()]
     return Label.REAL, [reasons.out_of_sync()] if out_of_sync else []
 
 
-def is_out_of_sync(analysis: Analysis, probabilities: Mapping[str, float | None]) -> bool:
-    """Say whether lips and sound by themselves are past their threshold."""
-    sync = probabilities["sync"]
-    return sync is not None and sync >= operating_point_of("sync", analysis.spec).fake_threshold
-
-
-def streams_look_real(analysis: Analysis, probabilities: Mapping[str, float | None]) -> bool:
-    """Say whether neither picture nor sound by itself raises suspicion."""
-    return all(
-        (probabilities[head] or 0.0) < operating_point_of(head, analysis.spec).real_threshold
-        for head in ("video", "audio")
-    )
+def is_suspicious(evidence: Calibrated, head: str) -> bool:
+    """Say whether a head by itself raises suspicion: it is not below its threshold for *real*."""
+    return (evidence.probabilities[head] or 0.0) >= evidence.points[head].real_threshold
 
 
 def unique(found: list[Reason]) -> tuple[Reason, ...]:

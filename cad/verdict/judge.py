@@ -1,75 +1,96 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what was measured to the Verdict record."""
+"""From what was measured to the Verdict record: calibrate, decide, and gather the evidence."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
 from cad.clock import seconds_of
-from cad.faces.talking import LEAST_MOTION
+from cad.faces.active_speaker import LEAST_MOTION
+from cad.faces.track_book import TrackSummary
 from cad.media.records import MediaKind
-from cad.spec import HEADS, STREAMS
-from cad.verdict.aggregate import FaceEvidence
+from cad.spec import STREAMS, ModelSpec
 from cad.verdict.analysis import Analysis
-from cad.verdict.calibrate import operating_point_of, probability
+from cad.verdict.calibrate import Calibrated, calibrate
 from cad.verdict.decide import decide
-from cad.verdict.records import FaceSummary, MediaSummary, StreamEvidence, Verdict
+from cad.verdict.records import Curve, FaceSummary, MediaSummary, StreamEvidence, Verdict
 from cad.verdict.segments import find_segments
-from cad.verdict.timeline import stream_timelines
-from cad.verdict.tracks import TrackSummary
-from cad.verdict.validity import missing_streams
+
+#: The curves of a longer file have the highest value of every bin, so that a short peak is never lost.
+MAX_CURVE_BINS = 1000
 
 
-def judge(analysis: Analysis) -> Verdict:
-    """Return the verdict on a file: calibrate, decide, and gather the evidence."""
-    probabilities = {head: probability(analysis.clip_logits[head], head, analysis.spec) for head in HEADS}
-    decision = decide(analysis, probabilities)
-    missing = missing_streams(analysis)
+def judge(analysis: Analysis, spec: ModelSpec) -> Verdict:
+    """Return the verdict on a file under the calibration and the thresholds of ``spec``."""
+    return verdict_of(calibrate(analysis, spec))
+
+
+def verdict_of(evidence: Calibrated) -> Verdict:
+    """Return the verdict that calibrated evidence gives."""
+    analysis, decision = evidence.analysis, decide(evidence)
     return Verdict(
         path=analysis.path,
         label=decision.label,
         probability_fake=decision.probability_fake,
         streams={
-            stream: StreamEvidence(probabilities[stream], reason.text if (reason := missing[stream]) else None)
-            for stream in STREAMS
+            stream: StreamEvidence(evidence.probabilities[stream], reason.text if reason else None)
+            for stream, reason in ((stream, evidence.missing[stream]) for stream in STREAMS)
         },
-        segments=find_segments(stream_timelines(analysis.scores, analysis.slots), analysis.spec),
+        segments=find_segments(evidence.curves, evidence.points),
         reasons=decision.reasons,
-        faces=summarise_faces(analysis),
+        faces=tuple(summarise_face(track, evidence) for track in analysis.tracks),
         media=summarise_media(analysis),
         model=analysis.model,
         seconds=analysis.seconds,
+        curves=summarise_curves(evidence.curves) if analysis.slots > 1 else {},
+        operating_points=evidence.points,
+        nets=analysis.nets,
+        versions=analysis.versions,
     )
 
 
-def summarise_faces(analysis: Analysis) -> tuple[FaceSummary, ...]:
-    """Return every face that was seen, judged or not."""
-    judged = {face.track_id: face for face in analysis.evidence.faces}
-    return tuple(summarise_face(track, judged.get(track.track_id), analysis) for track in analysis.tracks)
-
-
-def summarise_face(track: TrackSummary, face: FaceEvidence | None, analysis: Analysis) -> FaceSummary:
-    """Return one face with its own probability: fused if it carries the sound, else that of its picture."""
-    own = None
-    if face is not None:
-        head, logit = ("video", face.video) if face.fused is None else ("fused", face.fused)
-        own = probability(logit, head, analysis.spec)
+def summarise_face(track: TrackSummary, evidence: Calibrated) -> FaceSummary:
+    """Return one face that was seen, judged or not."""
+    judged = evidence.faces.get(track.track_id)
     return FaceSummary(
         track_id=track.track_id,
         start_seconds=seconds_of(track.first_slot),
         stop_seconds=seconds_of(track.stop_slot),
         height_px=track.height_px,
-        talking=None if face is None else is_talking(face, track, analysis),
-        probability_fake=own,
+        active_speaker=None if judged is None else is_active_speaker(track, judged.sync, evidence),
+        probability_fake=None if judged is None else judged.own,
     )
 
 
-def is_talking(face: FaceEvidence, track: TrackSummary, analysis: Analysis) -> bool | None:
+def is_active_speaker(track: TrackSummary, sync: float | None, evidence: Calibrated) -> bool | None:
     """Say whether a face's lips are those that speak; None without sound. A mouth that does not move never speaks."""
-    sync = probability(face.sync, "sync", analysis.spec)
-    if face.carries_sound is None or sync is None:
+    carries = {face.track_id: face.carries_sound for face in evidence.analysis.evidence.faces}[track.track_id]
+    if carries is None or sync is None:
         return None
-    if track.lips.motion < LEAST_MOTION:
-        return False
-    return face.carries_sound and sync < operating_point_of("sync", analysis.spec).fake_threshold
+    return carries and track.lips.motion >= LEAST_MOTION and sync < evidence.points["sync"].fake_threshold
+
+
+def summarise_curves(curves: Mapping[str, NDArray[np.float64]]) -> dict[str, Curve]:
+    """Return the curves as a report draws them, in at most MAX_CURVE_BINS bins."""
+    return {stream: summarise_curve(curve) for stream, curve in curves.items()}
+
+
+def summarise_curve(curve: NDArray[np.float64]) -> Curve:
+    """Return the highest known value of every bin.
+
+    Example:
+        >>> summarise_curve(np.array([0.25, np.nan, 0.5]))
+        Curve(step_seconds=0.04, probabilities=(0.25, None, 0.5))
+    """
+    step = max(1, -(-len(curve) // MAX_CURVE_BINS))
+    bins = -(-len(curve) // step)
+    padded = np.full(bins * step, np.nan)
+    padded[: len(curve)] = curve
+    highest = np.fmax.reduce(padded.reshape(bins, step), axis=1)
+    return Curve(seconds_of(step), tuple(None if np.isnan(value) else float(value) for value in highest))
 
 
 def summarise_media(analysis: Analysis) -> MediaSummary:
@@ -85,4 +106,5 @@ def summarise_media(analysis: Analysis) -> MediaSummary:
         audio_hz=audio.sample_rate_hz if audio else None,
         coverage=analysis.report.coverage,
         outcome=analysis.report.outcome.value,
+        sha256=analysis.info.sha256,
     )

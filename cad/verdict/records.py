@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict as records; ``cad.report.json_document`` writes them under the schema ``cad.verdict/1``."""
+"""The verdict as records; ``cad.verdict.document`` writes and reads them under the schema ``cad.verdict/1``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
+
+from cad.spec import OperatingPoint
+from cad.values import ValueRecord
 
 SCHEMA = "cad.verdict/1"
 
@@ -20,7 +24,12 @@ class Label(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StreamEvidence:
-    """One stream's own probability, or None and the reason why it was not scored."""
+    """What one stream says by itself.
+
+    Attributes:
+        probability_fake: In [0, 1], or None if it was not judged.
+        reason: Why it was not judged, in words; None if it was.
+    """
 
     probability_fake: float | None
     reason: str | None
@@ -28,7 +37,14 @@ class StreamEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A suspicious stretch [start, stop) in grid seconds, and the stream that raised it."""
+    """A suspicious stretch of the file.
+
+    Attributes:
+        start_seconds: Where it starts, grid time.
+        stop_seconds: Where it ends (half open).
+        stream: Which stream raised it: ``video``, ``audio`` or ``sync``.
+        probability_fake: Mean over the stretch, in [0, 1].
+    """
 
     start_seconds: float
     stop_seconds: float
@@ -38,7 +54,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why the label is what it is, or what limits it: a stable ``code`` and one sentence for a person."""
+    """Why the label is what it is, or what limits it.
+
+    Attributes:
+        code: Stable, for programs.
+        text: One sentence for a person.
+    """
 
     code: str
     text: str
@@ -46,19 +67,53 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class FaceSummary:
-    """One analysed face: when it is seen, how large, and whether its lips are those that speak."""
+    """One face that was seen.
 
-    track_id: int
+    Attributes:
+        track_id: Stable within the file, from 0 in order of appearance.
+        start_seconds: When it is first seen, grid time.
+        stop_seconds: When it is last seen (half open).
+        height_px: Median height of its box in the source picture.
+        active_speaker: Whether its lips are those that speak; None without sound.
+        probability_fake: In [0, 1], or None if it was not judged.
+    """
+
+    track_id: int = field(metadata={"key": "id"})
     start_seconds: float
     stop_seconds: float
     height_px: float
-    talking: bool | None
+    active_speaker: bool | None = field(metadata={"key": "talking"})
     probability_fake: float | None
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """A stream's probability of fake over time, smoothed, as the report draws it.
+
+    Attributes:
+        step_seconds: Length of a bin; the first one starts at zero, grid time.
+        probabilities: The highest of each bin, in [0, 1]; None where nothing was scored.
+    """
+
+    step_seconds: float
+    probabilities: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MediaSummary:
-    """What was read; sizes and rates are None where the stream is absent."""
+    """What was read.
+
+    Attributes:
+        kind: ``video``, ``image`` or ``audio``.
+        duration_seconds: As the container declares it, or as it was read.
+        width: Of the picture in pixels, after rotation; None without picture.
+        height: Likewise.
+        fps: Pictures a second; None without moving picture.
+        audio_hz: Samples a second in the file; None without sound.
+        coverage: Share that could be read, in [0, 1].
+        outcome: How reading ended, such as ``ok`` or ``partial``.
+        sha256: Of the file's bytes, lower-case hex; empty where it is not known.
+    """
 
     kind: str
     duration_seconds: float
@@ -68,20 +123,44 @@ class MediaSummary:
     audio_hz: int | None
     coverage: float
     outcome: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """Which weights spoke, and on what."""
+    """Which weights spoke.
+
+    Attributes:
+        name: Of the detector's weights.
+        sha256: Of their file, lower-case hex.
+        providers: What ONNX Runtime really ran it on.
+    """
 
     name: str
     sha256: str
     providers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is said of one file, with its evidence."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Verdict(ValueRecord):
+    """What is said of one file, with all the evidence that a report needs.
+
+    Attributes:
+        path: The file as the caller named it.
+        label: The answer.
+        probability_fake: Calibrated, in [0, 1], of the evidence that decided; None if nothing could be judged.
+        streams: By stream (``video``, ``audio``, ``sync``) what it says by itself.
+        segments: Suspicious stretches in order of time.
+        reasons: Why, the weightiest first.
+        faces: Every face that was seen.
+        media: What was read.
+        model: Which weights spoke.
+        seconds: Wall-clock seconds by stage, and ``total``.
+        curves: By stream its probability over time; empty for a still picture.
+        operating_points: By head (``fused``, ``video``, ``audio``, ``sync``) where the label changes.
+        nets: sha256 by name of every net that had a part: the detector's and those that find faces.
+        versions: By distribution the version of what may change a number.
+    """
 
     path: str
     label: Label
@@ -93,3 +172,34 @@ class Verdict:
     media: MediaSummary
     model: ModelSummary
     seconds: Mapping[str, float]
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    operating_points: Mapping[str, OperatingPoint] = field(default_factory=dict)
+    nets: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        chance = "" if self.probability_fake is None else f" {self.probability_fake:.2f}"
+        return f"Verdict({self.path[-60:]!r}: {self.label.value}{chance}, {len(self.segments)} segments)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as plain values under the schema ``cad.verdict/1``; ``json.dumps`` takes them."""
+        from cad.verdict.document import document_of
+
+        return {"schema": SCHEMA, **document_of(self)}
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Return ``to_dict()`` as JSON text."""
+        from cad.verdict.document import json_text
+
+        return json_text(self.to_dict(), indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Verdict:
+        """Return the verdict that ``to_json`` wrote; numbers have the digits that were written.
+
+        Raises:
+            DocumentError: The text is no verdict under the schema ``cad.verdict/1``.
+        """
+        from cad.verdict.document import read_verdict
+
+        return read_verdict(text)

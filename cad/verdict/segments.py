@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 
 from cad.clock import seconds_of
 from cad.runs import flip_short_runs, runs_of
-from cad.spec import ModelSpec
-from cad.verdict.calibrate import frame_probabilities, operating_point_of
+from cad.spec import OperatingPoint
 from cad.verdict.records import Segment
-from cad.verdict.timeline import Timeline
 
-#: Length of the moving average over the logits, about the length of a syllable.
-SMOOTHING_SLOTS = 5
 #: A stretch goes on while the probability stays above this share of the threshold that started it.
 RELEASE_SHARE = 0.8
 #: Stretches with less than this between them are one.
@@ -27,50 +23,30 @@ CANDIDATE_PROBABILITY = 0.35
 MIN_SEGMENT_SLOTS = 5
 
 
-def find_segments(lines: Mapping[str, Timeline], spec: ModelSpec) -> tuple[Segment, ...]:
+def find_segments(
+    curves: Mapping[str, NDArray[np.float64]], points: Mapping[str, OperatingPoint]
+) -> tuple[Segment, ...]:
     """Return the suspicious stretches of every stream, in order of time.
 
     Args:
-        lines: Frame logits by stream, float64 (slots,), NaN where nothing was scored.
-        spec: Has the calibration and the thresholds.
+        curves: Probability of fake by stream, float64 (slots,), NaN where nothing was scored.
+        points: Where a stream becomes suspicious.
     """
     found = [
         segment
-        for stream, line in lines.items()
-        for segment in stream_segments(
-            stream, smooth_probabilities(line, stream, spec), operating_point_of(stream, spec).fake_threshold
-        )
+        for stream, curve in curves.items()
+        for segment in stream_segments(stream, curve, points[stream].fake_threshold)
     ]
     return tuple(sorted(found, key=lambda segment: (segment.start_seconds, segment.stream)))
 
 
-def candidate_segments(lines: Mapping[str, Timeline], spec: ModelSpec) -> tuple[Segment, ...]:
+def candidate_segments(curves: Mapping[str, NDArray[np.float64]]) -> tuple[Segment, ...]:
     """Return all stretches above CANDIDATE_PROBABILITY, for measures that rank them by their probability."""
     return tuple(
         segment
-        for stream, line in lines.items()
-        for segment in stream_segments(stream, smooth_probabilities(line, stream, spec), CANDIDATE_PROBABILITY, 1.0)
+        for stream, curve in curves.items()
+        for segment in stream_segments(stream, curve, CANDIDATE_PROBABILITY, 1.0)
     )
-
-
-def smooth_probabilities(line: Timeline, stream: str, spec: ModelSpec) -> NDArray[np.float64]:
-    """Return the calibrated probability of every slot after smoothing its logits; NaN where nothing was scored."""
-    return frame_probabilities(smooth(line), stream, spec)
-
-
-def smooth(line: Timeline) -> Timeline:
-    """Return the moving average over SMOOTHING_SLOTS of what is known; NaN stays NaN.
-
-    Example:
-        >>> smooth(np.array([0.0, 0.0, 5.0, np.nan])).tolist()
-        [1.6666666666666667, 1.6666666666666667, 1.6666666666666667, nan]
-    """
-    known = ~np.isnan(line)
-    kernel = np.ones(SMOOTHING_SLOTS)
-    half = SMOOTHING_SLOTS // 2
-    total = np.convolve(np.where(known, line, 0.0), kernel)[half : half + len(line)]
-    count = np.convolve(known.astype(np.float64), kernel)[half : half + len(line)]
-    return np.where(known, total / np.maximum(count, 1.0), np.nan)
 
 
 def stream_segments(

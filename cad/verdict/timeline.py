@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from cad.windows import WindowScore
 
+#: Length of the moving average over the logits, about the length of a syllable.
+SMOOTHING_SLOTS = 5
+
 Timeline = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -48,6 +51,21 @@ def lay_out(
     return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
 
 
+def smooth(line: Timeline) -> Timeline:
+    """Return the moving average over SMOOTHING_SLOTS of what is known; NaN stays NaN.
+
+    Example:
+        >>> smooth(np.array([0.0, 0.0, 5.0, np.nan])).tolist()
+        [1.6666666666666667, 1.6666666666666667, 1.6666666666666667, nan]
+    """
+    known = ~np.isnan(line)
+    kernel = np.ones(SMOOTHING_SLOTS)
+    half = SMOOTHING_SLOTS // 2
+    total = np.convolve(np.where(known, line, 0.0), kernel)[half : half + len(line)]
+    count = np.convolve(known.astype(np.float64), kernel)[half : half + len(line)]
+    return np.where(known, total / np.maximum(count, 1.0), np.nan)
+
+
 def mean_or_none(timeline: Timeline) -> float | None:
     """Return the mean over the slots that have a value, or None if none has."""
     known = timeline[~np.isnan(timeline)]
@@ -62,11 +80,6 @@ def highest(timelines: Iterable[Timeline], slots: int) -> Timeline:
 def lowest(timelines: Iterable[Timeline], slots: int) -> Timeline:
     """Return the least value in every slot, float64 (slots,); NaN where no timeline has one."""
     return np.asarray(reduce(np.fmin, timelines, np.full(slots, np.nan)))
-
-
-def total_slots(scores: Sequence[WindowScore]) -> int:
-    """Return the slot after the last one that any window covers."""
-    return max((score.first_slot + score.slots for score in scores), default=0)
 
 
 def stream_timelines(scores: Sequence[WindowScore], slots: int) -> dict[str, Timeline]:

@@ -11,7 +11,6 @@ from cad.spec import STREAMS
 from cad.verdict import reasons
 from cad.verdict.aggregate import MIN_FACE_HEIGHT_PX
 from cad.verdict.analysis import Analysis
-from cad.verdict.calibrate import operating_point_of
 from cad.verdict.records import Reason
 
 #: Under this share of a file no verdict is given.
@@ -26,11 +25,6 @@ MAX_OFFSET_SPREAD_SECONDS = 0.06
 MIN_OFFSET_WINDOWS = 2
 
 
-def is_too_short(analysis: Analysis) -> bool:
-    """Say whether the file is shorter than anything that the model can judge."""
-    return analysis.slots < analysis.min_slots
-
-
 def missing_streams(analysis: Analysis) -> dict[str, Reason | None]:
     """Return by stream why it was not judged, None where it was."""
     why = {"video": missing_video, "audio": missing_audio, "sync": missing_sync}
@@ -41,7 +35,7 @@ def missing_video(analysis: Analysis) -> Reason:
     """Return why the picture was not judged."""
     if analysis.info.video is None:
         return reasons.no_picture()
-    if is_too_short(analysis):
+    if analysis.is_too_short:
         return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
     if not any(track.seen_slots for track in analysis.tracks):
         return reasons.no_face()
@@ -57,7 +51,7 @@ def missing_audio(analysis: Analysis) -> Reason:
         return reasons.no_audio()
     if analysis.speech_slots is None:
         return reasons.audio_unreadable()
-    if is_too_short(analysis):
+    if analysis.is_too_short:
         return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
     if analysis.speech_slots == 0:
         return reasons.no_speech()
@@ -73,7 +67,7 @@ def missing_sync(analysis: Analysis) -> Reason:
     return reasons.never_together()
 
 
-def validity_notes(analysis: Analysis, sync_probability: float | None) -> list[Reason]:
+def validity_notes(analysis: Analysis, sync_is_suspicious: bool) -> list[Reason]:
     """Return what limits the verdict although it could be given."""
     notes = []
     if analysis.info.kind is MediaKind.IMAGE:
@@ -81,8 +75,7 @@ def validity_notes(analysis: Analysis, sync_probability: float | None) -> list[R
     if MIN_COVERAGE <= analysis.report.coverage < FULL_COVERAGE:
         notes.append(reasons.partly_read(analysis.report.coverage, analysis.report.text))
     offset = constant_offset_seconds(analysis)
-    suspicious = (sync_probability or 0.0) >= operating_point_of("sync", analysis.spec).real_threshold
-    if offset is not None and suspicious:
+    if offset is not None and sync_is_suspicious:
         notes.append(reasons.constant_offset(offset))
     faces = [face for face in analysis.evidence.faces if face.video is not None]
     if len(faces) > 1:

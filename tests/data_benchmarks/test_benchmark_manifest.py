@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import trees
 
-from cad.data.benchmarks.checks import check_manifest, findings_text, refuse_errors
 from cad.data.benchmarks.enrich import identity_splits, probe
-from cad.data.benchmarks.manifest import Manifest, frame_of, read_manifest, write_manifest
 from cad.data.benchmarks.near_duplicates import find_near_duplicates
-from cad.data.benchmarks.rows import Row
+from cad.data.checks import check_manifest, findings_text, refuse_errors
+from cad.data.manifest import Manifest, Row, frame_of, read_manifest
 from cad.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,49 +50,6 @@ def write_clip(path: Path, fps: Fraction, seconds: float, seed: int, size: int =
     return path
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
-def test_round_trip(tmp_path, suffix):
-    path = tmp_path / f"m{suffix}"
-    write_manifest(frame_of(ROWS), path, tmp_path / "data")
-    manifest = read_manifest(path)
-    assert manifest.rows["path"].tolist() == ["a.mp4", "b.mp4"] and manifest.rows["label"].tolist() == [0, 1]
-    assert manifest.rows["fake_segments"].tolist() == ["", "[[0.5, 1.0]]"]
-    assert manifest.rows["duration_seconds"].tolist() == [2.0, 2.0]
-    assert manifest.root == ((tmp_path / "data").resolve() if suffix == ".parquet" else tmp_path)
-    assert manifest.select("val").rows["path"].tolist() == ["b.mp4"]
-    with pytest.raises(DataError, match=r"no row has split 'test'.*train.*val"):
-        manifest.select("test")
-
-
-def test_words_for_labels_and_absent_columns(tmp_path):
-    (tmp_path / "m.csv").write_text("path,label,bytes\n1.wav,Bonafide,10\n2.wav,spoof,11\n1.wav,spoof,12\n")
-    manifest = read_manifest(tmp_path / "m.csv")
-    assert manifest.rows["label"].tolist() == [0, 1] and manifest.rows["video_fake"].tolist() == [-1, -1]
-    assert manifest.rows["bytes"].tolist() == ["10", "11"] and manifest.repeated_paths == ("1.wav",)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("path,label\na,perhaps\n", "1 rows have a label that is neither"),
-        ("file,label\na,real\n", "lacks the column"),
-        ("", "not a CSV"),
-    ],
-)
-def test_bad_manifests(tmp_path, content, message):
-    (tmp_path / "m.csv").write_text(content)
-    with pytest.raises(DataError, match=message):
-        read_manifest(tmp_path / "m.csv")
-
-
-def test_bad_parquet_and_absent(tmp_path):
-    (tmp_path / "m.parquet").write_text("no")
-    with pytest.raises(DataError, match="not a Parquet"):
-        read_manifest(tmp_path / "m.parquet")
-    with pytest.raises(DataError, match="there is no manifest"):
-        read_manifest(tmp_path / "absent.csv")
-
-
 def codes(rows, tmp_path, split=None, **options):
     for row in rows:
         if "gone" not in row.path:
@@ -124,17 +80,6 @@ def test_checks_name_what_is_wrong(tmp_path):
     with pytest.raises(DataError, match="identity_on_two_sides"):
         refuse_errors("m", list(found.values()))
     assert "1 times" in findings_text("m", list(found.values()))
-
-
-def test_a_cloned_voice_on_two_sides_is_a_warning(tmp_path):
-    rows = [
-        Row("a.wav", 1, -1, 1, "tts1", identity="ann", split="train"),
-        Row("b.wav", 1, -1, 1, "tts2", identity="ann", split="val"),
-        Row("c.wav", 0, -1, 0, identity="bob", split="val"),
-    ]
-    found = codes(rows, tmp_path)
-    assert set(found) == {"voice_on_two_sides"}
-    refuse_errors("m", list(found.values()))
 
 
 def test_one_class_and_no_file(tmp_path):

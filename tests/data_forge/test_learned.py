@@ -62,12 +62,9 @@ def test_unknown_upsampler_is_refused() -> None:
 def test_an_autoencoder_learns_and_its_file_draws_the_same(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     import itertools
-    import sys
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-    from train_forgers import export, fit
 
     from cad.training.forgers.autoencoders import FaceAutoencoder, drawing_loss
+    from cad.training.forgers.fit import export, fit
 
     torch.manual_seed(0)
     frames = made_clip(6, 3).frames[:, 32:160:2, 32:160:2]

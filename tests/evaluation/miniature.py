@@ -7,8 +7,7 @@ from pathlib import Path
 
 from made_media import DARK, RED, talk, write_video, write_wav
 
-from cad.data.benchmarks.manifest import Manifest, frame_of, write_manifest
-from cad.data.benchmarks.rows import Row
+from cad.data.manifest import Manifest, Row, frame_of, write_manifest
 from cad.evaluation.records import FileScore
 
 SECONDS = 1.8

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from miniature import ByLabel, write_set
 
-from cad.data.benchmarks.manifest import read_manifest
+from cad.data.manifest import read_manifest
 from cad.errors import DataError, OptionError
 from cad.evaluation.parts import parts_of
 from cad.evaluation.protocols import Kind, Protocol, load_protocol

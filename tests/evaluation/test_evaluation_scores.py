@@ -10,8 +10,7 @@ import numpy as np
 import pandas
 import pytest
 
-from cad.data.benchmarks.manifest import frame_of
-from cad.data.benchmarks.rows import Row
+from cad.data.manifest import Row, frame_of
 from cad.errors import DataError
 from cad.evaluation import figures, tables
 from cad.evaluation.comparison import compare_systems, comparison_markdown

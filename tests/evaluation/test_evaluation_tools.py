@@ -15,7 +15,7 @@ from miniature import write_set
 from tiny_model import tiny_spec
 from tool_module import load_tool
 
-from cad.data.benchmarks.manifest import read_manifest
+from cad.data.manifest import read_manifest
 from cad.errors import DataError
 from cad.evaluation import detector_scorer
 from cad.evaluation.calibration.platt import choose_operating_point, fit_platt, frame_calibration

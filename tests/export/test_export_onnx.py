@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,16 @@ import onnxruntime
 import pytest
 import torch
 from tiny_cad import tiny_base, tiny_small
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tool_module import load_tool
 
 from cad.errors import ParityError
+from cad.export import checkpoint as checkpoint_module
+from cad.export.parity import SHAPES, check_parity, parity_cases
+from cad.export.precision import quantize, store_weights_as
 from cad.models import load_checkpoint, save_checkpoint
 from cad.spec import HEADS, INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
-from export import to_onnx
-from export.parity import SHAPES, check_parity, parity_cases
-from export.precision import quantize, store_weights_as
+
+main = load_tool("../export/to_onnx").main
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(checkpoint, tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    assert to_onnx.main([str(checkpoint), "-o", str(path), "--name", "tiny_1"]) == 0
+    assert main([str(checkpoint), "-o", str(path), "--name", "tiny_1"]) == 0
     return path
 
 
@@ -81,7 +81,7 @@ def test_the_spec_travels_inside(exported):
 
 def test_nothing_of_the_machine_is_inside(exported):
     content = exported.read_bytes()
-    for folder in (Path(torch.__file__).parent.parent, Path(to_onnx.__file__).parent.parent):
+    for folder in (Path(torch.__file__).parent.parent, Path(checkpoint_module.__file__).parents[2]):
         assert str(folder).encode() not in content
 
 
@@ -154,7 +154,7 @@ def test_quantising_errs_by_half_a_level_at_most(rng):
 
 
 def test_missing_checkpoint_is_one_line(tmp_path, capsys):
-    assert to_onnx.main([str(tmp_path / "none.safetensors")]) == 1
+    assert main([str(tmp_path / "none.safetensors")]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
@@ -165,10 +165,10 @@ def test_a_file_that_fails_is_not_left(checkpoint, tmp_path, monkeypatch, capsys
     def fail(*args, **kwargs):
         raise ParityError("worst difference 1.0")
 
-    monkeypatch.setattr(to_onnx, "export_graph", lambda model, spec: onnx.ModelProto())
-    monkeypatch.setattr(to_onnx, "store_weights_as", lambda graph, path, dtype: path.write_bytes(b"graph"))
-    monkeypatch.setattr(to_onnx, "check_parity", fail)
-    assert to_onnx.main([str(checkpoint), "-o", str(tmp_path / "m.onnx")]) == 1
+    monkeypatch.setattr(checkpoint_module, "export_graph", lambda model, spec: onnx.ModelProto())
+    monkeypatch.setattr(checkpoint_module, "store_weights_as", lambda graph, path, dtype: path.write_bytes(b"graph"))
+    monkeypatch.setattr(checkpoint_module, "check_parity", fail)
+    assert main([str(checkpoint), "-o", str(tmp_path / "m.onnx")]) == 2
     assert "worst difference" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -176,6 +176,6 @@ def test_a_file_that_fails_is_not_left(checkpoint, tmp_path, monkeypatch, capsys
 @pytest.mark.slow
 def test_base_exports_too(tmp_path, capsys):
     save_checkpoint(tiny_base(), tmp_path / "base.safetensors")
-    assert to_onnx.main([str(tmp_path / "base.safetensors"), "-o", str(tmp_path / "base.onnx")]) == 0
+    assert main([str(tmp_path / "base.safetensors"), "-o", str(tmp_path / "base.onnx")]) == 0
     report = json.loads(capsys.readouterr().out)
     assert all(item["share_of_tolerance"] <= 1.0 for item in report["worst"])

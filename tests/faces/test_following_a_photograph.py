@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cad.faces import FaceFinder, FaceTracker
 from cad.faces.align import canonical_points, similarity
+from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
+from cad.faces.tracker import FaceTracker
 from cad.media.records import VideoFrames
 
 PHOTOGRAPH = Path(__file__).resolve().parent.parent / "data" / "astronaut.jpg"

@@ -11,7 +11,8 @@ import pytest
 from media_clips import beep_times, flash_times, run_ffmpeg
 
 from cad.errors import MediaError, MediaLimitError, MediaUnreadableError
-from cad.media import MediaLimits, open_media
+from cad.media.limits import MediaLimits
+from cad.media.reader import open_media
 from cad.media.records import MediaKind, Outcome, ReadReport
 
 Make = Callable[..., Path]

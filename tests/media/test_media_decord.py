@@ -12,7 +12,7 @@ from media_clips import run_ffmpeg
 
 from cad.data.decord_reader import read_video
 from cad.errors import DataError, MediaNotFoundError
-from cad.media import open_media
+from cad.media.reader import open_media
 
 pytest.importorskip("decord", reason="needs decord: pip install 'cad-detect[train]'")
 Make = Callable[..., Path]

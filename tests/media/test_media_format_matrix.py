@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from media_clips import EVENT_SECONDS, FFMPEG, beep_times, flash_times
 
-from cad.media import open_media
+from cad.media.reader import open_media
 from cad.media.records import Outcome
 
 TOLERANCE_SECONDS = 0.020

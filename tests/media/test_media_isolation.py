@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from cad.errors import DecoderCrashedError, MediaError, MediaLimitError, MediaTimeoutError, OptionError
-from cad.media import MediaLimits, MediaPool, open_media
 from cad.media import process as process_module
+from cad.media.limits import MediaLimits
+from cad.media.pool import MediaPool
+from cad.media.reader import open_media
 from cad.media.records import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -274,7 +276,7 @@ def test_the_process_dies_with_its_parent_even_while_it_spins(h264_mp4: Path) ->
 import os, signal, sys, time
 from cad.media import process
 process._BOOT = {EVIL_BOOT.format(body="    import re; re.match(r'(a+)+$', 'a' * 60 + 'b')", method="picture")!r}
-from cad.media import open_media
+from cad.media.reader import open_media
 reader = open_media({str(h264_mp4)!r})
 reader._worker.send({{"type": "video"}})
 print(reader._worker.pid, flush=True)
@@ -292,7 +294,7 @@ def test_ctrl_c_leaves_nothing(h264_mp4: Path) -> None:
 import os, signal, threading
 # Whoever starts the tests in the background leaves SIGINT ignored, and that is inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from cad.media import open_media
+from cad.media.reader import open_media
 threading.Timer(0.3, lambda: os.killpg(0, signal.SIGINT)).start()
 while True:
     with open_media({str(h264_mp4)!r}) as reader:
@@ -313,7 +315,7 @@ while True:
 def test_works_from_a_script_without_a_main_guard(h264_mp4: Path, tmp_path: Path) -> None:
     script = tmp_path / "numpy_user.py"
     script.write_text(
-        f"from cad.media import open_media\n"
+        f"from cad.media.reader import open_media\n"
         f"with open_media({str(h264_mp4)!r}) as reader:\n"
         f"    print(sum(len(chunk.present) for chunk in reader.video_chunks()))\n"
     )
@@ -333,7 +335,7 @@ def test_works_from_a_script_without_a_main_guard(h264_mp4: Path, tmp_path: Path
 def test_reading_imports_no_decoder_and_no_model_into_the_parent(h264_mp4: Path) -> None:
     script = f"""
 import sys
-from cad.media import open_media
+from cad.media.reader import open_media
 with open_media({str(h264_mp4)!r}) as reader:
     list(reader.video_chunks())
 print(sorted(set(sys.modules) & {{"av", "torch", "onnxruntime", "cv2"}}))

@@ -12,9 +12,8 @@ import pytest
 from media_clips import EVENT_SECONDS, Shape, beep_times, flash_times, is_event, run_ffmpeg, write_sources
 from numpy.typing import NDArray
 
-from cad.media import open_media
 from cad.media.grid import FramePlacer, StampFilter, reach_seconds
-from cad.media.reader import MediaReader
+from cad.media.reader import MediaReader, open_media
 from cad.media.records import AudioSamples, MediaInfo, Outcome, ReadReport
 
 Make = Callable[..., Path]

@@ -8,7 +8,6 @@ import torch
 from tiny_cad import tiny_small, windows
 from torch.nn import functional as F
 
-from cad.models.distillation import feature_spread
 from cad.models.losses import (
     LossWeights,
     alignment_kl,
@@ -21,18 +20,33 @@ from cad.models.losses import (
 )
 from cad.models.output import CadFeatures
 from cad.models.targets import CadTargets
+from cad.spec import HEADS
+from cad.training.labels import window_labels
 
 TERMS = [item.name for item in dataclasses.fields(LossWeights) if item.name != "label_smoothing"]
 
 
 def targets_of(batch: int, time: int, **changes) -> CadTargets:
     slots = {name: torch.zeros(batch, time) for name in ("video_fake", "audio_fake", "sync_fake")}
-    return CadTargets.from_slots(
-        **{**slots, **changes},
+    slots |= changes
+    labels = torch.from_numpy(window_labels(torch.stack(list(slots.values()), dim=1).numpy()))
+    return CadTargets(
+        *slots.values(),
+        **{f"{name}_label": labels[:, number] for number, name in enumerate(HEADS)},
         offset_seconds=torch.zeros(batch),
         offset_known=torch.ones(batch),
         event=torch.arange(batch),
     )
+
+
+def feature_spread(feature: torch.Tensor) -> torch.Tensor:
+    """Return how far the normalised features (batch, width) are spread: about 1 is healthy, 0 is collapse.
+
+    Source: SimSiam, arXiv 2011.10566, section 4.1: the deviation of the unit vectors over the batch, here times the
+    root of the width.
+    """
+    units = F.normalize(feature.float(), dim=-1)
+    return units.std(dim=0, unbiased=False).mean() * feature.shape[-1] ** 0.5
 
 
 def features_of(batch: int = 3, time: int = 8, width: int = 6, **changes) -> CadFeatures:
@@ -233,15 +247,3 @@ def test_total_is_the_weighted_sum():
     losses = cad_loss(output, targets_of(2, 12), weights)
     expected = sum(getattr(weights, name) * value for name, value in losses.terms.items())
     torch.testing.assert_close(losses.total.detach(), expected)
-
-
-def test_window_labels():
-    fake, touched, unknown = torch.zeros(3, 12), torch.zeros(3, 12), torch.zeros(3, 12)
-    fake[0, 2:6] = 1.0
-    touched[1, 3] = 1.0
-    unknown[2] = -1.0
-    targets = targets_of(3, 12, video_fake=fake, audio_fake=touched, sync_fake=unknown)
-    assert targets.video_label.tolist() == [1.0, 0.0, 0.0]
-    assert targets.audio_label.tolist() == [0.0, -1.0, 0.0]
-    assert targets.sync_label.tolist() == [0.0, 0.0, -1.0]
-    assert targets.fused_label.tolist() == [1.0, -1.0, 0.0]

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_analysis import analysis, face, track
+from tiny_model import tiny_spec
 
 from cad.errors import MediaUnreadableError, OptionError
 from cad.report.html import error_section, page_html, verdict_section
-from cad.report.json_document import verdict_document
 from cad.report.text import MAX_LISTED, verdict_text
-from cad.report.timeline_svg import MAX_POINTS, highest_of_bins, timeline_svg
+from cad.report.timeline_svg import timeline_svg, y_of
 from cad.report.writers import HtmlWriter
-from cad.verdict import Segment, judge
+from cad.verdict.judge import MAX_CURVE_BINS, judge, summarise_curve
+from cad.verdict.records import Segment
 
 VOID = {"meta", "img", "link", "br", "line", "rect", "polyline"}
 
@@ -52,9 +53,9 @@ def made():
 
 
 def test_a_page_is_well_formed_and_names_everything(made):
-    verdict = judge(made)
+    verdict = judge(made, tiny_spec())
     page = page_html(
-        [verdict_section(made, verdict), error_section("b.mp4", MediaUnreadableError("b.mp4", "no media"))]
+        [verdict_section(verdict, made.pictures), error_section("b.mp4", MediaUnreadableError("b.mp4", "no media"))]
     )
     check_html(page)
     for wanted in ("FAKE", "video", "audio", "sync", "Face 0", "Face 1", "<svg", "no media", "several_faces"):
@@ -70,31 +71,31 @@ def test_a_hostile_name_stays_text():
 
 def test_a_page_of_a_file_without_scores_has_no_timeline():
     made = analysis([], [], speech_slots=None)
-    page = page_html([verdict_section(made, judge(made))])
+    page = page_html([verdict_section(judge(made, tiny_spec()), made.pictures)])
     check_html(page)
     assert "<svg" not in page and "no face was found" in page
 
 
 def test_the_page_asks_nothing_of_the_net(made):
-    page = page_html([verdict_section(made, judge(made))])
+    page = page_html([verdict_section(judge(made, tiny_spec()), made.pictures)])
     assert not re.search(r"https?://|@import|<script|<link", page)
 
 
 def test_a_peak_of_one_slot_in_an_hour_stays_visible():
     curve = np.zeros(90_000)
     curve[45_123] = 1.0
-    places, values = highest_of_bins(curve, -(-len(curve) // MAX_POINTS))
-    assert len(values) <= MAX_POINTS and values.max() == 1.0
-    assert abs(places[values.argmax()] - 45_123) < 100
+    drawn = summarise_curve(curve)
+    assert len(drawn.probabilities) <= MAX_CURVE_BINS and max(drawn.probabilities) == 1.0
+    assert abs(drawn.probabilities.index(1.0) * drawn.step_seconds - 45_123 / 25) < 4.0
+    assert timeline_svg({"video": drawn}, {"video": 0.5}, []).count(f",{y_of(1.0):.1f}") == 1
 
 
 def test_curves_break_where_nothing_was_scored():
     curve = np.full(100, 0.5)
     curve[40:60] = np.nan
     nothing = np.full(100, np.nan)
-    svg = timeline_svg(
-        {"video": curve, "audio": nothing, "sync": nothing}, dict.fromkeys(("video", "audio", "sync"), 0.5), [], 100
-    )
+    curves = {"video": summarise_curve(curve), "audio": summarise_curve(nothing), "sync": summarise_curve(nothing)}
+    svg = timeline_svg(curves, dict.fromkeys(curves, 0.5), [])
     assert svg.count("<polyline") == 2 and "nan" not in svg
 
 
@@ -102,12 +103,12 @@ def test_text_lists_some_segments_and_counts_the_rest(made):
     import dataclasses
 
     many = tuple(Segment(float(i), i + 0.5, "video", 0.9) for i in range(MAX_LISTED + 3))
-    text = verdict_text(dataclasses.replace(judge(made), segments=many))
+    text = verdict_text(dataclasses.replace(judge(made, tiny_spec()), segments=many))
     assert text.count("  segment ") == MAX_LISTED and "3 more segments" in text
 
 
 def test_json_is_strict_and_rounds_to_what_means_something(made):
-    document = verdict_document(judge(made))
+    document = judge(made, tiny_spec()).to_dict()
     text = json.dumps(document, allow_nan=False)
     assert json.loads(text) == document
     assert document["faces"][1]["talking"] is False

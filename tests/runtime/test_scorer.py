@@ -16,7 +16,7 @@ from cad.errors import (
     WeightsIntegrityError,
     WeightsNotFoundError,
 )
-from cad.runtime import Scorer
+from cad.runtime.scorer import Scorer
 from cad.windows import Window
 
 
@@ -139,6 +139,6 @@ def test_nothing_is_sent_or_written_by_the_runtime(tiny_weights, tmp_path):
     # ONNX Runtime for Linux sends telemetry from its import on, and leaves a session file and a device id.
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     environment |= {"TMPDIR": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
-    code = f"from cad.runtime import Scorer; Scorer({str(tiny_weights)!r})"
+    code = f"from cad.runtime.scorer import Scorer; Scorer({str(tiny_weights)!r})"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert list(tmp_path.rglob("*")) == []

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def ablate() -> ModuleType:
-    return load_tool("ablate")
+    return load_tool("training/ablate")
 
 
 def leave(folder: Path, fused: float, finished: bool = True, step: int = 300) -> None:

@@ -12,7 +12,7 @@ from tool_module import load_tool
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    return load_tool("average_weights")
+    return load_tool("training/average_weights")
 
 
 def run_folder(folder: Path, **tensors: torch.Tensor) -> Path:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cad.data.manifest import COLUMNS, read_manifest
 from cad.data.records import Clip
 from cad.data.shards import ClipStore, ShardWriter
 from cad.errors import DataError
@@ -30,7 +29,7 @@ def write(tmp_path: Path) -> Write:
     def write_fields(fields: Fields) -> str:
         path = tmp_path / "manifest.csv"
         with path.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
+            writer = csv.DictWriter(stream, list(fields[0]))
             writer.writeheader()
             writer.writerows(fields)
         return str(path)
@@ -42,26 +41,42 @@ def test_a_good_manifest_passes(shards: Path, fields: Fields, write: Write) -> N
     CadData([str(shards)], manifest=write(fields)).setup("fit")
 
 
-def test_unknown_values_name_their_rows(fields: Fields, write: Write) -> None:
+def test_unknown_values_and_repeated_paths_name_their_rows(shards: Path, fields: Fields, write: Write) -> None:
     fields[1]["label"] = "perhaps"
     fields[4]["video_fake"] = "2"
-    fields[6]["split"] = "test"
-    fields[7]["path"] = fields[0]["path"]
     with pytest.raises(DataError) as caught:
-        read_manifest(write(fields))
-    text = str(caught.value)
-    assert f"label 'perhaps' (accepted: real, fake): row 2 ({fields[1]['path']})" in text
-    assert f"video_fake '2' (accepted: 1, 0, -1): row 5 ({fields[4]['path']})" in text
-    assert "split 'test' (accepted: train, val): row 7" in text
-    assert f"path occurs twice: row 8 ({fields[0]['path']})" in text
+        CadData([str(shards)], manifest=write(fields)).setup("fit")
+    assert "label 'perhaps' (accepted: 1, 0, real, fake, bonafide" in str(caught.value)
+    assert f"genuine, spoof, original, manipulated): row 2 ({fields[1]['path']})" in str(caught.value)
+    assert f"video_fake '2' (accepted: 1, 0, -1): row 5 ({fields[4]['path']})" in str(caught.value)
+    fields[1]["label"], fields[4]["video_fake"] = "1", "1"
+    with pytest.raises(DataError, match=f"path occurs twice: {fields[0]['path']}$"):
+        CadData([str(shards)], manifest=write([*fields, fields[0]])).setup("fit")
 
 
-def test_missing_columns_and_files_are_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read"):
-        read_manifest(tmp_path / "nothing.csv")
+def test_rows_of_other_splits_are_passed_over_and_counted(
+    shards: Path, fields: Fields, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = [{**fields[0], "path": f"{n}.mp4", "split": split} for n, split in enumerate(["test", "test", ""])]
+    data = CadData([str(shards)], manifest=write([*fields, *others]))
+    with caplog.at_level("INFO", "cad.training.data"):
+        data.setup("fit")
+    assert len(data.rows) == len(fields) and "passed over: {'test': 2, '': 1}" in caplog.text
+
+
+def test_missing_columns_are_said(shards: Path, tmp_path: Path) -> None:
     (tmp_path / "short.csv").write_text("path,label\na.mp4,real\n")
-    with pytest.raises(DataError, match="no column video_fake, audio_fake"):
-        read_manifest(tmp_path / "short.csv")
+    with pytest.raises(DataError, match=r"no column video_fake, .*; needed are path, label, video_fake, "):
+        CadData([str(shards)], manifest=str(tmp_path / "short.csv")).setup("fit")
+
+
+def test_labels_may_be_numbers_in_manifests_and_shards(shards: Path, fields: Fields, write: Write) -> None:
+    as_words = CadData([str(shards)])
+    as_words.setup("fit")
+    numbers = [{**field, "label": str(int(field["label"] == "fake"))} for field in fields]
+    as_numbers = CadData([str(shards)], manifest=write(numbers))
+    as_numbers.setup("fit")
+    assert as_numbers.rows == as_words.rows
 
 
 def test_missing_and_empty_files_are_named(shards: Path, fields: Fields, write: Write, tmp_path: Path) -> None:

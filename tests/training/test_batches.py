@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from cad.data.records import Clip, LabeledClip
-from cad.training.batches import clip_labels, collate, sample_of
+from cad.training.batches import collate, sample_of
 from cad.training.criterion import labels_without, targets_of
+from cad.training.labels import window_labels
 
 
 def syllables(slots: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -61,7 +62,15 @@ def test_an_absent_stream_is_unknown() -> None:
 def test_a_touch_of_fake_is_neither() -> None:
     assert sample_of(labeled(20, slice(0, 2)), 20).clip_labels.tolist() == [-1, -1, 0, 0]
     assert sample_of(labeled(20, slice(0, 3)), 20).clip_labels.tolist() == [1, 1, 0, 0]
-    assert clip_labels(np.full((3, 9), -1, np.float32)).tolist() == [-1, -1, -1, -1]
+    assert window_labels(np.full((3, 9), -1, np.float32)).tolist() == [-1, -1, -1, -1]
+
+
+def test_windows_of_a_batch_are_labelled_by_the_one_rule() -> None:
+    slots = np.zeros((3, 3, 12), np.float32)
+    slots[0, 0, 2:6], slots[1, 1, 3], slots[2, 2] = 1, 1, -1
+    assert window_labels(slots).tolist() == [[1, 1, 0, 0], [-1, 0, -1, 0], [0, 0, 0, -1]]
+    slots[2, :, 6:] = -1  # what a short clip is filled up with
+    assert window_labels(slots)[2].tolist() == [0, 0, 0, -1]
 
 
 def test_batches_move_and_become_targets() -> None:

@@ -4,31 +4,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
-import pytest
 import torch
 from jsonargparse import ArgumentParser
 from tiny_cad import tiny_small
-from tool_module import load_tool
+
+from cad.training.audio_head import fit_audio_head, fitted
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    return load_tool("fit_audio_head")
-
-
-def test_its_configuration_names_what_the_tool_takes(tool: ModuleType) -> None:
+def test_its_configuration_names_what_the_tool_takes() -> None:
     parser = ArgumentParser()
     parser.add_argument("--config", action="config")
-    parser.add_function_arguments(tool.fit_audio_head)
+    parser.add_function_arguments(fit_audio_head)
     options = parser.parse_args(["--config", str(ROOT / "configs" / "train" / "audio_head.yaml")])
     assert options.windows == 6000 and list(options.data.init_args.streams) == ["audio"]
 
 
-def test_the_head_learns_what_tells_statistics_apart_and_nothing_else_changes(tool: ModuleType) -> None:
+def test_the_head_learns_what_tells_statistics_apart_and_nothing_else_changes() -> None:
     torch.manual_seed(0)
     net = tiny_small().eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -36,7 +30,7 @@ def test_the_head_learns_what_tells_statistics_apart_and_nothing_else_changes(to
     labels = (torch.arange(200) % 2).float()
     inputs = torch.randn(200, width)
     inputs[:, 0] += 4 * labels
-    tool.fitted(
+    fitted(
         net,
         {"clip": inputs, "label": labels, "slot": inputs, "slot_label": labels},
         steps=200, rate=1e-2, decay=0.0, batch=64,

@@ -6,13 +6,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_analysis import analysis, face, score, track
+from tiny_model import tiny_spec
 
 from cad.media.records import MediaKind
-from cad.verdict import Label, judge
+from cad.verdict.judge import judge
+from cad.verdict.records import Label
 
 
 def verdict_of(scores, **about):
-    return judge(analysis(scores, **about))
+    return judge(analysis(scores, **about), about.get("spec") or tiny_spec())
 
 
 def codes(verdict):
@@ -160,7 +162,7 @@ def test_every_face_is_listed_with_its_own_probability_and_whether_it_speaks():
     speaker = face(0, 100, track=0, sync=-3.0, fused=-1.0)
     listener = face(0, 100, track=1, sync=4.0, video=1.0)
     verdict = verdict_of(speaker + listener, tracks=[track(0), track(1), track(2, height_px=20.0)])
-    assert [one.talking for one in verdict.faces] == [True, False, None]
+    assert [one.active_speaker for one in verdict.faces] == [True, False, None]
     assert [one.probability_fake for one in verdict.faces] == pytest.approx(
         [1 / (1 + np.exp(1.0)), 1 / (1 + np.exp(-1.0)), None]
     )
@@ -168,7 +170,7 @@ def test_every_face_is_listed_with_its_own_probability_and_whether_it_speaks():
 
 def test_a_mouth_that_does_not_move_does_not_speak():
     speaker = face(0, 100, track=0, sync=-3.0)
-    assert [one.talking for one in verdict_of(speaker, tracks=[track(0, motion=0.1)]).faces] == [False]
+    assert [one.active_speaker for one in verdict_of(speaker, tracks=[track(0, motion=0.1)]).faces] == [False]
 
 
 def test_a_face_and_speech_that_never_meet_are_judged_by_the_worse():
@@ -179,8 +181,6 @@ def test_a_face_and_speech_that_never_meet_are_judged_by_the_worse():
 
 
 def test_calibration_and_thresholds_are_those_of_the_model():
-    from tiny_model import tiny_spec
-
     from cad.spec import Calibration, OperatingPoint
 
     spec = tiny_spec(

@@ -9,8 +9,9 @@ from made_analysis import face
 from tiny_model import tiny_spec
 
 from cad.spec import Calibration
-from cad.verdict.segments import CANDIDATE_PROBABILITY, candidate_segments, find_segments, hysteresis, smooth
-from cad.verdict.timeline import stream_timelines
+from cad.verdict.calibrate import frame_probabilities
+from cad.verdict.segments import CANDIDATE_PROBABILITY, candidate_segments, find_segments, hysteresis
+from cad.verdict.timeline import smooth, stream_timelines
 
 
 def line(slots: int = 200, low: float = -4.0, **high: tuple[int, int, float]) -> np.ndarray:
@@ -20,8 +21,17 @@ def line(slots: int = 200, low: float = -4.0, **high: tuple[int, int, float]) ->
     return values
 
 
+def curves(lines, spec):
+    return {stream: frame_probabilities(smooth(one), stream, spec) for stream, one in lines.items()}
+
+
+def segments(spec=None, **lines):
+    spec = spec or tiny_spec()
+    return find_segments(curves(lines, spec), spec.operating_points)
+
+
 def spans(**lines):
-    return [(s.start_seconds, s.stop_seconds, s.stream) for s in find_segments(lines, tiny_spec())]
+    return [(s.start_seconds, s.stop_seconds, s.stream) for s in segments(**lines)]
 
 
 def test_a_forged_second_is_found_where_it_is():
@@ -47,11 +57,11 @@ def test_stretches_far_apart_stay_apart_in_order_of_time():
 
 def test_segments_of_frame_logits_use_their_own_calibration_if_the_model_has_one():
     spec = tiny_spec(calibration={"video": Calibration(), "video_frame": Calibration(1.0, -8.0)})
-    assert find_segments({"video": line(a=(50, 90, 4.0))}, spec) == ()
+    assert segments(spec, video=line(a=(50, 90, 4.0))) == ()
 
 
 def test_the_probability_of_a_segment_is_the_mean_of_its_slots():
-    (segment,) = find_segments({"video": line(100, low=2.0)}, tiny_spec())
+    (segment,) = segments(video=line(100, low=2.0))
     assert (segment.start_seconds, segment.stop_seconds) == (0.0, 4.0)
     assert segment.probability_fake == pytest.approx(1 / (1 + np.exp(-2.0)))
 
@@ -79,6 +89,6 @@ def test_with_several_faces_the_picture_is_of_the_worst_and_synchrony_of_the_bes
 def test_candidates_are_all_stretches_with_their_probability_also_those_that_are_not_told():
     doubtful = {"audio": line(100, a=(40, 60, 0.2))}
     assert spans(**doubtful) == []
-    (one,) = candidate_segments(doubtful, tiny_spec())
+    (one,) = candidate_segments(curves(doubtful, tiny_spec()))
     assert one.start_seconds == pytest.approx(1.6, abs=0.13) and one.stop_seconds == pytest.approx(2.4, abs=0.13)
     assert CANDIDATE_PROBABILITY <= one.probability_fake < 0.6

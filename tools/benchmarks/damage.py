@@ -20,7 +20,7 @@ from media_clips import Shape, beep_times, flash_times, run_ffmpeg, write_source
 from test_media_damage import flip_bits, media_bytes
 
 from cad.errors import MediaError
-from cad.media import MediaPool
+from cad.media.pool import MediaPool
 
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-g", "12", "-bf", "2", "-b:v", "900k")
 SECONDS = 8.0

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import av
 
-from cad.media import MediaLimits, MediaPool
+from cad.media.limits import MediaLimits
+from cad.media.pool import MediaPool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,9 +18,9 @@ import av
 import cv2
 import numpy as np
 
-from cad.faces import FaceTracker
 from cad.faces.finder import FaceFinder
-from cad.media import open_media
+from cad.faces.tracker import FaceTracker
+from cad.media.reader import open_media
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PHOTOGRAPH = ROOT / "tests" / "data" / "astronaut.jpg"

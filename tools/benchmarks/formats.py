@@ -19,7 +19,7 @@ import numpy as np
 from media_clips import beep_times, flash_times, run_ffmpeg, write_sources
 from test_media_format_matrix import AUDIO, AVI_PRIMING_SECONDS, EVERY, FAST, TOLERANCE_SECONDS, VIDEO, encoders
 
-from cad.media import MediaPool
+from cad.media.pool import MediaPool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -69,7 +69,7 @@ def answers(batch: int, device: str) -> CadTargets:
     forged = (torch.arange(batch, device=device) % 2).float()
     slots = forged.unsqueeze(1).expand(batch, WINDOW_SLOTS)
     known, event = torch.ones_like(forged), torch.arange(batch, device=device)
-    return CadTargets.from_slots(slots, slots, slots, 0.4 * forged, known, event)
+    return CadTargets(*[slots] * 3, *[forged] * 4, 0.4 * forged, known, event)
 
 
 def peak_mib(device: str) -> int:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 import numpy as np
 import pandas
 
-from cad.data.benchmarks.manifest import Manifest, read_manifest, write_manifest
+from cad.data.manifest import Manifest, read_manifest, write_manifest
 from cad.evaluation.joining import join
 from cad.evaluation.report import build_report
 

@@ -21,7 +21,7 @@ BAR_MIB = 1500
 READER = """
 import json, sys
 from pathlib import Path
-from cad.media import open_media
+from cad.media.reader import open_media
 def peak_mib(pid):
     return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
 slots = 0

@@ -20,8 +20,8 @@ from typing import Any
 import av
 
 from cad.command import run_command
-from cad.data.benchmarks.checks import check_manifest, findings_text
-from cad.data.benchmarks.manifest import Manifest, read_manifest
+from cad.data.checks import check_manifest, findings_text
+from cad.data.manifest import Manifest, read_manifest
 from cad.errors import CadError
 from cad.evaluation.joining import join, read_scores
 from cad.evaluation.protocols import Protocol, load_protocol

@@ -21,7 +21,7 @@ import numpy as np
 import pandas
 
 from cad.command import run_command
-from cad.data.benchmarks.manifest import read_manifest
+from cad.data.manifest import read_manifest
 from cad.evaluation.stored_reports import StoredReport, read_audit, read_report, require_same_weights, view_figures
 from cad.evaluation.tables import estimate_from_json, markdown_table
 from cad.metrics.bootstrap import Estimate

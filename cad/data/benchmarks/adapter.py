@@ -5,17 +5,30 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cad.data.benchmarks.rows import Problem, Row, Scan, split_missing
+from cad.data.manifest import Problem, Row
 from cad.errors import DataError
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v")
 SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 MEDIA_SUFFIXES = VIDEO_SUFFIXES + SOUND_SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What an adapter found: the usable rows, and everything that it could not use."""
+
+    rows: tuple[Row, ...]
+    problems: tuple[Problem, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Return how often each kind of problem occurs, the most frequent first."""
+        return dict(Counter(problem.kind for problem in self.problems).most_common())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +55,18 @@ class Adapter:
         """
         self.check_root(root)
         indexed = self.rows(root)
-        present = split_missing(indexed.rows, root)
-        if not present.rows:
+        present = [row for row in indexed.rows if (root / row.path).exists()]
+        if not present:
             raise DataError(
                 f"{root}: the index of {self.title} names {len(indexed.rows)} files and none of them is there, for "
                 f"instance {[row.path for row in indexed.rows[:2]]}; is the archive only half extracted?"
             )
-        rows = tuple(replace(row, dataset=row.dataset or self.name) for row in present.rows)
-        return Scan(rows, indexed.problems + present.problems)
+        missing = (
+            Problem("missing_file", path, "the index names it but it is not on disk")
+            for path in sorted({row.path for row in indexed.rows} - {row.path for row in present})
+        )
+        rows = tuple(replace(row, dataset=row.dataset or self.name) for row in present)
+        return Scan(rows, (*indexed.problems, *missing))
 
     def check_root(self, root: Path) -> None:
         """Refuse a folder that is not the root of this data set.

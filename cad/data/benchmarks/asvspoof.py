@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import Adapter, first_rows, read_lines
-from cad.data.benchmarks.rows import Problem, Row, Scan
+from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_lines
+from cad.data.manifest import Problem, Row
 
 LABELS = {"bonafide": 0, "spoof": 1}
 SPLIT_WORDS = {"train": "train", "trn": "train", "dev": "val", "eval": "test"}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cad.data.benchmarks.adapter import Adapter, first_rows, read_json
-from cad.data.benchmarks.rows import Problem, Row, Scan
+from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_json
+from cad.data.manifest import Problem, Row
 
 FORGED = {"real": (0, 0), "visual_modified": (1, 0), "audio_modified": (0, 1), "both_modified": (1, 1)}
 FRAME_RATE_HZ = 25.0

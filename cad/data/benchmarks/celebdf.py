@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, media_under, read_lines
-from cad.data.benchmarks.rows import Problem, Row, Scan
+from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, Scan, media_under, read_lines
+from cad.data.manifest import Problem, Row
 
 TEST_LIST = "List_of_testing_videos.txt"
 REAL_FOLDERS = ("Celeb-real", "YouTube-real")

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, media_under
-from cad.data.benchmarks.rows import Row, Scan
+from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, Scan, media_under
+from cad.data.manifest import Row
 
 QUALITIES = ("lower_quality", "higher_quality")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import Adapter, first_rows, read_json
-from cad.data.benchmarks.rows import Problem, Row, Scan
+from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_json
+from cad.data.manifest import Problem, Row
 
 LABELS = {"REAL": 0, "FAKE": 1}
 SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}

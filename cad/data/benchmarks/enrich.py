@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 
 from cad.data.benchmarks.adapter import read_csv
-from cad.data.benchmarks.checks import file_sha256
-from cad.data.benchmarks.rows import Problem, Row
+from cad.data.checks import file_sha256
+from cad.data.manifest import Problem, Row
 from cad.errors import DataError
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, media_under, read_json
-from cad.data.benchmarks.rows import Problem, Row, Scan
+from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, Scan, media_under, read_json
+from cad.data.manifest import Problem, Row
 
 SPLITS = ("train", "val", "test")
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import Adapter, first_rows, read_csv
-from cad.data.benchmarks.rows import Row, Scan
+from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_csv
+from cad.data.manifest import Row
 
 COLUMNS = ("source", "target1", "target2", "method", "category", "type", "race", "gender", "path")
 #: The last column has no name; it holds the folder, with the archive's own name in front.

@@ -10,9 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter, first_rows, media_under, read_csv
-from cad.data.benchmarks.manifest import LABEL_WORDS
-from cad.data.benchmarks.rows import Problem, Row, Scan, parse_segments
+from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter, Scan, first_rows, media_under, read_csv
+from cad.data.manifest import LABEL_WORDS, Problem, Row, parse_segments
 from cad.errors import DataError
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}

@@ -11,8 +11,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter, first_rows
-from cad.data.benchmarks.rows import Problem, Row, Scan
+from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter, Scan, first_rows
+from cad.data.manifest import Problem, Row
 from cad.errors import DataError
 
 SPLITS = ("train", "val", "test")

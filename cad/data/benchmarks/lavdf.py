@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cad.data.benchmarks.adapter import Adapter, first_rows, read_json
-from cad.data.benchmarks.rows import Problem, Row, Scan
+from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_json
+from cad.data.manifest import Problem, Row
 
 SPLITS = {"train": "train", "dev": "val", "val": "val", "test": "test"}
 INDEXES = ("metadata.json", "metadata.min.json")

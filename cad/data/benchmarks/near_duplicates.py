@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.benchmarks.manifest import Manifest
+from cad.data.manifest import Manifest
 
 Bits = NDArray[np.bool_]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cad.data.benchmarks.manifest import Manifest
+from cad.data.manifest import Manifest
 from cad.detector import Detector
 from cad.evaluation.calibration.clips import AnalysedClip, Say, gather_clips
 from cad.evaluation.calibration.fitting import Aim, fit_spec

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.benchmarks.manifest import Manifest
+from cad.data.manifest import Manifest
 from cad.detector import Detector
 from cad.errors import DataError, MediaError
 from cad.evaluation.part import Part

@@ -12,10 +12,11 @@ import numpy as np
 from cad.errors import ExportError
 from cad.evaluation.calibration.clips import CalibrationClips, Say
 from cad.evaluation.calibration.platt import choose_operating_point, fit_platt, frame_calibration
-from cad.evaluation.detector_scorer import highest_frame_logits, judge_under
+from cad.evaluation.detector_scorer import highest_frame_logits
 from cad.spec import HEADS, Calibration, ModelSpec, OperatingPoint
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import platt
+from cad.verdict.judge import judge
 
 #: Each round of tightening leaves this share of the rate that a head may spend.
 TIGHTENING = 0.8
@@ -66,7 +67,7 @@ def fit_spec(spec: ModelSpec, clips: CalibrationClips, aim: Aim, say: Say) -> tu
             calibration={**spec.calibration, **heads, **_of_frames(heads, points, real, aim.max_fpr)},
             operating_points={**spec.operating_points, **points},
         )
-        answers = [judge_under(analysis, result).label.value for analysis in real]
+        answers = [judge(analysis, result).label.value for analysis in real]
         rate = answers.count("fake") / max(len(answers), 1)
         figures = {
             "genuine_files": len(real),

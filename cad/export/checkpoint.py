@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint becomes one ONNX file that says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cad.export.graph import export_graph
+from cad.export.parity import Difference, check_parity
+from cad.export.precision import store_weights_as
+from cad.models import CadConfig, load_checkpoint
+from cad.spec import HEADS, Calibration, ModelSpec, OperatingPoint
+
+
+def export_checkpoint(
+    checkpoint: Path, output: Path, name: str | None, dtype: str, trained_on: str = ""
+) -> list[Difference]:
+    """Export, check and return the worst difference of each output; the file is left only when it passes.
+
+    Args:
+        checkpoint: A ``.safetensors`` file by ``cad.models.save_checkpoint``.
+        output: The ``.onnx`` file.
+        name: Of the weights; None for the output's stem.
+        dtype: In which weights are stored, see ``cad.export.precision``; only fp32 is held to the tolerances.
+        trained_on: One line on the training data, in place of the checkpoint's own.
+
+    Raises:
+        WeightsError: The checkpoint cannot be read.
+        ExportError: The graph cannot be made, or disagrees with its source (ParityError).
+        OSError: The file cannot be written.
+    """
+    model, notes = load_checkpoint(checkpoint)
+    spec = spec_of(model.config, name or output.stem, notes | ({"trained_on": trained_on} if trained_on else {}))
+    graph = export_graph(model, spec)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(output.name + ".partial")
+    try:
+        store_weights_as(graph, partial, dtype)
+        differences = check_parity(model, partial, strict=dtype == "fp32")
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return differences
+
+
+def spec_of(config: CadConfig, name: str, notes: Mapping[str, str]) -> ModelSpec:
+    """Return the spec with the identity as calibration; export/calibrate.py replaces it by a measured one.
+
+    Args:
+        config: Of the network.
+        name: Of the weights.
+        notes: Of the checkpoint; ``trained_on`` and ``commit`` are taken over.
+    """
+    return ModelSpec(
+        name=name,
+        window_frames=config.window_frames,
+        min_frames=config.min_frames,
+        calibration={head: Calibration() for head in HEADS},
+        operating_points={head: OperatingPoint() for head in HEADS},
+        trained_on=notes.get("trained_on", ""),
+        commit=notes.get("commit", ""),
+    )

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which face talks: how well the motion of each mouth follows the loudness of the sound.
+
+A mouth's motion is the change of the grey picture between the lips from slot to slot in the aligned crop, less half of
+what the upper face changes in the same slot (head turns, noise, light). It is compared with the loudness of speech by
+rank correlation, at the best of a few lags, because sound and lips may be a little apart. Faces that do not move their
+lips, such as those on posters, score nothing however loud it is.
+
+It helps synchrony to tell the faces of one file apart (cad.verdict.aggregate). It is no evidence for or against a
+forgery.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.clock import SAMPLES_PER_FRAME
+from cad.faces.records import CROP_SIZE_PX, FaceCrops
+from cad.media.records import AudioSamples
+
+#: Mouth (what lies between its corners) and upper face in a canonical crop: left, top, right, bottom.
+MOUTH_PX = (64, 96, 98, 122)
+UPPER_PX = (46, 40, 114, 84)
+#: Correlations are taken over lags of up to this many slots either way.
+MAX_LAG_SLOTS = 3
+#: Fewer slots with both face and sound than this tell nothing.
+LEAST_SLOTS = 15
+#: Grey levels by which a mouth must change on average, beyond its share of the upper face's change, to count as
+#: moving. Sensor noise alone stays below; nearly all real talkers lie above 1.
+LEAST_MOTION = 0.8
+#: How much of the upper face's change is taken off.
+_UPPER_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class LipScore:
+    """How well a face goes with the sound.
+
+    Attributes:
+        track_id: Whose face.
+        score: In [0, 1]; correlation of lips and loudness, 0 without lip motion or where nothing can be told.
+        motion: Mean change of the mouth, less half that of the upper face, in grey levels a slot.
+        slots: How many slots with face and sound it rests on.
+    """
+
+    track_id: int
+    score: float
+    motion: float
+    slots: int
+
+
+@dataclass(slots=True)
+class _Lips:
+    """Mouth motion of one track by slot."""
+
+    motion: dict[int, float] = field(default_factory=dict)
+    last_slot: int | None = None
+    last_mouth: NDArray[np.float32] | None = None
+    last_upper: NDArray[np.float32] | None = None
+
+
+class ActiveSpeaker:
+    """Follows the lips of every track as its crops come by; a few numbers a slot are kept, no pictures.
+
+    Example:
+        >>> ActiveSpeaker().scores(None)
+        []
+    """
+
+    def __init__(self) -> None:
+        self._lips: dict[int, _Lips] = {}
+
+    def push(self, crops: FaceCrops) -> None:
+        """Take the next crops of one track, aligned, of CROP_SIZE_PX."""
+        lips = self._lips.setdefault(crops.track_id, _Lips())
+        for index in np.flatnonzero(crops.present):
+            _follow(lips, crops.first_slot + int(index), crops.crops[index])
+
+    def scores(self, audio: AudioSamples | None) -> list[LipScore]:
+        """Return the score of every track, by track; without sound all are 0."""
+        loudness = None if audio is None else slot_loudness(audio)
+        return [_score(track_id, lips, loudness) for track_id, lips in sorted(self._lips.items())]
+
+
+def slot_loudness(audio: AudioSamples) -> NDArray[np.float64]:
+    """Return the loudness of each slot in dB, floored 50 dB under the loudest; NaN where there is no sound."""
+    power = np.square(audio.samples.reshape(-1, SAMPLES_PER_FRAME).astype(np.float64)).mean(axis=1)
+    level = 10 * np.log10(power + 1e-10)
+    if audio.present.any():
+        level = np.maximum(level, level[audio.present].max() - 50)
+    return np.where(audio.present, level, np.nan)
+
+
+def _follow(lips: _Lips, slot: int, crop: NDArray[np.uint8]) -> None:
+    mouth, upper = _patch(crop, MOUTH_PX), _patch(crop, UPPER_PX)
+    if lips.last_slot == slot - 1 and lips.last_mouth is not None and lips.last_upper is not None:
+        lips.motion[slot] = _change(mouth, lips.last_mouth) - _UPPER_SHARE * _change(upper, lips.last_upper)
+    lips.last_slot, lips.last_mouth, lips.last_upper = slot, mouth, upper
+
+
+def _patch(crop: NDArray[np.uint8], place: tuple[int, int, int, int]) -> NDArray[np.float32]:
+    left, top, right, bottom = place
+    scale = crop.shape[0] / CROP_SIZE_PX
+    part = crop[round(top * scale) : round(bottom * scale), round(left * scale) : round(right * scale)]
+    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float32)
+
+
+def _change(now: NDArray[np.float32], before: NDArray[np.float32]) -> float:
+    """Mean absolute change once an even change of light is taken out."""
+    difference = now - before
+    return float(np.abs(difference - np.median(difference)).mean())
+
+
+def _score(track_id: int, lips: _Lips, loudness: NDArray[np.float64] | None) -> LipScore:
+    slots = np.array(sorted(lips.motion), dtype=np.intp)
+    motion = np.array([lips.motion[int(slot)] for slot in slots])
+    mean = float(motion.mean()) if len(motion) else 0.0
+    if loudness is None or len(slots) < LEAST_SLOTS:
+        return LipScore(track_id, 0.0, mean, 0)
+    moving = np.full(max(int(slots[-1]) + 1, len(loudness)), np.nan)
+    moving[slots] = motion
+    loud = np.full(len(moving), np.nan)
+    loud[: len(loudness)] = loudness
+    known = int((np.isfinite(moving) & np.isfinite(loud)).sum())
+    if mean < LEAST_MOTION or known < LEAST_SLOTS:
+        return LipScore(track_id, 0.0, mean, known)
+    best = max(_rank_correlation(moving, loud, lag) for lag in range(-MAX_LAG_SLOTS, MAX_LAG_SLOTS + 1))
+    return LipScore(track_id, max(0.0, best), mean, known)
+
+
+def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64], lag: int) -> float:
+    """Spearman's correlation of ``a`` with ``b`` moved ``lag`` slots earlier, over the slots that both have."""
+    a, b = (a[: len(a) - lag], b[lag:]) if lag >= 0 else (a[-lag:], b[: len(b) + lag])
+    known = np.isfinite(a) & np.isfinite(b)
+    if known.sum() < LEAST_SLOTS - MAX_LAG_SLOTS:
+        return 0.0
+    x, y = (np.argsort(np.argsort(series[known])).astype(np.float64) for series in (a, b))
+    if np.ptp(a[known]) == 0 or np.ptp(b[known]) == 0:
+        return 0.0
+    return float(np.corrcoef(x, y)[0, 1])

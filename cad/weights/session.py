@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens verified ONNX bytes as an ONNX Runtime session, the same way for the detector and the face nets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import onnxruntime
+
+from cad.errors import WeightsError
+
+_LOG_ERRORS_ONLY = 3
+
+
+def open_session(
+    content: bytes, name: str, providers: Sequence[str] = ("CPUExecutionProvider",), threads: int = 1
+) -> Any:
+    """Return an ONNX Runtime session that sends no telemetry and prints errors only.
+
+    Args:
+        content: The file, whose sha256 has been checked.
+        name: For messages.
+        providers: ONNX Runtime providers in order of preference.
+        threads: Threads inside one operator; 0 lets ONNX Runtime take every core.
+
+    Raises:
+        WeightsError: ONNX Runtime cannot load the bytes.
+    """
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    # Threads that spin while they wait would take the cores from decoding.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's own exceptions share no root but this one.
+        raise WeightsError(f"{name}: ONNX Runtime cannot load the model: {error}") from error
