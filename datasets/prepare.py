@@ -16,8 +16,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from cad.data.benchmarks.enrich import enriched, identity_splits, with_splits
 from cad.data.benchmarks.registry import ADAPTERS, adapter
 from cad.data.checks import check_manifest, findings_text

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run one of the benchmarks in tools/benchmarks: ``python tools/bench.py NAME [options]``.
 
-A benchmark is a module with ``add_arguments(parser)`` and ``run(arguments) -> dict`` of measured figures, or with a
-``main(arguments) -> exit status`` that does all by itself. The figures are printed as JSON, and written to a file with
---out; the exit status is 1 when they hold ``"ok": false``.
+A benchmark is a module with ``add_arguments(parser)`` and ``run(arguments) -> dict`` of measured figures; one that
+says ``PASSES_ON = True`` gets options that it does not know as ``arguments.more``. The figures are printed as JSON, and
+written to a file with --out; the exit status is 1 when they hold ``"ok": false``.
 """
 
 from __future__ import annotations
@@ -14,26 +14,30 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-TOOLS = Path(__file__).resolve().parent
-BENCHMARKS = sorted(path.stem for path in (TOOLS / "benchmarks").glob("*.py") if path.stem != "__init__")
+from cad.command import run_command
+
+FOLDER = Path(__file__).resolve().parent / "benchmarks"
+BENCHMARKS = sorted(path.stem for path in FOLDER.glob("*.py") if "def run(" in path.read_text(encoding="utf-8"))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark that is named and return the exit status."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+def main(words: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if words is None else words)
     first = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     first.add_argument("name", choices=BENCHMARKS)
     name = first.parse_args(given[:1]).name
-    for folder in (TOOLS.parent, TOOLS):
-        sys.path.insert(0, str(folder))
     benchmark = importlib.import_module(f"benchmarks.{name}")  # only this one: others need torch
-    if not hasattr(benchmark, "run"):
-        return int(benchmark.main(given[1:]))
     parser = argparse.ArgumentParser(prog=f"bench.py {name}", description=benchmark.__doc__)
     benchmark.add_arguments(parser)
     parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
-    chosen = parser.parse_args(given[1:])
+    chosen, chosen.more = parser.parse_known_args(given[1:])
+    if chosen.more and not getattr(benchmark, "PASSES_ON", False):
+        parser.error(f"unrecognized arguments: {' '.join(chosen.more)}")
+    return run_command(lambda: measure(benchmark, chosen), f"bench {name}")
+
+
+def measure(benchmark: ModuleType, chosen: argparse.Namespace) -> int:
     figures = benchmark.run(chosen)
     text = json.dumps(figures, indent=2)
     print(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What reading a file gives: frozen records, units in their names, times on the grid of ``cad.clock``."""
+"""The records that a source gives the detector: frozen, with units in their names and times on cad.clock's grid."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class VideoStreamInfo:
     """A video stream as its container declares it.
 
     Attributes:
-        codec: Short name, such as ``h264``.
-        width_px: After rotation.
-        height_px: After rotation.
-        fps: Pictures a second, 0 if not declared.
-        rotation_degrees: By which the stored picture is turned for viewing.
-        start_seconds: Presentation time of the first picture.
-        declared_frames: How many pictures the container says there are; None if it does not.
-        declared_seconds: How long it says the stream is; None if it does not.
+        codec: FFmpeg's name of it.
+        width_px: Width of the upright picture as stored, before any scaling.
+        height_px: Its height.
+        fps: Mean rate in frames a second; 0 where nothing states one.
+        rotation_degrees: How far the stored picture is turned clockwise for display: 0, 90, 180 or 270.
+        start_seconds: Presentation time of the first frame.
+        declared_frames: How many frames there should be, None if not declared.
+        declared_seconds: How long they should last, None if not declared.
     """
 
     codec: str
@@ -63,11 +63,11 @@ class AudioStreamInfo:
     """An audio stream as its container declares it.
 
     Attributes:
-        codec: Short name, such as ``aac``.
-        sample_rate_hz: Samples a second.
-        channels: How many.
+        codec: FFmpeg's name of it.
+        sample_rate_hz: Stored rate, before it is resampled.
+        channels: Stored channels, before they are mixed.
         start_seconds: Presentation time of the first sample.
-        declared_seconds: How long the container says the stream is; None if it does not.
+        declared_seconds: How long the sound should last, None if not declared.
     """
 
     codec: str
@@ -154,11 +154,11 @@ class ReadReport:
 
     Attributes:
         outcome: How reading ended.
-        coverage: Decoded against declared (frames and seconds, the worse of the streams), in [0, 1].
-        decoded_frames: Pictures that came out.
-        decoded_audio_seconds: Sound that came out.
-        bad_packets: Packets and frames that were damaged or late.
-        text: The outcome in words.
+        coverage: Decoded against declared, in frames and seconds, the worse of the streams; in [0, 1].
+        decoded_frames: Frames of picture that were decoded.
+        decoded_audio_seconds: Seconds of sound that were decoded.
+        bad_packets: Damaged packets, frames and time stamps that were met.
+        text: The same in a line for a person.
     """
 
     outcome: Outcome

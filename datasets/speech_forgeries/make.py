@@ -21,16 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from engines import ENGINES, Engine, Voice
 from numpy.typing import NDArray
+from texts import draw_sentence
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent.parent), str(HERE)]
-
-from engines import ENGINES, Engine, Voice  # noqa: E402
-from texts import draw_sentence  # noqa: E402
-
-from cad.clock import SAMPLE_RATE_HZ  # noqa: E402
-from cad.data.augment.resample import resampled  # noqa: E402
+from cad.clock import SAMPLE_RATE_HZ
+from cad.resampling import resampled
 
 COLUMNS = (
     "path",

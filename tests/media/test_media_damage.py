@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_clips import beep_times, flash_times, run_ffmpeg
+from benchmarks.media_clips import beep_times, flash_times, flip_bits, media_bytes, run_ffmpeg
 
 from cad.errors import MediaError, MediaLimitError, MediaUnreadableError
 from cad.media.limits import MediaLimits
@@ -25,19 +25,6 @@ def report_of(path: Path, limits: MediaLimits | None = None) -> tuple[ReadReport
         sound = reader.audio()
         slots = sum(int(chunk.present.sum()) for chunk in reader.video_chunks())
         return reader.report, slots, 0 if sound is None else int(sound.present.sum())
-
-
-def flip_bits(data: bytes, share: float, start: int, stop: int, seed: int = 1) -> bytes:
-    damaged = np.frombuffer(data, np.uint8).copy()
-    places = np.random.default_rng(seed).integers(start, stop, round((stop - start) * share))
-    damaged[places] ^= 1 << np.random.default_rng(seed + 1).integers(0, 8, len(places)).astype(np.uint8)
-    return damaged.tobytes()
-
-
-def media_bytes(data: bytes) -> tuple[int, int]:
-    """Return where the payload (mdat) of an MP4 begins and ends."""
-    start = data.index(b"mdat") + 4
-    return start, start - 8 + int.from_bytes(data[start - 8 : start - 4], "big")
 
 
 def test_flipped_bits_cost_only_what_they_hit(make_clip: Make, tmp_path: Path) -> None:

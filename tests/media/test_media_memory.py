@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
 import pytest
+from benchmarks import read_memory
+from requirements import needs
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "benchmarks"))
-
-import read_memory
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads peaks from /proc")
+pytestmark = needs("linux")
 
 
 def test_twelve_seconds_of_1080p(ffmpeg: None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_clips import EVENT_SECONDS, Shape, beep_times, flash_times, is_event, run_ffmpeg, write_sources
+from benchmarks.media_clips import EVENT_SECONDS, Shape, beep_times, flash_times, is_event, run_ffmpeg, write_sources
 from numpy.typing import NDArray
 
 from cad.media.grid import FramePlacer, StampFilter, reach_seconds

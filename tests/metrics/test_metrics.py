@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from requirements import require
 
 from cad.errors import DataError
 from cad.metrics import calibration_error, roc
@@ -23,8 +24,9 @@ def once(scores, labels):
 
 
 def test_ranking_metrics_are_those_of_torchmetrics(scored):
-    functional = pytest.importorskip("torchmetrics.functional.classification")
+    require("train")
     import torch
+    from torchmetrics.functional import classification as functional
 
     scores, labels = scored
     preds, target = torch.tensor(scores), torch.tensor(labels)
@@ -148,12 +150,9 @@ def test_p_value_and_interval():
 
 
 def test_the_scale_benchmark_runs_small():
-    import sys
     from argparse import Namespace
-    from pathlib import Path
 
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "benchmarks"))
-    import metrics as benchmark
+    from benchmarks import metrics as benchmark
 
     found = benchmark.run(Namespace(rows=20_000, resamples=20))
     assert found["rows"] == 20_000 and found["groups"] >= benchmark.METHODS

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from requirements import needs
 from tiny_model import tiny_onnx, tiny_spec
+from tool_module import load_tool
 
 from cad.errors import WeightsIntegrityError
 from cad.runtime.session import open_model
@@ -18,8 +18,8 @@ from cad.weights import WeightsEntry, default_detector, list_entries, read_verif
 from cad.weights.golden import CASES, GOLDEN_NAME
 from cad.weights.registry import find_entry
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-from pack_weights import main, pack
+pack_weights = load_tool("release/pack_weights")
+main, pack = pack_weights.main, pack_weights.pack
 
 SHIPPED = list_entries("detector")
 
@@ -39,9 +39,8 @@ def differences(entry: WeightsEntry) -> dict[str, float]:
     return worst
 
 
+@needs("weights")
 def test_the_package_has_a_detector_as_soon_as_it_has_a_folder_for_one():
-    if not SHIPPED:
-        pytest.skip("no detector weights in the package yet")
     assert default_detector() in SHIPPED
 
 

@@ -8,16 +8,20 @@ test_media_time.py hold the reader to it, this keeps the figures.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests" / "media"))
-
 import numpy as np
-from media_clips import Shape, beep_times, flash_times, run_ffmpeg, write_sources
-from test_media_damage import flip_bits, media_bytes
+from benchmarks.media_clips import (
+    Shape,
+    beep_times,
+    flash_times,
+    flip_bits,
+    media_bytes,
+    run_ffmpeg,
+    write_sources,
+)
 
 from cad.errors import MediaError
 from cad.media.pool import MediaPool

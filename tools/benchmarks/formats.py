@@ -1,25 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
 """The flash and the beep in every container and codec of the format matrix (`tools/bench.py formats`).
 
-The same clips and the same measurement as tests/media/test_media_format_matrix.py, which is the test; here the figures
-are kept: how many combinations, and how far flash and beep are apart at worst.
+The same clips and combinations as in tests/media/test_media_format_matrix.py, which is the test; here the figures are
+kept: how many combinations, and how far flash and beep are apart at worst.
 """
 
 from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests" / "media"))
-
 import numpy as np
-from media_clips import beep_times, flash_times, run_ffmpeg, write_sources
-from test_media_format_matrix import AUDIO, AVI_PRIMING_SECONDS, EVERY, FAST, TOLERANCE_SECONDS, VIDEO, encoders
+from benchmarks.media_clips import FFMPEG, beep_times, flash_times, run_ffmpeg, write_sources
 
 from cad.media.pool import MediaPool
+
+TOLERANCE_SECONDS = 0.020
+VIDEO = {
+    "h264": ("-c:v", "libx264", "-preset", "veryfast", "-g", "12", "-bf", "2"),
+    "hevc": ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=12"),
+    "hevc10": ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-x265-params", "log-level=none"),
+    "vp9": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "300k"),
+    "av1": ("-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-b:v", "300k", "-strict", "-2"),
+    "mpeg1": ("-c:v", "mpeg1video", "-b:v", "800k", "-bf", "2"),
+    "mpeg2": ("-c:v", "mpeg2video", "-b:v", "800k", "-bf", "2"),
+    "mjpeg": ("-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"),
+}
+AUDIO = {
+    "aac": ("-c:a", "aac", "-b:a", "96k"),
+    "opus": ("-c:a", "libopus", "-b:a", "64k"),
+    "mp3": ("-c:a", "libmp3lame", "-b:a", "96k", "-ar", "44100"),
+    "pcm": ("-c:a", "pcm_s16le"),
+    "vorbis": ("-c:a", "libvorbis"),
+    "ac3": ("-c:a", "ac3", "-b:a", "96k"),
+}
+ALL_VIDEO, ALL_AUDIO = tuple(VIDEO), tuple(AUDIO)
+#: AVI stores no presentation stamps and no word on priming: the samples that an encoder puts in front of the sound
+#: (in seconds, of the encoders used here) stay there, and nobody can tell them from sound.
+AVI_PRIMING_SECONDS = {"mp3": 1105 / 44_100, "aac": 1024 / 48_000}
+#: What each container may hold (by its standard or by what FFmpeg writes into it).
+LEGAL: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "mp4": (
+        ("h264", "hevc", "hevc10", "vp9", "av1", "mpeg1", "mpeg2", "mjpeg"),
+        ("aac", "opus", "mp3", "ac3", "vorbis"),
+    ),
+    "mov": (("h264", "hevc", "hevc10", "mpeg1", "mpeg2", "mjpeg"), ("aac", "mp3", "pcm", "ac3")),
+    "mkv": (ALL_VIDEO, ALL_AUDIO),
+    "webm": (("vp9", "av1"), ("opus", "vorbis")),
+    "avi": (("h264", "mpeg1", "mpeg2", "mjpeg", "vp9"), ("mp3", "pcm", "ac3", "aac")),
+    "mpg": (("mpeg1", "mpeg2", "h264", "hevc"), ("mp3", "ac3")),
+    "ts": (("h264", "hevc", "hevc10", "mpeg1", "mpeg2"), ("aac", "opus", "mp3", "ac3")),
+    "flv": (("h264",), ("aac", "mp3", "pcm")),
+}
+#: What the fast tests check.
+FAST = (
+    ("mp4", "h264", "aac"),
+    ("mov", "hevc", "pcm"),
+    ("mkv", "vp9", "opus"),
+    ("webm", "av1", "opus"),
+    ("avi", "mjpeg", "mp3"),
+    ("mpg", "mpeg2", "ac3"),
+    ("ts", "h264", "mp3"),
+    ("flv", "h264", "aac"),
+    ("mkv", "hevc10", "vorbis"),
+)
+EVERY = tuple(
+    (container, video, audio) for container, (videos, audios) in LEGAL.items() for video in videos for audio in audios
+)
+
+
+@lru_cache
+def encoders() -> str:
+    """Names of the encoders that the ffmpeg program was built with."""
+    assert FFMPEG is not None
+    return subprocess.run([FFMPEG, "-hide_banner", "-encoders"], capture_output=True, text=True, check=True).stdout
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

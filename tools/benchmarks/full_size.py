@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 import torch
 
@@ -21,7 +17,6 @@ from cad.clock import SAMPLES_PER_FRAME
 from cad.models import create_model
 from cad.models.losses import LossWeights, cad_loss
 from cad.models.targets import CadTargets
-from cad.windows import WINDOW_SLOTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +28,8 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     """Return seconds of forward and backward, parameters and peak memory; ``ok``: whether all gradients are finite."""
     torch.manual_seed(0)
     net = create_model("cad_base").to(args.device).train()
-    inputs = [tensor.to(args.device) for tensor in windows(args.batch)]
-    targets = answers(args.batch, args.device)
+    inputs = [tensor.to(args.device) for tensor in windows(args.batch, net.config.window_frames)]
+    targets = answers(args.batch, net.config.window_frames, args.device)
     start = time.perf_counter()
     losses = cad_loss(net(*inputs), targets, LossWeights())
     _wait(args.device)
@@ -57,19 +52,19 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def windows(batch: int) -> list[torch.Tensor]:
+def windows(batch: int, slots: int) -> list[torch.Tensor]:
     """Return frames, audio and their presence."""
-    frames = torch.randint(0, 256, (batch, WINDOW_SLOTS, 160, 160, 3), dtype=torch.uint8)
-    audio = torch.randn(batch, WINDOW_SLOTS * SAMPLES_PER_FRAME) * 0.1
-    return [frames, audio, torch.ones(batch, WINDOW_SLOTS), torch.ones(batch, WINDOW_SLOTS)]
+    frames = torch.randint(0, 256, (batch, slots, 160, 160, 3), dtype=torch.uint8)
+    audio = torch.randn(batch, slots * SAMPLES_PER_FRAME) * 0.1
+    return [frames, audio, torch.ones(batch, slots), torch.ones(batch, slots)]
 
 
-def answers(batch: int, device: str) -> CadTargets:
+def answers(batch: int, slots: int, device: str) -> CadTargets:
     """Return labels for a batch whose every second window is forged."""
     forged = (torch.arange(batch, device=device) % 2).float()
-    slots = forged.unsqueeze(1).expand(batch, WINDOW_SLOTS)
+    by_slot = forged.unsqueeze(1).expand(batch, slots)
     known, event = torch.ones_like(forged), torch.arange(batch, device=device)
-    return CadTargets(*[slots] * 3, *[forged] * 4, 0.4 * forged, known, event)
+    return CadTargets(*[by_slot] * 3, *[forged] * 4, 0.4 * forged, known, event)
 
 
 def peak_mib(device: str) -> int:

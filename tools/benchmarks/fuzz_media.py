@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read thousands of damaged files and count what comes of it: ``python tools/fuzz_media.py``.
+"""Read thousands of damaged files and count what comes of it (`tools/bench.py fuzz_media`).
 
 Twelve small seeds of different containers and codecs are made with the ffmpeg program and damaged by a seeded
 generator: bits flipped, ends cut off, headers edited, stretches swapped, repeated, removed or blanked. Every file goes
@@ -11,7 +11,6 @@ The result is written to docs/reliability/fuzz.json, from which tools/release/re
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -19,19 +18,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cad.errors import MediaError
 from cad.media.limits import MediaLimits
 from cad.media.pool import MediaPool
 from cad.media.records import Outcome
 
-ROOT = Path(__file__).resolve().parent.parent
 Rng = np.random.Generator
 #: What must not happen, as named in the figures.
 FORBIDDEN = ("untyped", "hangs", "leaked_processes", "leaked_descriptors", "leaked_files")
@@ -56,20 +51,17 @@ LIMITS = MediaLimits(memory_bytes=1 << 30, cpu_seconds=30, stall_seconds=20.0, w
 HANG_MARGIN_SECONDS = 15.0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Fuzz, write the figures and return 1 if anything happened that must not."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=2000, help="damaged files to read")
     parser.add_argument("--seed", type=int, default=20260101)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reliability" / "fuzz.json")
     parser.add_argument("--keep", type=Path, help="folder for files that caused something that must not happen")
-    chosen = parser.parse_args(arguments)
+
+
+def run(arguments: argparse.Namespace) -> dict[str, object]:
+    """Fuzz and return the figures; ``ok`` is false if anything happened that must not."""
     with tempfile.TemporaryDirectory(prefix="cad-fuzz-") as folder:
-        figures = fuzz(Path(folder), chosen.count, chosen.seed, chosen.keep, progress=True)
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(figures, indent=2))
-    return 0 if is_clean(figures) else 1
+        figures = fuzz(Path(folder), arguments.count, arguments.seed, arguments.keep, progress=True)
+    return {**figures, "ok": is_clean(figures)}
 
 
 def is_clean(figures: dict[str, object]) -> bool:
@@ -243,6 +235,3 @@ def leftovers(folder: Path) -> tuple[int, int, int]:
     children = sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children"))
     return children, len(list(Path("/proc/self/fd").iterdir())), len(list(folder.iterdir()))
 
-
-if __name__ == "__main__":
-    raise SystemExit(main())

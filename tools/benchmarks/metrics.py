@@ -8,14 +8,9 @@ seconds are both given; the bar is on the wall clock of an idle machine with 2 c
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 import numpy as np
 import pandas
@@ -97,15 +92,3 @@ def generated_scores(manifest: Manifest, rng: np.random.Generator) -> pandas.Dat
     label = manifest.rows["label"].to_numpy()
     score = 1 / (1 + np.exp(-(rng.normal(size=len(label)) + 2 * label - 1)))
     return pandas.DataFrame({"path": manifest.rows["path"], "p_file": score})
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_arguments(parser)
-    found = run(parser.parse_args(arguments))
-    print(json.dumps(found))
-    return 0 if found["ok"] else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draw a sheet of every kind of forgery: genuine, forged and what changed, so that a person can look at them.
 
-    python tools/forge_sheet.py --out docs/images/forge_sheet.jpg
+    python tools/data/forge_sheet.py --out docs/images/forge_sheet.jpg
 
 Without ``--shards`` the face is NASA's portrait of astronaut Eileen Collins (public domain, from scikit-image) as a
 puppet, and the voice is made from a formula. With ``--shards`` the clips of a folder of shards are used; such a sheet
@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from cad.clock import SAMPLES_PER_FRAME
+from cad.command import run_command
 from cad.data.forge import DonorPool, Stream, forge, forger_names, genuine, get_forger
 from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
 from cad.data.forge.mouth_warp import warp_mouth_in_place
@@ -182,13 +180,16 @@ def sheet(clips: list[Clip], pool: DonorPool, seed: int) -> Picture:
     return np.hstack([stacked[0], gap, stacked[1]])
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="the picture to write (.jpg or .png)")
     parser.add_argument("--shards", type=Path, help="folder of shards to take clips from, instead of the portrait")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quality", type=int, default=82, help="of a JPEG, 0 to 100")
-    options = parser.parse_args()
+    return run_command(lambda: draw(parser.parse_args(words)), "forge_sheet")
+
+
+def draw(options: argparse.Namespace) -> int:
     if options.shards:
         clips = clips_of_shards(options.shards, 8, np.random.default_rng(options.seed))
     else:
@@ -198,7 +199,8 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(options.out), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, options.quality])
     print(f"{options.out}: {picture.shape[1]}x{picture.shape[0]} px, {options.out.stat().st_size} bytes")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

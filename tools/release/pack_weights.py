@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put an exported detector into the package: its file, its manifest, and its golden vectors.
 
-    python tools/pack_weights.py MODEL.onnx --name cad_small_1 --default --report EVALUATION
+    python tools/release/pack_weights.py MODEL.onnx --name cad_small_1 --default --report EVALUATION
 
 The folder cad/weights/NAME is made; it must not hold other bytes already, because new bytes get a new name. EVALUATION
 is the folder of a report by tools/evaluate.py; `cad-detect models` shows its figures. The model card is made
@@ -13,34 +13,32 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from cad.errors import CadError, WeightsIntegrityError
+from cad.command import run_command
+from cad.errors import WeightsIntegrityError
 from cad.runtime.session import open_model
 from cad.spec import OUTPUTS
 from cad.weights.golden import CASES, GOLDEN_NAME, flatten
 from cad.weights.registry import MANIFEST_NAME, PACKAGE_FOLDER, list_entries
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="an exported .onnx file")
     parser.add_argument("--name", required=True, help="name of the weights")
     parser.add_argument("--default", action="store_true", help="the detector that is used when none is named")
     parser.add_argument("--report", type=Path, help="folder that tools/evaluate.py wrote, for the figures")
     parser.add_argument("--folder", type=Path, default=PACKAGE_FOLDER, help="where the weights lie")
-    options = parser.parse_args(arguments)
-    try:
-        print(pack(options.model.read_bytes(), options.name, options.folder, options.default, options.report))
-    except (CadError, OSError, ValueError) as error:
-        print(f"pack_weights: {error}", file=sys.stderr)
-        return 1
+    return run_command(lambda: pack_file(parser.parse_args(words)), "pack_weights")
+
+
+def pack_file(options: argparse.Namespace) -> int:
+    print(pack(options.model.read_bytes(), options.name, options.folder, options.default, options.report))
     return 0
 
 
@@ -108,4 +106,4 @@ def write_manifest(folder: Path, manifest: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

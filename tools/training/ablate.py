@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the ablations of configs/ablation with several seeds and make a Markdown table of their validation figures.
 
-    python tools/ablate.py --shards 'shards/*.tar' --seeds 3 --max-minutes 10 --table docs/ablation.md
+    python tools/training/ablate.py --shards 'shards/*.tar' --seeds 3 --max-minutes 10 --table docs/ablation.md
 
 Runs that are finished are not repeated, and a run that was stopped goes on from its last checkpoint. What follows
 ``--`` is given to every run, for example ``-- --data.batches 100``. Figures are those of the last step, not of the
@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs" / "ablation"
 NAMES = ("full", "no_alignment", "no_distillation", "naive_concat", "video_only", "audio_only")
 FIGURES = {
@@ -124,7 +124,7 @@ def main(words: Sequence[str] | None = None) -> int:
     found = {name: [record for run in runs if run.name == name and (record := run.record())] for name in options.only}
     found = {name: some for name, some in found.items() if some}
     if found:
-        text = document(found, shlex.join(["python", "tools/ablate.py", *given]))
+        text = document(found, shlex.join(["python", "tools/training/ablate.py", *given]))
         if options.table is None:
             print(text)
         else:

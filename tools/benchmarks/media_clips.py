@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips that the tests make themselves: a flash and a beep at the same instants, in any container."""
+"""Clips that tests and benchmarks make themselves: a flash and a beep at the same instants, in any container."""
 
 from __future__ import annotations
 
@@ -90,3 +90,17 @@ def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Return (start, stop) of every stretch of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def flip_bits(data: bytes, share: float, start: int, stop: int, seed: int = 1) -> bytes:
+    """Return ``data`` with one bit flipped in ``share`` of the bytes from ``start`` to ``stop``."""
+    damaged = np.frombuffer(data, np.uint8).copy()
+    places = np.random.default_rng(seed).integers(start, stop, round((stop - start) * share))
+    damaged[places] ^= 1 << np.random.default_rng(seed + 1).integers(0, 8, len(places)).astype(np.uint8)
+    return damaged.tobytes()
+
+
+def media_bytes(data: bytes) -> tuple[int, int]:
+    """Return where the payload (mdat) of an MP4 begins and ends."""
+    start = data.index(b"mdat") + 4
+    return start, start - 8 + int.from_bytes(data[start - 8 : start - 4], "big")
