@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ
-    from cad.detector import Detector, MediaInput, Progress, Result
+    from cad.detector import Detector, Progress, Result
     from cad.errors import (
         AnalysisFailedError,
         CadError,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cad.faces.records import FaceCrops, FaceDetection
     from cad.faces.track_book import FacePicture, TrackSummary
     from cad.media.arrays import ArraySource
+    from cad.media.input import MediaInput
     from cad.media.limits import MediaLimits
     from cad.media.reader import MediaReader, open_media
     from cad.media.records import (
@@ -92,7 +93,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _NAMES_BY_HOME = {
     "cad.clock": "FRAME_RATE_HZ SAMPLE_RATE_HZ",
-    "cad.detector": "Detector MediaInput Progress Result",
+    "cad.detector": "Detector Progress Result",
+    "cad.media.input": "MediaInput",
     "cad.errors": (
         "AnalysisFailedError CadError DataError DecoderCrashedError DocumentError ExportError MediaError "
         "MediaLimitError MediaNotFoundError MediaTimeoutError MediaUnreadableError MissingExtraError "

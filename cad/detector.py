@@ -12,13 +12,13 @@ import logging
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeGuard
+from typing import Any, Self, cast
 
 from cad.batch import in_order
 from cad.clock import seconds_of
@@ -27,6 +27,7 @@ from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
 from cad.faces.track_book import TrackBook
 from cad.faces.tracker import FaceTracker
+from cad.media.input import MediaInput
 from cad.media.pool import MediaPool
 from cad.media.records import MediaKind
 from cad.media.source import MediaSource
@@ -45,8 +46,8 @@ from cad.windows import Window, WindowCutter, WindowScore
 
 logger = logging.getLogger(__name__)
 
-#: What can be judged: a file by its path, its bytes or a binary stream, or a MediaSource.
-MediaInput = str | Path | bytes | bytearray | memoryview | BinaryIO | MediaSource
+#: What can be judged: a file by its path, its bytes or a binary stream, or what somebody else has decoded.
+Clip = MediaInput | MediaSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Detector:
         """End the decoding processes that wait; clips that other threads are analysing go on to their end."""
         self._end_pool()
 
-    def detect(self, clip: MediaInput) -> Verdict:
+    def detect(self, clip: Clip) -> Verdict:
         """Return the verdict on one clip; *cannot decide* is a verdict too, with its reasons.
 
         Args:
@@ -157,7 +158,7 @@ class Detector:
         """
         return judge(self.analyse(clip), self.spec)
 
-    def detect_many(self, clips: Iterable[MediaInput], jobs: int = 1) -> Iterator[Result]:
+    def detect_many(self, clips: Iterable[Clip], jobs: int = 1) -> Iterator[Result]:
         """Yield a result for each clip, in order; whatever goes wrong inside one is its result, and the others go on.
 
         Closing the iterator cancels: clips that wait are not begun, and those being analysed end at their next second.
@@ -175,7 +176,7 @@ class Detector:
         self._pool.keep(jobs)
         return in_order(self._result, clips, jobs)
 
-    def analyse(self, clip: MediaInput) -> Analysis:
+    def analyse(self, clip: Clip) -> Analysis:
         """Return everything that is measured of one clip, from which ``cad.judge`` makes the verdict.
 
         Raises:
@@ -184,15 +185,19 @@ class Detector:
         """
         return self._open_and_analyse(clip, Event())
 
-    def _open_and_analyse(self, clip: MediaInput, cancelled: Event) -> Analysis:
+    def _open_and_analyse(self, clip: Clip, cancelled: Event) -> Analysis:
         self._check_open()
         watch = Stopwatch()
-        if is_source(clip):
-            return self._analyse(clip, watch, partial(self._tell, clip, cancelled))
         with watch.stage("open"):
-            source = self._pool.open(clip)
-        with closing(source):
+            opened = self._open(clip)
+        with opened as source:
             return self._analyse(source, watch, partial(self._tell, source, cancelled))
+
+    def _open(self, clip: Clip) -> AbstractContextManager[MediaSource]:
+        # Asked for by name, since some properties of a source cost reading.
+        if hasattr(clip, "video_chunks"):
+            return nullcontext(cast(MediaSource, clip))
+        return closing(self._pool.open(clip))
 
     def _analyse(self, source: MediaSource, watch: Stopwatch, tell: Callable[[int, str], None]) -> Analysis:
         shortest = 1 if source.info.kind is MediaKind.IMAGE else self.spec.min_frames
@@ -270,7 +275,7 @@ class Detector:
                 tell(score.first_slot + score.slots, "sound")
             yield score
 
-    def _result(self, clip: MediaInput, cancelled: Event) -> Result:
+    def _result(self, clip: Clip, cancelled: Event) -> Result:
         """Return what a batch gives for one clip."""
         name = str(clip) if isinstance(clip, str | Path) else f"<{type(clip).__name__}>"
         try:
@@ -293,11 +298,6 @@ class Detector:
     def _check_open(self) -> None:
         if not self._end_pool.alive:
             raise OptionError("the detector is closed")
-
-
-def is_source(clip: object) -> TypeGuard[MediaSource]:
-    """Say whether ``clip`` is a MediaSource; its properties are not asked, since some cost reading."""
-    return hasattr(clip, "video_chunks")
 
 
 def _chosen(options: DetectOptions, choices: dict[str, Any]) -> DetectOptions:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
-ROOT = Path(__file__).resolve().parent.parent
+# The hooks that turn requirements into skips or failures.
+from requirements import pytest_configure, pytest_runtest_setup, require, shared_data_folder  # noqa: F401
 
 # A busy machine is no reason to fail.
 settings.register_profile("cad", deadline=None)
@@ -18,10 +18,8 @@ settings.load_profile("cad")
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The project's training clips, or a skip that says so: a stranger does not have them."""
-    root = Path(os.environ.get("CAD_SHARED_DATA", ROOT.parent / "shared" / "data"))
-    if not (root / "manifest.csv").is_file():
-        pytest.skip(f"training clips are not at {root} (set CAD_SHARED_DATA)")
-    return root
+    require("shared")
+    return shared_data_folder()
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ import shlex
 from pathlib import Path
 
 import pytest
+from requirements import needs
 from tool_module import load_tool
 
 from cad.cli import ExitCode, main
-from cad.weights import list_entries
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 VERDICT = (ROOT / "docs" / "verdict.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"\d+\.\d+")
-needs_weights = pytest.mark.skipif(not list_entries("detector"), reason="no detector weights in the package yet")
+needs_weights = needs("weights")
 
 
 RECIPES = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")

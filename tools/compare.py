@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from cad.command import run_command
 from cad.data.manifest import read_manifest
-from cad.errors import CadError, OptionError
+from cad.errors import OptionError
 from cad.evaluation.comparison import compare_systems, comparison_markdown
 from cad.evaluation.joining import read_scores
 
@@ -26,12 +25,7 @@ from cad.evaluation.joining import read_scores
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code: 0 compared, 2 usage or data."""
     options = parse(arguments)
-    try:
-        print(compare(options))
-    except CadError as error:
-        print(f"compare: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(lambda: compare(options), "compare")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -46,8 +40,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def compare(options: argparse.Namespace) -> str:
-    """Return the comparison as Markdown."""
+def compare(options: argparse.Namespace) -> int:
+    """Print the comparison as Markdown."""
     rows = read_manifest(options.manifest).select(options.split).rows
     systems, thresholds = {}, {}
     for argument in options.systems:
@@ -62,7 +56,8 @@ def compare(options: argparse.Namespace) -> str:
             print(f"compare: {name}: {count} x {kind}", file=sys.stderr)
     if found.left_out:
         print(f"compare: {found.left_out} rows without a score of every detector are left out", file=sys.stderr)
-    return comparison_markdown(found, list(combinations(systems, 2)))
+    print(comparison_markdown(found, list(combinations(systems, 2))))
+    return 0
 
 
 if __name__ == "__main__":

@@ -13,22 +13,25 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from cad.command import run_command
 from cad.data.checks import check_manifest, findings_text, refuse_errors
 from cad.data.manifest import Manifest, read_manifest
-from cad.errors import CadError, WeightsError
+from cad.errors import WeightsError
 from cad.evaluation.detector_scorer import DetectorScorer
 from cad.evaluation.joining import join, read_scores
-from cad.evaluation.parts import Part, parts_of, sample_rows
+from cad.evaluation.part import Part
+from cad.evaluation.parts import parts_of
 from cad.evaluation.protocols import Protocol, load_protocol
 from cad.evaluation.report import build_report
-from cad.evaluation.runner import PartResult, run_part, write_results
+from cad.evaluation.row_views import sample_rows
+from cad.evaluation.runner import PartResult, run_part
+from cad.evaluation.writing import write_results
 
 PROTOCOLS = Path(__file__).resolve().parent.parent / "configs" / "protocols"
 
@@ -36,18 +39,7 @@ PROTOCOLS = Path(__file__).resolve().parent.parent / "configs" / "protocols"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code: 0 measured, 2 usage or data, 4 weights."""
     options = parse(arguments)
-    try:
-        print(evaluate(options))
-    except WeightsError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 4
-    except CadError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"evaluate: stopped; the same line goes on from {options.out}", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(lambda: evaluate(options), "evaluate")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -71,8 +63,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def evaluate(options: argparse.Namespace) -> str:
-    """Run the evaluation and return the report as Markdown."""
+def evaluate(options: argparse.Namespace) -> int:
+    """Run the evaluation and print the report as Markdown."""
+    try:
+        print(measure(options))
+    except WeightsError as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 4
+    except KeyboardInterrupt:
+        print(f"evaluate: stopped; the same line goes on from {options.out}", file=sys.stderr)
+        raise
+    return 0
+
+
+def measure(options: argparse.Namespace) -> str:
+    """Check the manifests, score and measure, and return the report as Markdown."""
     protocol = load_protocol(options.protocol, PROTOCOLS)
     changes = {key: getattr(options, key) for key in ("split", "clips") if getattr(options, key) is not None}
     protocol = dataclasses.replace(protocol, **changes)
@@ -84,9 +89,8 @@ def evaluate(options: argparse.Namespace) -> str:
             print(f"evaluate: {warning}", file=sys.stderr)
         if not options.force:
             refuse_errors(name, findings)
-    if options.scores is not None:
-        return measure_scores(options, protocol, manifests)
-    return run_detector(options, protocol, manifests)
+    work = run_detector if options.scores is None else measure_scores
+    return work(options, protocol, manifests)
 
 
 def read_manifests(arguments: Sequence[str], root: Path | None) -> dict[str, Manifest]:
@@ -120,66 +124,35 @@ def measure_scores(options: argparse.Namespace, protocol: Protocol, manifests: M
         report = build_report(
             joined, threshold, groups=protocol.groups, resamples=options.resamples, seed=protocol.seed
         )
-        results.append(PartResult(Part(name, rows, manifest.root, {}, {}), joined, report, {}))
+        results.append(PartResult(Part(name, rows, manifest.root), joined, report))
         for problem in joined.problems[:20]:
             print(f"evaluate: {problem.path}: {problem.kind}: {problem.text}", file=sys.stderr)
     out = options.out or Path("evaluation") / f"{protocol.name}-{options.scores.stem}"
-    out.mkdir(parents=True, exist_ok=True)
     facts = [f"Scores: {options.scores.name}; threshold {threshold['file']}; {options.resamples} resamples."]
     return write_results(results, protocol, facts, out, threshold)
 
 
 def run_detector(options: argparse.Namespace, protocol: Protocol, manifests: Mapping[str, Manifest]) -> str:
     """Score the parts of the protocol with the detector and measure them."""
-    scorers = Scorers(options.weights, dict(pair.split("=", 1) for pair in options.weights_for), options.threads)
-    first = scorers.of("")
-    weights = first.identity.split()[0]
-    out = options.out or Path("evaluation") / f"{protocol.name}-{weights}"
-    out.mkdir(parents=True, exist_ok=True)
-    results = []
-    for part in parts_of(protocol, manifests):
-        scorer = scorers.of(part.name)
-        progress = Progress(part.name)
-        results.append(run_part(part, scorer, scorer.thresholds, protocol, out, progress, options.resamples))
-        progress.done()
+    by_part = dict(pair.split("=", 1) for pair in options.weights_for)
+    scorer_with = functools.cache(lambda weights: DetectorScorer(weights, options.threads))
+    first = scorer_with(options.weights)
+    out = options.out or Path("evaluation") / f"{protocol.name}-{first.identity.split()[0]}"
+    points = ", ".join(f"{head} {threshold:.3f}" for head, threshold in first.thresholds.items())
     facts = [
         f"Weights: `{first.identity}`. Protocol: `{protocol.name}`. Split: `{protocol.split or 'all'}`. "
-        f"{options.resamples} resamples. Operating points: {points_text(first.thresholds)}."
+        f"{options.resamples} resamples. Operating points: {points}."
     ]
-    facts += [f"Weights of {part}: `{scorer.identity}`." for part, scorer in scorers.others(first, results)]
+    results = []
+    for part in parts_of(protocol, manifests):
+        scorer, progress = scorer_with(by_part.get(part.name, options.weights)), Progress(part.name)
+        results.append(run_part(part, scorer, scorer.thresholds, protocol, out, progress, options.resamples))
+        progress.done()
+        if scorer.identity != first.identity:
+            facts.append(f"Weights of {part.name}: `{scorer.identity}`.")
     text = write_results(results, protocol, facts, out, first.thresholds)
     print(f"evaluate: scores, report and figures are in {out}", file=sys.stderr)
     return text
-
-
-def points_text(thresholds: Mapping[str, float]) -> str:
-    """Return the operating points in words."""
-    return ", ".join(f"{head} {threshold:.3f}" for head, threshold in thresholds.items())
-
-
-class Scorers:
-    """The detector by weights, made when it is first needed."""
-
-    def __init__(self, weights: str | None, by_part: Mapping[str, str], threads: int) -> None:
-        self._weights, self._by_part, self._threads = weights, by_part, threads
-        self._made: dict[str | None, DetectorScorer] = {}
-
-    def of(self, part: str) -> DetectorScorer:
-        """Return the scorer for a part."""
-        weights = self._by_part.get(part, self._weights)
-        if weights not in self._made:
-            self._made[weights] = make_scorer(weights, self._threads)
-        return self._made[weights]
-
-    def others(self, first: DetectorScorer, results: Sequence[PartResult]) -> list[tuple[str, DetectorScorer]]:
-        """Return the parts that were scored with other weights than ``first``, with their scorers."""
-        parts = [(result.part.name, self.of(result.part.name)) for result in results]
-        return [(part, scorer) for part, scorer in parts if scorer.identity != first.identity]
-
-
-def make_scorer(weights: str | None, threads: int) -> DetectorScorer:
-    """Return the detector as a scorer."""
-    return DetectorScorer(weights, threads)
 
 
 class Progress:

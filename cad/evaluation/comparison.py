@@ -12,7 +12,7 @@ import numpy as np
 
 from cad.errors import DataError
 from cad.evaluation.joining import join
-from cad.evaluation.tables import HEADINGS, markdown_table
+from cad.evaluation.tables import HEADINGS, markdown_table, measured_cells
 from cad.metrics.bootstrap import Estimate, interval, paired_p_value
 from cad.metrics.measured import NAMES, Measured, measure
 from cad.metrics.score_counts import identity_codes
@@ -88,10 +88,7 @@ def compare_systems(
 
 def comparison_markdown(comparison: Comparison, pairs: Sequence[tuple[str, str]]) -> str:
     """Return the table of the detectors and one of differences for each pair."""
-    lines = [
-        [name, f"{m.reals} / {m.fakes}", *(m.estimates[metric].text() for metric in NAMES)]
-        for name, m in comparison.measured.items()
-    ]
+    lines = [[name, *measured_cells(measured, NAMES)] for name, measured in comparison.measured.items()]
     parts = [markdown_table(["detector", "real / fake", *(HEADINGS[name] for name in NAMES)], lines)]
     for first, second in pairs:
         chosen = [d for d in comparison.differences if (d.first, d.second) == (first, second)]

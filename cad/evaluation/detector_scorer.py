@@ -8,6 +8,8 @@ import statistics
 import time
 from pathlib import Path
 
+import numpy as np
+
 from cad.detector import Detector
 from cad.errors import MediaError
 from cad.evaluation.records import FileScore
@@ -18,6 +20,7 @@ from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import calibrate, operating_point_of
 from cad.verdict.judge import verdict_of
 from cad.verdict.segments import candidate_segments
+from cad.verdict.timeline import smooth, stream_timelines
 from cad.weights.registry import find_entry
 
 #: Both look at every frame, so that other nets under the same detector give other scores.
@@ -70,6 +73,12 @@ def scorer_identity(name: str, sha256: str) -> str:
     """
     entries = [find_entry(face_net) for face_net in FACE_NETS]
     return " ".join([f"{name} {sha256}", *(f"{entry.name} {entry.sha256}" for entry in entries)])
+
+
+def highest_frame_logits(analysis: Analysis) -> dict[str, float]:
+    """Return the highest smoothed frame logit of each stream that was seen or heard."""
+    lines = {name: smooth(line) for name, line in stream_timelines(analysis.scores, analysis.slots).items()}
+    return {name: float(np.nanmax(line)) for name, line in lines.items() if not np.isnan(line).all()}
 
 
 def file_score(path: str, analysis: Analysis, spec: ModelSpec, seconds: float = math.nan) -> FileScore:

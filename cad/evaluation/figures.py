@@ -53,7 +53,7 @@ def save_figures(
 def draw_roc(scored: Scored) -> Any:
     """Draw the ROC curve of each view, with the false positives that matter (below 10 %) enlarged beside it."""
     figure, axes = _axes(1, 2, (9.0, 4.4))
-    for (name, (scores, labels)), colour in zip(scored.items(), _cycle(), strict=False):
+    for (name, (scores, labels)), colour in zip(scored.items(), COLOURS, strict=False):
         curve = rates(count_scores(scores, labels).count_once())
         for axis in axes:
             axis.step(curve.fpr[:, 0], curve.tpr[:, 0], where="post", color=colour, label=name, linewidth=1.6)
@@ -71,7 +71,7 @@ def draw_reliability(scored: Scored) -> Any:
     figure, axes = _axes(2, 1, (5.2, 6.0), height_ratios=(3, 1), sharex=True)
     edges = np.linspace(0, 1, BINS + 1)
     axes[0].plot([0, 1], [0, 1], color="0.7", linestyle=":", linewidth=1)
-    for (name, (scores, labels)), colour in zip(scored.items(), _cycle(), strict=False):
+    for (name, (scores, labels)), colour in zip(scored.items(), COLOURS, strict=False):
         place = np.clip(np.digitize(scores, edges) - 1, 0, BINS - 1)
         number = np.bincount(place, minlength=BINS)
         filled = number > 0
@@ -113,39 +113,30 @@ def draw_method_bars(groups: Sequence[GroupResult], view: str) -> Any:
     """Draw the AUC of each method against all genuine rows, with its interval, the worst on top."""
     chosen = sorted(groups, key=lambda group: -group.measured.fakes)[:MAX_BARS]
     chosen = sorted(chosen, key=lambda group: -group.measured.estimates["auc"].value)
-    figure, axis = _axes(1, 1, (7.0, 0.7 + 0.24 * len(chosen)))
-    auc = [group.measured.estimates["auc"] for group in chosen]
-    places = np.arange(len(chosen))
-    values = np.array([estimate.value for estimate in auc])
-    axis.barh(places, values, color=COLOURS[5], height=0.7)
-    spread = np.nan_to_num(np.array([[e.value - e.low for e in auc], [e.high - e.value for e in auc]]))
-    axis.errorbar(values, places, xerr=np.clip(spread, 0, None), fmt="none", ecolor="0.25", elinewidth=0.9, capsize=2)
-    axis.axvline(0.5, color="0.5", linestyle=":", linewidth=1)
-    axis.set_yticks(places, [f"{group.group} ({group.measured.fakes})" for group in chosen], fontsize=7)
-    axis.set(xlim=(0, 1), ylim=(-0.6, len(chosen) - 0.4), xlabel="AUC against all genuine rows (95 % interval)")
-    axis.set_title(f"{view}, by method", fontsize=10)
-    return figure
-
-
-def draw_part_bars(parts: Mapping[str, Estimate], title: str) -> Any:
-    """Draw one figure of every part of a protocol with its interval, in the order of the parts, the first on top."""
-    figure, axis = _axes(1, 1, (7.0, 0.9 + 0.28 * len(parts)))
-    places = np.arange(len(parts))[::-1]
-    values = np.array([estimate.value for estimate in parts.values()])
-    axis.barh(places, np.nan_to_num(values), color=COLOURS[5], height=0.7)
-    spread = np.array([[e.value - e.low for e in parts.values()], [e.high - e.value for e in parts.values()]])
-    axis.errorbar(values, places, xerr=np.clip(np.nan_to_num(spread), 0, None), fmt="none", ecolor="0.25",
-                  elinewidth=0.9, capsize=2)  # fmt: skip
-    axis.axvline(0.5, color="0.5", linestyle=":", linewidth=1)
-    axis.set_yticks(places, list(parts), fontsize=8)
-    axis.set(xlim=(0, 1), ylim=(-0.6, len(parts) - 0.4), xlabel="AUC (95 % interval)")
-    axis.set_title(title, fontsize=10)
-    return figure
+    bars = [(f"{group.group} ({group.measured.fakes})", group.measured.estimates["auc"]) for group in chosen]
+    height = 0.7 + 0.24 * len(bars)
+    return _draw_bars(bars, f"{view}, by method", "AUC against all genuine rows (95 % interval)", height, 7)
 
 
 def save_part_bars(parts: Mapping[str, Estimate], title: str, name: str, folder: Path) -> list[Path]:
-    """Draw the bars of the parts and return the files written."""
-    return _save(draw_part_bars(parts, title), folder, name)
+    """Draw the AUC of every part of a protocol, the first on top, and return the files written."""
+    bars, height = list(parts.items())[::-1], 0.9 + 0.28 * len(parts)
+    return _save(_draw_bars(bars, title, "AUC (95 % interval)", height, 8), folder, name)
+
+
+def _draw_bars(bars: Sequence[tuple[str, Estimate]], title: str, label: str, height: float, fontsize: int) -> Any:
+    """Draw figures in [0, 1] with their intervals by name, the last on top."""
+    figure, axis = _axes(1, 1, (7.0, height))
+    values, low, high = np.array([[bar.value, bar.low, bar.high] for _, bar in bars]).T
+    places = np.arange(len(bars))
+    axis.barh(places, np.nan_to_num(values), color=COLOURS[5], height=0.7)
+    spread = np.clip(np.nan_to_num([values - low, high - values]), 0, None)
+    axis.errorbar(values, places, xerr=spread, fmt="none", ecolor="0.25", elinewidth=0.9, capsize=2)
+    axis.axvline(0.5, color="0.5", linestyle=":", linewidth=1)
+    axis.set_yticks(places, [name for name, _ in bars], fontsize=fontsize)
+    axis.set(xlim=(0, 1), ylim=(-0.6, len(bars) - 0.4), xlabel=label)
+    axis.set_title(title, fontsize=10)
+    return figure
 
 
 def draw_heat_map(values: Mapping[str, Sequence[float]], clean: float, title: str, best_is_high: bool) -> Any:
@@ -194,7 +185,3 @@ def _save(figure: Any, folder: Path, name: str) -> list[Path]:
         figure.savefig(paths[0], dpi=150, metadata={"Software": None})
         figure.savefig(paths[1], metadata={"Date": None})
     return paths
-
-
-def _cycle() -> Sequence[str]:
-    return COLOURS

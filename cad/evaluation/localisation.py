@@ -8,10 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.data.manifest import parse_segments
+from cad.evaluation.records import FileScore
+from cad.metrics.bootstrap import Estimate, estimate_rows
+from cad.metrics.score_counts import identity_codes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOCALISATION_RESAMPLES = 200
 AP_OVERLAPS = (0.5, 0.75, 0.9, 0.95)
 AR_PROPOSALS = (50, 30, 20, 10, 5)
 AR_OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
@@ -98,6 +108,32 @@ def localisation_figures(files: Sequence[Proposals]) -> Mapping[str, float]:
     precision = {f"AP@{overlap}": average_precision(files, overlap) for overlap in AP_OVERLAPS}
     recall = {f"AR@{number}": average_recall(files, number) for number in AR_PROPOSALS}
     return {**precision, **recall}
+
+
+def localise(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int) -> dict[str, Estimate]:
+    """Return AP and AR of the segments that a detector gives, with intervals over identities.
+
+    Args:
+        rows: Of a manifest, with their forged stretches.
+        scores: One a row.
+        resamples: Bootstrap resamples, LOCALISATION_RESAMPLES at most.
+        seed: Of the draws.
+    """
+    files = [
+        Proposals.of([(p, start, stop) for start, stop, p, _ in score.segments], parse_segments(text))
+        for text, score in zip(rows["fake_segments"], scores, strict=True)
+    ]
+    codes, number = identity_codes(rows["identity"].to_numpy()), min(resamples, LOCALISATION_RESAMPLES)
+    return estimate_rows(lambda some: localisation_figures([files[i] for i in some]), codes, number, seed)
+
+
+def localise_by_stream(
+    rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int
+) -> dict[str, dict[str, Estimate]]:
+    """Return ``localise`` of the segments that each stream gives alone."""
+    streams = sorted({segment[3] for score in scores for segment in score.segments})
+    alone = {stream: [score.of_stream(stream) for score in scores] for stream in streams}
+    return {stream: localise(rows, own, resamples, seed) for stream, own in alone.items()}
 
 
 def _hits(file: Proposals, overlap: float) -> NDArray[np.bool_]:

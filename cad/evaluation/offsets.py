@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cad.evaluation.records import FileScore
-from cad.metrics.bootstrap import Estimate, drawn_rows, interval
+from cad.metrics.bootstrap import Estimate, estimate_rows
 from cad.metrics.score_counts import Floats, identity_codes
 
 if TYPE_CHECKING:
@@ -35,20 +35,13 @@ def offset_figures(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: i
     if not len(moved):
         return {}
     errors = np.abs(said - true)[moved]
-    drawn = [errors[some] for some in drawn_rows(identity_codes(rows["identity"].to_numpy())[moved], resamples, seed)]
-    return {
-        name: Estimate(figure(errors), *interval(np.array([figure(some) for some in drawn])))
-        for name, figure in (
-            (f"within {OFFSET_TOLERANCE_SECONDS * 1000:.0f} ms", _share_within),
-            ("median error in seconds", _median_error),
-        )
-    }
+    codes = identity_codes(rows["identity"].to_numpy())[moved]
+    return estimate_rows(lambda some: _figures(errors[some]), codes, resamples, seed)
 
 
-def _share_within(errors: Floats) -> float:
-    return float((errors <= OFFSET_TOLERANCE_SECONDS + 1e-9).mean())
-
-
-def _median_error(errors: Floats) -> float:
+def _figures(errors: Floats) -> dict[str, float]:
     known = errors[~np.isnan(errors)]
-    return float(np.median(known)) if len(known) else math.nan
+    return {
+        f"within {OFFSET_TOLERANCE_SECONDS * 1000:.0f} ms": float((errors <= OFFSET_TOLERANCE_SECONDS + 1e-9).mean()),
+        "median error in seconds": float(np.median(known)) if len(known) else math.nan,
+    }

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from cad.spec import HEADS
-
-ANSWERS = ("fake", "real", "inconclusive", "error")
 
 #: What is scored of a file: the product's answer for the whole ``file``, and each head by itself.
 SCORED = ("file", *HEADS)
@@ -23,7 +21,7 @@ class FileScore:
 
     Attributes:
         path: As in the manifest.
-        answer: One of ``ANSWERS``.
+        answer: ``fake``, ``real``, ``inconclusive`` or ``error``.
         probability: Calibrated probability of fake by head, and of the ``file``; None where there is none.
         logit: Raw clip logit by head, likewise; positive for fake.
         segments: Suspicious stretches: start and stop in seconds, probability, stream.
@@ -77,16 +75,22 @@ class FileScore:
             offset_seconds=raw.get("offset_seconds"),
         )
 
+    def of_stream(self, stream: str) -> FileScore:
+        """Return the record with the segments of one stream alone."""
+        return replace(self, segments=tuple(segment for segment in self.segments if segment[3] == stream))
+
     def to_row(self) -> dict[str, Any]:
         """Return the record as one flat row; NaN where a head was not used."""
-        numbers: dict[str, Any] = {}
-        for head in SCORED:
-            numbers[f"p_{head}"] = _number(self.probability.get(head))
-        for head in HEADS:
-            numbers[f"logit_{head}"] = _number(self.logit.get(head))
-        rest: dict[str, Any] = {"reasons": " ".join(self.reasons), "error": self.error, "seconds": self.seconds}
-        rest["offset_seconds"] = _number(self.offset_seconds)
-        return {"path": self.path, "answer": self.answer, **numbers, **rest}
+        return {
+            "path": self.path,
+            "answer": self.answer,
+            **{f"p_{head}": _number(self.probability.get(head)) for head in SCORED},
+            **{f"logit_{head}": _number(self.logit.get(head)) for head in HEADS},
+            "reasons": " ".join(self.reasons),
+            "error": self.error,
+            "seconds": self.seconds,
+            "offset_seconds": _number(self.offset_seconds),
+        }
 
 
 class FileScorer(Protocol):

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cad.evaluation.joining import Joined
-from cad.evaluation.views import Abstentions, View, views_of, with_abstentions
+from cad.evaluation.row_views import View, views_of
 from cad.metrics.bootstrap import RESAMPLES, Estimate
 from cad.metrics.measured import Measured, measure
 from cad.metrics.score_counts import identity_codes
@@ -79,6 +79,10 @@ class Report:
     coverage: CoverageResult
     problems: Mapping[str, int]
 
+    def measured(self, view: str) -> Measured | None:
+        """Return the figures of a view; None where it is not there or a class is absent."""
+        return next((result.measured for result in self.views if result.view.name == view), None)
+
 
 def build_report(
     joined: Joined,
@@ -109,16 +113,6 @@ def build_report(
     )
 
 
-def answers_of(rows: pd.DataFrame, threshold: float = 0.5) -> NDArray[Any]:
-    """Return what the detector said of each row; without an ``answer`` column the threshold decides."""
-    score = rows["p_file"].to_numpy(dtype=np.float64)
-    decided = np.where(np.isnan(score), "error", np.where(score >= threshold, "fake", "real"))
-    if "answer" not in rows:
-        return decided
-    stated = rows["answer"].fillna("error").to_numpy(dtype=object)
-    return np.where(stated == "", "error", stated)
-
-
 @dataclass(frozen=True, slots=True)
 class _Measurer:
     """The arrays that every part of the report needs."""
@@ -134,7 +128,13 @@ class _Measurer:
         return scores
 
     def answers(self) -> NDArray[Any]:
-        return answers_of(self.rows, self.thresholds.get("file", 0.5))
+        """Return what the detector said of each row; without an ``answer`` column the threshold decides."""
+        score = self.scores("file")
+        called = np.where(score >= self.thresholds.get("file", 0.5), "fake", "real")
+        if "answer" not in self.rows:
+            return np.where(np.isnan(score), "error", called)
+        stated = self.rows["answer"].fillna("error").to_numpy(dtype=object)
+        return np.where(stated == "", "error", stated)
 
     def view(self, view: View) -> ViewResult:
         scored = view.mask & ~np.isnan(self.scores(view.head))
@@ -143,16 +143,10 @@ class _Measurer:
 
     def measured(self, view: View, mask: NDArray[np.bool_]) -> Measured | None:
         """Return the figures of ``mask``; the file's decisions are the answers given, not a threshold on the score."""
-        labels = view.labels[mask]
-        if not len(labels):
-            return None
-        ranked = self._measure(self.scores(view.head)[mask], labels, mask, self.thresholds.get(view.head, 0.5))
-        if view.head != "file":
-            return ranked
-        called = (self.answers()[mask] == "fake").astype(np.float64)
-        decided = self._measure(called, labels, mask, 0.5)
-        estimates = {**ranked.estimates, **{name: decided.estimates[name] for name in DECISIONS}}
-        return Measured(estimates, ranked.fakes, ranked.reals, ranked.identities, ranked.threshold)
+        scores, threshold = self.scores(view.head), self.thresholds.get(view.head, 0.5)
+        if view.head == "file":
+            return self._decided(scores, self.answers() == "fake", view.labels, mask, threshold)
+        return self._measure(scores, view.labels, mask, threshold) if mask.any() else None
 
     def groups(self, views: Sequence[View], columns: Sequence[str]) -> list[GroupResult]:
         """Return the figures of every value of every column; the heads are taken apart by method only."""
@@ -182,33 +176,37 @@ class _Measurer:
         return found
 
     def coverage(self) -> CoverageResult:
-        labels = self.rows["label"].to_numpy(dtype=np.int8)
-        answers = self.answers()
-        answered = np.isin(answers, ("fake", "real"))
-        share = self._measure(answered.astype(np.float64), np.ones(len(labels), dtype=np.int8), None, 0.5)
+        labels, scores, answers = self.rows["label"].to_numpy(dtype=np.int8), self.scores("file"), self.answers()
+        answered, every = np.isin(answers, ("fake", "real")), np.ones(len(labels), dtype=bool)
+        share = self._measure(answered.astype(np.float64), every.astype(np.int8), every, 0.5).estimates["tpr"]
         tally = {name: _tally(answers[labels == of]) for name, of in (("real", 0), ("fake", 1))}
-        left_out = self._abstaining(labels, answers, answered, Abstentions.LEFT_OUT)
-        none_abstained = bool(answered.all()) and not np.isnan(self.scores("file")).any()
-        errors = left_out if none_abstained else self._abstaining(labels, answers, answered, Abstentions.ERRORS)
-        return CoverageResult(tally, share.estimates["tpr"], left_out, errors)
+        silent, called = ~answered | np.isnan(scores), answers == "fake"
+        errors = left_out = self._decided(scores, called, labels, ~silent, 0.5)
+        if silent.any():
+            # A fake counts as called real with certainty, a genuine clip as called fake.
+            worst = np.where(silent, np.where(labels == 1, -np.inf, np.inf), scores)
+            errors = self._decided(worst, np.where(answered, called, labels == 0), labels, every, 0.5)
+        return CoverageResult(tally, share, left_out, errors)
 
-    def _abstaining(
-        self, labels: NDArray[Any], answers: NDArray[Any], answered: NDArray[np.bool_], how: Abstentions
-    ) -> Measured | None:
-        scores, mask = with_abstentions(self.scores("file"), labels, answered, how)
+    def _decided(
+        self, scores: NDArray[np.float64], called: NDArray[Any], labels: NDArray[Any], mask: NDArray[np.bool_],
+        threshold: float,
+    ) -> Measured | None:  # fmt: skip
+        """Return the figures of ``mask``, with the decisions that ``called`` (fake or not) holds."""
         if not mask.any():
             return None
-        ranked = self._measure(scores[mask], labels[mask], mask, 0.5)
-        called = np.where(answered, answers == "fake", labels == 0)
-        decided = self._measure(called[mask].astype(np.float64), labels[mask], mask, 0.5)
+        ranked = self._measure(scores, labels, mask, threshold)
+        decided = self._measure(called.astype(np.float64), labels, mask, 0.5)
         estimates = {**ranked.estimates, **{name: decided.estimates[name] for name in DECISIONS}}
-        return Measured(estimates, ranked.fakes, ranked.reals, ranked.identities, ranked.threshold)
+        return replace(ranked, estimates=estimates, drawn={})
 
     def _measure(
-        self, scores: NDArray[np.float64], labels: NDArray[Any], mask: NDArray[np.bool_] | None, threshold: float
+        self, scores: NDArray[np.float64], labels: NDArray[Any], mask: NDArray[np.bool_], threshold: float
     ) -> Measured:
-        codes = self.codes if mask is None else self.codes[mask]
-        return measure(scores, labels, codes, threshold=threshold, resamples=self.resamples, seed=self.seed)
+        codes = self.codes[mask]
+        return measure(
+            scores[mask], labels[mask], codes, threshold=threshold, resamples=self.resamples, seed=self.seed
+        )
 
 
 def _tally(answers: NDArray[Any]) -> dict[str, int]:

@@ -48,6 +48,12 @@ def score_files(
     return [known[path] for path, _ in wanted]
 
 
+def write_log(log: Path, identity: str, scores: Iterable[FileScore]) -> None:
+    """Write scores that are known already as a log that a run goes on from."""
+    lines = [{"scorer": identity}, *(score.to_json() for score in scores)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
 def read_log(log: Path, identity: str | None = None) -> dict[str, FileScore]:
     """Return the scores of a log by path; a line that was cut off by an interruption is removed from the file.
 

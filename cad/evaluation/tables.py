@@ -50,7 +50,7 @@ def report_markdown(report: Report, title: str, facts: Sequence[str] = ()) -> st
         title: Of the document.
         facts: Lines on what was scored with what.
     """
-    parts = [f"# {title}", *facts, _reading_note(), _views(report)]
+    parts = [f"# {title}", *facts, _reading_note(), f"## Streams\n\n{views_markdown(report)}"]
     parts += [f"## Answers\n\n{coverage_markdown(report.coverage)}"]
     for column in dict.fromkeys(group.column for group in report.groups):
         for view in dict.fromkeys(group.view for group in report.groups if group.column == column):
@@ -64,18 +64,15 @@ def views_markdown(report: Report) -> str:
     """Return the table of the views, one line each."""
     lines = []
     for result in report.views:
-        counts = f"{result.measured.reals} / {result.measured.fakes}" if result.measured else "0 / 0"
-        lines.append([result.view.name, counts, str(result.unscored), *_cells(result.measured, NAMES)])
+        counts, *cells = measured_cells(result.measured, NAMES)
+        lines.append([result.view.name, counts, str(result.unscored), *cells])
     headings = ["score", "real / fake", "no score", *(HEADINGS[name] for name in NAMES)]
     return markdown_table(headings, lines)
 
 
 def groups_markdown(groups: Sequence[GroupResult]) -> str:
     """Return the table of some groups."""
-    lines = [
-        [g.group or "(not stated)", f"{g.measured.reals} / {g.measured.fakes}", *_cells(g.measured, GROUP_METRICS)]
-        for g in groups
-    ]
+    lines = [[g.group or "(not stated)", *measured_cells(g.measured, GROUP_METRICS)] for g in groups]
     return markdown_table([groups[0].column, "real / fake", *(HEADINGS[name] for name in GROUP_METRICS)], lines)
 
 
@@ -90,8 +87,8 @@ def coverage_markdown(coverage: CoverageResult) -> str:
     both = markdown_table(
         ["abstentions", "real / fake", *(HEADINGS[name] for name in metrics)],
         [
-            [name, f"{m.reals} / {m.fakes}" if m else "0 / 0", *_cells(m, metrics)]
-            for name, m in (("left out", coverage.left_out), ("counted as errors", coverage.errors))
+            ["left out", *measured_cells(coverage.left_out, metrics)],
+            ["counted as errors", *measured_cells(coverage.errors, metrics)],
         ],
     )
     return f"{tally}\n\nAnswered (fake or real): {coverage.share.text()} of the files.\n\n{both}"
@@ -104,6 +101,13 @@ def problems_markdown(report: Report) -> str:
     return markdown_table(["problem", "rows"], [[kind, str(count)] for kind, count in report.problems.items()])
 
 
+def measured_cells(measured: Measured | None, names: Sequence[str]) -> list[str]:
+    """Return the number of rows of either class and some figures, as they stand in a table."""
+    if measured is None:
+        return ["0 / 0", *("-" for _ in names)]
+    return [f"{measured.reals} / {measured.fakes}", *(measured.estimates[name].text() for name in names)]
+
+
 def measured_json(measured: Measured | None) -> dict[str, Any] | None:
     """Return figures as plain values; a figure that is not defined is None."""
     if measured is None:
@@ -113,7 +117,7 @@ def measured_json(measured: Measured | None) -> dict[str, Any] | None:
         "reals": measured.reals,
         "identities": measured.identities,
         "threshold": measured.threshold,
-        "metrics": {name: estimate_json(measured.estimates[name]) for name in NAMES},
+        "metrics": estimates_json({name: measured.estimates[name] for name in NAMES}),
     }
 
 
@@ -121,6 +125,11 @@ def estimate_json(estimate: Estimate) -> dict[str, float | None]:
     """Return a figure and its interval as plain values."""
     values = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     return {name: None if math.isnan(value) else round(value, 6) for name, value in values.items()}
+
+
+def estimates_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Return figures by name and their intervals as plain values."""
+    return {name: estimate_json(value) for name, value in estimates.items()}
 
 
 def estimate_from_json(raw: Mapping[str, float | None]) -> Estimate:
@@ -162,17 +171,9 @@ def report_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _views(report: Report) -> str:
-    return f"## Streams\n\n{views_markdown(report)}"
-
-
 def _reading_note() -> str:
     return (
         "Fake is the positive class. Brackets hold the 95 % interval of a bootstrap over identities. FPR: genuine rows "
         "called fake. `file` is the answer of the product (its FPR and TPR count the answers given, *inconclusive* "
         "being no accusation); each head stands at its own shipped threshold. AP (real) has genuine rows as positives."
     )
-
-
-def _cells(measured: Measured | None, names: Sequence[str]) -> list[str]:
-    return [measured.estimates[name].text() if measured else "-" for name in names]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which face talks: how well the motion of each mouth follows the loudness of the sound.
+"""TalkingFaces tells the verdict which face talks: how well the motion of each mouth follows the loudness of the sound.
 
-A mouth's motion is the change of the grey picture between the lips from slot to slot in the aligned crop, less half of
-what the upper face changes in the same slot (head turns, noise, light). It is compared with the loudness of speech by
-rank correlation, at the best of a few lags, because sound and lips may be a little apart. Faces that do not move their
-lips, such as those on posters, score nothing however loud it is.
+The motion of a mouth is how much its grey picture changes from slot to slot in the aligned crop, less half of what the
+upper face changes in the same slot (head turns, noise, light). Its rank correlation with the loudness is taken at the
+best of a few lags, because sound and lips may be slightly apart. A face that does not move its lips, such as one on a
+poster, scores 0 however loud the sound is.
 
-It helps synchrony to tell the faces of one file apart (cad.verdict.aggregate). It is no evidence for or against a
-forgery.
+The score helps synchrony to choose among the faces of one file (cad.verdict.aggregate). It is no evidence for or
+against a forgery.
 """
 
 from __future__ import annotations

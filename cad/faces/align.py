@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring a face to its standard place: five points onto CANONICAL_POINTS_PX by a similarity, without aliasing.
+"""align_face gives trackers and finders the crop of a face in its standard place, cut without aliasing.
+
+A similarity takes the five points of the face to CANONICAL_POINTS_PX.
 
 Pixel centres have whole coordinates, here and in OpenCV's warp. What lies outside the picture is black.
 """

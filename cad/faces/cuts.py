@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CutDetector: where one shot ends and the next begins, from a coarse sampling of each picture.
+"""CutDetector tells the tracker where one shot ends and the next begins.
 
-A cut is a picture whose pattern hardly resembles the one before (normalised correlation, so that a flash or a fade
-in brightness is none), that differs clearly in brightness too (so that noise on a flat picture is none), and that
-stands out against the pictures just before it (so that a pan is none; one too fast to be told from a cut is taken
-for one where it starts).
+It compares coarse samples of each picture with those of the picture before. Three things make a cut. The patterns
+hardly correlate, which rules out flashes and fades. The brightness differs clearly, which rules out noise on a flat
+picture. The change stands out against those just before it, which rules out pans; a pan too fast to be told from a cut
+counts as a cut where it starts.
 """
 
 from __future__ import annotations

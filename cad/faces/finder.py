@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FaceFinder: faces in one picture, coarse to fine, each looked at a second time upright and at a standard size.
+"""FaceFinder gives the tracker the faces of one picture.
 
-The second look makes the five points as exact for a small or tilted face as for a large upright one, and drops
-what looked like a face only from afar. It is also how a face that is known from a moment ago is found again, for a
-fraction of the price of searching the picture.
+It searches from coarse to fine and looks at each candidate a second time, upright and at a standard size. The second
+look makes the five points as exact for a small or tilted face as for a large upright one, and drops what resembles a
+face only from afar. It also finds a face again that was known a moment ago, at a fraction of the cost of a search.
 """
 
 from __future__ import annotations

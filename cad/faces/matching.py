@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which face of a picture belongs to which track."""
+"""match tells the tracker which face of a picture belongs to which track."""
 
 from __future__ import annotations
 

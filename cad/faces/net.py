@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The face net: pictures in, boxes with five points and a score out (ONNX Runtime on the CPU)."""
+"""FaceNet gives the finder boxes with five points and a score for whole pictures (ONNX Runtime on the CPU)."""
 
 from __future__ import annotations
 

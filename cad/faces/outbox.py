@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outbox: crops wait here until their track has lasted long enough to matter."""
+"""Outbox holds crops back for the tracker until their track has lasted long enough to matter."""
 
 from __future__ import annotations
 

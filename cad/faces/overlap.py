@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much boxes overlap, and which of many to keep."""
+"""overlaps and keep_best tell finder and tracker how much boxes overlap, and which of many to keep."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PointNet: the second look at a roughly aligned face, for exact points and a surer score."""
+"""PointNet gives the finder a second look at a roughly aligned face: exact points and a surer score."""
 
 from __future__ import annotations
 

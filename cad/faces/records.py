@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faces as records: what was found in one picture, and one person's crops over time."""
+"""The records of faces that pass between modules: what one picture shows, and one person's crops over time."""
 
 from __future__ import annotations
 

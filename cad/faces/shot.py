@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shot: the faces of one shot, seen at key slots and followed between them.
+"""Shot gives the tracker the faces of one shot: it sees them at key slots and follows them between.
 
-Two kinds of look keep it cheap. A *search* goes over the whole picture; it opens a shot, comes back every SEARCH_STEP
-slots for whoever has entered, and at once when a face is not where it was expected. A *look* is a search at the few
-places where faces are expected. It comes every LOOK_STEP slots, and in between where a face has moved too much for a
-straight line to hold.
+Two kinds of look keep it cheap. A *search* covers the whole picture. It runs at the start of a shot, every SEARCH_STEP
+slots for faces that have entered, and at once when a face is not where it was expected. A *look* covers only the places
+where faces are expected. It runs every LOOK_STEP slots, and in between where a face has moved too unevenly for a
+straight line.
 """
 
 from __future__ import annotations

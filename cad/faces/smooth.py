@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stated filter on the points: straight lines between sightings, then a zero-phase weighted local line.
+"""smooth_at gives a track its points without jitter: straight lines between sightings, then a weighted local line.
 
-At each slot a line is fitted to the points of the slots around it, with Gaussian weights of SIGMA_SLOTS over
-REACH_SLOTS to either side, and its value at the slot is taken. Inside a track that is a symmetric filter, so nothing is
-delayed; at its ends the line keeps a moving face from being dragged behind, which a plain mean would do.
+The filter fits a line to the points of the slots around each slot, with Gaussian weights of SIGMA_SLOTS over
+REACH_SLOTS to either side, and takes its value there. Inside a track the filter is symmetric and delays nothing. At the
+ends of a track the line keeps up with a moving face, where a plain mean would lag behind.
 
 The similarity from the canonical points to the frame is linear in the frame's points, so smoothing the points is
 smoothing its turn, scale and shift.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FaceTrack: one person within one shot, as sightings at some slots and what may be said of those between."""
+"""FaceTrack gives the tracker one person within one shot: sightings at some slots, and states at those between."""
 
 from __future__ import annotations
 

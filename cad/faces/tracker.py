@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FaceTracker: pictures in, the aligned crops of every face out, a moment later."""
+"""FaceTracker gives the detector the aligned crops of every face, a moment after it has pushed the pictures."""
 
 from __future__ import annotations
 

@@ -30,10 +30,7 @@ from cad.media.records import (
 )
 from cad.media.resample import resample
 from cad.media.slots import Samples, SlotAssembler
-
-Pixels = NDArray[np.uint8]
-Stamped = tuple[float, Pixels]
-_FRAMES_ACCEPTED = "uint8 RGB of (height, width, 3) a frame, (n, height, width, 3) for n of them"
+from cad.media.stamped import Pixels, Stamped, form_of, stamped_frames
 
 
 class ArraySource:
@@ -169,8 +166,7 @@ class ArraySource:
 
     def _take_frames(self, frames: Any, frame_seconds: ArrayLike | None, fps: float | None) -> VideoStreamInfo:
         """Check what can be checked without reading on, and return what the picture declares."""
-        given = None if frame_seconds is None and not _is_single(frames) else _stamps_of(frames, frame_seconds)
-        stamped = _in_order(_pairs(frames) if given is None else zip(given.tolist(), frames, strict=True))
+        given, stamped = stamped_frames(frames, frame_seconds)
         ahead = list(islice(stamped, CHUNK_SLOTS))
         if not ahead:
             raise OptionError("frames must hold at least one frame, got none")
@@ -197,9 +193,9 @@ class ArraySource:
 
     def _take_samples(self, samples: Any, rate_hz: int | None, start_seconds: float) -> AudioStreamInfo:
         if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim not in (1, 2):
-            raise OptionError(f"samples must be float32 in [-1, 1] of (n,) or (n, channels), got {_form(samples)}")
+            raise OptionError(f"samples must be float32 in [-1, 1] of (n,) or (n, channels), got {form_of(samples)}")
         if samples.size == 0:
-            raise OptionError(f"samples must hold at least one sample, got {_form(samples)}")
+            raise OptionError(f"samples must hold at least one sample, got {form_of(samples)}")
         if rate_hz is None or isinstance(rate_hz, bool) or rate_hz != int(rate_hz) or rate_hz <= 0:
             raise OptionError(f"sample_rate_hz must be a whole number above 0, got {rate_hz}")
         if not np.isfinite(start_seconds):
@@ -292,71 +288,6 @@ class ArraySource:
             raise OptionError(f"{self._name}: the source is closed")
 
 
-def _is_single(frames: Any) -> bool:
-    return isinstance(frames, np.ndarray) and frames.ndim == 4 and len(frames) == 1
-
-
-def _stamps_of(frames: Any, frame_seconds: ArrayLike | None) -> NDArray[np.float64]:
-    """Return the time stamps (n,) of a sequence of n frames."""
-    if (isinstance(frames, np.ndarray) and frames.ndim != 4) or not hasattr(frames, "__len__"):
-        raise OptionError(
-            f"frames with frame_seconds must be {_FRAMES_ACCEPTED}, got {_form(frames)}; "
-            "an iterable gives (seconds, frame) pairs and no frame_seconds"
-        )
-    stamps = np.asarray([0.0] if frame_seconds is None else frame_seconds, np.float64)
-    if stamps.shape != (len(frames),):
-        raise OptionError(
-            f"frame_seconds must have one time stamp for each of the {len(frames)} frames, got shape {stamps.shape}"
-        )
-    _check_stamps(stamps)
-    return stamps
-
-
-def _pairs(frames: Any) -> Iterator[tuple[float, Any]]:
-    """Yield single frames with their seconds from an iterable of (seconds, frame or chunk of frames)."""
-    if isinstance(frames, np.ndarray) or not isinstance(frames, Iterable):
-        raise OptionError(
-            f"frames must be {_FRAMES_ACCEPTED}, with frame_seconds, or an iterable of (seconds, frame) pairs, "
-            f"got {_form(frames)} without frame_seconds"
-        )
-    for item in frames:
-        if not isinstance(item, tuple) or len(item) != 2:
-            raise OptionError(f"an iterable of frames must give (seconds, frame) pairs, got {_form(item)}")
-        seconds, pixels = np.asarray(item[0], np.float64), item[1]
-        if seconds.ndim == 0:
-            yield float(seconds), pixels
-        elif np.ndim(pixels) == 4 and seconds.shape == (len(pixels),):
-            yield from zip(seconds.tolist(), pixels, strict=True)
-        else:
-            raise OptionError(f"a chunk of {_form(pixels)} came with time stamps of shape {seconds.shape}")
-
-
-def _in_order(pairs: Iterable[tuple[float, Any]]) -> Iterator[Stamped]:
-    """Yield the pairs, each checked: pixels as accepted, of one size, their time not before the last one's."""
-    shape: tuple[int, ...] | None = None
-    last = -np.inf
-    for index, (seconds, frame) in enumerate(pairs):
-        good = isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
-        if not good or frame.size == 0 or frame.shape != (shape or frame.shape):
-            wanted = _FRAMES_ACCEPTED if shape is None else f"uint8 {shape} as the first frame"
-            raise OptionError(f"frames must be {wanted}, got {_form(frame)} for frame {index}")
-        _check_stamps(np.array([last, seconds]) if index else np.array([seconds]), index)
-        shape, last = frame.shape, seconds
-        yield seconds, frame
-
-
-def _check_stamps(stamps: NDArray[np.float64], index: int | None = None) -> None:
-    if not np.isfinite(stamps).all():
-        raise OptionError("time stamps of frames must be finite seconds, got NaN or infinity")
-    steps = np.flatnonzero(np.diff(stamps) < 0)
-    if len(steps):
-        at = int(steps[0])
-        raise OptionError(
-            f"time stamps of frames must not decrease, got {stamps[at + 1]:g} s after {stamps[at]:g} s "
-            f"at frame {at + 1 if index is None else index}"
-        )
-
-
 def _period_seconds(fps: float) -> float:
     return 1 / fps if fps > 0 else 0.04
 
@@ -372,10 +303,3 @@ def _shrink(frame: Pixels, max_side_px: int) -> Pixels:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     smaller: Pixels = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
     return smaller
-
-
-def _form(value: Any) -> str:
-    """Return what ``value`` is, for a message."""
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} {value.shape}"
-    return type(value).__name__

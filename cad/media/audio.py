@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sound onto the grid: 16 kHz mono, placed by time stamps (decoding process only)."""
+"""AudioPlacer gives the decoding process 16 kHz mono sound on the grid, placed by time stamps."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slots of picture collected into chunks of a second, in memory that is used again once a chunk has been let go."""
+"""ChunkBuilder gives a source its picture in chunks of a second, in memory that is used again once one is let go."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of a file was read: decoded against declared, and the words for it."""
+"""make_report gives a source its ReadReport: how much was decoded of what is declared, and the words for it."""
 
 from __future__ import annotations
 

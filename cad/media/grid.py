@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which frame belongs to which slot of the 25 Hz grid: by time stamp, never by index."""
+"""FramePlacer tells a source which frame belongs to which slot of the 25 Hz grid: by time stamp, never by index."""
 
 from __future__ import annotations
 
@@ -46,7 +46,13 @@ def origin_seconds(video: VideoStreamInfo | None, audio: AudioStreamInfo | None)
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One frame's slots: ``missing`` empty slots from ``first_slot``, then ``count`` slots that show the frame."""
+    """The slots of one frame.
+
+    Attributes:
+        first_slot: First slot that no frame before has taken.
+        missing: Empty slots from there.
+        count: Slots after them that show the frame.
+    """
 
     first_slot: int
     missing: int
@@ -99,7 +105,11 @@ class FramePlacer:
 
 
 class StampFilter:
-    """Drops frames whose stamp leaps away and whose successor does not follow: one damaged stamp is no gap."""
+    """Drops frames whose stamp leaps away and whose successor does not follow: one damaged stamp is no gap.
+
+    Attributes:
+        dropped: How many frames have been dropped so far.
+    """
 
     def __init__(self) -> None:
         self.dropped = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MediaLimits: what one file may cost before reading it is refused or stopped."""
+"""MediaLimits lets the caller say what one file may cost before reading it is refused or stopped."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the two processes say to each other, and how it is checked on arrival.
+"""parse_answer gives the reader what the decoding process says, checked; the messages of both sides are made here.
 
 To the decoding process: ``open`` (name, limits, with the file's descriptor), ``audio``, ``video``, ``free`` (buffer).
 From it, with the progress made so far: ``ready`` and the answers below. Everything is plain JSON.
@@ -41,7 +41,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What stopped the work: the code of a MediaError and a line for a person."""
+    """What stopped the work.
+
+    Attributes:
+        code: ``code`` of a MediaError.
+        text: A line for a person.
+    """
 
     code: str
     text: str
@@ -49,7 +54,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The size of every frame to come."""
+    """The size of every frame to come.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+    """
 
     height: int
     width: int
@@ -57,7 +67,15 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame in the shared block: ``missing`` empty slots from ``first_slot``, then ``count`` slots that show it."""
+    """A frame in the shared block.
+
+    Attributes:
+        buffer: Number of its buffer, to be given back.
+        offset: Where it begins in the block, in bytes.
+        first_slot: First slot that no frame before has taken.
+        missing: Empty slots from there.
+        count: Slots after them that show it.
+    """
 
     buffer: int
     offset: int
@@ -68,7 +86,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """``slots`` slots of float32 samples in the shared block, then one byte of presence for each slot."""
+    """Sound in the shared block: float32 samples, then one byte of presence for each slot.
+
+    Attributes:
+        buffer: Number of its buffer, to be given back.
+        offset: Where it begins in the block, in bytes.
+        first_slot: Its first slot.
+        slots: How many slots it fills.
+    """
 
     buffer: int
     offset: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turning pictures upright: display matrices of containers and EXIF orientation of photographs."""
+"""turn gives the decoding process upright pictures, by the display matrix of a container or the EXIF tag of a photo."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One decoded frame to upright RGB of a fixed size (decoding process only)."""
+"""PictureConverter gives the decoding process upright RGB of one size from the frames of a stream."""
 
 from __future__ import annotations
 

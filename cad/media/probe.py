@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MediaInfo from an open file: what it declares, and when its streams really begin (decoding process only)."""
+"""probe gives the reader the MediaInfo of an open file: what it declares, and when its streams really begin."""
 
 from __future__ import annotations
 

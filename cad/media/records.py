@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What reading a file gives: frozen records, units in their names, times on the grid of ``cad.clock``."""
+"""The records that a source gives the detector: frozen, with units in their names and times on cad.clock's grid."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cad.values import ValueRecord
 
 
 class Outcome(StrEnum):
@@ -33,7 +35,18 @@ class MediaKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VideoStreamInfo:
-    """A video stream as its container declares it; sizes are after rotation."""
+    """A video stream as its container declares it.
+
+    Attributes:
+        codec: FFmpeg's name of it.
+        width_px: Width of the upright picture as stored, before any scaling.
+        height_px: Its height.
+        fps: Mean rate in frames a second; 0 where nothing states one.
+        rotation_degrees: How far the stored picture is turned clockwise for display: 0, 90, 180 or 270.
+        start_seconds: Presentation time of the first frame.
+        declared_frames: How many frames there should be, None if not declared.
+        declared_seconds: How long they should last, None if not declared.
+    """
 
     codec: str
     width_px: int
@@ -47,7 +60,15 @@ class VideoStreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class AudioStreamInfo:
-    """An audio stream as its container declares it."""
+    """An audio stream as its container declares it.
+
+    Attributes:
+        codec: FFmpeg's name of it.
+        sample_rate_hz: Stored rate, before it is resampled.
+        channels: Stored channels, before they are mixed.
+        start_seconds: Presentation time of the first sample.
+        declared_seconds: How long the sound should last, None if not declared.
+    """
 
     codec: str
     sample_rate_hz: int
@@ -83,8 +104,8 @@ class MediaInfo:
     sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class VideoFrames:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class VideoFrames(ValueRecord):
     """Consecutive grid slots of picture.
 
     Attributes:
@@ -107,8 +128,8 @@ class VideoFrames:
             raise ValueError(f"present must be ({len(self.frames)},), got {self.present.shape}")
 
 
-@dataclass(frozen=True, slots=True)
-class AudioSamples:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AudioSamples(ValueRecord):
     """The sound of a file on the grid, from slot 0.
 
     Attributes:
@@ -131,7 +152,13 @@ class AudioSamples:
 class ReadReport:
     """How well a file could be read, known once all of it has been.
 
-    ``coverage`` is decoded against declared (frames and seconds, the worse of the streams), in [0, 1].
+    Attributes:
+        outcome: How reading ended.
+        coverage: Decoded against declared, in frames and seconds, the worse of the streams; in [0, 1].
+        decoded_frames: Frames of picture that were decoded.
+        decoded_audio_seconds: Seconds of sound that were decoded.
+        bad_packets: Damaged packets, frames and time stamps that were met.
+        text: The same in a line for a person.
     """
 
     outcome: Outcome

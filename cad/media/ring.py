@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SharedBlock: memory that both processes see and that has no name, so that nothing can be left behind.
+"""SharedBlock gives both processes memory that has no name, so that nothing can be left behind.
 
 The block is cut into equal buffers. The decoding process fills a buffer and says so on the channel; the reader
 copies it out and gives it back. That is the back-pressure: with no free buffer the decoder waits.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits that the decoding process puts on itself before it touches a file, held by the kernel from then on."""
+"""apply_limits binds the decoding process before it touches a file; the kernel holds it to that from then on."""
 
 from __future__ import annotations
 

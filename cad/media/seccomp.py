@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A system-call filter for the decoding process: no network, no programs, no writing of files (Linux).
+"""refuse_system_calls denies the decoding process network, programs and the writing of files (Linux).
 
-FFmpeg is told to read one local file and nothing else; the filter holds that even for a decoder that hostile bytes have
+FFmpeg is given one descriptor to read and nothing else; the filter holds even for a decoder that hostile bytes have
 taken over. Refused calls fail with EPERM, as if the user had no right to them.
 
 Source: Linux, Documentation/userspace-api/seccomp_filter.rst; call numbers from the kernel's own tables.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a decoded frame is to be shown or heard, in seconds on the container's clock (decoding process only)."""
+"""StampReader tells the decoding process when a frame is shown or heard, in seconds on the container's clock."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoding process: one file at a time, under the kernel's limits, told what to do over a channel.
+"""main decodes for the reader in a process of its own: one file at a time, under the kernel's limits.
 
 It is started by ``cad.media.process`` and is the only place where hostile bytes are parsed. It imports numpy and PyAV
 and nothing else of weight.
@@ -46,7 +46,15 @@ AUDIO_BLOCK_SLOTS = 100
 
 
 class Link:
-    """The channel and the shared block, with the rule that a buffer is written only while it is free."""
+    """The channel and the shared block, with the rule that a buffer is written only while it is free.
+
+    Args:
+        channel: To the reader.
+        block: Shared with the reader.
+
+    Attributes:
+        progress: Called for every message; what it returns rides along.
+    """
 
     def __init__(self, channel: Channel, block: SharedBlock) -> None:
         self._channel = channel
@@ -172,7 +180,14 @@ class FileJob:
 
 
 class PictureJob:
-    """Places the frames of one file on the grid and sends those that serve a slot."""
+    """Places the frames of one file on the grid and sends those that serve a slot.
+
+    Args:
+        link: To the reader.
+        info: Of the file.
+        limits: What it may cost.
+        source: The open file, with a picture.
+    """
 
     def __init__(self, link: Link, info: MediaInfo, limits: MediaLimits, source: OpenContainer) -> None:
         assert source.video is not None

@@ -16,7 +16,7 @@ from cad.metrics.score_counts import Counts, Floats, ScoreCounts
 
 RESAMPLES = 1000
 #: Ends of the interval: 95 % lie between them.
-INTERVAL = (0.025, 0.975)
+INTERVAL = ((1 - 0.95) / 2, (1 + 0.95) / 2)
 _CELLS_IN_MEMORY = 2_000_000
 
 #: A summary takes counts with some weightings and returns one figure a weighting under each name.
@@ -74,18 +74,28 @@ def resample(scored: ScoreCounts, summary: Summary, resamples: int, seed: int) -
     return {name: np.concatenate([batch[name] for batch in batches]) for name in (batches[0] if batches else ())}
 
 
-def drawn_rows(identities: NDArray[np.int64], resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
-    """Yield the rows of each draw of the identities with replacement, for figures that no ``Summary`` gives.
+def estimate_rows(
+    figures: Callable[[NDArray[np.intp]], Mapping[str, float]],
+    identities: NDArray[np.int64],
+    resamples: int,
+    seed: int,
+) -> dict[str, Estimate]:
+    """Return figures of some rows with their intervals, for figures that no ``Summary`` gives.
 
     Args:
+        figures: Takes the numbers of rows, some of them repeated, and returns their figures by name.
         identities: (rows,) code of each row's identity.
         resamples: How many draws.
         seed: Of the draws.
     """
     members = [np.flatnonzero(identities == code) for code in np.unique(identities)]
     rng = np.random.default_rng(seed)
-    for _ in range(resamples):
-        yield np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
+    draws = (rng.integers(len(members), size=len(members)) for _ in range(resamples))
+    drawn = [figures(np.concatenate([members[i] for i in draw])) for draw in draws]
+    return {
+        name: Estimate(value, *interval(np.array([one[name] for one in drawn])))
+        for name, value in figures(np.arange(len(identities))).items()
+    }
 
 
 def interval(figures: Floats) -> tuple[float, float]:

@@ -12,6 +12,7 @@ import time
 
 import pytest
 from made_media import talk, write_video, write_wav
+from requirements import needs
 
 COMMAND = [sys.executable, "-m", "cad.cli"]
 
@@ -104,8 +105,10 @@ def test_a_broken_pipe_is_quiet(tiny_weights, tmp_path):
     assert err == ""
 
 
+@needs("terminal")
 def test_a_bar_on_a_terminal_goes_to_stderr(tiny_weights, tmp_path):
-    pty = pytest.importorskip("pty")
+    import pty
+
     file = write_video(tmp_path / "a.mp4", 4.0)
     leader, follower = pty.openpty()
     command = [*COMMAND, "--model", str(tiny_weights), "--json", str(file)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from requirements import require
 
 from cad.data.forge.learned import FOLDER_VARIABLE, VOCODER_HOP, VOCODER_MELS
 
@@ -13,7 +14,9 @@ from cad.data.forge.learned import FOLDER_VARIABLE, VOCODER_HOP, VOCODER_MELS
 @pytest.fixture(scope="session", autouse=True)
 def stand_in_forgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Networks with the inputs and outputs of trained forgers: a blur, and a linear map from mel to samples."""
-    onnx = pytest.importorskip("onnx")
+    require("train")
+    import onnx
+
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
     folder = tmp_path_factory.mktemp("forgers")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_clips import made_clip
+from requirements import needs
 
 from cad.data.forge import forge
 from cad.data.forge.learned import FOLDER_VARIABLE, VOCODER_HOP, redrawn, revoiced, vocoder_mel
@@ -32,9 +33,11 @@ def test_the_networks_are_given_and_give_the_right_shapes(stand_in_forgers: Path
     assert revoiced(clip.audio, stand_in_forgers / "vocoder_linear.onnx").shape == clip.audio.shape
 
 
+@needs("train")
 @pytest.mark.parametrize("upsampler", ["transposed", "nearest", "shuffle"])
 def test_every_upsampler_gives_faces_and_sound_of_the_right_size(upsampler: str) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     from cad.training.forgers.autoencoders import FaceAutoencoder, drawing_loss
     from cad.training.forgers.vocoders import SmallVocoder, spectral_loss
 
@@ -48,8 +51,8 @@ def test_every_upsampler_gives_faces_and_sound_of_the_right_size(upsampler: str)
     assert float(spectral_loss(said, 0.5 * said)) > 0.1
 
 
+@needs("train")
 def test_unknown_upsampler_is_refused() -> None:
-    pytest.importorskip("torch")
     from cad.training.forgers.autoencoders import FaceAutoencoder
     from cad.training.forgers.vocoders import SmallVocoder
 
@@ -58,10 +61,12 @@ def test_unknown_upsampler_is_refused() -> None:
             make("bicubic")
 
 
+@needs("train")
 @pytest.mark.slow
 def test_an_autoencoder_learns_and_its_file_draws_the_same(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
     import itertools
+
+    import torch
 
     from cad.training.forgers.autoencoders import FaceAutoencoder, drawing_loss
     from cad.training.forgers.fit import export, fit

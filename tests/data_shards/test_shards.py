@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from requirements import require
 
 from cad.data.records import Clip
 from cad.data.shards import ClipStore, ShardWriter, clip_of_sample, shard_paths
@@ -72,7 +73,9 @@ def test_the_entry_needs_no_pixels(tmp_path: Path, rng: np.random.Generator) -> 
 
 
 def test_webdataset_reads_the_same_clips_in_order(tmp_path: Path, rng: np.random.Generator) -> None:
-    wds = pytest.importorskip("webdataset")
+    require("train")
+    import webdataset as wds
+
     clips = [make_clip(f"av/x.y/{i}.mp4", rng, slots=3, sound=i != 1) for i in range(5)]
     write(tmp_path, clips, shard_bytes=2 * 110_592 * 3)
     paths = [str(path) for path in shard_paths(tmp_path)]

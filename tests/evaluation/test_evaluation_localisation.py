@@ -15,6 +15,7 @@ import json
 
 import numpy as np
 import pytest
+from requirements import require
 
 from cad.evaluation.localisation import (
     AP_OVERLAPS,
@@ -81,10 +82,8 @@ def test_the_reference_package_itself(seed, tmp_path):
 
 
 def reference_module():
-    try:
-        files = importlib.metadata.files("avdeepfake1m") or []
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("avdeepfake1m is not installed")
+    require("avdeepfake1m")
+    files = importlib.metadata.files("avdeepfake1m") or []
     compiled = next(str(file.locate()) for file in files if file.name.startswith("_evaluation"))
     loader = importlib.machinery.ExtensionFileLoader("_evaluation", compiled)
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("_evaluation", loader))

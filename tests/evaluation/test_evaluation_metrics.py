@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from requirements import require
 
 from cad.errors import DataError
 from cad.metrics import calibration_error, roc
@@ -23,8 +24,9 @@ def once(scores, labels):
 
 
 def test_ranking_metrics_are_those_of_torchmetrics(scored):
-    functional = pytest.importorskip("torchmetrics.functional.classification")
+    require("train")
     import torch
+    from torchmetrics.functional import classification as functional
 
     scores, labels = scored
     preds, target = torch.tensor(scores), torch.tensor(labels)

@@ -14,9 +14,11 @@ from miniature import ByLabel, write_set
 
 from cad.data.manifest import read_manifest
 from cad.errors import DataError, OptionError
-from cad.evaluation.parts import parts_of, sample_rows
+from cad.evaluation.parts import parts_of
 from cad.evaluation.protocols import Kind, Protocol, load_protocol
-from cad.evaluation.runner import run_part, write_results
+from cad.evaluation.row_views import sample_rows
+from cad.evaluation.runner import run_part
+from cad.evaluation.writing import write_results
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "protocols"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))

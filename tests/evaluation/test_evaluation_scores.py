@@ -17,8 +17,8 @@ from cad.evaluation.comparison import compare_systems, comparison_markdown
 from cad.evaluation.joining import join, read_scores
 from cad.evaluation.records import FileScore
 from cad.evaluation.report import build_report
+from cad.evaluation.row_views import views_of
 from cad.evaluation.scorelog import read_log, score_files
-from cad.evaluation.views import Abstentions, views_of, with_abstentions
 
 ROWS = frame_of(
     [
@@ -63,12 +63,14 @@ def test_views_of_one_kind_are_not_repeated():
 
 
 def test_abstentions_left_out_or_counted_as_errors():
-    scores = np.array([0.9, 0.2, np.nan, 0.4])
-    labels, answered = np.array([1, 0, 1, 0]), np.array([True, True, True, False])
-    kept, mask = with_abstentions(scores, labels, answered, Abstentions.LEFT_OUT)
-    assert mask.tolist() == [True, True, False, False] and kept is scores
-    counted, mask = with_abstentions(scores, labels, answered, Abstentions.ERRORS)
-    assert mask.all() and counted.tolist() == [0.9, 0.2, -np.inf, np.inf]
+    rows = frame_of([Row(f"{i}.mp4", y, y, 0, identity=f"p{i}") for i, y in enumerate((1, 0, 1, 0))])
+    scores = rows[["path"]].assign(p_file=[0.9, 0.2, np.nan, 0.4], answer=["fake", "real", "error", "inconclusive"])
+    coverage = build_report(join(rows, scores), {}, resamples=0).coverage
+    assert (coverage.share.value, coverage.left_out.reals, coverage.left_out.fakes) == (0.5, 1, 1)
+    left_out, errors = coverage.left_out.estimates, coverage.errors.estimates
+    assert (left_out["auc"].value, left_out["fpr"].value, left_out["tpr"].value) == (1.0, 0.0, 1.0)
+    # The silent fake stands below, the silent genuine clip above all others.
+    assert (errors["auc"].value, errors["fpr"].value, errors["tpr"].value) == (0.25, 0.5, 0.5)
 
 
 def test_everything_that_does_not_fit_is_named():

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -20,20 +18,19 @@ from tool_module import load_tool
 from cad.data.manifest import read_manifest
 from cad.errors import DataError
 from cad.evaluation import detector_scorer
+from cad.evaluation.calibration.platt import choose_operating_point, fit_platt, frame_calibration
 from cad.evaluation.joining import join
-from cad.evaluation.parts import Part
-from cad.evaluation.platt import choose_operating_point, fit_platt, frame_calibration, probabilities_of
+from cad.evaluation.part import Part
 from cad.evaluation.protocols import Kind, Protocol
 from cad.evaluation.report import build_report
-from cad.evaluation.runner import PartResult, write_results
+from cad.evaluation.runner import PartResult
 from cad.evaluation.shortcut_baselines.versus_baselines import versus_baselines
+from cad.evaluation.writing import write_results
 from cad.spec import HEADS, METADATA_KEY, Calibration, ModelSpec
+from cad.verdict.calibrate import platt
 from cad.weights import find_entry
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "export")]
-import calibrate  # noqa: E402
-
+calibrate = load_tool("../export/calibrate")
 audit_shortcuts, fill_readme = load_tool("release/audit_shortcuts"), load_tool("release/fill_readme")
 compare, evaluate = load_tool("compare"), load_tool("evaluate")
 
@@ -69,7 +66,7 @@ def test_evaluate_prints_the_table_and_goes_on(miniature, tiny_weights, faces, t
     assert scores["logit_video"].notna().sum() == 8 and scores["p_video"].notna().sum() == 8
     log = out / "scores" / "as_is.jsonl"
     before = log.read_bytes()
-    monkeypatch.setattr("cad.evaluation.runner.figures.save_figures", lambda *_: [])  # once is enough
+    monkeypatch.setattr("cad.evaluation.writing.figures.save_figures", lambda *_: [])  # once is enough
     assert evaluate.main(line) == 0
     assert log.read_bytes() == before and capsys.readouterr().out == text
 
@@ -160,7 +157,7 @@ def measured_here(miniature, scores, out):
     plan = Protocol("manifest", Kind.CONDITIONS, "All rows", split="val")
     out.mkdir(exist_ok=True)
     facts = ["Weights: `tiny 00 face 11`. Protocol: `manifest`. Split: `val`."]
-    result = PartResult(Part("as_is", rows, out, {}, {}), join(rows, scores), report, {})
+    result = PartResult(Part("as_is", rows, out), join(rows, scores), report)
     write_results([result], plan, facts, out, {}, draw=False)
     control = scores.assign(p_file=np.linspace(0, 1, len(scores)))
     reports = {"silence only": build_report(join(rows, control), {}, groups=(), resamples=0), "tiny": report}
@@ -220,7 +217,7 @@ def test_scores_are_kept_under_the_face_nets_too(tiny_weights, monkeypatch):
 
 
 def test_an_interrupted_evaluation_goes_on(miniature, tiny_weights, faces, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("cad.evaluation.runner.figures.save_figures", lambda *_: [])
+    monkeypatch.setattr("cad.evaluation.writing.figures.save_figures", lambda *_: [])
     score, seen = detector_scorer.DetectorScorer.score, []
 
     def interrupted(self, path, file):
@@ -243,7 +240,7 @@ def test_a_part_with_other_weights_and_a_protocol_on_another_set_are_named(
 ):
     from tiny_model import tiny_onnx, tiny_spec, write_weights
 
-    monkeypatch.setattr("cad.evaluation.runner.figures.save_figures", lambda *_: [])
+    monkeypatch.setattr("cad.evaluation.writing.figures.save_figures", lambda *_: [])
     other = write_weights(tmp_path / "other", tiny_onnx(tiny_spec()), figures={})
     line = ["--protocol", "fakeavceleb_identity", "--manifest", str(miniature), "--split", "val", "--clips", "1",
             "--weights", str(tiny_weights), "--weights-for", f"trimmed={other}", "--out", str(tmp_path / "out"),
@@ -295,7 +292,7 @@ def test_platt_of_separable_inverted_and_one_class():
     assert np.isfinite(fit_platt(logits, labels).scale)
     upside_down = fit_platt(-logits, labels)
     assert 0 < upside_down.scale < 0.05  # no evidence, and never turned over
-    assert np.all(np.abs(probabilities_of(-logits, upside_down) - 0.5) < 0.03)
+    assert np.all(np.abs(platt(-logits, upside_down) - 0.5) < 0.03)
     with pytest.raises(DataError, match="0 fake and 2 genuine"):
         fit_platt(logits[:2], labels[:2])
 
@@ -322,4 +319,4 @@ def test_frame_calibration_holds_the_share_of_clips():
     highest = np.linspace(-1, 1, 101)
     found = frame_calibration(Calibration(2.0, 0.3), highest, 0.7, 0.05)
     assert found.scale == 2.0
-    assert (probabilities_of(highest, found) >= 0.7).mean() == pytest.approx(0.05, abs=0.011)
+    assert (platt(highest, found) >= 0.7).mean() == pytest.approx(0.05, abs=0.011)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from benchmarks.media_clips import FFMPEG, run_ffmpeg, write_sources
+from benchmarks.media_clips import run_ffmpeg, write_sources
+from requirements import require
 
 Make = Callable[..., Path]
 
@@ -13,8 +14,7 @@ Make = Callable[..., Path]
 @pytest.fixture(scope="session")
 def ffmpeg() -> None:
     """Skip, and say so, where the ffmpeg program is absent."""
-    if FFMPEG is None:
-        pytest.skip("needs the ffmpeg program to make its clips (Debian: apt-get install ffmpeg)")
+    require("ffmpeg")
 
 
 @pytest.fixture(scope="session")

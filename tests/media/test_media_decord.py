@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.media_clips import run_ffmpeg
+from requirements import needs
 
 from cad.data.decord_reader import read_video
 from cad.errors import DataError, MediaNotFoundError
 from cad.media.reader import open_media
 
-pytest.importorskip("decord", reason="needs decord: pip install 'cad-detect[train]'")
+pytestmark = needs("decord")
 Make = Callable[..., Path]
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-g", "12", "-bf", "2", "-c:a", "aac")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from benchmarks.formats import AUDIO, AVI_PRIMING_SECONDS, EVERY, FAST, TOLERANCE_SECONDS, VIDEO, encoders
 from benchmarks.media_clips import EVENT_SECONDS, beep_times, flash_times
+from requirements import give_up
 
 from cad.media.reader import open_media
 from cad.media.records import Outcome
@@ -18,7 +19,7 @@ from cad.media.records import Outcome
 def check(make_clip: Callable[..., Path], container: str, video: str, audio: str) -> None:
     for arguments in (VIDEO[video], AUDIO[audio]):
         if f" {arguments[1]} " not in encoders():
-            pytest.skip(f"the ffmpeg program here has no encoder {arguments[1]}")
+            give_up("encoders", f"an ffmpeg program with the encoder {arguments[1]}")
     extra = ("-ar", "44100") if (container, audio) == ("flv", "pcm") else ()  # a rate that FLV knows
     path = make_clip(f"{video}-{audio}.{container}", *VIDEO[video], *AUDIO[audio], *extra)
     with open_media(path) as reader:

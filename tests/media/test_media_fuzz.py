@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from benchmarks.fuzz_media import fuzz, is_clean, mutate
+from requirements import needs
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts processes and descriptors in /proc")
+pytestmark = needs("linux")
 
 
 def check(folder: Path, count: int, seed: int) -> None:

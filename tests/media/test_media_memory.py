@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 import pytest
 from benchmarks import read_memory
+from requirements import needs
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads peaks from /proc")
+pytestmark = needs("linux")
 
 
 def test_twelve_seconds_of_1080p(ffmpeg: None) -> None:

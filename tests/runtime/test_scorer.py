@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from requirements import needs
 from tiny_model import tiny_onnx, tiny_spec, write_weights
 
 from cad.errors import (
@@ -126,11 +127,8 @@ def test_negative_threads_are_refused(tiny_weights):
         Scorer(str(tiny_weights), threads=-1)
 
 
+@needs("cpu_runtime")
 def test_cuda_without_cuda_is_a_clear_error(tiny_weights):
-    import onnxruntime
-
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(OptionError, match="cuda"):
         Scorer(str(tiny_weights), device="cuda")
 

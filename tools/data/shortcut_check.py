@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cad.command import run_command
 from cad.data.augment import AugmentOptions, Shortcut, augment, shortcut_check
 from cad.data.forge import DEFAULT_WEIGHTS, DonorPool, forge, forger_names, genuine
 from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
@@ -52,7 +53,7 @@ def table(found: tuple[Shortcut, ...]) -> str:
     return "\n".join(f"  {one.name:24s} {one.auc:.3f}  ({one.forged} forged, {one.genuine} genuine)" for one in found)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shards", type=Path, help="folder of shards")
     parser.add_argument("--count", type=int, default=200, help="windows of each class")
@@ -62,6 +63,11 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="every kind by itself, its strongest statistics only")
     parser.add_argument("--no-augment", action="store_true", help="without augmentation, to see what it has to hide")
     options = parser.parse_args()
+    return run_command(lambda: check(options), "shortcut_check")
+
+
+def check(options: argparse.Namespace) -> int:
+    """Print every statistic as a detector."""
     store = ClipStore(options.shards)
     rng = np.random.default_rng(options.seed)
     rows = {key: store.entry(key) for key in store.keys}
@@ -81,7 +87,8 @@ def main() -> None:
             print(f"{name:20s} " + "  ".join(f"{one.name} {one.auc:.2f}" for one in best))
     else:
         print(table(shortcut_check(windows(clips, pool, DEFAULT_WEIGHTS, options, is_forged=True), baseline)))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

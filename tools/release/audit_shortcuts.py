@@ -179,13 +179,8 @@ def table(reports: Mapping[str, Report]) -> str:
     """Return AUC by baseline or detector and kind of row, on all rows that it scored."""
     lines = []
     for name, report in reports.items():
-        measured = {result.view.name: result for result in report.views}
-        cells = []
-        for view in VIEWS:
-            result = measured.get(view)
-            usable = result is not None and result.measured is not None
-            cells.append(result.measured.estimates["auc"].text() if usable else "-")
-        lines.append([name, *cells])
+        found = [report.measured(view) for view in VIEWS]
+        lines.append([name, *(measured.estimates["auc"].text() if measured else "-" for measured in found)])
     return markdown_table(["what is seen", *(f"AUC, {title}" for title in VIEWS.values())], lines)
 
 

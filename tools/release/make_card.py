@@ -15,6 +15,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from cad.command import run_command
 from cad.runtime.scorer import Scorer
 from cad.weights.registry import read_entry
 
@@ -66,10 +67,15 @@ def main() -> int:
     parser.add_argument("weights", type=Path, help="folder with model.onnx and manifest.json")
     parser.add_argument("--manifest", type=Path, required=True, help="what it was trained on")
     parser.add_argument("--report", action="append", default=[], metavar="TITLE=FOLDER", help="of tools/evaluate.py")
-    arguments = parser.parse_args()
-    entry = read_entry(arguments.weights)
-    spec = Scorer(str(arguments.weights)).spec
-    table, people = data_table(arguments.manifest)
+    options = parser.parse_args()
+    return run_command(lambda: write_card(options), "make_card")
+
+
+def write_card(options: argparse.Namespace) -> int:
+    """Write the card beside the weights."""
+    entry = read_entry(options.weights)
+    spec = Scorer(str(options.weights)).spec
+    table, people = data_table(options.manifest)
     parts = [
         INTRODUCTION.format(
             name=entry.name,
@@ -86,7 +92,7 @@ def main() -> int:
     )
     parts.append(LIMITS.format(people=people))
     parts.append(f"## Training data\n\n{table}")
-    for report in arguments.report:
+    for report in options.report:
         title, _, folder = report.partition("=")
         text = (Path(folder) / "report.md").read_text(encoding="utf-8")
         body = "\n".join(f"#{line}" if line.startswith("#") else line for line in text.splitlines())

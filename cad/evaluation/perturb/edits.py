@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.clock import SAMPLE_RATE_HZ
 from cad.errors import DataError
 from cad.evaluation.perturb.source import Picture, Sound, clip_info, read_pictures, read_sound
 from cad.evaluation.perturb.writer import Encoding, write_clip
 
 #: Louder than this is sound. Source: arXiv 2412.00175, who found that fakes start with a silence below it.
 SILENCE_LEVEL = 0.0005
-SILENCE_RATE_HZ = 16_000
 #: Sound is faded over this long where it is spliced, so that no click gives the place away.
 FADE_SECONDS = 0.01
 
@@ -44,7 +44,7 @@ class Cut:
 
 def leading_silence_seconds(sound: Sound) -> float:
     """Return how long a sound is silent at its start, judged at 16 kHz; all of it if nothing is louder."""
-    step = max(1, round(sound.rate_hz / SILENCE_RATE_HZ))
+    step = max(1, round(sound.rate_hz / SAMPLE_RATE_HZ))
     loud = np.flatnonzero(np.abs(sound.samples[::step]) > SILENCE_LEVEL)
     return float(loud[0] * step / sound.rate_hz) if len(loud) else sound.seconds
 
@@ -115,24 +115,13 @@ def splice(own: Sound, other: Sound, start_seconds: float, stop_seconds: float) 
         raise DataError(f"the donor's sound lasts {other.seconds:.2f} s, the stretch {length:.2f} s")
     first, last = round(start_seconds * own.rate_hz), min(round(stop_seconds * own.rate_hz), len(own.samples))
     donor = other.cut(begin, begin + length)
-    # Linear interpolation would alias; the donor goes through the band that both rates hold.
-    patch = _at_rate(donor, own.rate_hz, last - first)
+    patch = donor.at_rate(own.rate_hz).fitted(last - first).samples
     before = own.samples[first:last]
     patch = patch * (_level(before) / max(_level(patch), 1e-6))
     weight = _fade(last - first, round(FADE_SECONDS * own.rate_hz))
     samples = own.samples.copy()
     samples[first:last] = np.clip(before * (1 - weight) + patch * weight, -1, 1)
     return Sound(samples, own.rate_hz)
-
-
-def _at_rate(sound: Sound, rate_hz: int, length: int) -> NDArray[np.float32]:
-    if sound.rate_hz == rate_hz:
-        return np.pad(sound.samples[:length], (0, max(0, length - len(sound.samples))))
-    from scipy.signal import resample_poly
-
-    divisor = int(np.gcd(sound.rate_hz, rate_hz))
-    changed = resample_poly(sound.samples, rate_hz // divisor, sound.rate_hz // divisor).astype(np.float32)
-    return np.pad(changed[:length], (0, max(0, length - len(changed))))
 
 
 def _fade(length: int, ramp: int) -> NDArray[np.float32]:

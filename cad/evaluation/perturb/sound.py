@@ -37,18 +37,16 @@ def shift_pitch(sound: Sound, semitones: float) -> Sound:
     ratio = 2 ** (semitones / 12)
     rate = round(sound.rate_hz * ratio)
     filters = [("asetrate", str(rate)), ("aresample", str(sound.rate_hz)), ("atempo", f"{1 / ratio:.6f}")]
-    shifted = _filtered(sound, filters)
-    return Sound(_fit(shifted, len(sound.samples)), sound.rate_hz)
+    return _filtered(sound, filters)
 
 
 def limit_band(sound: Sound, rate_hz: int) -> Sound:
     """Return the sound as it is after resampling to ``rate_hz`` and back."""
-    through = _filtered(sound, [("aresample", str(rate_hz)), ("aresample", str(sound.rate_hz))])
-    return Sound(_fit(through, len(sound.samples)), sound.rate_hz)
+    return _filtered(sound, [("aresample", str(rate_hz)), ("aresample", str(sound.rate_hz))])
 
 
-def _filtered(sound: Sound, filters: list[tuple[str, str]]) -> NDArray[np.float32]:
-    """Return the samples behind a chain of FFmpeg's audio filters."""
+def _filtered(sound: Sound, filters: list[tuple[str, str]]) -> Sound:
+    """Return the sound behind a chain of FFmpeg's audio filters, which round its length by a few samples."""
     graph = av.filter.Graph()
     nodes = [
         graph.add_abuffer(sample_rate=sound.rate_hz, format="flt", layout="mono", time_base=Fraction(1, sound.rate_hz))
@@ -66,7 +64,7 @@ def _filtered(sound: Sound, filters: list[tuple[str, str]]) -> NDArray[np.float3
             parts.append(np.asarray(graph.pull().to_ndarray(), dtype=np.float32).reshape(-1))
         except (av.BlockingIOError, av.EOFError):
             break
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+    return Sound(np.concatenate([*parts, np.zeros(0, np.float32)]), sound.rate_hz).fitted(len(sound.samples))
 
 
 def _convolve(samples: NDArray[np.float32], response: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,9 +77,3 @@ def _as_loud(changed: NDArray[np.float64], before: NDArray[np.float32]) -> NDArr
     level, wanted = (np.sqrt(np.mean(np.square(x), dtype=np.float64)) for x in (changed, before))
     loud: NDArray[np.float32] = np.clip(changed * (wanted / max(level, 1e-9)), -1, 1).astype(np.float32)
     return loud
-
-
-def _fit(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """Return ``samples`` cut or filled with silence to a length; filters round it by a few samples."""
-    fitted: NDArray[np.float32] = np.pad(samples[:length], (0, max(0, length - len(samples)))).astype(np.float32)
-    return fitted

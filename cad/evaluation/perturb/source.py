@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -39,6 +40,21 @@ class Sound:
         """Return the stretch [start, stop) of it; what lies beyond its ends is not invented."""
         first, last = (max(0, round(second * self.rate_hz)) for second in (start_seconds, stop_seconds))
         return Sound(self.samples[first:last], self.rate_hz)
+
+    def at_rate(self, rate_hz: int) -> Sound:
+        """Return it at another rate, through the band that both hold."""
+        if rate_hz == self.rate_hz:
+            return self
+        from scipy.signal import resample_poly
+
+        divisor = math.gcd(self.rate_hz, rate_hz)
+        changed = resample_poly(self.samples, rate_hz // divisor, self.rate_hz // divisor)
+        return Sound(changed.astype(np.float32), rate_hz)
+
+    def fitted(self, length: int) -> Sound:
+        """Return it cut or filled with silence to ``length`` samples."""
+        padded = np.pad(self.samples[:length], (0, max(0, length - len(self.samples))))
+        return Sound(padded.astype(np.float32), self.rate_hz)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def _video_stream(container: Any, first: Picture, fps: Fraction, encoding: Encod
 
 def _video_packets(stream: Any, first: Picture, rest: Iterator[Picture]) -> Iterator[Any]:
     last = -1
-    for picture in _chain(first, rest):
+    for picture in chain([first], rest):
         stamp = round(picture.seconds / TIME_BASE)
         if stamp <= last:
             continue
@@ -131,8 +132,3 @@ def _audio_packets(stream: Any, sound: Sound) -> Iterator[Any]:
 def _decode_time(packet: Any) -> float:
     stamp = packet.dts if packet.dts is not None else packet.pts
     return float("-inf") if stamp is None else float(stamp * packet.time_base)
-
-
-def _chain(first: Picture, rest: Iterator[Picture]) -> Iterator[Picture]:
-    yield first
-    yield from rest

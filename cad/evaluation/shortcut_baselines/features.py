@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.clock import SAMPLE_RATE_HZ
 from cad.evaluation.perturb.edits import leading_silence_seconds
 from cad.evaluation.perturb.source import Sound, clip_info, read_pictures, read_sound
 
 Floats = NDArray[np.float64]
 Features = Mapping[str, float]
 
-RATE_HZ = 16_000
 FRAME_SAMPLES, HOP_SAMPLES, BANDS = 512, 160, 40
 #: Frames looked at, spread over the first so many of a clip.
 PICTURES, PICTURES_AMONG = 4, 50
@@ -117,7 +117,7 @@ def clip_features(file: Path) -> dict[str, float]:
     frames = few_frames(file)
     found: dict[str, float] = {**metadata_features(file)}
     if sound is not None and len(sound.samples) > sound.rate_hz // 5:
-        sound = _resampled(sound)
+        sound = sound.at_rate(SAMPLE_RATE_HZ)
         found |= {**silence_features(sound), **sound_features(sound)}
     else:
         sound = None
@@ -140,8 +140,8 @@ def few_frames(file: Path) -> NDArray[np.uint8] | None:
 
 def band_energies(sound: Sound) -> Floats:
     """Return log energies (frames, BANDS) in bands that grow geometrically from 60 Hz to 7.6 kHz."""
-    samples = _resampled(sound).samples
-    samples = np.pad(samples, (0, max(0, FRAME_SAMPLES - len(samples))))
+    sound = sound.at_rate(SAMPLE_RATE_HZ)
+    samples = sound.fitted(max(FRAME_SAMPLES, len(sound.samples))).samples
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[::HOP_SAMPLES]
     power = np.abs(np.fft.rfft(frames * np.hanning(FRAME_SAMPLES))) ** 2
     edges = np.unique(np.geomspace(2, FRAME_SAMPLES // 2 - 13, BANDS + 1).round().astype(int))
@@ -150,16 +150,6 @@ def band_energies(sound: Sound) -> Floats:
     columns = np.concatenate([sums, np.repeat(sums[:, -1:], BANDS - sums.shape[1], axis=1)], axis=1)
     energies: Floats = np.log(columns + 1e-6)
     return energies
-
-
-def _resampled(sound: Sound) -> Sound:
-    if sound.rate_hz == RATE_HZ:
-        return sound
-    from scipy.signal import resample_poly
-
-    divisor = math.gcd(sound.rate_hz, RATE_HZ)
-    changed = resample_poly(sound.samples, RATE_HZ // divisor, sound.rate_hz // divisor)
-    return Sound(changed.astype(np.float32), RATE_HZ)
 
 
 def _random_outputs(stream: str, pictures: list[Floats]) -> dict[str, float]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cad.errors import DataError
 from cad.evaluation.comparison import compare_systems
+from cad.evaluation.row_views import views_of
 from cad.evaluation.tables import estimate_from_json, estimate_json, markdown_table
-from cad.evaluation.views import views_of
 from cad.metrics.bootstrap import RESAMPLES, Estimate
 
 if TYPE_CHECKING:

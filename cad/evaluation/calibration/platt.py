@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from cad.errors import DataError
 from cad.spec import Calibration, OperatingPoint
-from cad.verdict.calibrate import platt
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +29,8 @@ class Chosen:
         true_positive_rate: Share of fakes at or above it.
         inconclusive_real: Share of genuine rows between the thresholds.
         miss_rate: Share of fakes below ``real_threshold``.
+        reals: Number of genuine rows.
+        fakes: Number of fakes.
     """
 
     point: OperatingPoint
@@ -37,6 +38,13 @@ class Chosen:
     true_positive_rate: float
     inconclusive_real: float
     miss_rate: float
+    reals: int
+    fakes: int
+
+    def figures(self) -> dict[str, float]:
+        """Return the rates and counts as plain values."""
+        rates = ("false_positive_rate", "true_positive_rate", "inconclusive_real", "miss_rate")
+        return {"real": self.reals, "fake": self.fakes, **{name: round(getattr(self, name), 4) for name in rates}}
 
 
 def fit_platt(logits: Floats, labels: NDArray[np.int8]) -> Calibration:
@@ -98,6 +106,8 @@ def choose_operating_point(
         float((fake >= fake_threshold).mean()),
         float(((real >= real_threshold) & (real < fake_threshold)).mean()),
         float((fake < real_threshold).mean()),
+        len(real),
+        len(fake),
     )
 
 
@@ -116,11 +126,6 @@ def frame_calibration(clip: Calibration, highest_real: Floats, fake_threshold: f
     allowed = _above(np.sort(highest_real), max_fpr)
     bounded = min(max(fake_threshold, 1e-6), 1 - 1e-6)
     return Calibration(clip.scale, math.log(bounded / (1 - bounded)) - clip.scale * allowed)
-
-
-def probabilities_of(logits: Floats, calibration: Calibration) -> Floats:
-    """Return calibrated probabilities."""
-    return platt(logits, calibration)
 
 
 def _above(ordered: Floats, share: float) -> float:

@@ -1,27 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rows count for which stream, and with which label; and how abstentions are counted."""
+"""Which rows are scored, and which count for which stream with which label."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cad.metrics.score_counts import identity_codes
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Files that hold sound alone.
 SOUND_SUFFIXES = (".flac", ".wav", ".mp3", ".ogg", ".opus", ".m4a", ".aac")
-
-
-class Abstentions(StrEnum):
-    """What becomes of rows on which the detector did not answer."""
-
-    LEFT_OUT = "left_out"
-    ERRORS = "errors"  # a fake counts as called real with certainty, a genuine clip as called fake
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +71,12 @@ def has_picture(rows: pd.DataFrame) -> NDArray[np.bool_]:
     return result
 
 
-def with_abstentions(
-    scores: NDArray[np.float64], labels: NDArray[Any], answered: NDArray[np.bool_], how: Abstentions
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the scores and a mask of the rows that count.
-
-    Args:
-        scores: (rows,) NaN where there is none.
-        labels: (rows,).
-        answered: (rows,) whether the detector committed itself.
-        how: What becomes of the others.
-    """
-    silent = ~answered | np.isnan(scores)
-    if how is Abstentions.LEFT_OUT:
-        return scores, ~silent
-    worst = np.where(labels == 1, -np.inf, np.inf)
-    return np.where(silent, worst, scores), np.ones(len(scores), dtype=bool)
+def sample_rows(rows: pd.DataFrame, clips: int, seed: int) -> pd.DataFrame:
+    """Return at most ``clips`` rows of each class, spread over identities, the same ones for every detector."""
+    if not clips:
+        return rows
+    order = np.array([zlib.crc32(f"{seed}:{path}".encode()) for path in rows["path"]])
+    shuffled = rows.iloc[np.argsort(order, kind="stable")]
+    turn = shuffled.groupby([shuffled["label"], identity_codes(shuffled["identity"].to_numpy())]).cumcount()
+    spread = shuffled.iloc[np.argsort(turn.to_numpy(), kind="stable")]
+    return spread.groupby("label").head(clips).sort_index()

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clips that a calibration rests on: as they lie, genuine ones re-encoded, genuine ones cut out of step."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.data.manifest import Manifest
+from cad.detector import Detector
+from cad.errors import DataError, MediaError
+from cad.evaluation.part import Part
+from cad.evaluation.parts import parts_of
+from cad.evaluation.perturb.catalogue import Perturbation, perturb_file
+from cad.evaluation.perturb.writer import Encoding
+from cad.evaluation.protocols import Kind, Protocol
+from cad.evaluation.row_views import has_picture, views_of
+from cad.verdict.analysis import Analysis
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REENCODED_VIDEO = Perturbation(encoding=Encoding("h264", 30, "aac", 64_000))
+REENCODED_SOUND = Perturbation(encoding=Encoding(audio="opus", bit_rate_bps=24_000))
+SHIFTS_SECONDS = (-0.4, 0.4)
+SAID_EVERY = 25
+
+#: Takes lines of progress and of what went wrong.
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedClip:
+    """One clip and what was measured of it: None if it could not be read or made, with the code of the error."""
+
+    path: str
+    analysis: Analysis | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedPart:
+    """Rows of a manifest with what was measured of each."""
+
+    rows: pd.DataFrame
+    clips: tuple[AnalysedClip, ...]
+
+    def head_logits(self, head: str) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        """Return raw logits and labels (1 fake) of the rows that count for a head (``views_of`` says why)."""
+        view = next((view for view in views_of(self.rows) if view.head == head), None)
+        if view is None:
+            return np.empty(0), np.empty(0, dtype=np.int8)
+        logits = np.array(
+            [clip.analysis.clip_logits[head] if clip.analysis is not None else None for clip in self.clips], dtype=float
+        )
+        counts = view.mask & ~np.isnan(logits)
+        return logits[counts], view.labels[counts]
+
+    def genuine(self) -> list[Analysis]:
+        """Return what was measured of the genuine rows that could be read."""
+        pairs = zip(self.clips, self.rows["label"], strict=True)
+        return [clip.analysis for clip, label in pairs if label == 0 and clip.analysis is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationClips:
+    """All clips that a calibration rests on.
+
+    Attributes:
+        plain: The split as it lies on disk.
+        copies: Its genuine rows re-encoded as a platform would.
+        desync: Genuine clips cut out of step and dubbed, with controls cut alike: what the sync head is fitted on.
+    """
+
+    plain: AnalysedPart
+    copies: AnalysedPart
+    desync: AnalysedPart
+
+    def head_logits(self, head: str) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        """Return raw logits and labels (1 fake) of the rows that a head is fitted on."""
+        parts = (self.desync,) if head == "sync" else (self.plain, self.copies)
+        logits, labels = zip(*(part.head_logits(head) for part in parts), strict=True)
+        return np.concatenate(logits), np.concatenate(labels)
+
+    def genuine(self) -> list[Analysis]:
+        """Return what was measured of the genuine clips and their copies, as whole files."""
+        return [*self.plain.genuine(), *self.copies.genuine()]
+
+    @property
+    def unreadable(self) -> int:
+        """How many clips could not be read or made."""
+        parts = (self.plain, self.copies, self.desync)
+        return sum(clip.analysis is None for part in parts for clip in part.clips)
+
+
+def gather_clips(
+    detector: Detector, manifest: Manifest, split: str, clips: int, desync_clips: int, say: Say
+) -> CalibrationClips:
+    """Return what ``detector`` measures of everything that a calibration rests on.
+
+    Args:
+        detector: With the model that is to be calibrated.
+        manifest: Of which one split is used.
+        split: Its name.
+        clips: At most so many rows of each class; 0 takes all.
+        desync_clips: From how many genuine clips the sync head's fakes are made.
+        say: Told of progress and of clips that could not be made.
+
+    Raises:
+        DataError: The split has no row.
+    """
+    plain = split_part(Kind.CONDITIONS, manifest, split, clips)
+    parts = (plain, reencoded_part(plain), desync_part(manifest, split, desync_clips, say))
+    return CalibrationClips(*(analyse_part(detector, part, say) for part in parts))
+
+
+def split_part(kind: Kind, manifest: Manifest, split: str, clips: int) -> Part:
+    """Return the rows of one kind of protocol as a single part, at most ``clips`` of each class (0 takes all).
+
+    Raises:
+        DataError: The split has no such row.
+    """
+    import pandas
+
+    protocol = Protocol(f"calibrate-{kind}", kind, "", split=split, shifts_seconds=SHIFTS_SECONDS, clips=clips)
+    parts = list(parts_of(protocol, {split: manifest}))
+    rows = pandas.concat([part.rows for part in parts], ignore_index=True)
+    makes = {path: make for part in parts for path, make in part.makes.items()}
+    # The control of a shift stands beside the shift; the same control of two parts counts once.
+    return Part(str(kind), rows.drop_duplicates("path", ignore_index=True), manifest.root, makes, {})
+
+
+def desync_part(manifest: Manifest, split: str, clips: int, say: Say) -> Part:
+    """Return clips cut out of step and in step; no rows where no genuine clip has picture and sound for long enough."""
+    try:
+        return split_part(Kind.DESYNC, manifest, split, clips)
+    except DataError as error:
+        say(f"sync: {error}")
+        return Part(str(Kind.DESYNC), manifest.rows.iloc[:0], manifest.root, {}, {})
+
+
+def reencoded_part(plain: Part) -> Part:
+    """Return the genuine rows as copies that a platform would make."""
+    real = plain.rows[plain.rows["label"] == 0]
+    changes = (REENCODED_VIDEO if seen else REENCODED_SOUND for seen in has_picture(real))
+    makes = {
+        f"{path}#copy": partial(perturb_file, plain.root / path, change=change)
+        for path, change in zip(real["path"], changes, strict=True)
+    }
+    return Part("copies", real.assign(path=list(makes)), plain.root, makes, {})
+
+
+def analyse_part(detector: Detector, part: Part, say: Say) -> AnalysedPart:
+    """Return what the detector measures of each row, made if it must be."""
+    clips = []
+    with tempfile.TemporaryDirectory(prefix="cad-calibrate-") as folder:
+        for number, path in enumerate(part.rows["path"], start=1):
+            clips.append(_analyse(detector, part, path, Path(folder), say))
+            if number % SAID_EVERY == 0 or number == len(part.rows):
+                say(f"{part.name}: {number}/{len(part.rows)}")
+    return AnalysedPart(part.rows, tuple(clips))
+
+
+def _analyse(detector: Detector, part: Part, path: str, folder: Path, say: Say) -> AnalysedClip:
+    """Return what the detector measures of one row; an unreadable one is counted, not fatal."""
+    try:
+        with part.file_of(path, folder) as file:
+            return AnalysedClip(path, detector.analyse(file))
+    except MediaError as error:
+        return AnalysedClip(path, None, error.code)
+    except DataError as error:
+        say(f"{path}: {error}")
+        return AnalysedClip(path, None, "not_made")

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run leaves: report.md, report.json and figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cad.errors import DataError
+from cad.evaluation import figures
+from cad.evaluation.part import slug
+from cad.evaluation.protocols import Kind, Protocol
+from cad.evaluation.runner import PartResult
+from cad.evaluation.tables import (
+    GROUP_METRICS,
+    HEADINGS,
+    estimates_json,
+    markdown_table,
+    measured_cells,
+    report_json,
+    report_markdown,
+)
+
+
+def write_results(
+    results: Sequence[PartResult],
+    protocol: Protocol,
+    facts: Sequence[str],
+    out: Path,
+    thresholds: Mapping[str, float],
+    draw: bool = True,
+) -> str:
+    """Write report.md, report.json and, if asked to, the figures under ``out`` and return the Markdown text.
+
+    Raises:
+        DataError: There is nothing to write.
+    """
+    if not results:
+        raise DataError(f"{protocol.name}: nothing was scored")
+    if len(results) == 1:
+        left_out = results[0].part.left_out
+        facts = [*facts, *([f"Rows left out: {_text(left_out)}."] if left_out else [])]
+        text = report_markdown(results[0].report, protocol.title, facts)
+    else:
+        text = parts_markdown(results, protocol, facts)
+    text += _localisation_markdown(results) + _offsets_markdown(results)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.md").write_text(text, encoding="utf-8")
+    (out / "report.json").write_text(json.dumps(_json(results, protocol, facts), indent=1), encoding="utf-8")
+    if draw:
+        _draw(results, protocol, out / "figures", thresholds)
+    return text
+
+
+def parts_markdown(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str]) -> str:
+    """Return one table for each view with a line for each part, and what each part left out."""
+    sections = [f"# {protocol.title}", *facts]
+    headings = ["part", "real / fake", *(HEADINGS[name] for name in GROUP_METRICS)]
+    for view in dict.fromkeys(found.view.name for result in results for found in result.report.views):
+        lines = [[r.part.name, *measured_cells(r.report.measured(view), GROUP_METRICS)] for r in results]
+        sections.append(f"## {view}\n\n{markdown_table(headings, lines)}")
+    lines = [
+        [r.part.name, r.report.coverage.share.text(), _text(r.part.left_out), _text(r.report.problems)] for r in results
+    ]
+    headings = ["part", "answered", "rows left out", "rows that did not fit"]
+    sections.append(f"## Coverage\n\n{markdown_table(headings, lines)}")
+    return "\n\n".join(sections) + "\n"
+
+
+def _text(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items()) or "none"
+
+
+def _localisation_markdown(results: Sequence[PartResult]) -> str:
+    found = [result for result in results if result.localisation]
+    if not found:
+        return ""
+    headings = ["part", *found[0].localisation]
+    lines = [
+        [name, *(estimate.text() for estimate in estimates.values())]
+        for result in found
+        for name, estimates in (
+            (result.part.name, result.localisation),
+            *((f"{result.part.name}, {stream} alone", own) for stream, own in result.localisation_by_stream.items()),
+        )
+    ]
+    return f"\n## Localisation\n\n{markdown_table(headings, lines)}\n"
+
+
+def _offsets_markdown(results: Sequence[PartResult]) -> str:
+    found = [result for result in results if result.offsets]
+    if not found:
+        return ""
+    lines = [[result.part.name, *(estimate.text() for estimate in result.offsets.values())] for result in found]
+    return f"\n## Offset of the moved clips\n\n{markdown_table(['part', *found[0].offsets], lines)}\n"
+
+
+def _json(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str]) -> dict[str, Any]:
+    parts = [
+        {
+            "name": result.part.name,
+            "left_out": dict(result.part.left_out),
+            **report_json(result.report),
+            "localisation": estimates_json(result.localisation),
+            "offsets": estimates_json(result.offsets),
+            "localisation_by_stream": {
+                stream: estimates_json(own) for stream, own in result.localisation_by_stream.items()
+            },
+        }
+        for result in results
+    ]
+    return {"protocol": protocol.name, "title": protocol.title, "facts": list(facts), "parts": parts}
+
+
+def _draw(results: Sequence[PartResult], protocol: Protocol, folder: Path, thresholds: Mapping[str, float]) -> None:
+    if protocol.kind is Kind.ROBUSTNESS:
+        _draw_heat_maps(results, protocol, folder)
+    elif len(results) > 1:
+        _draw_parts(results, protocol, folder)
+    for result in results if len(results) <= 3 else results[:1]:
+        place = folder if len(results) == 1 else folder / slug(result.part.name)
+        points = {v.view.name: thresholds[v.view.head] for v in result.report.views if v.view.head in thresholds}
+        figures.save_figures(_scored_views(result), result.report.groups, points, place)
+
+
+def _draw_parts(results: Sequence[PartResult], protocol: Protocol, folder: Path) -> None:
+    """Draw the AUC of every part: of the sync head where sound was moved, else of the file's answer."""
+    view = "sync head" if protocol.kind is Kind.DESYNC else "file"
+    measured = {result.part.name: result.report.measured(view) for result in results}
+    found = {name: one.estimates["auc"] for name, one in measured.items() if one is not None}
+    if any(not np.isnan(estimate.value) for estimate in found.values()):
+        figures.save_part_bars(found, f"{protocol.title}: {view}", "parts", folder)
+
+
+def _scored_views(result: PartResult) -> figures.Scored:
+    """Return scores and labels of the views that are not mere parts of another, for the figures."""
+    scored = {}
+    for view in (found.view for found in result.report.views if "," not in found.view.name):
+        scores = result.joined.rows[f"p_{view.head}"].to_numpy(dtype=np.float64)
+        mask = view.mask & ~np.isnan(scores)
+        if mask.any():
+            scored[view.name] = (scores[mask], view.labels[mask])
+    return scored
+
+
+def _draw_heat_maps(results: Sequence[PartResult], protocol: Protocol, folder: Path) -> None:
+    for metric, title, high in (("auc", "AUC", True), ("fpr", "FPR at the shipped threshold", False)):
+        values: dict[str, list[float]] = {}
+        clean = float("nan")
+        for result in results:
+            measured = result.report.measured("file")
+            value = measured.estimates[metric].value if measured else float("nan")
+            if result.part.name.endswith("none"):
+                clean = value
+            else:
+                values.setdefault(result.part.name.rsplit(" ", 1)[0], []).append(value)
+        values = {f"{name} ({_span(name, protocol)})": line for name, line in values.items()}
+        figures.save_heat_map(values, clean, f"{protocol.title}: {title}", f"robustness_{metric}", folder, high)
+
+
+def _span(part: str, protocol: Protocol) -> str:
+    """Return the first and the last level of a perturbation, in its own unit."""
+    levels = protocol.perturbations[part.rpartition(": ")[2]]
+    return f"{levels[0]:g} to {levels[-1]:g}"

