@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
+from cad.loudness import slot_levels_dbfs
 from cad.media.records import AudioSamples
 from cad.runs import flip_short_runs
 
@@ -39,7 +40,7 @@ def find_speech(audio: AudioSamples) -> NDArray[np.bool_]:
     """
     if not audio.present.any():
         return np.zeros(len(audio.present), dtype=np.bool_)
-    level = slot_levels_dbfs(audio.samples)
+    level = slot_levels_dbfs(audio.samples, without_offset=True)
     loud = float(np.percentile(level[audio.present], 95))
     loud_enough = level > max(FLOOR_DBFS, loud - BELOW_LOUD_DB)
     heard = audio.present & loud_enough & (level_range_db(level) > MIN_LEVEL_RANGE_DB)
@@ -58,14 +59,6 @@ def keep_speech(audio: AudioSamples) -> AudioSamples:
     speech = find_speech(audio)
     samples = audio.samples * np.repeat(speech, SAMPLES_PER_FRAME).astype(np.float32)
     return AudioSamples(samples, speech)
-
-
-def slot_levels_dbfs(samples: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the level of every slot in dB relative to full scale, float64 (slots,)."""
-    slots = samples.reshape(-1, SAMPLES_PER_FRAME).astype(np.float64)
-    # The mean is taken out: a constant offset of a cheap sound card is not sound.
-    power = np.square(slots - slots.mean(axis=1, keepdims=True)).mean(axis=1)
-    return np.asarray(10.0 * np.log10(power + 1e-12))
 
 
 def level_range_db(level: NDArray[np.float64]) -> NDArray[np.float64]:

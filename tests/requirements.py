@@ -85,7 +85,6 @@ REQUIREMENTS = {
         lambda: have_packages("avdeepfake1m"), "the package avdeepfake1m, the reference for AP"
     ),
     "cpu_runtime": Requirement(runtime_is_without_cuda, "an ONNX Runtime without CUDA: pip install onnxruntime"),
-    "decord": Requirement(lambda: have_modules("decord"), "decord (x86_64): pip install 'cad-detect[train]'"),
     "encoders": Requirement(lambda: True, "an ffmpeg program that was built with all encoders of the format matrix"),
     "ffmpeg": Requirement(
         lambda: shutil.which("ffmpeg") is not None, "the ffmpeg program, to make clips (Debian: apt-get install ffmpeg)"
@@ -106,9 +105,10 @@ REQUIREMENTS = {
     ),
     "terminal": Requirement(lambda: have_modules("pty"), "a system with pseudo-terminals"),
     "train": Requirement(
-        lambda: have_modules("torch", "lightning", "onnx", "torchmetrics", "webdataset"),
+        lambda: have_modules("torch", "lightning", "onnx", "torchmetrics"),
         "what training needs: pip install 'cad-detect[train]'",
     ),
+    "webdataset": Requirement(lambda: have_modules("webdataset"), "webdataset: pip install 'cad-detect[dev]'"),
     "weights": Requirement(has_detector_weights, "detector weights in the package"),
 }
 

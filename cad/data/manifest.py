@@ -269,7 +269,7 @@ def _counts_by_person(label: Any, video_fake: Any, audio_fake: Any) -> Any:
     return (label == 0) | (video_fake != UNKNOWN) | (audio_fake != 1)
 
 
-def segments_text(segments: Iterable[Sequence[float]]) -> str:
+def segments_text(segments: Sequence[Sequence[float]]) -> str:
     """Return ``segments`` as they stand in a manifest.
 
     Example:
@@ -278,8 +278,17 @@ def segments_text(segments: Iterable[Sequence[float]]) -> str:
         >>> segments_text([])
         ''
     """
-    pairs = [[float(start), float(stop)] for start, stop in segments]
-    return json.dumps(pairs) if pairs else ""
+    return json.dumps(segments_of(segments)) if segments else ""
+
+
+def segments_of(pairs: Iterable[Sequence[float]] | None) -> tuple[tuple[float, float], ...]:
+    """Return [start, stop) pairs in seconds, as an index holds them, for a ``Row``.
+
+    Raises:
+        ValueError: An item is no pair of numbers.
+        TypeError: Likewise.
+    """
+    return tuple((float(start), float(stop)) for start, stop in pairs or ())
 
 
 def parse_segments(text: str) -> tuple[tuple[float, float], ...]:
@@ -292,10 +301,8 @@ def parse_segments(text: str) -> tuple[tuple[float, float], ...]:
         >>> parse_segments("[[0.5, 1.25]]")
         ((0.5, 1.25),)
     """
-    if not text:
-        return ()
     try:
-        return tuple((float(start), float(stop)) for start, stop in json.loads(text))
+        return segments_of(json.loads(text) if text else ())
     except (ValueError, TypeError) as error:
         raise DataError(f"segments must be a JSON list of [start, stop] pairs, got {text!r}") from error
 

@@ -8,7 +8,6 @@ One clip is one sample of up to four members, which share the clip's escaped key
     <key>.audio.npy   int16 (slots * 640,)           absent without sound
     <key>.json        {"key", "slots", "frames_present", "audio_present", "row": {manifest columns}}
 
-The ``webdataset`` library reads the files in order, local or remote (map ``clip_of_sample`` over the raw samples).
 ``ClipStore`` reads local files in any order and touches only the frames that were asked for.
 """
 
@@ -48,16 +47,6 @@ def escape_key(key: str) -> str:
     return key.replace("%", "%25").replace(".", "%2E")
 
 
-def unescape_key(stem: str) -> str:
-    """Return the clip's key of a tar member's stem.
-
-    Example:
-        >>> unescape_key(escape_key("a.b/100%.wav"))
-        'a.b/100%.wav'
-    """
-    return stem.replace("%2E", ".").replace("%25", "%")
-
-
 @dataclass(frozen=True, slots=True)
 class ClipEntry:
     """What a shard says of one clip without its pixels and samples being read.
@@ -67,7 +56,8 @@ class ClipEntry:
         slots: Length on the 25 Hz grid.
         frames_present: bool (slots,), all False without picture.
         audio_present: bool (slots,), all False without sound.
-        row: The manifest's columns, as text.
+        row: The manifest's columns, as text; labels are numbers, in older shards words.
+        offsets: Byte at which each array's data starts in the tar, by suffix.
     """
 
     key: str
@@ -75,6 +65,7 @@ class ClipEntry:
     frames_present: NDArray[np.bool_]
     audio_present: NDArray[np.bool_]
     row: Mapping[str, str] = field(default_factory=dict)
+    offsets: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def has_frames(self) -> bool:
@@ -205,24 +196,18 @@ def _npy(array: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-@dataclass(frozen=True, slots=True)
-class _Located(ClipEntry):
-    """A ClipEntry and where its arrays lie in the tar (byte offset of each member's data)."""
-
-    offsets: Mapping[str, int] = field(default_factory=dict)
-
-
-def _entry_fields(meta: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "key": meta["key"],
-        "slots": int(meta["slots"]),
-        "frames_present": np.asarray(meta["frames_present"], bool),
-        "audio_present": np.asarray(meta["audio_present"], bool),
-        "row": {name: str(value) for name, value in meta["row"].items()},
-    }
+def _entry(meta: Mapping[str, Any], offsets: Mapping[str, int]) -> ClipEntry:
+    return ClipEntry(
+        key=meta["key"],
+        slots=int(meta["slots"]),
+        frames_present=np.asarray(meta["frames_present"], bool),
+        audio_present=np.asarray(meta["audio_present"], bool),
+        row={name: str(value) for name, value in meta["row"].items()},
+        offsets=offsets,
+    )
 
 
-def _scan(path: Path) -> dict[str, _Located]:
+def _scan(path: Path) -> dict[str, ClipEntry]:
     """Return the clips of one shard by key; only headers and the JSON members are read."""
     offsets: dict[str, dict[str, int]] = {}
     metas: dict[str, Mapping[str, Any]] = {}
@@ -236,7 +221,7 @@ def _scan(path: Path) -> dict[str, _Located]:
                 if suffix == "json":
                     stream = tar.extractfile(member)
                     metas[stem] = json.loads(stream.read() if stream else b"")
-        return {meta["key"]: _Located(**_entry_fields(meta), offsets=offsets[stem]) for stem, meta in metas.items()}
+        return {meta["key"]: _entry(meta, offsets[stem]) for stem, meta in metas.items()}
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a shard of clips ({error})") from error
 
@@ -270,7 +255,7 @@ class ClipStore:
     """
 
     def __init__(self, where: str | Path | Iterable[str | Path]) -> None:
-        self._entries: dict[str, _Located] = {}
+        self._entries: dict[str, ClipEntry] = {}
         self._shard_of: dict[str, Path] = {}
         for path in shard_paths(where):
             for key, entry in _scan(path).items():
@@ -368,33 +353,3 @@ def _as_float(audio: NDArray[Any]) -> NDArray[np.float32]:
     if audio.dtype == np.int16:
         return (audio / np.float32(_PCM16_SCALE)).astype(np.float32)
     return np.array(audio, np.float32)
-
-
-def clip_of_sample(sample: Mapping[str, Any]) -> tuple[Clip, ClipEntry]:
-    """Return the clip and entry of one raw sample as the ``webdataset`` library yields it (bytes by suffix).
-
-    Raises:
-        DataError: The sample has no readable ``json`` member.
-    """
-    try:
-        entry = ClipEntry(**_entry_fields(json.loads(sample["json"])))
-    except (KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{sample.get('__key__', 'sample')}: no readable json member ({error})") from error
-    arrays = {
-        suffix: np.load(io.BytesIO(sample[f"{suffix}.npy"]), allow_pickle=False)
-        for suffix in ("frames", "points", "audio")
-        if f"{suffix}.npy" in sample
-    }
-    audio = arrays.get("audio")
-    clip = Clip(
-        key=entry.key,
-        frames=arrays.get("frames"),
-        points_px=arrays.get("points"),
-        frames_present=entry.frames_present,
-        audio=None if audio is None else _as_float(audio),
-        audio_present=entry.audio_present,
-        identity=entry.row.get("identity", ""),
-        source=entry.row.get("source", ""),
-        pair_id=entry.row.get("pair_id", ""),
-    )
-    return clip, entry

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.clock import SAMPLES_PER_FRAME
 from cad.faces.records import CROP_SIZE_PX, FaceCrops
+from cad.loudness import slot_levels_dbfs
 from cad.media.records import AudioSamples
 
 #: Mouth (what lies between its corners) and upper face in a canonical crop: left, top, right, bottom.
@@ -88,8 +88,7 @@ class ActiveSpeaker:
 
 def slot_loudness(audio: AudioSamples) -> NDArray[np.float64]:
     """Return the loudness of each slot in dB, floored 50 dB under the loudest; NaN where there is no sound."""
-    power = np.square(audio.samples.reshape(-1, SAMPLES_PER_FRAME).astype(np.float64)).mean(axis=1)
-    level = 10 * np.log10(power + 1e-10)
+    level = slot_levels_dbfs(audio.samples, floor_dbfs=-100.0)
     if audio.present.any():
         level = np.maximum(level, level[audio.present].max() - 50)
     return np.where(audio.present, level, np.nan)

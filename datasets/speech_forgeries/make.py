@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from texts import draw_sentence
 
 from cad.clock import SAMPLE_RATE_HZ
-from cad.data.augment.resample import resampled
+from cad.resampling import resampled
 
 COLUMNS = (
     "path",

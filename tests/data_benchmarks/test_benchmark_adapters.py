@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import trees
 
@@ -10,7 +12,7 @@ from cad.errors import DataError, OptionError
 
 def scan(name, tree, tmp_path):
     found = adapter(name).scan(tree(tmp_path))
-    return {row.path: row for row in found.rows}, found.counts()
+    return {row.path: row for row in found.rows}, Counter(problem.kind for problem in found.problems)
 
 
 def facts(row):
@@ -71,7 +73,8 @@ def test_avdeepfake1m(tmp_path):
     spoken, seen = rows["val/id1/v/fake_audio.mp4"], rows["val/id2/v/fake_video.mp4"]
     assert facts(spoken) == (1, 0, 1) and spoken.method == "vits" and spoken.duration_seconds == 4.0
     assert facts(seen) == (1, 1, 0) and seen.method == "visual_modified" and seen.identity == "id2"
-    assert spoken.fake_segments == ((1.0, 1.5),) and seen.split == "val"
+    assert spoken.fake_segments == spoken.audio_fake_segments == ((1.0, 1.5),) and seen.split == "val"
+    assert spoken.video_fake_segments == seen.video_fake_segments == ()
 
 
 def test_dfdc_does_not_guess_which_stream_is_forged(tmp_path):
@@ -108,7 +111,7 @@ def test_celebdf_turns_the_list_over(tmp_path):
 def test_celebdf_tells_a_list_that_contradicts_its_folders(tmp_path):
     root = trees.celebdf(tmp_path)
     (root / "List_of_testing_videos.txt").write_text("0 Celeb-real/id0_0000.mp4\n")
-    assert adapter("celebdf").scan(root).counts() == {"label_conflict": 1}
+    assert [problem.kind for problem in adapter("celebdf").scan(root).problems] == ["label_conflict"]
 
 
 def test_deepfaketimit(tmp_path):

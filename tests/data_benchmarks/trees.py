@@ -77,7 +77,8 @@ def avdeepfake1m(root: Path) -> Path:
         {"file": "id1/v/real.mp4", "original": None, "modify_type": "real", "audio_model": "-", "fake_segments": [],
          "video_frames": 100},
         {"file": "id1/v/fake_audio.mp4", "original": "id1/v/real.mp4", "modify_type": "audio_modified",
-         "audio_model": "vits", "fake_segments": [[1.0, 1.5]], "video_frames": 100},
+         "audio_model": "vits", "fake_segments": [[1.0, 1.5]], "visual_fake_segments": [],
+         "audio_fake_segments": [[1.0, 1.5]], "video_frames": 100},
         {"file": "id2/v/fake_video.mp4", "original": "id2/v/real.mp4", "modify_type": "visual_modified",
          "audio_model": None, "fake_segments": [[0.2, 0.9]], "video_frames": 75},
     ]  # fmt: skip

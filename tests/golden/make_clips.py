@@ -4,16 +4,14 @@
     python tests/golden/make_clips.py --out tests/golden/clips
 
 The portrait is the picture ``astronaut`` that comes with scikit-image: Eileen Collins, photographed by NASA, in the
-public domain. Her mouth is warped by the loudness of a voice of espeak-ng, or of a formula (tools/make_example.py).
+public domain. Her mouth is warped by the loudness of a voice of espeak-ng.
 Neither she nor NASA said any of it. New clips want new verdicts: ``python tests/golden/record.py``.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,12 +34,8 @@ LATE_SECONDS = 0.48
 
 def say(text: str, voice: str, seconds: float, words_per_minute: int = 150) -> Voice:
     """Return a text spoken by a voice of espeak-ng, cut or filled with silence to a length."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "voice.wav"
-        subprocess.run(["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-w", str(path), text], check=True)
-        said = example.read_sound(str(path))
     count = round(seconds * FPS) * SAMPLES_PER_FRAME
-    return np.pad(said[:count], (0, max(0, count - len(said)))).astype(np.float32)
+    return example.speak(text, voice, words_per_minute).fitted(count).samples
 
 
 def in_a_room(voice: Voice, seed: int, seconds: float = 0.8, strength: float = 0.2) -> Voice:

@@ -45,14 +45,14 @@ def photograph() -> NDArray[np.uint8]:
     return np.ascontiguousarray(astronaut()[top : top + side, left : left + side])
 
 
-def speak(text: str) -> Sound:
-    """Return synthetic speech at 16 kHz."""
+def speak(text: str, voice: str = "en-us+f3", words_per_minute: int = 150) -> Sound:
+    """Return a text spoken by a voice of espeak-ng, at 16 kHz."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "voice.wav"
-        subprocess.run(["espeak-ng", "-v", "en-us+f3", "-s", "150", "-w", str(path), text], check=True)
-        voice = read_sound(path, clip_info(path))
-    assert voice is not None
-    return voice.at_rate(SAMPLE_RATE_HZ)
+        subprocess.run(["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-w", str(path), text], check=True)
+        said = read_sound(path, clip_info(path))
+    assert said is not None
+    return said.at_rate(SAMPLE_RATE_HZ)
 
 
 def openings(voice: NDArray[np.float32]) -> NDArray[np.float64]:

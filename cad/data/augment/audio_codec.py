@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from cad.clock import SAMPLE_RATE_HZ
-from cad.data.augment.resample import resampled
+from cad.resampling import of_length, resampled
 
 _Choice = TypeVar("_Choice", int, str)
 
@@ -64,11 +64,7 @@ def coded_audio(audio: NDArray[np.float32], coding: AudioCoding) -> NDArray[np.f
     delay = codec_delay_samples(coding.encoder, coding.decoder, coding.sample_format, coding.rate_hz)
     at_rate = resampled(audio, SAMPLE_RATE_HZ, coding.rate_hz)
     decoded = _round_trip(at_rate, coding)[delay:]
-    back = resampled(decoded, coding.rate_hz, SAMPLE_RATE_HZ)
-    out = np.zeros_like(audio)
-    length = min(len(audio), len(back))
-    out[:length] = back[:length]
-    return out
+    return of_length(resampled(decoded, coding.rate_hz, SAMPLE_RATE_HZ), len(audio))
 
 
 @lru_cache(maxsize=64)

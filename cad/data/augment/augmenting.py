@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
 from cad.data.augment import picture, sound
 from cad.data.augment.audio_codec import coded_audio, draw_audio_coding
 from cad.data.augment.crop import cropped, cropped_masks, draw_crop_move
 from cad.data.augment.outside import blacken, draw_outside, outside_of
-from cad.data.augment.resample import through_other_rate
 from cad.data.augment.video_codec import coded_video, draw_video_coding
 from cad.data.records import STORED_CROP_SIZE_PX, Clip, LabeledClip
 from cad.faces.records import CROP_SIZE_PX
@@ -174,7 +173,7 @@ def _heard(
     if rng.random() < options.band_limit:
         heard = sound.band_limited(heard, rng)
     if rng.random() < options.other_rate:
-        heard = through_other_rate(heard, SAMPLE_RATE_HZ, rng)
+        heard = sound.through_other_rate(heard, rng)
     if rng.random() < options.clip:
         heard = sound.clipped(heard, rng)
     level_dbfs = rng.uniform(-35, -12)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft
 
-from cad.clock import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from cad.clock import SAMPLE_RATE_HZ
 from cad.data.records import Clip
+from cad.loudness import rms, slot_levels_dbfs
 from cad.metrics.roc import auc_of
 
 #: The first sample above this is where sound starts. Source: the detector of arXiv 2412.00175 (leading silence).
@@ -82,21 +83,16 @@ def _shortcut(name: str, forged: list[Mapping[str, float]], genuine: list[Mappin
 
 
 def _loudness(audio: NDArray[np.float32]) -> float:
-    return float(20 * np.log10(np.sqrt(np.mean(np.square(audio, dtype=np.float64))) + 1e-9))
-
-
-def _slot_levels_db(audio: NDArray[np.float32]) -> NDArray[np.float64]:
-    slots = audio[: len(audio) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME].reshape(-1, SAMPLES_PER_FRAME)
-    return np.asarray(20 * np.log10(np.sqrt(np.mean(np.square(slots, dtype=np.float64), axis=1)) + 1e-9))
+    return float(20 * np.log10(rms(audio) + 1e-9))
 
 
 def _silence_share(audio: NDArray[np.float32]) -> float:
-    levels = _slot_levels_db(audio)
+    levels = slot_levels_dbfs(audio)
     return float((levels < levels.max() - 35).mean())
 
 
 def _noise_floor(audio: NDArray[np.float32]) -> float:
-    return float(np.quantile(_slot_levels_db(audio), 0.05) - _loudness(audio))
+    return float(np.quantile(slot_levels_dbfs(audio), 0.05) - _loudness(audio))
 
 
 def _leading_silence(audio: NDArray[np.float32]) -> float:
@@ -117,7 +113,7 @@ def _high_band(audio: NDArray[np.float32]) -> float:
 
 
 def _crest(audio: NDArray[np.float32]) -> float:
-    return float(np.abs(audio).max(initial=0) / (np.sqrt(np.mean(np.square(audio))) + 1e-9))
+    return float(np.abs(audio).max(initial=0) / (rms(audio) + 1e-9))
 
 
 def _sharpness(grey: NDArray[np.float32]) -> float:

@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from cad.clock import SAMPLE_RATE_HZ
+from cad.loudness import rms
+from cad.resampling import of_length, resampled
 
 _Response = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+#: Rates that recordings and speech engines come in, in Hz.
+_COMMON_RATES_HZ = (8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _KNEES_HZ = np.array([0, 60, 150, 300, 600, 1200, 2400, 3600, 5000, 6500, 8000], dtype=np.float64)
 
 
@@ -56,8 +60,8 @@ def with_noise(
         snr_db: Signal to noise ratio, in dB.
         level: Level of the signal (root mean square); measured when None.
     """
-    signal = float(np.sqrt(np.mean(np.square(audio)))) if level is None else level
-    own = float(np.sqrt(np.mean(np.square(noise))))
+    signal = rms(audio) if level is None else level
+    own = rms(noise)
     if signal <= 0 or own <= 0:
         return audio
     return audio + noise * np.float32(signal / own * 10 ** (-snr_db / 20))
@@ -91,9 +95,17 @@ def clipped(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
     return np.asarray(limit * np.tanh(audio / limit), dtype=np.float32)
 
 
+def through_other_rate(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return ``audio`` taken to a random other rate and back, with a random filter shape."""
+    rate = _COMMON_RATES_HZ[int(rng.integers(len(_COMMON_RATES_HZ)))]
+    beta = rng.uniform(1.0, 9.0)
+    there = resampled(audio, SAMPLE_RATE_HZ, rate, beta)
+    return of_length(resampled(there, rate, SAMPLE_RATE_HZ, beta), len(audio))
+
+
 def at_level(audio: NDArray[np.float32], level_dbfs: float) -> NDArray[np.float32]:
     """Return ``audio`` with a root mean square of ``level_dbfs``, limited to [-1, 1]; silence stays silence."""
-    level = float(np.sqrt(np.mean(np.square(audio)))) if len(audio) else 0.0
+    level = rms(audio)
     if level < 1e-6:
         return audio
     return np.asarray(np.clip(audio * np.float32(10 ** (level_dbfs / 20) / level), -1, 1), dtype=np.float32)

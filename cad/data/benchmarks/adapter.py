@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,10 +24,6 @@ class Scan:
 
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
-
-    def counts(self) -> dict[str, int]:
-        """Return how often each kind of problem occurs, the most frequent first."""
-        return dict(Counter(problem.kind for problem in self.problems).most_common())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_json
-from cad.data.manifest import Problem, Row
+from cad.data.manifest import Problem, Row, segments_of
 
 FORGED = {"real": (0, 0), "visual_modified": (1, 0), "audio_modified": (0, 1), "both_modified": (1, 1)}
 FRAME_RATE_HZ = 25.0
@@ -46,7 +46,9 @@ def _row(entry: Mapping[str, Any], split: str) -> Row:
         # VoxCeleb2: the first folder is the person, the second the video.
         identity=file.split("/")[0],
         pair_id=original,
-        fake_segments=tuple((float(start), float(stop)) for start, stop in entry["fake_segments"]),
+        fake_segments=segments_of(entry["fake_segments"]),
+        video_fake_segments=segments_of(entry.get("visual_fake_segments")),
+        audio_fake_segments=segments_of(entry.get("audio_fake_segments")),
         split=split,
         duration_seconds=float(entry["video_frames"]) / FRAME_RATE_HZ,
         fps=FRAME_RATE_HZ,

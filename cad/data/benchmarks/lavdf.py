@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_json
-from cad.data.manifest import Problem, Row
+from cad.data.manifest import Problem, Row, segments_of
 
 SPLITS = {"train": "train", "dev": "val", "val": "val", "test": "test"}
 INDEXES = ("metadata.json", "metadata.min.json")
@@ -28,7 +28,6 @@ def rows(root: Path) -> Scan:
 
 
 def _row(entry: Mapping[str, Any]) -> Row:
-    periods = tuple((float(start), float(stop)) for start, stop in entry["fake_periods"])
     video_fake, audio_fake = int(bool(entry["modify_video"])), int(bool(entry["modify_audio"]))
     names = [name for name, on in (("video", video_fake), ("audio", audio_fake)) if on]
     original = entry.get("original") or entry["file"]
@@ -42,7 +41,7 @@ def _row(entry: Mapping[str, Any]) -> Row:
         # The set names no people; a clip and the forgeries made of it are what must not be separated.
         identity=str(original),
         pair_id=str(original),
-        fake_segments=periods,
+        fake_segments=segments_of(entry["fake_periods"]),
         split=SPLITS[entry["split"]],
         duration_seconds=float(entry["duration"]),
         fps=25.0,

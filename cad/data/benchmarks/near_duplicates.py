@@ -20,9 +20,7 @@ from cad.data.manifest import Manifest
 Bits = NDArray[np.bool_]
 
 FRAMES = 4
-FRAME_BITS = 64 * FRAMES
 SOUND_STEPS, SOUND_BANDS = 33, 9
-SOUND_BITS = (SOUND_STEPS - 1) * (SOUND_BANDS - 1)
 SOUND_RATE_HZ = 8_000
 #: Different shots differ in about half of the bits; the same one re-encoded in a few.
 MAX_SHARE = 0.08

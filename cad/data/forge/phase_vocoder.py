@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
 from cad.clock import SAMPLE_RATE_HZ
-from cad.data.augment.resample import resampled
 from cad.data.forge.records import Job, Need, Stream
 from cad.data.forge.registry import register
 from cad.data.forge.resynthesis import resynthesised
 from cad.data.forge.spectra import istft, stft
 from cad.data.records import LabeledClip
+from cad.resampling import of_length, resampled
 
 _SIZES = (512, 768, 1024)
 
@@ -57,7 +57,7 @@ def _there_and_back(audio: NDArray[np.float32], rng: np.random.Generator) -> NDA
     size = _SIZES[int(rng.integers(len(_SIZES)))]
     factor = float(np.exp(rng.choice([-1, 1]) * rng.uniform(0.1, 0.4)))
     back = stretched(stretched(audio, factor, size), 1 / factor, size)
-    return _of_length(back, len(audio))
+    return of_length(back, len(audio))
 
 
 def _other_pitch(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -65,7 +65,7 @@ def _other_pitch(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArra
     # A ratio of small whole numbers keeps the polyphase resampler short.
     given = round(100 * 2 ** (semitones / 12))
     longer = stretched(audio, given / 100, _SIZES[int(rng.integers(len(_SIZES)))])
-    moved = _of_length(resampled(longer, given, 100), len(audio))
+    moved = of_length(resampled(longer, given, 100), len(audio))
     return moved if rng.random() < 0.5 else _with_envelope_of(moved, audio)
 
 
@@ -84,10 +84,3 @@ def _log_envelope(magnitude: NDArray[np.float32], size: int) -> NDArray[np.float
     cepstrum = irfft(np.log(magnitude + 1e-5), size, axis=1)
     cepstrum[:, lifter : size - lifter] = 0
     return np.asarray(rfft(cepstrum, axis=1).real, dtype=np.float32)
-
-
-def _of_length(audio: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
-    out = np.zeros(samples, dtype=np.float32)
-    length = min(samples, len(audio))
-    out[:length] = audio[:length]
-    return out

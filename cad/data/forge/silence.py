@@ -10,8 +10,9 @@ from cad.data.augment.sound import coloured_noise
 from cad.data.forge.records import Job, Need, Stream, with_audio
 from cad.data.forge.registry import register
 from cad.data.forge.segment import draw_segment, samples_of, spliced
-from cad.data.forge.speech import has_speech, slot_levels
+from cad.data.forge.speech import has_speech
 from cad.data.records import LabeledClip
+from cad.loudness import slot_levels_dbfs
 
 
 @register("silence", needs=[Need.PICTURE, Need.SOUND], sets=[Stream.SYNC])
@@ -24,10 +25,11 @@ def silence(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     segment = draw_segment(slots, rng)
     if audio is None or not has_speech(audio[samples_of(segment)]):
         return None
-    levels = slot_levels(audio)
+    levels_dbfs = slot_levels_dbfs(audio)
     # Without a pause in the window its quietest slot is speech; a room is at least 30 dB below the loudest.
-    level = max(min(float(np.quantile(levels, 0.05)), float(levels.max()) / 32), 1e-4)
-    room = coloured_noise((segment.stop - segment.start) * SAMPLES_PER_FRAME, rng) * np.float32(level)
+    level_dbfs = max(min(float(np.quantile(levels_dbfs, 0.05)), float(levels_dbfs.max()) - 30), -80.0)
+    noise = coloured_noise((segment.stop - segment.start) * SAMPLES_PER_FRAME, rng)
+    room = noise * np.float32(10 ** (level_dbfs / 20))
     return with_audio(
         job.target, spliced(audio, room, segment), segment, "silence", breaks_sync=True, is_synthetic=False
     )

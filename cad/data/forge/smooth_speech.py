@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLE_RATE_HZ
-from cad.data.augment.resample import resampled
 from cad.data.forge.records import Job, Need, Stream
 from cad.data.forge.registry import register
 from cad.data.forge.resynthesis import resynthesised
 from cad.data.forge.spectra import istft, mel_filters, smooth_along_time, stft
 from cad.data.records import LabeledClip
+from cad.resampling import of_length, resampled
 
 
 @register("smooth_speech", needs=[Need.SOUND], sets=[Stream.AUDIO])
@@ -62,9 +62,8 @@ def _upsampled(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
     else:  # nearest: held samples, delayed by half a hold, which is taken back here
         stuffed[:] = np.repeat(low, factor)
         stuffed = np.roll(stuffed, -(factor // 2)) if factor > 2 else stuffed
-    stuffed = stuffed[: len(audio)] if len(stuffed) >= len(audio) else np.pad(stuffed, (0, len(audio) - len(stuffed)))
     size, hop = 512, 128
-    images = stft(stuffed, size, hop)
+    images = stft(of_length(stuffed, len(audio)), size, hop)
     original = stft(audio, size, hop)
     knee = size // 2 // factor
     high = np.zeros_like(original)

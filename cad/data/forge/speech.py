@@ -7,27 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
+from cad.loudness import rms, slot_levels_dbfs
 
 #: A slot is active when its level is at most this far below the loudest one ...
 ACTIVE_RANGE_DB = 30.0
-#: ... and above this level: -60 dBFS, the noise floor of poor recordings.
-SILENCE_LEVEL = 1e-3
-
-
-def slot_levels(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the root mean square of each whole slot, float32 (slots,)."""
-    slots = len(audio) // SAMPLES_PER_FRAME
-    parts = audio[: slots * SAMPLES_PER_FRAME].reshape(slots, SAMPLES_PER_FRAME)
-    return np.asarray(np.sqrt(np.mean(np.square(parts, dtype=np.float32), axis=1)))
+#: ... and above the noise floor of poor recordings.
+SILENCE_DBFS = -60.0
 
 
 def active_slots(audio: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which slots are loud enough to be speech, bool (slots,)."""
-    levels = slot_levels(audio)
-    if not len(levels):
-        return np.zeros(0, dtype=bool)
-    floor = max(float(levels.max()) * 10 ** (-ACTIVE_RANGE_DB / 20), SILENCE_LEVEL)
-    return levels >= floor
+    levels = slot_levels_dbfs(audio)
+    return np.asarray(levels >= max(levels.max(initial=SILENCE_DBFS) - ACTIVE_RANGE_DB, SILENCE_DBFS))
 
 
 def has_speech(audio: NDArray[np.float32] | None, least_share: float = 0.3) -> bool:
@@ -46,6 +37,5 @@ def matched_level(piece: NDArray[np.float32], like: NDArray[np.float32]) -> NDAr
 
 
 def _active_level(audio: NDArray[np.float32]) -> float:
-    levels = slot_levels(audio)
-    active = active_slots(audio)
-    return float(np.sqrt(np.mean(np.square(levels[active])))) if active.any() else 0.0
+    active = np.repeat(active_slots(audio), SAMPLES_PER_FRAME)
+    return rms(audio[: len(active)][active])

@@ -18,6 +18,7 @@ from cad.clock import SAMPLE_RATE_HZ
 from cad.errors import DataError
 from cad.evaluation.perturb.source import Picture, Sound, clip_info, read_pictures, read_sound
 from cad.evaluation.perturb.writer import Encoding, write_clip
+from cad.loudness import rms
 
 #: Louder than this is sound. Source: arXiv 2412.00175, who found that fakes start with a silence below it.
 SILENCE_LEVEL = 0.0005
@@ -117,7 +118,7 @@ def splice(own: Sound, other: Sound, start_seconds: float, stop_seconds: float) 
     donor = other.cut(begin, begin + length)
     patch = donor.at_rate(own.rate_hz).fitted(last - first).samples
     before = own.samples[first:last]
-    patch = patch * (_level(before) / max(_level(patch), 1e-6))
+    patch = patch * (rms(before) / max(rms(patch), 1e-6))
     weight = _fade(last - first, round(FADE_SECONDS * own.rate_hz))
     samples = own.samples.copy()
     samples[first:last] = np.clip(before * (1 - weight) + patch * weight, -1, 1)
@@ -131,10 +132,6 @@ def _fade(length: int, ramp: int) -> NDArray[np.float32]:
         weight[:ramp] = np.linspace(0, 1, ramp, endpoint=False)
         weight[-ramp:] = weight[:ramp][::-1]
     return weight
-
-
-def _level(samples: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.mean(np.square(samples), dtype=np.float64))) if len(samples) else 0.0
 
 
 def _between(frames: Iterator[Picture], start_seconds: float, seconds: float) -> Iterator[Picture]:

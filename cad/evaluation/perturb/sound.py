@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.evaluation.perturb.source import Sound
+from cad.loudness import rms
 
 
 def add_noise(sound: Sound, snr_db: float, rng: np.random.Generator) -> Sound:
     """Return the sound with white noise at a signal-to-noise ratio."""
-    level = np.sqrt(np.mean(np.square(sound.samples), dtype=np.float64)) * 10 ** (-snr_db / 20)
+    level = rms(sound.samples) * 10 ** (-snr_db / 20)
     noise = rng.normal(0.0, max(level, 1e-6), len(sound.samples)).astype(np.float32)
     return Sound(np.clip(sound.samples + noise, -1, 1), sound.rate_hz)
 
@@ -74,6 +75,5 @@ def _convolve(samples: NDArray[np.float32], response: NDArray[np.float64]) -> ND
 
 
 def _as_loud(changed: NDArray[np.float64], before: NDArray[np.float32]) -> NDArray[np.float32]:
-    level, wanted = (np.sqrt(np.mean(np.square(x), dtype=np.float64)) for x in (changed, before))
-    loud: NDArray[np.float32] = np.clip(changed * (wanted / max(level, 1e-9)), -1, 1).astype(np.float32)
+    loud: NDArray[np.float32] = np.clip(changed * (rms(before) / max(rms(changed), 1e-9)), -1, 1).astype(np.float32)
     return loud

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.errors import MediaUnreadableError
+from cad.resampling import of_length, resampled
 
 DEFAULT_FPS = Fraction(25)
 
@@ -43,18 +43,11 @@ class Sound:
 
     def at_rate(self, rate_hz: int) -> Sound:
         """Return it at another rate, through the band that both hold."""
-        if rate_hz == self.rate_hz:
-            return self
-        from scipy.signal import resample_poly
-
-        divisor = math.gcd(self.rate_hz, rate_hz)
-        changed = resample_poly(self.samples, rate_hz // divisor, self.rate_hz // divisor)
-        return Sound(changed.astype(np.float32), rate_hz)
+        return Sound(resampled(self.samples, self.rate_hz, rate_hz), rate_hz)
 
     def fitted(self, length: int) -> Sound:
         """Return it cut or filled with silence to ``length`` samples."""
-        padded = np.pad(self.samples[:length], (0, max(0, length - len(self.samples))))
-        return Sound(padded.astype(np.float32), self.rate_hz)
+        return Sound(of_length(self.samples, length), self.rate_hz)
 
 
 @dataclass(frozen=True, slots=True)

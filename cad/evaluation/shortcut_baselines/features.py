@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cad.clock import SAMPLE_RATE_HZ
 from cad.evaluation.perturb.edits import leading_silence_seconds
 from cad.evaluation.perturb.source import Sound, clip_info, read_pictures, read_sound
+from cad.loudness import rms
 
 Floats = NDArray[np.float64]
 Features = Mapping[str, float]
@@ -184,7 +185,7 @@ def _spectrum(grey: Floats) -> Floats:
 
 
 def _decibel(level: NDArray[np.float32]) -> float:
-    return 20 * math.log10(float(np.sqrt(np.mean(np.square(level), dtype=np.float64))) + 1e-6) if len(level) else -120.0
+    return 20 * math.log10(rms(level) + 1e-6)
 
 
 def _code(text: str) -> float:

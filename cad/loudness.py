@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How loud sound is: one measure for what counts as speech, who talks, forging and audits."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cad.clock import SAMPLES_PER_FRAME
+
+
+def slot_levels_dbfs(
+    samples: NDArray[np.float32], floor_dbfs: float = -120.0, without_offset: bool = False
+) -> NDArray[np.float64]:
+    """Return the level of every whole slot in dB relative to full scale, float64 (slots,).
+
+    Args:
+        samples: float32 (samples,) in [-1, 1] at 16 kHz.
+        floor_dbfs: Level of the power that is added to every slot, so that silence has a level.
+        without_offset: Take the mean of each slot out: a constant offset of a cheap sound card is not sound.
+
+    Example:
+        >>> slot_levels_dbfs(np.full(700, 0.1, np.float32)).round(1).tolist()
+        [-20.0]
+    """
+    whole = len(samples) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
+    slots = samples[:whole].reshape(-1, SAMPLES_PER_FRAME).astype(np.float64)
+    if without_offset:
+        slots = slots - slots.mean(axis=1, keepdims=True)
+    return np.asarray(10.0 * np.log10(np.square(slots).mean(axis=1) + 10.0 ** (floor_dbfs / 10)))
+
+
+def rms(samples: NDArray[np.floating]) -> float:
+    """Return the root mean square of ``samples``, 0 of none.
+
+    Example:
+        >>> rms(np.array([0.5, -0.5], np.float32)), rms(np.zeros(0, np.float32))
+        (0.5, 0.0)
+    """
+    return float(np.sqrt(np.mean(np.square(samples), dtype=np.float64))) if len(samples) else 0.0
