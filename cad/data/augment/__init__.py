@@ -4,7 +4,6 @@
 from cad.data.augment.augmenting import AugmentOptions, augment, augment_clip
 from cad.data.augment.crop import CropMove, cropped, draw_crop_move
 from cad.data.augment.shortcuts import Shortcut, clip_statistics, shortcut_check
-from cad.data.augment.trim import sounding_slots
 
 __all__ = [
     "AugmentOptions",
@@ -16,5 +15,4 @@ __all__ = [
     "cropped",
     "draw_crop_move",
     "shortcut_check",
-    "sounding_slots",
 ]

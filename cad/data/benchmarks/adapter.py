@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,10 +130,10 @@ def media_under(folder: Path, root: Path, suffixes: tuple[str, ...] = MEDIA_SUFF
     )
 
 
-def first_rows(rows: Iterator[Row] | list[Row]) -> Scan:
-    """Return ``rows`` with one row a path, and a problem for each further one."""
+def first_rows(rows: Iterable[Row], problems: Iterable[Problem] = ()) -> Scan:
+    """Return ``rows`` with one row a path, and ``problems`` with one more for each further row of a path."""
     kept: dict[str, Row] = {}
-    problems = []
+    problems = list(problems)
     for row in rows:
         known = kept.setdefault(row.path, row)
         if known is not row:

@@ -47,8 +47,7 @@ def rows_of_table(root: Path) -> Scan:
             found.append(Row(**_known_fields(raw, LABEL_WORDS[word])))
         except (ValueError, DataError) as error:
             problems.append(Problem("bad_entry", raw["path"], f"line {number}: {error}"))
-    scan = first_rows(found)
-    return Scan(scan.rows, tuple(problems) + scan.problems)
+    return first_rows(found, problems)
 
 
 def _row(path: str) -> Row | None:

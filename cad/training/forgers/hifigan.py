@@ -20,7 +20,7 @@ from cad.data.forge.records import Job, Need, Stream
 from cad.data.forge.registry import register
 from cad.data.forge.resynthesis import resynthesised
 from cad.data.records import LabeledClip
-from cad.resampling import of_length, resampled
+from cad.resampling import resampled
 
 _RATE_HZ = 22_050
 #: The package centres its first frame on sample 0, the network was trained on frames that begin there: its output
@@ -45,7 +45,7 @@ def _revoiced(audio: NDArray[np.float32], synthesiser: Any) -> NDArray[np.float3
         mel = synthesiser.wav_to_mel(resampled(audio, SAMPLE_RATE_HZ, _RATE_HZ), sr=_RATE_HZ)
         said = np.asarray(synthesiser(mel), dtype=np.float32).reshape(-1) / np.float32(32768)
     back = resampled(said[_LAG_SAMPLES:], _RATE_HZ, SAMPLE_RATE_HZ)
-    return np.clip(of_length(back, len(audio)), -1, 1)
+    return np.clip(back, -1, 1)
 
 
 @lru_cache(maxsize=1)
