@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random degradation that genuine and forged clips go through alike, and the crop to the model's size."""
+"""Augmentation: random degradation of genuine and forged clips alike, and the crop to the model's size."""
 
 from cad.data.augment.augmenting import AugmentOptions, augment, augment_clip
 from cad.data.augment.crop import CropMove, cropped, draw_crop_move

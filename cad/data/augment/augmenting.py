@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one way from a stored clip to a model input in training, for genuine and forged clips alike.
+"""``augment`` turns a stored clip into a model input for training, in the same way for genuine and forged clips.
 
-The functions take a Clip, not a LabeledClip: what they do cannot depend on the label, because they never see it.
+The treatments take a Clip, not a LabeledClip: they never see the label, so they cannot depend on it.
 """
 
 from __future__ import annotations

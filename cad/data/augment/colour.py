@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Colour changes of a whole picture track at once: one look-up table and one 3x3 matrix."""
+"""Colour changes for augmentation and self-blending: one look-up table and one 3x3 matrix for a whole picture track."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cameras, sites and screens do to a picture track; nothing here knows a label."""
+"""Augmentations of the picture: the effects of cameras, sites and screens, drawn without knowledge of the label."""
 
 from __future__ import annotations
 

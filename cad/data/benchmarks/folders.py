@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any set that is laid out as folders, ``real/...`` and ``fake/<method>/...`` or the like, or listed in a CSV file.
+"""Adapters of any set laid out as folders (``real/...``, ``fake/<method>/...``) or listed in a CSV file.
 
-For KoDF, DF40, AVLips, DeepSpeak, PolyGlotFake, MAVOS-DD and one's own clips.
+They serve KoDF, DF40, AVLips, DeepSpeak, PolyGlotFake, MAVOS-DD and private sets.
 """
 
 from __future__ import annotations

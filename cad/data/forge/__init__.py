@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forgeries made on the fly from genuine clips, with numpy and OpenCV: ``forge`` is the way in.
+"""Pseudo-fakes: forgeries made on the fly from genuine clips, with numpy and OpenCV. ``forge`` makes them.
 
 Each kind lives in a file of its own and registers a name; importing this package registers them all.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A face that was compressed by itself, on another grid and harder than what surrounds it."""
+"""Pseudo-fake: a face compressed separately, on another block grid and harder than its surroundings."""
 
 from __future__ import annotations
 

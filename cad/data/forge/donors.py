@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Donors: the voices that forgers put in place of the genuine one."""
+"""Donors: recordings that give forgers another voice for the genuine one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Phase vocoder: stretched and squeezed back, or moved in pitch, with or without the formants."""
+"""Pseudo-fakes by a phase vocoder: speech stretched and squeezed back, or moved in pitch."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all copy-synthesis has in common: same words, same timing, another sound, in all or a part of the window."""
+"""``resynthesised`` serves the voice forgers: the same words at the same time with another sound."""
 
 from __future__ import annotations
 

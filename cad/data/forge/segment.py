@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which slots of a window are forged, and where a window is cut."""
+"""Segments for forgers: which slots of a window are forged, and how clips and sound are cut and spliced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cad.data.records import Clip
 
 #: Share of forgeries that fill the whole window; the rest fill a random part of it.
 WHOLE_SHARE = 0.7
-#: Shortest forged part (0.32 s): below that a human editor would not have changed a syllable.
+#: Shortest forged part (0.32 s): a human editor would not change less than a syllable.
 MIN_SEGMENT_SLOTS = 8
 
 

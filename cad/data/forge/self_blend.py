@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Self-blended face: the face over itself, recoloured, resharpened and moved a little, through a soft mask.
+"""Pseudo-fake: the self-blended face, recoloured, resharpened, moved a little and blended over itself.
 
 Source: "Detecting Deepfakes with Self-Blended Images", CVPR 2022, arXiv 2204.08376 (method; written anew, for
-clips: one draw a clip with slight drift over time).
+clips: one draw for each clip, with slight drift over time).
 """
 
 from __future__ import annotations

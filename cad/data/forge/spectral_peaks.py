@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A face with the regular grid that upsampling leaves: isolated peaks in its spectrum."""
+"""Pseudo-fake: a face with the regular grid of upsampling, which gives isolated peaks in its spectrum."""
 
 from __future__ import annotations
 
