@@ -237,7 +237,7 @@ def shard_paths(where: str | Path | Iterable[str | Path]) -> list[Path]:
     for place in map(Path, places):
         matches = list(place.glob("*.tar")) if place.is_dir() else list(place.parent.glob(place.name))
         if not matches:
-            raise DataError(f"{place}: no shard (.tar) there; make them with tools/make_shards.py")
+            raise DataError(f"{place}: no shard (.tar) there; make them with tools/data/make_shards.py")
         found.update(matches)
     return sorted(found)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forgeries by small networks that ``tools/train_forgers.py`` trains: they leave the traces that generators leave.
+"""Forgeries by small networks of ``tools/training/train_forgers.py``: they leave the traces that generators leave.
 
 The networks are ONNX files in the folder that the environment variable CAD_FORGERS names (an environment variable,
 because data loaders' processes inherit it). Both kinds are off unless their weight is set.
@@ -105,7 +105,8 @@ def _drawn(kind: str, rng: np.random.Generator) -> Path:
     networks = sorted(Path(folder).glob(f"{kind}_*.onnx")) if folder else []
     if not networks:
         raise OptionError(
-            f"no trained {kind}: {FOLDER_VARIABLE} is {folder!r}; run tools/train_forgers.py and let it name the folder"
+            f"no trained {kind}: {FOLDER_VARIABLE} is {folder!r}; "
+            "run tools/training/train_forgers.py and let it name the folder"
         )
     return networks[int(rng.integers(len(networks)))]
 
