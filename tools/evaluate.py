@@ -121,10 +121,8 @@ def measure_scores(options: argparse.Namespace, protocol: Protocol, manifests: M
     for name, manifest in manifests.items():
         rows = sample_rows(manifest.select(protocol.split or None).rows, protocol.clips, protocol.seed)
         joined = join(rows, scores)
-        report = build_report(
-            joined, threshold, groups=protocol.groups, resamples=options.resamples, seed=protocol.seed
-        )
-        results.append(PartResult(Part(name, rows, manifest.root), joined, report))
+        how = {"groups": protocol.groups, "resamples": options.resamples, "seed": protocol.seed}
+        results.append(PartResult(Part(name, rows, manifest.root), joined, build_report(joined, threshold, **how)))
         for problem in joined.problems[:20]:
             print(f"evaluate: {problem.path}: {problem.kind}: {problem.text}", file=sys.stderr)
     out = options.out or Path("evaluation") / f"{protocol.name}-{options.scores.stem}"
@@ -160,19 +158,15 @@ class Progress:
 
     def __init__(self, part: str) -> None:
         self._part, self._start, self._last = part, time.monotonic(), 0.0
-        self._first_number: int | None = None
+        self._step, self._end = (0.5, "\r") if sys.stderr.isatty() else (15.0, "\n")
 
     def __call__(self, number: int, total: int, path: str) -> None:
         now = time.monotonic()
-        self._first_number = number if self._first_number is None else self._first_number
-        step = 0.5 if sys.stderr.isatty() else 15.0
-        if now - self._last < step:
+        if now - self._last < self._step:
             return
         self._last = now
-        done = number - self._first_number
-        left = f", about {(now - self._start) / done * (total - number):.0f} s left" if done else ""
-        end = "\r" if sys.stderr.isatty() else "\n"
-        print(f"{self._part}: {number}/{total}{left}", end=end, file=sys.stderr, flush=True)
+        left = f", about {(now - self._start) / number * (total - number):.0f} s left" if number else ""
+        print(f"{self._part}: {number}/{total}{left}", end=self._end, file=sys.stderr, flush=True)
 
     def done(self) -> None:
         """Say that the part is finished."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips: manifests, shards, forging, augmentation and benchmark layouts."""
+"""Data for training and evaluation: manifests, shards of clips, pseudo-fakes, augmentation and published data sets."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold before anything is trained on or scored: checks of a manifest that count and name what is wrong."""
+"""Checks of a manifest before training or scoring: each finding is counted and named, the worst first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEGMENT_TOLERANCE_SECONDS = 0.1
 
 
 class Severity(StrEnum):
-    """Whether figures can be believed all the same."""
+    """Whether figures stay meaningful despite a finding (warning) or not (error)."""
 
     ERROR = "error"
     WARNING = "warning"

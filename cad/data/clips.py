@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file as a training clip, through the same reading, tracking and aligning as in a verdict."""
+"""``ClipReader`` turns a media file into a training clip, read, tracked and aligned exactly as for a verdict."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest: one reader, one row and one leak rule for training, evaluation and the makers of shards and data sets.
+"""The manifest that training, evaluation and the makers of shards share: one reader, one row, one leak rule.
 
 A manifest is a CSV or Parquet file with a row for each clip and the columns of ``Row``; only path and label are
 needed, further columns are kept. Labels are 1, 0 or words (``LABEL_WORDS``). pandas and pyarrow come with the extra

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training clips: aligned crops with a margin and sound on one grid, and what was forged in them."""
+"""The records that shards, forging, augmentation and training share: a clip on the grid, and its labels by slot."""
 
 from __future__ import annotations
 

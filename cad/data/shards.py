@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training shards: WebDataset tars whose uncompressed members are also opened by name and memory-mapped.
+"""Shards of training clips: WebDataset tars whose members are also opened by name and memory-mapped.
 
 One clip is one sample of up to four members, which share the clip's escaped key::
 

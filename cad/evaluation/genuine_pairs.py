@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 def desync_parts(protocol: Protocol, manifest: Manifest) -> Iterator[Part]:
     """Yield, for each shift, genuine rows cut in step (real) and out of step (fake), then with another's voice."""
-    rows = _genuine_with_both(manifest, protocol)
-    lengths = {path: _common_seconds(manifest.file(path)) for path in rows["path"]}
+    rows, lengths = _genuine_with_both(manifest, protocol)
     for shift in protocol.shifts_seconds:
         pairs = _Pairs(manifest)
         for row in rows.to_dict("records"):
@@ -43,8 +42,7 @@ def desync_parts(protocol: Protocol, manifest: Manifest) -> Iterator[Part]:
 
 def splice_parts(protocol: Protocol, manifest: Manifest) -> Iterator[Part]:
     """Yield genuine rows, whole (rewritten) and with another voice in one stretch."""
-    rows = _genuine_with_both(manifest, protocol)
-    lengths = {path: _common_seconds(manifest.file(path)) for path in rows["path"]}
+    rows, lengths = _genuine_with_both(manifest, protocol)
     paired = _paired_fakes(manifest.rows)
     donors = paired | _other_people(rows, protocol.seed, known=paired)
     rng = np.random.default_rng(protocol.seed)
@@ -127,7 +125,8 @@ class _Pairs:
         self.left_out[why] = self.left_out.get(why, 0) + 1
 
 
-def _genuine_with_both(manifest: Manifest, protocol: Protocol) -> pd.DataFrame:
+def _genuine_with_both(manifest: Manifest, protocol: Protocol) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the genuine rows with picture and sound, and for how many seconds each has both, by path."""
     rows = manifest.rows
     chosen = rows[(rows["label"] == 0) & has_picture(rows)]
     chosen = sample_rows(chosen, protocol.clips, protocol.seed)
@@ -135,7 +134,7 @@ def _genuine_with_both(manifest: Manifest, protocol: Protocol) -> pd.DataFrame:
     kept = chosen[np.array(heard, dtype=bool)]
     if kept.empty:
         raise DataError(f"{protocol.name} needs genuine rows with picture and sound; there are none")
-    return kept
+    return kept, {path: _common_seconds(manifest.file(path)) for path in kept["path"]}
 
 
 def _common_seconds(file: Path) -> float:

@@ -78,6 +78,10 @@ class ArraySource:
     ) -> None:
         if frames is None and samples is None:
             raise OptionError("ArraySource needs frames, samples or both; neither was given")
+        if frames is None and frame_seconds is not None:
+            raise OptionError("frame_seconds was given without frames")
+        if fps is not None and not 0 < fps < np.inf:
+            raise OptionError(f"fps must be above 0 and finite, got {fps}; leave it out where it is not known")
         self._name = name
         self._limits = limits or MediaLimits()
         self._samples = samples

@@ -20,7 +20,7 @@ class MediaLimits:
         max_total_pixels: Decoding stops after this many pixels in all (width x height x frames).
         max_duration_seconds: A longer file is refused, or cut there if its length was not declared.
         max_streams: A file with more streams is refused.
-        max_file_bytes: A larger file is refused.
+        max_file_bytes: A larger file is refused; of bytes and streams, which are held in memory, no more is read.
         memory_bytes: Address space of the decoding process (libraries and shared buffers included).
         cpu_seconds: Processor time of the decoding process for one file.
         stall_seconds: Longest silence of the decoding process while somebody waits for it.

@@ -159,7 +159,7 @@ def test_the_leak_rule(tmp_path, rows, leak):
 
 
 def test_nobody_has_one_meaning():
-    from cad.evaluation.levels import identity_codes
+    from cad.metrics.score_counts import identity_codes
 
     names = ["", "-", " Unknown ", "nan", "ann", "ann"]
     assert [is_unnamed(name) for name in names] == [True] * 4 + [False] * 2

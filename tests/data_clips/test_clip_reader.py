@@ -15,10 +15,11 @@ from portrait_clips import GOLDEN, placed, portrait, write_pictures
 from cad.data.clips import ClipReader
 from cad.data.records import Clip
 from cad.errors import DataError, MediaNotFoundError, MediaUnreadableError
-from cad.faces import FaceFinder, FaceTracker
 from cad.faces.align import align_face, canonical_points
+from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
-from cad.media import open_media
+from cad.faces.tracker import FaceTracker
+from cad.media.reader import open_media
 
 CANONICAL = canonical_points(192, 16)
 

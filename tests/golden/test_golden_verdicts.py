@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from golden_verdicts import CLIPS, Document, differences, recorded_verdicts, verdicts_now
 
-from cad.media import open_media
+from cad.media.reader import open_media
 
 NAMES = [clip.name for clip in CLIPS]
 #: More threads may add up numbers in another order, which must not show.

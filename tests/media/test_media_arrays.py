@@ -43,7 +43,7 @@ def decode(path: Path, with_fps: bool) -> dict[str, Any]:
             given["frames"] = np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
             given["frame_seconds"] = [frame.time for frame in frames]
             if with_fps:
-                given["fps"] = float(container.streams.video[0].average_rate or 0)
+                given["fps"] = float(container.streams.video[0].average_rate or 25)
     with av.open(str(path)) as container:
         if container.streams.audio:
             to_float = av.AudioResampler(format="fltp")
@@ -160,6 +160,8 @@ SOUND = np.zeros(800, np.float32)
     ("given", "message"),
     [
         ({}, "neither was given"),
+        ({"samples": SOUND, "sample_rate_hz": 8000, "frame_seconds": SECONDS}, "without frames"),
+        ({"frames": FRAMES, "frame_seconds": SECONDS, "fps": np.nan}, "fps must be above 0 and finite, got nan"),
         ({"frames": FRAMES}, r"got uint8 \(3, 8, 8, 3\) without frame_seconds"),
         ({"frames": FRAMES.astype(np.float32), "frame_seconds": SECONDS}, r"uint8 RGB .*got float32 \(8, 8, 3\)"),
         ({"frames": FRAMES[..., :1], "frame_seconds": SECONDS}, r"got uint8 \(8, 8, 1\) for frame 0"),

@@ -10,6 +10,7 @@ holds it against each baseline on the rows that both scored. Features are kept i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import sys
@@ -66,43 +67,40 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def audit(options: argparse.Namespace) -> int:
     """Fit and score every baseline, print the report as Markdown and write what was asked for."""
     protocol = load_protocol(options.protocol, PROTOCOLS)
-    protocol = dataclasses.replace(
-        protocol, split=options.split or protocol.split, train_split=options.train_split or protocol.train_split
-    )
+    changes = {key: getattr(options, key) for key in ("split", "train_split") if getattr(options, key)}
+    protocol = dataclasses.replace(protocol, **changes)
     manifest = read_manifest(options.manifest, options.root)
     print(findings_text(options.manifest.name, check_manifest(manifest, protocol.split)), file=sys.stderr)
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = manifest.select(protocol.split).rows
-    baselines = scores_of_baselines(protocol, manifest, options.out)
-    detectors = detector_scores(options.scores)
+    train, test = manifest.select(protocol.train_split), manifest.select(protocol.split)
+    baselines = scores_of_baselines(protocol, train, test, options.out)
+    pairs = [argument.rpartition("=") for argument in options.scores]
+    detectors = {name or Path(path).stem: read_scores(Path(path)) for name, _, path in pairs}
     reports = {
-        name: build_report(join(rows, scores), {}, groups=(), resamples=options.resamples)
+        name: build_report(join(test.rows, scores), {}, groups=(), resamples=options.resamples)
         for name, scores in {**baselines, **detectors}.items()
     }
-    found = list(versus_baselines(rows, baselines, detectors, options.resamples))
+    found = list(versus_baselines(test.rows, baselines, detectors, options.resamples))
     facts = (
-        f"Controls fitted on `{protocol.train_split}` ({len(manifest.select(protocol.train_split).rows)} rows) and "
-        f"scored on `{protocol.split}` ({len(rows)} rows) of `{options.manifest.name}`; brackets hold the 95 % "
+        f"Controls fitted on `{protocol.train_split}` ({len(train.rows)} rows) and "
+        f"scored on `{protocol.split}` ({len(test.rows)} rows) of `{options.manifest.name}`; brackets hold the 95 % "
         f"interval of {options.resamples} resamples over identities. What a control reaches, the data gives away."
     )
     text = document(protocol.title, facts, reports, found, list(detectors))
-    for place in (options.out / "audit.md", options.markdown):
-        if place is not None:
-            place.write_text(text, encoding="utf-8")
-    for place in (options.out / "audit.json", options.json):
-        if place is not None:
-            place.write_text(json.dumps(as_json(facts, reports, found, list(detectors)), indent=1) + "\n", "utf-8")
+    stored = json.dumps(as_json(facts, reports, found, list(detectors)), indent=1) + "\n"
+    for name, content, place in (("audit.md", text, options.markdown), ("audit.json", stored, options.json)):
+        for path in (options.out / name, *([place] if place else [])):
+            path.write_text(content, encoding="utf-8")
     print(text.rstrip())
     return 0
 
 
-def scores_of_baselines(protocol: Protocol, manifest: Manifest, out: Path) -> dict[str, Any]:
+def scores_of_baselines(protocol: Protocol, train: Manifest, test: Manifest, out: Path) -> dict[str, Any]:
     """Return the scores of each baseline by its title; they are written beside the features, too."""
-    train, test = manifest.select(protocol.train_split), manifest.select(protocol.split)
-    train_features = features_of(train, protocol.train_split, out)
-    test_features = features_of(test, protocol.split, out)
-    columns = train_features.columns.union(test_features.columns)
-    train_features, test_features = (part.reindex(columns=columns) for part in (train_features, test_features))
+    features = [features_of(rows, out / f"features_{name}.jsonl")
+                for rows, name in ((train, protocol.train_split), (test, protocol.split))]  # fmt: skip
+    columns = features[0].columns.union(features[1].columns)
+    train_features, test_features = (table.reindex(columns=columns) for table in features)
     sources = train.rows["source"].astype(str).to_numpy() if "source" in train.rows else None
     found = {}
     for name in protocol.controls:
@@ -118,17 +116,10 @@ def scores_of_baselines(protocol: Protocol, manifest: Manifest, out: Path) -> di
     return found
 
 
-def detector_scores(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the scores of the detectors by name."""
-    pairs = [argument.rpartition("=") for argument in arguments]
-    return {name or Path(path).stem: read_scores(Path(path)) for name, _, path in pairs}
-
-
-def features_of(manifest: Manifest, name: str, out: Path):
+def features_of(manifest: Manifest, log: Path) -> Any:
     """Return the features of all rows; those of an earlier or interrupted run are not measured again."""
     import pandas
 
-    log = out / f"features_{name}.jsonl"
     known = read_features(log)
     paths = manifest.rows["path"].tolist()
     with log.open("a", encoding="utf-8") as stream:
@@ -140,7 +131,7 @@ def features_of(manifest: Manifest, name: str, out: Path):
                 stream.write(json.dumps({"path": path, **known[path]}) + "\n")
                 stream.flush()
             if number % 100 == 0:
-                print(f"audit: {name}: {number}/{len(paths)}", file=sys.stderr, flush=True)
+                print(f"{log.stem}: {number}/{len(paths)}", file=sys.stderr, flush=True)
     return pandas.DataFrame([known[path] for path in paths])
 
 
@@ -148,11 +139,9 @@ def read_features(log: Path) -> dict[str, dict[str, float]]:
     """Return the features of a log by path; a line that was cut off is left out and measured again."""
     found = {}
     for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
-        try:
+        with contextlib.suppress(ValueError):
             row = json.loads(line)
-        except ValueError:
-            continue
-        found[row.pop("path")] = row
+            found[row.pop("path")] = row
     return found
 
 
@@ -202,6 +191,7 @@ def as_json(
     }
     beside = [item.to_json() for item in found]
     return {"facts": facts, "detectors": list(detectors), "measured": measured, "beside": beside}
+
 
 
 if __name__ == "__main__":

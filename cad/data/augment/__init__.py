@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random degradation that genuine and forged clips go through alike, and the crop to the model's size."""
+"""Augmentation: random degradation of genuine and forged clips alike, and the crop to the model's size."""
 
 from cad.data.augment.augmenting import AugmentOptions, augment, augment_clip
 from cad.data.augment.crop import CropMove, cropped, draw_crop_move
 from cad.data.augment.shortcuts import Shortcut, clip_statistics, shortcut_check
-from cad.data.augment.trim import sounding_slots
 
 __all__ = [
     "AugmentOptions",
@@ -16,5 +15,4 @@ __all__ = [
     "cropped",
     "draw_crop_move",
     "shortcut_check",
-    "sounding_slots",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real audio codecs in memory, with the codec's delay taken out so that synchrony holds."""
+"""Augmentation by audio codecs: sound is coded in memory and the codec's delay taken out, so that synchrony holds."""
 
 from __future__ import annotations
 

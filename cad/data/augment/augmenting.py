@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one way from a stored clip to a model input in training, for genuine and forged clips alike.
+"""``augment`` turns a stored clip into a model input for training, in the same way for genuine and forged clips.
 
-The functions take a Clip, not a LabeledClip: what they do cannot depend on the label, because they never see it.
+The treatments take a Clip, not a LabeledClip: they never see the label, so they cannot depend on it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ class AugmentOptions:
         band_limit: Low or high end missing.
         other_rate: Through another sampling rate.
         sound_noise: White to brown noise, at 0 to 40 dB.
-        babble: Another voice below, when voices are given.
         clip: Peaks cut off.
         audio_codec: AAC, MP3, Opus, AC-3, G.711 or G.722.
         offset: A constant added to all samples.
@@ -64,28 +63,17 @@ class AugmentOptions:
     band_limit: float = 0.25
     other_rate: float = 0.3
     sound_noise: float = 0.5
-    babble: float = 0.1
     clip: float = 0.08
     audio_codec: float = 0.4
     offset: float = 0.1
 
 
-def augment(
-    labeled: LabeledClip,
-    rng: np.random.Generator,
-    options: AugmentOptions | None = None,
-    voices: tuple[NDArray[np.float32], ...] = (),
-) -> LabeledClip:
+def augment(labeled: LabeledClip, rng: np.random.Generator, options: AugmentOptions | None = None) -> LabeledClip:
     """Return ``labeled`` with its clip treated and cropped to 160 px; labels and length stay as they are."""
-    return replace(labeled, clip=augment_clip(labeled.clip, rng, options, voices))
+    return replace(labeled, clip=augment_clip(labeled.clip, rng, options))
 
 
-def augment_clip(
-    clip: Clip,
-    rng: np.random.Generator,
-    options: AugmentOptions | None = None,
-    voices: tuple[NDArray[np.float32], ...] = (),
-) -> Clip:
+def augment_clip(clip: Clip, rng: np.random.Generator, options: AugmentOptions | None = None) -> Clip:
     """Return ``clip`` after random degradation, with frames of 160 px and the points in them.
 
     Nothing moves in time: lips and sound stay together to within 1 ms.
@@ -94,7 +82,6 @@ def augment_clip(
         clip: A clip with stored crops of 192 px, or sound alone, or picture alone.
         rng: Source of chance; the same state gives the same result.
         options: How often each treatment is applied.
-        voices: Recordings for babble, float32 (samples,) 16 kHz.
     """
     options = options or AugmentOptions()
     # One child for each stream: what happens to the picture does not depend on whether there is sound.
@@ -103,7 +90,7 @@ def augment_clip(
     if clip.frames is not None:
         treated = _seen(clip, clip.frames, picture_rng, options)
     if clip.audio is not None:
-        heard = _heard(clip.audio, sound_rng, options, voices)
+        heard = _heard(clip.audio, sound_rng, options)
         heard = np.where(np.repeat(clip.audio_present, SAMPLES_PER_FRAME), heard, np.float32(0))
         treated = replace(treated, audio=heard.astype(np.float32, copy=False))
     return treated
@@ -125,7 +112,7 @@ def _seen(clip: Clip, frames: NDArray[np.uint8], rng: np.random.Generator, optio
     if rng.random() < options.picture_noise:
         pictures = picture.noisy(pictures, rng)
     if rng.random() < options.sharpen:
-        pictures = picture.sharpened(pictures, rng)
+        pictures = picture.sharpened(pictures, rng.uniform(0.2, 0.8))
     if rng.random() < options.video_codec:
         pictures = coded_video(pictures, draw_video_coding(rng))
         if rng.random() < options.second_video_codec:
@@ -155,17 +142,10 @@ def _without_gaps(frames: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDAr
     return frames[np.where(last_seen < 0, int(np.argmax(present)), last_seen)]
 
 
-def _heard(
-    audio: NDArray[np.float32],
-    rng: np.random.Generator,
-    options: AugmentOptions,
-    voices: tuple[NDArray[np.float32], ...],
-) -> NDArray[np.float32]:
+def _heard(audio: NDArray[np.float32], rng: np.random.Generator, options: AugmentOptions) -> NDArray[np.float32]:
     heard = audio
     if rng.random() < options.reverb:
         heard = sound.reverberant(heard, rng)
-    if rng.random() < options.babble and voices:
-        heard = sound.with_noise(heard, _babble(len(heard), rng, voices), rng.uniform(6, 25))
     if rng.random() < options.sound_noise:
         heard = sound.with_noise(heard, sound.coloured_noise(len(heard), rng), rng.uniform(3, 40))
     if rng.random() < options.equalise:
@@ -189,13 +169,3 @@ def _dithered(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
     # Noise far below hearing in every clip: digital silence, which splices and engines leave, tells nothing then.
     floor = np.float32(10 ** (rng.uniform(-85, -62) / 20))
     return np.clip(audio + floor * rng.standard_normal(len(audio), dtype=np.float32), -1, 1)
-
-
-def _babble(samples: int, rng: np.random.Generator, voices: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
-    mixed = np.zeros(samples, dtype=np.float32)
-    for _ in range(int(rng.integers(1, 4))):
-        voice = voices[int(rng.integers(len(voices)))]
-        start = int(rng.integers(0, max(len(voice) - samples, 0) + 1))
-        piece = voice[start : start + samples]
-        mixed[: len(piece)] += piece
-    return mixed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Colour changes of a whole picture track at once: one look-up table and one 3x3 matrix."""
+"""Colour changes for augmentation and self-blending: one look-up table and one 3x3 matrix for a whole picture track."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
-def colour_matrix(hue_turn: float, saturation: float, gains: NDArray[np.float64] | None = None) -> NDArray[np.float32]:
-    """Return the RGB matrix (3, 3) that turns the hue (in turns), scales saturation and then each channel."""
+def colour_matrix(hue_turn: float, saturation: float) -> NDArray[np.float32]:
+    """Return the RGB matrix (3, 3) that turns the hue (in turns) and scales the saturation."""
     angle = 2 * np.pi * hue_turn
     turn = saturation * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     inner = np.eye(3)
     inner[1:, 1:] = turn
-    matrix = np.linalg.inv(_YIQ) @ inner @ _YIQ
-    if gains is not None:
-        matrix = np.diag(gains) @ matrix
-    return np.asarray(matrix, dtype=np.float32)
+    return np.asarray(np.linalg.inv(_YIQ) @ inner @ _YIQ, dtype=np.float32)
 
 
 def tone_table(brightness: float, contrast: float, gamma: float, shift: NDArray[np.float64]) -> NDArray[np.uint8]:

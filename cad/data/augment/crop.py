@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the stored crop with its margin to the model's crop: in the middle, or moved a little."""
+"""``cropped`` cuts the model's crop out of the stored one: the middle, or moved, zoomed, turned or mirrored."""
 
 from __future__ import annotations
 

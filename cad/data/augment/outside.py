@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The black that lies in a crop where the source picture ended.
+"""The black outside of the source picture in a crop: found, kept and simulated for augmentation and forging.
 
-Faces near the edge of a picture have it, and how often depends on the page that a clip comes from. It has to stay
-exactly black, as it is when a file is scored, and it has to come with both classes alike.
+Faces near the edge of a picture have it, and its frequency depends on the source of a clip. It must stay exactly black,
+as when a file is scored, and must be as frequent in both classes.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cameras, sites and screens do to a picture track; nothing here knows a label."""
+"""Augmentations of the picture: the effects of cameras, sites and screens, drawn without knowledge of the label."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def blurred(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     """Return ``frames`` out of focus (Gaussian) or smeared along one direction."""
     if rng.random() < 0.7:
         sigma = rng.uniform(0.4, 1.8)
-        return _each(frames, lambda frame: cv2.GaussianBlur(frame, (0, 0), sigma))
+        return each_frame(frames, lambda frame: cv2.GaussianBlur(frame, (0, 0), sigma))
     length = int(rng.integers(3, 8))
     kernel = np.zeros((length, length), dtype=np.float32)
     angle = rng.uniform(0, np.pi)
@@ -43,15 +43,14 @@ def blurred(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     for step in np.linspace(-middle, middle, 4 * length):
         kernel[round(middle + step * np.sin(angle)), round(middle + step * np.cos(angle))] += 1
     kernel /= kernel.sum()
-    return _each(frames, lambda frame: cv2.filter2D(frame, -1, kernel))
+    return each_frame(frames, lambda frame: cv2.filter2D(frame, -1, kernel))
 
 
-def sharpened(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return ``frames`` with raised edges, as phones and encoders make them."""
-    amount = rng.uniform(0.2, 0.8)
+def sharpened(frames: NDArray[np.uint8], amount: float) -> NDArray[np.uint8]:
+    """Return ``frames`` with edges raised by ``amount`` (0 for none), as phones and encoders raise them."""
     kernel = np.full((3, 3), -amount / 8, dtype=np.float32)
     kernel[1, 1] = 1 + amount
-    return _each(frames, lambda frame: cv2.filter2D(frame, -1, kernel))
+    return each_frame(frames, lambda frame: cv2.filter2D(frame, -1, kernel))
 
 
 def noisy(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -92,7 +91,8 @@ def slower(frames: NDArray[np.uint8], grid_rate_hz: float, rng: np.random.Genera
     return np.asarray(frames[np.clip(taken, 0, len(frames) - 1)])
 
 
-def _each(frames: NDArray[np.uint8], change: Callable[[NDArray[np.uint8]], Any]) -> NDArray[np.uint8]:
+def each_frame(frames: NDArray[np.uint8], change: Callable[[NDArray[np.uint8]], Any]) -> NDArray[np.uint8]:
+    """Return ``frames`` uint8 (slots, height, width, 3) with ``change`` made to each, which keeps the shape."""
     out = np.empty_like(frames)
     for slot, frame in enumerate(frames):
         out[slot] = change(frame)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a number that anybody can measure give the label away? If so, a network will learn it instead of the forgery.
+"""Shortcut check of pseudo-fakes for ``tools/shortcut_check.py``: does a simple statistic give the label away?
 
-Each statistic alone is scored as if it were a detector: an AUC of 0.5 says it knows nothing, 0 or 1 says it knows all.
+A network learns such a shortcut instead of the forgery. Each statistic is scored as a detector: an AUC of 0.5 means
+that it tells nothing, 0 or 1 that it tells everything.
 """
 
 from __future__ import annotations

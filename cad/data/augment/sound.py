@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What rooms, microphones and sites do to sound; nothing here knows a label, and nothing delays."""
+"""Augmentations of the sound: the effects of rooms, microphones and sites. They know no label and delay nothing."""
 
 from __future__ import annotations
 

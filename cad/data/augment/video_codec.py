@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real video codecs over a short picture track, in memory."""
+"""Augmentation by video codecs: a short picture track is encoded and decoded in memory."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an adapter is, and the checks that all of them share: is this the right folder, is the archive whole."""
+"""``Adapter`` reads a published data set into rows; the checks shared by all: the right folder, a complete archive."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,13 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """How one data set is read.
+    """The reader of one data set.
 
     Attributes:
-        name: By which it is asked for.
-        title: As its authors call it.
-        landmarks: Glob patterns of which one must match under the root; they tell the right folder from a wrong one.
-        rows: Reads the index and returns every row that it names, and what is wrong with the index.
+        name: Its key in the registry.
+        title: The data set's published name.
+        landmarks: Glob patterns; a folder in which none matches is not the root of this set.
+        rows: Reads the index under a root and returns all its rows and problems.
     """
 
     name: str
@@ -130,10 +130,10 @@ def media_under(folder: Path, root: Path, suffixes: tuple[str, ...] = MEDIA_SUFF
     )
 
 
-def first_rows(rows: Iterator[Row] | list[Row]) -> Scan:
-    """Return ``rows`` with one row a path, and a problem for each further one."""
+def first_rows(rows: Iterable[Row], problems: Iterable[Problem] = ()) -> Scan:
+    """Return ``rows`` with one row a path, and ``problems`` with one more for each further row of a path."""
     kept: dict[str, Row] = {}
-    problems = []
+    problems = list(problems)
     for row in rows:
         known = kept.setdefault(row.path, row)
         if known is not row:

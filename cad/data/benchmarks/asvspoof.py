@@ -31,8 +31,7 @@ def rows(root: Path) -> Scan:
                 problems.append(Problem("bad_entry", fields[1] if len(fields) > 1 else "?", f"not a trial: {line!r}"))
                 continue
             found.append(_row(fields, label, folder, _split(protocol)))
-    scan = first_rows(found)
-    return Scan(scan.rows, tuple(problems) + scan.problems)
+    return first_rows(found, problems)
 
 
 def _row(fields: list[str], label: int, folder: str, split: str) -> Row:

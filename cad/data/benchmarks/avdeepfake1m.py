@@ -27,8 +27,7 @@ def rows(root: Path) -> Scan:
                 found.append(_row(entry, split))
             except (KeyError, TypeError, ValueError) as error:
                 problems.append(Problem("bad_entry", str(entry.get("file", "?")), f"{type(error).__name__}: {error}"))
-    scan = first_rows(found)
-    return Scan(scan.rows, tuple(problems) + scan.problems)
+    return first_rows(found, problems)
 
 
 def _row(entry: Mapping[str, Any], split: str) -> Row:

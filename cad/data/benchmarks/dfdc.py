@@ -41,8 +41,7 @@ def rows(root: Path) -> Scan:
                 language="en",
             )
             found.append(row)
-    scan = first_rows(found)
-    return Scan(scan.rows, tuple(problems) + scan.problems)
+    return first_rows(found, problems)
 
 
 ADAPTER = Adapter("dfdc", "DFDC", ("metadata.json", "*/metadata.json"), rows)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an index does not say and the files do: duration, frame rate, hash; and splits by identity from a list."""
+"""What files add to the rows of an index: duration, frame rate and hash; and splits by identity from a list."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any set that is laid out as folders, ``real/...`` and ``fake/<method>/...`` or the like, or listed in a CSV file.
+"""Adapters of any set laid out as folders (``real/...``, ``fake/<method>/...``) or listed in a CSV file.
 
-For KoDF, DF40, AVLips, DeepSpeak, PolyGlotFake, MAVOS-DD and one's own clips.
+They serve KoDF, DF40, AVLips, DeepSpeak, PolyGlotFake, MAVOS-DD and private sets.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ def rows_of_table(root: Path) -> Scan:
             found.append(Row(**_known_fields(raw, LABEL_WORDS[word])))
         except (ValueError, DataError) as error:
             problems.append(Problem("bad_entry", raw["path"], f"line {number}: {error}"))
-    scan = first_rows(found)
-    return Scan(scan.rows, tuple(problems) + scan.problems)
+    return first_rows(found, problems)
 
 
 def _row(path: str) -> Row | None:

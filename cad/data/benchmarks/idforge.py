@@ -51,8 +51,7 @@ def rows_v1(root: Path) -> Scan:
                 found.append(_row(PurePosixPath("main") / path, path, split))
             except DataError as error:
                 problems.append(Problem("unknown_category", str(path), str(error)))
-    scan = first_rows(found)
-    return Scan(scan.rows, tuple(problems) + scan.problems)
+    return first_rows(found, problems)
 
 
 def rows_v2(root: Path) -> Scan:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips that look or sound alike although they are on different sides of a split, found by perceptual hashes."""
+"""Near duplicates across splits, found by perceptual hashes of picture and sound."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every adapter by name."""
+"""The adapters of all data sets by name, for ``datasets/prepare.py``."""
 
 from __future__ import annotations
 

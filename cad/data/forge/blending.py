@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blend one picture track into another through a mask, touching only the mask's own box."""
+"""``blend`` puts one picture track into another through a soft mask, and touches only the mask's own box."""
 
 from __future__ import annotations
 

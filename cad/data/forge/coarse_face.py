@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A face rendered at low resolution and enlarged by the kernels that generators and swappers use."""
+"""Pseudo-fake: a face rendered at low resolution and enlarged by the kernels of generators and face swappers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A face that was compressed by itself, on another grid and harder than what surrounds it."""
+"""Pseudo-fake: a face compressed separately, on another block grid and harder than its surroundings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.data.augment.picture import each_frame
 from cad.data.augment.video_codec import VideoCoding, coded_video
 from cad.data.forge.patching import rerendered
 from cad.data.forge.records import Job, Need, Stream
@@ -28,12 +29,5 @@ def _compressed(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[
     if draw < 0.75:
         quality = str(118 * int(rng.integers(10, 24)))
         return coded_video(frames, VideoCoding("mpeg4", "mpeg4", (("flags", "+qscale"), ("global_quality", quality))))
-    return _as_stills(frames, ".jpg", [int(cv2.IMWRITE_JPEG_QUALITY), int(rng.integers(15, 50))])
-
-
-def _as_stills(frames: NDArray[np.uint8], ending: str, options: list[int]) -> NDArray[np.uint8]:
-    out = np.empty_like(frames)
-    for slot, frame in enumerate(frames):
-        _, data = cv2.imencode(ending, frame, options)
-        out[slot] = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
-    return out
+    options = [int(cv2.IMWRITE_JPEG_QUALITY), int(rng.integers(15, 50))]
+    return each_frame(frames, lambda frame: cv2.imdecode(cv2.imencode(".jpg", frame, options)[1], cv2.IMREAD_COLOR))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Donors: the voices that forgers put in place of the genuine one."""
+"""Donors: recordings that give forgers another voice for the genuine one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from cad.data.manifest import is_unnamed
 from cad.data.records import Clip
 
 
@@ -44,7 +45,7 @@ class DonorPool:
 
     def same_speaker(self, clip: Clip, rng: np.random.Generator) -> Clip | None:
         """Return another genuine recording of the person in ``clip``; None for an unnamed person."""
-        if not clip.identity:
+        if is_unnamed(clip.identity):
             return None
         others = [donor for donor in self._by_identity.get(clip.identity, ()) if donor.key != clip.key]
         return _drawn(others, rng)
@@ -64,7 +65,7 @@ class DonorPool:
                 donor is not None
                 and donor.key != clip.key
                 and not same_event
-                and (identity != clip.identity or not identity)
+                and (identity != clip.identity or is_unnamed(identity))
             ):
                 return donor
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Soft masks in the shape of a face or of a part of it, built from the five points."""
+"""Soft masks for face forgers: a deformed outline of the face, or of a part of it, from the five points."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A face that was made frame by frame: it trembles, and its light and sharpness change from frame to frame."""
+"""Pseudo-fake: a face made frame by frame, whose place, light and sharpness change between frames."""
 
 from __future__ import annotations
 

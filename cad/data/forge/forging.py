@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make labelled fakes out of genuine clips, and cut genuine ones the same way."""
+"""``forge`` makes labelled pseudo-fakes of genuine clips; ``genuine`` cuts windows of them in the same way."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vocoders without a network: a mel spectrogram turned back into sound, with phases found or made up."""
+"""Pseudo-fakes by vocoders without a network: sound from a mel spectrogram, with phases estimated or made up."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forgeries by small networks of ``tools/training/train_forgers.py``: they leave the traces that generators leave.
+"""Pseudo-fakes by small trained networks (``tools/training/train_forgers.py``) with the traces of real generators.
 
 The networks are ONNX files in the folder that the environment variable CAD_FORGERS names (an environment variable,
 because data loaders' processes inherit it). Both kinds are off unless their weight is set.
@@ -25,6 +25,7 @@ from cad.data.forge.segment import draw_segment
 from cad.data.forge.spectra import mel_filters, stft
 from cad.data.records import LabeledClip
 from cad.errors import OptionError
+from cad.resampling import of_length
 
 FOLDER_VARIABLE = "CAD_FORGERS"
 #: The kinds that need trained networks.
@@ -87,10 +88,7 @@ def redrawn(patches: NDArray[np.uint8], network: Path) -> NDArray[np.uint8]:
 def revoiced(audio: NDArray[np.float32], network: Path) -> NDArray[np.float32]:
     """Return ``audio`` float32 (samples,) as the vocoder ``network`` says it; nothing moves in time."""
     (said,) = _session(str(network), os.getpid()).run(None, {"mel": vocoder_mel(audio)[None]})
-    out = np.zeros_like(audio)
-    length = min(len(out), said.shape[-1])
-    out[:length] = said.reshape(-1)[:length]
-    return out
+    return of_length(said.reshape(-1), len(audio))
 
 
 def vocoder_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LPC vocoder: an all-pole envelope per frame, excited by pulses and noise instead of a throat."""
+"""Pseudo-fake by an LPC vocoder: an all-pole envelope per frame, excited by pulses and noise."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A face made of few components: what a model with a narrow bottleneck can say about this person."""
+"""Pseudo-fake: a face rebuilt from a few principal components, as by a model with a narrow bottleneck."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mouth of another moment of the same clip: lips that say something else, or stand still, or run backwards."""
+"""Pseudo-fake: the mouth of another moment of the clip; the lips say something else, stop or run backwards."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mouth re-enacted by a smooth local warp: the jaw opens and closes to a signal that is not the speech."""
+"""Pseudo-fake: a mouth re-enacted by a smooth local warp, which opens and closes independently of the speech."""
 
 from __future__ import annotations
 

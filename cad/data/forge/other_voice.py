@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A genuine recording of something else under the lips: of the same speaker, or of somebody else."""
+"""Pseudo-fakes of synchrony: another genuine recording under the lips, of the same speaker or of somebody else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all face re-rendering has in common: a changed copy of the face, blended in through a soft mask."""
+"""``rerendered`` serves the face forgers: a changed copy of the face is blended in through a soft mask."""
 
 from __future__ import annotations
 

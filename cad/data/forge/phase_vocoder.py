@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Phase vocoder: stretched and squeezed back, or moved in pitch, with or without the formants."""
+"""Pseudo-fakes by a phase vocoder: speech stretched and squeezed back, or moved in pitch."""
 
 from __future__ import annotations
 
@@ -56,8 +56,7 @@ def stretched(audio: NDArray[np.float32], factor: float, size: int) -> NDArray[n
 def _there_and_back(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     size = _SIZES[int(rng.integers(len(_SIZES)))]
     factor = float(np.exp(rng.choice([-1, 1]) * rng.uniform(0.1, 0.4)))
-    back = stretched(stretched(audio, factor, size), 1 / factor, size)
-    return of_length(back, len(audio))
+    return stretched(stretched(audio, factor, size), 1 / factor, size)
 
 
 def _other_pitch(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

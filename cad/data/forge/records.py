@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a forger gets and what it declares about itself."""
+"""The records of a forger: the job that it gets, what it needs, and the labels that it sets."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of forgery by name; each kind's file registers itself when it is imported."""
+"""The registry of forgers by name; each kind's file registers itself when it is imported."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all copy-synthesis has in common: same words, same timing, another sound, in all or a part of the window."""
+"""``resynthesised`` serves the voice forgers: the same words at the same time with another sound."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cad.data.forge.records import Job, with_audio
 from cad.data.forge.segment import draw_segment, samples_of, spliced
 from cad.data.forge.speech import has_speech, matched_level
 from cad.data.records import LabeledClip
+from cad.resampling import of_length
 
 Resynthesis = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 
@@ -25,7 +26,7 @@ def resynthesised(job: Job, rng: np.random.Generator, name: str, resynthesis: Re
         job: The forgery to be made.
         rng: Source of chance.
         name: The forger's name.
-        resynthesis: float32 (samples,) to float32 (samples,) at 16 kHz.
+        resynthesis: float32 (samples,) at 16 kHz to as many, give or take a few at the end.
     """
     audio = job.target.clip.audio
     if audio is None or not has_speech(audio):
@@ -34,7 +35,7 @@ def resynthesised(job: Job, rng: np.random.Generator, name: str, resynthesis: Re
     if not has_speech(audio[samples_of(segment)]):
         return None
     # The whole window is resynthesised, then the part is cut: no edge of a filter falls at the splice.
-    piece = resynthesis(audio, rng)[samples_of(segment)]
+    piece = of_length(resynthesis(audio, rng), len(audio))[samples_of(segment)]
     return with_audio(
         job.target, spliced(audio, matched_level(piece, audio[samples_of(segment)]), segment), segment, name
     )

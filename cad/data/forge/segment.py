@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which slots of a window are forged, and where a window is cut."""
+"""Segments for forgers: which slots of a window are forged, and how clips and sound are cut and spliced."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
-from cad.data.records import Clip, LabeledClip
+from cad.data.records import Clip
 
 #: Share of forgeries that fill the whole window; the rest fill a random part of it.
 WHOLE_SHARE = 0.7
-#: Shortest forged part (0.32 s): below that a human editor would not have changed a syllable.
+#: Shortest forged part (0.32 s): a human editor would not change less than a syllable.
 MIN_SEGMENT_SLOTS = 8
 
 
@@ -44,18 +44,6 @@ def cut(clip: Clip, first_slot: int, slots: int) -> Clip:
         frames_present=clip.frames_present[here],
         audio=None if clip.audio is None else clip.audio[samples_of(here)],
         audio_present=clip.audio_present[here],
-    )
-
-
-def cut_labels(labeled: LabeledClip, first_slot: int, slots: int) -> LabeledClip:
-    """Return ``slots`` slots of a labelled clip from ``first_slot`` on."""
-    here = slice(first_slot, first_slot + slots)
-    return replace(
-        labeled,
-        clip=cut(labeled.clip, first_slot, slots),
-        video_fake=labeled.video_fake[here],
-        audio_fake=labeled.audio_fake[here],
-        sync_fake=labeled.sync_fake[here],
     )
 
 

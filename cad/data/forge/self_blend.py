@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Self-blended face: the face over itself, recoloured, resharpened and moved a little, through a soft mask.
+"""Pseudo-fake: the self-blended face, recoloured, resharpened, moved a little and blended over itself.
 
 Source: "Detecting Deepfakes with Self-Blended Images", CVPR 2022, arXiv 2204.08376 (method; written anew, for
-clips: one draw a clip with slight drift over time).
+clips: one draw for each clip, with slight drift over time).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cad.data.augment.colour import colour_matrix, recoloured, tone_table
+from cad.data.augment.picture import each_frame, sharpened
 from cad.data.forge.blending import blend, smooth_walk
 from cad.data.forge.face_mask import draw_face_mask, face_points
 from cad.data.forge.records import Job, Need, Stream, with_frames
@@ -54,27 +57,19 @@ def _perturbed(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
     if draw < 0.4:
         return _coarser(changed, rng.uniform(0.35, 0.85))
     if draw < 0.75:
-        return _sharper(changed, rng.uniform(0.2, 0.9))
+        return sharpened(changed, rng.uniform(0.2, 0.9))
     return changed if changed is not frames else _coarser(changed, rng.uniform(0.35, 0.7))
 
 
 def _coarser(frames: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     size = frames.shape[2]
     small = max(round(size * scale), 8)
-    out = np.empty_like(frames)
-    for slot, frame in enumerate(frames):
+
+    def coarse(frame: NDArray[np.uint8]) -> Any:
         down = cv2.resize(frame, (small, small), interpolation=cv2.INTER_AREA)
-        out[slot] = cv2.resize(down, (size, size), interpolation=cv2.INTER_LINEAR)
-    return out
+        return cv2.resize(down, (size, size), interpolation=cv2.INTER_LINEAR)
 
-
-def _sharper(frames: NDArray[np.uint8], amount: float) -> NDArray[np.uint8]:
-    kernel = np.full((3, 3), -amount / 8, dtype=np.float32)
-    kernel[1, 1] = 1 + amount
-    out = np.empty_like(frames)
-    for slot, frame in enumerate(frames):
-        out[slot] = cv2.filter2D(frame, -1, kernel)
-    return out
+    return each_frame(frames, coarse)
 
 
 def _moved(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sound of another moment of the same clip: really cut there, never rolled (a roll is heard at its seam)."""
+"""Pseudo-fake of synchrony: sound of another moment of the clip, cut there (rolled sound has an audible seam)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lips that speak and a room that stays silent."""
+"""Pseudo-fake of synchrony: room noise in place of the speech under moving lips."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Over-smoothed speech, as statistical speech synthesis makes it, and the images of a network's upsampling."""
+"""Pseudo-fakes of the voice: over-smoothed speech of statistical synthesis, and the images of upsampling networks."""
 
 from __future__ import annotations
 

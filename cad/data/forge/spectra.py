@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Short-time spectra of sound, forth and back, in float32 and without delay."""
+"""Short-time spectra for the voice forgers, forth and back, in float32 and without delay."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A face with the regular grid that upsampling leaves: isolated peaks in its spectrum."""
+"""Pseudo-fake: a face with the regular grid of upsampling, which gives isolated peaks in its spectrum."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.data.augment.picture import each_frame
 from cad.data.forge.patching import rerendered
 from cad.data.forge.records import Job, Need, Stream
 from cad.data.forge.registry import register
@@ -33,8 +34,4 @@ def _with_grid(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
     grid *= np.float32(rng.uniform(1.5, 4)) / (grid.std() + 1e-6)
     levels = np.round(grid).astype(np.int16)
     sigma = rng.uniform(0.5, 1.2)
-    out = np.empty_like(frames)
-    for slot, frame in enumerate(frames):
-        smooth = cv2.GaussianBlur(frame, (0, 0), sigma)
-        out[slot] = cv2.add(smooth, levels, dtype=cv2.CV_8U)
-    return out
+    return each_frame(frames, lambda frame: cv2.add(cv2.GaussianBlur(frame, (0, 0), sigma), levels, dtype=cv2.CV_8U))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where in a clip somebody speaks, by energy: forgers that need speech ask here."""
+"""Speech activity by level, for forgers that need speech."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sound that runs a little faster or slower than the lips."""
+"""Pseudo-fake of synchrony: sound that runs a little faster or slower than the lips."""
 
 from __future__ import annotations
 

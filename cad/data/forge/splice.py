@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A part of the speech replaced: by another recording, or by machine-made speech."""
+"""Pseudo-fakes of the voice: a part of the speech is replaced by another recording or by synthetic speech."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WORLD vocoder, when the optional package ``pyworld`` is installed (it needs setuptools < 81 to be imported)."""
+"""Pseudo-fake by the WORLD vocoder, if the optional package ``pyworld`` is there (its import needs setuptools < 81)."""
 
 from __future__ import annotations
 
@@ -34,10 +34,8 @@ def world(job: Job, rng: np.random.Generator) -> LabeledClip | None:
         if rng.random() < 0.5:  # as a statistical model would give it: smooth in time
             logs = np.log(envelope + 1e-12).astype(np.float32)
             envelope = np.exp(smooth_along_time(logs, rng.uniform(0.5, 2.0)).astype(np.float64))
-        made = pyworld.synthesize(pitch * rng.uniform(0.94, 1.06), envelope, aperiodicity, SAMPLE_RATE_HZ)
-        out = np.zeros_like(audio)
-        length = min(len(out), len(made))
-        out[:length] = made[:length]
-        return np.clip(out, -1, 1)
+        pitch = pitch * rng.uniform(0.94, 1.06)
+        made: NDArray[np.float64] = pyworld.synthesize(pitch, envelope, aperiodicity, SAMPLE_RATE_HZ)
+        return np.clip(made, -1, 1).astype(np.float32)
 
     return resynthesised(job, rng, "world", resynthesis)

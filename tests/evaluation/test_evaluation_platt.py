@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Platt scaling, operating points and frame calibration on logits whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cad.errors import DataError
+from cad.evaluation.calibration.platt import choose_operating_point, fit_platt, frame_calibration
+from cad.spec import Calibration
+from cad.verdict.calibrate import platt
+
+
+def test_platt_finds_the_scale_and_bias_that_made_the_labels(rng):
+    logits = rng.normal(0, 2, 20_000)
+    labels = (rng.random(20_000) < 1 / (1 + np.exp(-(1.7 * logits)))).astype(np.int8)
+    found = fit_platt(logits * 10 + 3, labels)
+    assert found.scale == pytest.approx(0.17, rel=0.05) and found.bias == pytest.approx(-0.51, abs=0.05)
+
+
+def test_platt_weighs_the_classes_alike(rng):
+    logits = np.concatenate([rng.normal(-1, 1, 5000), rng.normal(1, 1, 500)])
+    labels = np.repeat([0, 1], [5000, 500]).astype(np.int8)
+    assert fit_platt(logits, labels).bias == pytest.approx(0.0, abs=0.15)
+
+
+def test_platt_of_separable_inverted_and_one_class():
+    logits, labels = np.array([-2.0, -1, 1, 2]), np.array([0, 0, 1, 1], np.int8)
+    assert np.isfinite(fit_platt(logits, labels).scale)
+    upside_down = fit_platt(-logits, labels)
+    assert 0 < upside_down.scale < 0.05  # no evidence, and never turned over
+    assert np.all(np.abs(platt(-logits, upside_down) - 0.5) < 0.03)
+    with pytest.raises(DataError, match="0 fake and 2 genuine"):
+        fit_platt(logits[:2], labels[:2])
+
+
+def test_operating_point_keeps_its_rate(rng):
+    p = rng.random(1000)
+    labels = (rng.random(1000) < p).astype(np.int8)
+    chosen = choose_operating_point(p, labels, 0.05, 0.1, "here")
+    real, fake = p[labels == 0], p[labels == 1]
+    assert (real >= chosen.point.fake_threshold).mean() <= 0.05
+    assert (real >= chosen.point.fake_threshold - 0.01).mean() > 0.05 - 0.02
+    assert chosen.point.real_threshold < chosen.point.fake_threshold
+    assert (real < chosen.point.real_threshold).mean() >= 0.49
+    assert chosen.miss_rate == pytest.approx((fake < chosen.point.real_threshold).mean())
+
+
+def test_operating_point_of_perfect_scores_has_no_band_to_fall_into():
+    p, labels = np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1], np.int8)
+    chosen = choose_operating_point(p, labels, 0.05, 0.1, "")
+    assert chosen.false_positive_rate == 0 and chosen.point.fake_threshold > 0.2
+
+
+def test_frame_calibration_holds_the_share_of_clips():
+    highest = np.linspace(-1, 1, 101)
+    found = frame_calibration(Calibration(2.0, 0.3), highest, 0.7, 0.05)
+    assert found.scale == 2.0
+    assert (platt(highest, found) >= 0.7).mean() == pytest.approx(0.05, abs=0.011)
