@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from cad.errors import OptionError
 from cad.models.alignment import Alignment, AlignmentHead
 from cad.models.config import CadConfig
 from cad.models.distillation import Distillation
@@ -73,7 +72,6 @@ class CadModel(nn.Module):
         frames_present: Tensor,
         audio_present: Tensor,
         *,
-        speech_features: Tensor | None = None,
         keep_video: Tensor | None = None,
         keep_audio: Tensor | None = None,
     ) -> CadOutput:
@@ -84,15 +82,11 @@ class CadModel(nn.Module):
             audio: float32 (batch, time * 640) in [-1, 1] at 16 kHz.
             frames_present: float32 (batch, time).
             audio_present: float32 (batch, time).
-            speech_features: What ``speech_encoder(audio, audio_present)`` gave before, to save computing it again.
             keep_video: float32 (batch,); 0 drops the picture of a row in training as if it were absent.
             keep_audio: float32 (batch,); likewise for the sound.
-
-        Raises:
-            OptionError: ``speech_features`` are given but the speech encoder is not frozen.
         """
         log_mel = self.speech_encoder.log_mel(audio, audio_present)
-        shared_speech, speech = self._speech(log_mel, audio_present, speech_features)
+        shared_speech, speech = self._speech(log_mel, audio_present)
         video_present = frames_present if keep_video is None else frames_present * keep_video.unsqueeze(1)
         sound_present = audio_present if keep_audio is None else audio_present * keep_audio.unsqueeze(1)
         face, face_present, lips = self._picture(frames, frames_present)
@@ -109,19 +103,13 @@ class CadModel(nn.Module):
             WeightsError: They do not fit, or cannot be had.
         """
         self.face_encoder.load_pretrained()
-        if self.config.speech_encoder != "logmel_conv":
-            self.speech_encoder.load_pretrained()
+        self.speech_encoder.load_pretrained()
 
-    def _speech(self, log_mel: Tensor, present: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _speech(self, log_mel: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return standardised tokens (batch, time * tokens_per_slot, width) of the shared and the specific path."""
         encoder = self.speech_encoder
-        if features is None:
-            (shared,) = _rows_with(present, lambda mel: (encoder.encode(mel),), log_mel)
-            specific = encoder.encode_specific(log_mel, shared)
-        elif encoder.frozen:
-            shared = specific = features.to(log_mel.dtype)
-        else:
-            raise OptionError("speech_features can be given only when the speech encoder is frozen")
+        (shared,) = _rows_with(present, lambda mel: (encoder.encode(mel),), log_mel)
+        specific = encoder.encode_specific(log_mel, shared)
         token_present = present.repeat_interleave(encoder.tokens_per_slot, dim=1)
         standard = self.standardize_speech(shared, token_present)
         return standard, standard if specific is shared else self.standardize_speech(specific, token_present)

@@ -96,23 +96,6 @@ def test_dropping_a_stream_is_its_absence(model):
         torch.testing.assert_close(dropped[name], expected[name], rtol=1e-4, atol=1e-5)
 
 
-def test_speech_features_may_be_computed_before():
-    model = tiny_small()
-    inputs = windows()
-    with torch.no_grad():
-        features = model.speech_encoder(inputs[1], inputs[3])
-    found, expected = outputs(model, *inputs, speech_features=features), outputs(model, *inputs)
-    for name in OUTPUTS:
-        torch.testing.assert_close(found[name], expected[name])
-
-
-def test_speech_features_of_a_changing_encoder_are_refused():
-    model = tiny_small(speech_encoder="logmel_conv", speech_options={"width": 16, "blocks": 1})
-    inputs = windows()
-    with pytest.raises(OptionError, match="frozen"):
-        model(*inputs, speech_features=torch.zeros(2, 24, 16))
-
-
 def test_rows_without_picture_do_not_enter_the_batch_statistics():
     frames, audio, present, audio_present = windows(3)
     mixed = present.clone()

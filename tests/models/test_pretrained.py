@@ -13,7 +13,6 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from cad.errors import MissingExtraError, WeightsError, WeightsIntegrityError
 from cad.models.encoders.efficientnet import EfficientNetFace
-from cad.models.encoders.logmel_conv import LogMelConvEncoder
 from cad.models.encoders.whisper import WhisperLayers, sinusoids
 from cad.models.pretrained import efficientnet, packages, whisper
 from cad.models.pretrained.assign import assign
@@ -163,11 +162,6 @@ def test_packages_that_are_not_there_are_named():
 def test_changed_bytes_are_refused():
     with pytest.raises(WeightsIntegrityError, match="expected 0000"):
         packages.package_bytes((("cad", "py.typed"),), "0" * 64, "some-weights")
-
-
-def test_nothing_is_published_for_the_encoder_from_scratch():
-    with pytest.raises(WeightsError, match="from scratch"):
-        LogMelConvEncoder().load_pretrained()
 
 
 @needs("pretrained")

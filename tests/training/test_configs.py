@@ -17,9 +17,14 @@ from cad.training.parameters import make_optimizer
 from cad.training.task import CadTask
 
 ROOT = Path(__file__).resolve().parents[2]
-#: audio_head.yaml is for tools/fit_audio_head.py, which has its own test; cad_base is tested with small encoders below.
+#: audio_head.yaml is for cad.training.audio_head, which has its own test; cad_base is tested with small encoders below.
 OTHERS = ("audio_head", "cad_base")
 TRAIN = sorted(path for path in (ROOT / "configs" / "train").glob("*.yaml") if path.stem not in OTHERS)
+#: What some configurations are laid over.
+BELOW = {
+    "ablation": ["--config", str(ROOT / "configs" / "ablation" / "full.yaml")],
+    "stage_video_2": ["--config", str(ROOT / "configs" / "train" / "stage_video.yaml")],
+}
 ABLATION = sorted((ROOT / "configs" / "ablation").glob("*.yaml"))
 
 #: The published starting weights come with packages that a plain test run need not have.
@@ -28,7 +33,7 @@ WITHOUT_PACKAGES = ["--model.net.init_args.pretrained=false", "--model.start_fro
 
 @pytest.mark.parametrize("path", TRAIN + ABLATION, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_configuration_makes_a_net_and_its_data(path: Path, tmp_path: Path) -> None:
-    below = ["--config", str(ROOT / "configs" / "ablation" / "full.yaml")] if path.parent.name == "ablation" else []
+    below = BELOW.get(path.stem if path.parent.name == "train" else "ablation", [])
     threads = torch.get_num_threads()
     try:
         cli = build(

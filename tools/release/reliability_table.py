@@ -95,7 +95,7 @@ def fuzz_rows(figures: Figures) -> list[Row]:
     )
     times = f"{figures['slowest_seconds']} s and {figures['median_seconds']} s ({figures['machine']})"
     what = f"{figures['mutations']} damaged files from {figures['seeds']} seeds ({figures['date']})"
-    tool = "tools/fuzz_media.py"
+    tool = "tools/bench.py fuzz_media"
     return [
         (what, forbidden, tool),
         ("their outcomes", outcomes, tool),
@@ -118,8 +118,8 @@ def decode_rows(figures: Figures) -> list[Row]:
 
 
 def face_rows(figures: Figures) -> list[Row]:
-    """Return the bars of the face net, which tools/evaluate_face_net.py keeps beside the weights."""
-    finder, tool = figures["finder"], "tools/evaluate_face_net.py"
+    """Return the bars of the face net, which tools/training/evaluate_face_net.py keeps beside the weights."""
+    finder, tool = figures["finder"], "tools/training/evaluate_face_net.py"
     recall = f"{finder['recall']:.1%} of {finder['faces']}"
     return [
         ("faces of 40 px and more that the teacher finds, found too", recall, tool),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forgeries by small networks of ``tools/training/train_forgers.py``: they leave the traces that generators leave.
+"""Pseudo-fakes by small trained networks (``tools/training/train_forgers.py``) with the traces of real generators.
 
 The networks are ONNX files in the folder that the environment variable CAD_FORGERS names (an environment variable,
 because data loaders' processes inherit it). Both kinds are off unless their weight is set.

@@ -76,14 +76,12 @@ class SpeechEncoder(nn.Module):
     Attributes:
         width: Features of a token.
         tokens_per_slot: Tokens in a 25 Hz slot.
-        frozen: Its weights do not change in training, so its tokens may be computed once and kept.
         log_mel: The spectrogram that it reads.
         max_slots: The longest window that it can take; None for any.
     """
 
     width: int
     tokens_per_slot: int
-    frozen: bool
     max_slots: int | None = None
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from cad.models.encoders.interfaces import LipEncoder
 from cad.models.encoders.lips import LipNet
 from cad.models.masks import masked_mean
 
-#: Outer and inner contour of the lips, chin and nose tip, as tools/label_lips.py labels them.
+#: Outer and inner contour of the lips, chin and nose tip, as tools/data/label_lips.py labels them.
 LIP_POINT_COUNT = 46
 #: Shapes are in units of this many pixels of the 160 px crop.
 SHAPE_UNIT_PX = 10.0
@@ -22,8 +22,8 @@ class LipShapes(LipEncoder):
     """The contour of the lips in every frame, without its mean over the window, and its motion.
 
     A few hundred talking faces are too few to learn lips from synchrony. As places of 46 points they are learnt from
-    every frame that a face mesh can label (tools/distill_lips.py); what is left of the person once the window's mean
-    shape is taken away is little, so that alignment learns speech and not faces.
+    every frame that a face mesh can label (cad.training.lip_distillation); what is left of the person once the
+    window's mean shape is taken away is little, so that alignment learns speech and not faces.
 
     Args:
         net_width: Features between the picture net and the shape.

@@ -20,7 +20,6 @@ LIP_ENCODERS: Mapping[str, str] = {
 }
 SPEECH_ENCODERS: Mapping[str, str] = {
     "whisper_layers": "cad.models.encoders.whisper:WhisperLayers",
-    "logmel_conv": "cad.models.encoders.logmel_conv:LogMelConvEncoder",
     "whisper_hub": "cad.models.encoders.whisper_hub:WhisperHub",
 }
 

@@ -46,7 +46,6 @@ class WhisperLayers(SpeechEncoder):
         self.width = width * len(taps)
         self.state_width = width
         self.taps = tuple(taps)
-        self.frozen = frozen
         self.conv1 = nn.Conv1d(MEL_BANDS, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.layers = nn.ModuleList(WhisperLayer(width, heads) for _ in range(layers))

@@ -37,7 +37,6 @@ class WhisperHub(SpeechEncoder):
     """
 
     tokens_per_slot = 2
-    frozen = False
 
     def __init__(
         self,
