@@ -63,7 +63,7 @@ def statistics_of(net: CadModel, batch: Batch, rng: np.random.Generator) -> dict
     }
 
 
-def gathered(net: CadModel, data: CadData, windows: int, folder: Path, seed: int) -> dict[str, Tensor]:
+def extract_statistics(net: CadModel, data: CadData, windows: int, folder: Path, seed: int) -> dict[str, Tensor]:
     """Return the statistics of ``windows`` training windows; what the folder has already is not computed again."""
     batches = windows // _BATCH
     settled = folder / "settled.pt"
@@ -95,7 +95,7 @@ def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def fitted(net: CadModel, known: dict[str, Tensor], steps: int, rate: float, decay: float, batch: int) -> None:
+def fit_head(net: CadModel, known: dict[str, Tensor], steps: int, rate: float, decay: float, batch: int) -> None:
     """Train the head in place; a quarter of each batch are stretches around single slots."""
     head = net.audio_head
     inputs, labels = known["clip"], known["label"]
@@ -135,7 +135,7 @@ def _balanced(labels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def judged(net: CadModel, data: CadData) -> dict[str, float]:
+def evaluate_head(net: CadModel, data: CadData) -> dict[str, float]:
     """Return the AUC of the val rows with sound: all, those without a face, and those with one."""
     assert data.store is not None
     logits, labels, faces = [], [], []
@@ -191,9 +191,9 @@ def fit_audio_head(
     out.mkdir(parents=True, exist_ok=True)
     model = create_model(net, pretrained=True).eval()
     data.setup("fit")
-    known = gathered(model, data, windows, out, seed)
-    fitted(model, known, steps, rate, decay, batch)
-    figures = {"windows": len(known["label"]), "fake": float(known["label"].mean()), "auc": judged(model, data)}
+    known = extract_statistics(model, data, windows, out, seed)
+    fit_head(model, known, steps, rate, decay, batch)
+    figures = {"windows": len(known["label"]), "fake": float(known["label"].mean()), "auc": evaluate_head(model, data)}
     _log.info("%s", json.dumps(figures))
     state = {name: value.contiguous() for name, value in model.state_dict().items()
              if name.startswith(("audio_head.", "standardize_speech."))}  # fmt: skip

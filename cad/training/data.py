@@ -23,7 +23,7 @@ from cad.training.batches import Sample, collate
 from cad.training.draw import Mix
 from cad.training.loader import BatchNumbers, ResumableLoader, one_thread_each
 from cad.training.train_samples import Augment, ForgeOptions, TrainSamples, WindowLengths
-from cad.training.val_samples import Item, ValSamples, limited, row_items, sync_items
+from cad.training.val_samples import ValSamples, ValWindow, limited, row_windows, sync_windows
 
 _log = logging.getLogger(__name__)
 
@@ -187,13 +187,13 @@ class CadData(lightning.LightningDataModule):
             self.seed,
         )
 
-    def val_items(self) -> list[Item]:
+    def fixed_windows(self) -> list[ValWindow]:
         """Return the fixed validation windows."""
-        items: list[Item] = []
+        items: list[ValWindow] = []
         if self.val_rows:
-            items += row_items(self._opened(), self.judged_rows, self.lengths.slots, self.val_windows, self.streams)
+            items += row_windows(self._opened(), self.judged_rows, self.lengths.slots, self.val_windows, self.streams)
         if self.val_sync:
-            items += sync_items(self._opened(), self.judged_rows, self.lengths.slots)
+            items += sync_windows(self._opened(), self.judged_rows, self.lengths.slots)
         return items
 
     def _augment(self) -> Augment | None:
@@ -212,7 +212,7 @@ class CadData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return the validation windows; in a parallel run each process scores its share."""
-        items = self.val_items()
+        items = self.fixed_windows()
         if self.trainer is not None:
             items = _share(items, self.trainer.global_rank, self.trainer.world_size)
         samples = ValSamples(self._opened(), items, self.lengths.slots, self.streams)
@@ -230,7 +230,7 @@ class CadData(lightning.LightningDataModule):
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
 
-def _share(items: Sequence[Item], rank: int, world_size: int) -> list[Item]:
+def _share(items: Sequence[ValWindow], rank: int, world_size: int) -> list[ValWindow]:
     # Every process must run the same number of batches, or the others wait for it: the last items are shown twice
     # where they do not divide evenly, and counted once (see cad.training.scores).
     count = -(-len(items) // world_size)

@@ -15,7 +15,7 @@ from cad.data.manifest import Row
 from cad.errors import DataError, OptionError
 
 
-class Kind(StrEnum):
+class SampleKind(StrEnum):
     """What a sample is made from."""
 
     GENUINE = "genuine"  # a genuine talking face as it is
@@ -44,13 +44,13 @@ class Mix:
 
 
 #: What a kind of sample is made from: whether the clip has a face, and whether what is shown of it is fake.
-_ROWS_OF: dict[Kind, tuple[bool, bool]] = {
-    Kind.GENUINE: (True, False),
-    Kind.FORGED: (True, False),
-    Kind.FAKE: (True, True),
-    Kind.GENUINE_SPEECH: (False, False),
-    Kind.FORGED_SPEECH: (False, False),
-    Kind.FAKE_SPEECH: (False, True),
+_ROWS_OF: dict[SampleKind, tuple[bool, bool]] = {
+    SampleKind.GENUINE: (True, False),
+    SampleKind.FORGED: (True, False),
+    SampleKind.FAKE: (True, True),
+    SampleKind.GENUINE_SPEECH: (False, False),
+    SampleKind.FORGED_SPEECH: (False, False),
+    SampleKind.FAKE_SPEECH: (False, True),
 }
 
 
@@ -90,9 +90,9 @@ class Draw:
     """
 
     def __init__(self, candidates: Sequence[Candidate], mix: Mix, source_power: float) -> None:
-        self._kinds = [Kind(name) for name, share in asdict(mix).items() if share > 0]
+        self._kinds = [SampleKind(name) for name, share in asdict(mix).items() if share > 0]
         self._shares = _normalised([share for share in asdict(mix).values() if share > 0])
-        self._sources: dict[Kind, tuple[list[list[Row]], NDArray[np.float64]]] = {}
+        self._sources: dict[SampleKind, tuple[list[list[Row]], NDArray[np.float64]]] = {}
         for kind in self._kinds:
             by_source: dict[str, list[Row]] = defaultdict(list)
             for candidate in candidates:
@@ -103,7 +103,7 @@ class Draw:
             groups = [by_source[name] for name in sorted(by_source)]
             self._sources[kind] = (groups, _normalised([len(group) ** source_power for group in groups]))
 
-    def __call__(self, rng: np.random.Generator) -> tuple[Kind, Row]:
+    def __call__(self, rng: np.random.Generator) -> tuple[SampleKind, Row]:
         """Return the next kind and row."""
         kind = self._kinds[int(rng.choice(len(self._kinds), p=self._shares))]
         groups, shares = self._sources[kind]

@@ -112,7 +112,7 @@ def lip_loss(seen: Tensor, lips: Tensor, known: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def judged(encoder: LipShapes, batches: list[tuple[Tensor, Tensor, Tensor]]) -> dict[str, float]:
+def evaluate_lips(encoder: LipShapes, batches: list[tuple[Tensor, Tensor, Tensor]]) -> dict[str, float]:
     """Return the mean error in pixels and how well the opening of the mouth is followed (correlation)."""
     encoder.eval()
     errors: list[Tensor] = []
@@ -171,7 +171,7 @@ def distill_lips(
         optimizer.step()
         schedule.step()
         if (step + 1) % 100 == 0 or step + 1 == steps:
-            figures = {"step": step + 1, "loss": float(loss.detach()), **judged(encoder, held)}
+            figures = {"step": step + 1, "loss": float(loss.detach()), **evaluate_lips(encoder, held)}
             _log.info("%s", json.dumps(figures | {"seconds": round(time.monotonic() - began)}))
             states = {name: part.state_dict() for name, part in parts.items()}
             torch.save({"step": step + 1, **states}, out / "state.pt")

@@ -28,7 +28,7 @@ from cad.training.parameters import (
 )
 from cad.training.scores import Scored, by_clip, figures, mean_auc
 from cad.training.start import StartFrom, load_parts
-from cad.training.val_samples import Item, ValSamples
+from cad.training.val_samples import ValSamples, ValWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class CadTask(lightning.LightningModule):
                 )
             )
 
-    def _items(self) -> tuple[Item, ...]:
+    def _items(self) -> tuple[ValWindow, ...]:
         loader = self.trainer.val_dataloaders
         assert loader is not None and isinstance(loader.dataset, ValSamples)
         return loader.dataset.items

@@ -16,7 +16,7 @@ from cad.data.shards import ClipStore
 from cad.errors import OptionError
 from cad.training.batches import Sample, sample_of
 from cad.training.donors import StoreDonors
-from cad.training.draw import Candidate, Draw, Kind, Mix
+from cad.training.draw import Candidate, Draw, Mix, SampleKind
 from cad.training.labels import is_fake_as_shown, judged_span, labeled_of_row, only_streams
 
 Augment = Callable[[LabeledClip, np.random.Generator], LabeledClip]
@@ -118,12 +118,12 @@ class TrainSamples(Dataset[Sample]):
         # Nothing drawn could be forged: what was drawn last is shown as it is.
         return labeled_of_row(self._window(row, rng), row)
 
-    def _made(self, kind: Kind, row: Row, rng: np.random.Generator) -> LabeledClip | None:
-        if kind in (Kind.FAKE, Kind.FAKE_SPEECH):
+    def _made(self, kind: SampleKind, row: Row, rng: np.random.Generator) -> LabeledClip | None:
+        if kind in (SampleKind.FAKE, SampleKind.FAKE_SPEECH):
             return labeled_of_row(self._window(row, rng), row)
         clip = self._whole(row)
         slots = self._lengths.draw(rng, clip.slots)
-        if kind in (Kind.GENUINE, Kind.GENUINE_SPEECH):
+        if kind in (SampleKind.GENUINE, SampleKind.GENUINE_SPEECH):
             return genuine(clip, rng, slots)
         return forge(clip, rng, self._donors, self._weights, slots, self._second_share)
 

@@ -35,7 +35,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ValWindow:
     """One fixed validation window.
 
     Attributes:
@@ -65,7 +65,7 @@ class ValSamples(Dataset[Sample]):
         streams: Which of video and audio are shown.
     """
 
-    def __init__(self, store: ClipStore, items: Sequence[Item], slots: int, streams: Collection[str]) -> None:
+    def __init__(self, store: ClipStore, items: Sequence[ValWindow], slots: int, streams: Collection[str]) -> None:
         self.items = tuple(items)
         self._store = store
         self._slots = slots
@@ -77,7 +77,7 @@ class ValSamples(Dataset[Sample]):
     def __getitem__(self, number: int) -> Sample:
         return sample_of(self._labeled(self.items[number]), self._slots)
 
-    def _labeled(self, item: Item) -> LabeledClip:
+    def _labeled(self, item: ValWindow) -> LabeledClip:
         clip = only_streams(self._store.read(item.row.path, item.start, item.start + item.slots), self._streams)
         labeled = labeled_of_row(clip, item.row)
         if item.part is Part.SHIFTED:
@@ -96,7 +96,9 @@ class ValSamples(Dataset[Sample]):
         )
 
 
-def row_items(store: ClipStore, rows: Sequence[Row], slots: int, windows: int, streams: Collection[str]) -> list[Item]:
+def row_windows(
+    store: ClipStore, rows: Sequence[Row], slots: int, windows: int, streams: Collection[str]
+) -> list[ValWindow]:
     """Return up to ``windows`` evenly spread windows of each row."""
     items = []
     for row in rows:
@@ -105,11 +107,11 @@ def row_items(store: ClipStore, rows: Sequence[Row], slots: int, windows: int, s
         length = min(slots, available)
         count = min(windows, 1 + (available - length) // max(length // 2, 1))
         starts = np.linspace(0, available - length, count + 2)[1:-1] if count > 1 else [(available - length) / 2]
-        items += [Item(row, Part.ROWS, first + round(float(start)), length) for start in starts]
+        items += [ValWindow(row, Part.ROWS, first + round(float(start)), length) for start in starts]
     return items
 
 
-def sync_items(store: ClipStore, rows: Sequence[Row], slots: int) -> list[Item]:
+def sync_windows(store: ClipStore, rows: Sequence[Row], slots: int) -> list[ValWindow]:
     """Return for each genuine row with face and voice the window in sync, shifted, and with somebody else's sound.
 
     The shift is drawn from the row's name, so that it never changes.
@@ -128,12 +130,12 @@ def sync_items(store: ClipStore, rows: Sequence[Row], slots: int) -> list[Item]:
         sign = 1 if rng.random() < 0.5 else -1
         start = first + (lag if sign > 0 else 0)
         items += [
-            Item(row, Part.IN_SYNC, start, length),
-            Item(row, Part.SHIFTED, start, length, shift=sign * lag),
+            ValWindow(row, Part.IN_SYNC, start, length),
+            ValWindow(row, Part.SHIFTED, start, length, shift=sign * lag),
         ]
         voice = _other_voice(store, genuine, number, length)
         if voice is not None:
-            items.append(Item(row, Part.OTHER, start, length, voice=voice.path))
+            items.append(ValWindow(row, Part.OTHER, start, length, voice=voice.path))
     return items
 
 

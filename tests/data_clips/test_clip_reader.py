@@ -33,11 +33,11 @@ def reader() -> Iterator[ClipReader]:
 
 def read(reader: ClipReader, path: Path) -> Clip:
     """Return a file's clip; rows are made here only."""
-    from cad.data.manifest import ManifestRow
+    from cad.data.manifest import Row
 
-    row = ManifestRow(
+    row = Row(
         path=path.name,
-        label="real",
+        label=0,
         video_fake=0,
         audio_fake=0,
         method="real",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from requirements import needs
 
 from cad.errors import MediaLimitError, MediaNotFoundError, MediaUnreadableError, OptionError
 from cad.media.input import open_input
@@ -171,7 +172,7 @@ def test_a_stream_that_has_nothing_ready_is_refused() -> None:
     os.close(writing)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has seals")
+@needs("linux")
 def test_spooled_input_cannot_be_changed() -> None:
     file = open_input(b"some bytes", MediaLimits())
     with pytest.raises(PermissionError):

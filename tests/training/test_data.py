@@ -81,7 +81,7 @@ def test_one_stream_alone_is_judged_by_its_own_truth(shards: Path) -> None:
         sample = samples[number]
         assert not sample.frames_present.any() and sample.clip_labels[1] == -1
         assert sample.clip_labels[2] == float("_fake_" in sample.key)
-    assert all(not item.row.path.startswith("speech") for item in make_data(shards, streams=("video",)).val_items())
+    assert all(not item.row.path.startswith("speech") for item in make_data(shards, streams=("video",)).fixed_windows())
 
 
 def test_held_out_sources_leave_train_and_are_judged(shards: Path) -> None:
@@ -95,7 +95,7 @@ def test_held_out_sources_leave_train_and_are_judged(shards: Path) -> None:
 
 def test_validation_pairs_one_window_with_the_wrong_sound(shards: Path) -> None:
     data = make_data(shards)
-    items = [item for item in data.val_items() if item.row.path == "av/val_real_0"]
+    items = [item for item in data.fixed_windows() if item.row.path == "av/val_real_0"]
     together, shifted, other = (next(item for item in items if item.part is part) for part in list(Part)[1:])
     samples = ValSamples(ClipStore(shards), [together, shifted, other], 20, ("video", "audio"))
     a, b, c = (samples[number] for number in range(3))
@@ -107,7 +107,7 @@ def test_validation_pairs_one_window_with_the_wrong_sound(shards: Path) -> None:
     earlier, later = (b.audio, a.audio) if shifted.shift < 0 else (a.audio, b.audio)
     used = int(a.audio_present.sum()) * 640
     np.testing.assert_array_equal(later[lag:used], earlier[: used - lag])
-    assert data.val_items() == make_data(shards).val_items()
+    assert data.fixed_windows() == make_data(shards).fixed_windows()
 
 
 def test_the_loader_goes_on_where_it_stopped(shards: Path) -> None:

@@ -116,7 +116,11 @@ def test_scenes_are_labelled_where_the_faces_are(labelled: list[Labelled], rng: 
 
 @pytest.mark.parametrize("what", ["search", "points"])
 def test_a_few_steps_leave_a_file_that_runs(
-    what: str, labelled: list[Labelled], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    what: str,
+    labelled: list[Labelled],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     empty = [one.picture[:, :50] for one in labelled]
     sighting = (labelled[0].picture, FACE[4:].reshape(5, 2))
@@ -127,13 +131,13 @@ def test_a_few_steps_leave_a_file_that_runs(
     monkeypatch.setattr(fit, "false_sightings", lambda pictures, net: [sighting])
     monkeypatch.setattr(fit, "SHAPES", ((96, 64, 2),))
     monkeypatch.setattr(fit, "CROPS_A_BATCH", 4)
-    lines: list[str] = []
+    caplog.set_level("INFO")
     run = fit.FaceNetRun(
-        what, tmp_path, tmp_path, tmp_path, 1.0, 2, None, what == "points", 5, 3e-3, torch.get_num_threads(), 1, 1,
+        what, tmp_path, tmp_path, tmp_path, 1.0, 2, None, what == "points", 5, 3e-3, torch.get_num_threads(), 0, 1,
         "mine", None,
     )  # type: ignore[arg-type]  # fmt: skip
-    fit.train_face_net(run, lines.append)
-    assert lines[-1].startswith("2 steps; ")
+    fit.train_face_net(run)
+    assert caplog.messages[-1].startswith("2 steps; ")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     pictures = np.zeros((2, 128, 96, 3) if what == "search" else (2, REFINE_PX, REFINE_PX, 3), np.uint8)
     names = ["boxes", "points", "scores"]

@@ -9,7 +9,7 @@ import torch
 from jsonargparse import ArgumentParser
 from tiny_cad import tiny_small
 
-from cad.training.audio_head import fit_audio_head, fitted
+from cad.training.audio_head import fit_audio_head, fit_head
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +30,7 @@ def test_the_head_learns_what_tells_statistics_apart_and_nothing_else_changes() 
     labels = (torch.arange(200) % 2).float()
     inputs = torch.randn(200, width)
     inputs[:, 0] += 4 * labels
-    fitted(
+    fit_head(
         net,
         {"clip": inputs, "label": labels, "slot": inputs, "slot_label": labels},
         steps=200, rate=1e-2, decay=0.0, batch=64,

@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from cad.command import run_command
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs" / "ablation"
 NAMES = ("full", "no_alignment", "no_distillation", "naive_concat", "video_only", "audio_only")
@@ -108,7 +110,6 @@ def document(records: Mapping[str, Sequence[Mapping[str, Any]]], command: str) -
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run what is not finished, write the table, and return 0, or 3 where a run failed."""
     given = list(sys.argv[1:] if words is None else words)
     own, more = (given[: given.index("--")], given[given.index("--") + 1 :]) if "--" in given else (given, [])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -118,17 +119,20 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--max-minutes", type=float, help="end each run after so long")
     parser.add_argument("--table", type=Path, help="where the Markdown goes; standard output if not given")
-    options = parser.parse_args(own)
+    command = shlex.join(["python", "tools/training/ablate.py", *given])
+    return run_command(lambda: ablate(parser.parse_args(own), more, command), "ablate")
+
+
+def ablate(options: argparse.Namespace, more: Sequence[str], command: str) -> int:
+    """Run what is not finished, write the table, and return 0, or 3 where a run failed."""
     runs = [Run(name, seed, options.runs / f"{name}_{seed}") for seed in range(options.seeds) for name in options.only]
     failed = [run for run in runs if run.record() is None and not trained(run, options, more)]
     found = {name: [record for run in runs if run.name == name and (record := run.record())] for name in options.only}
     found = {name: some for name, some in found.items() if some}
-    if found:
-        text = document(found, shlex.join(["python", "tools/training/ablate.py", *given]))
-        if options.table is None:
-            print(text)
-        else:
-            options.table.write_text(text, encoding="utf-8")
+    if found and options.table is None:
+        print(document(found, command))
+    elif found:
+        options.table.write_text(document(found, command), encoding="utf-8")
     return 3 if failed else 0
 
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,10 +43,9 @@ def evaluate(options: argparse.Namespace) -> int:
     for onnx, name in ((options.install_search, options.search), (options.install_points, options.points)):
         if onnx is not None:
             install(onnx, PACKAGE_FOLDER / name)
-    figures = measure_face_nets(
-        options.manifest, options.labels, options.search, options.points, options.per_clip,
-        print if options.show_missed else lambda line: None,
-    )  # fmt: skip
+    if options.show_missed:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    figures = measure_face_nets(options.manifest, options.labels, options.search, options.points, options.per_clip)
     print(json.dumps(figures, indent=2))
     for what, name in () if options.dry else (("search", options.search), ("points", options.points)):
         manifest = write_manifest(PACKAGE_FOLDER / name, figures)

@@ -16,7 +16,7 @@ has changed. Kinds that need trained networks are passed over where CAD_FORGERS 
 from __future__ import annotations
 
 import argparse
-import sys
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,10 +33,6 @@ from cad.training.forgery_ablation.statistics import published_statistics
 
 TITLES = {Stream.VIDEO: "Picture", Stream.AUDIO: "Voice"}
 FOOTNOTE = "\\* puts forged rows (of the sources that are fitted on) into genuine clips; not among *all kinds*."
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def plans(options: argparse.Namespace) -> list[Plan]:
@@ -67,6 +63,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None) -> int:
     options = arguments().parse_args(words)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     return run_command(lambda: measure(options), "forgery_ablation")
@@ -76,8 +73,8 @@ def measure(options: argparse.Namespace) -> int:
     store = ClipStore(options.shards)
     rows = manifest_of_clips(store, ", ".join(options.shards)).records()
     for plan in plans(options):
-        gathered = gather(store, rows, plan, published_statistics(plan.stream), options.out, say)
-        ablation = measure_ablation(gathered, options.strength, options.resamples, say)
+        gathered = gather(store, rows, plan, published_statistics(plan.stream), options.out)
+        ablation = measure_ablation(gathered, options.strength, options.resamples)
         print(f"## {TITLES[plan.stream]}\n\n{ablation_markdown(ablation)}\n", flush=True)
     print(FOOTNOTE)
     return 0

@@ -16,7 +16,8 @@ uint8 pictures to decoded candidates; suppression of doubles is left to ``cad.fa
 from __future__ import annotations
 
 import argparse
-import functools
+import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    train_face_net(FaceNetRun(**vars(options)), functools.partial(print, flush=True))
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    train_face_net(FaceNetRun(**vars(options)))
     return 0
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from cad.training.face_net.pictures import (
     sample_pictures,
 )
 from cad.training.face_net.teacher import Floats, Picture, labels_path
+
+_log = logging.getLogger(__name__)
 
 #: A teacher's face counts as found if a found box overlaps its box (intersection over union) by this much.
 SAME_FACE = 0.4
@@ -130,9 +133,7 @@ def teacher_spread(clips: list[ClipLabels], labels: Path) -> float:
     return float(np.mean(errors))
 
 
-def measure_face_nets(
-    manifest: Path, labels: Path, search: str, points: str, per_clip: int, missed: Callable[[str], None]
-) -> dict[str, Any]:
+def measure_face_nets(manifest: Path, labels: Path, search: str, points: str, per_clip: int) -> dict[str, Any]:
     """Return the figures of the finder that the product uses, and of the search alone, on rows of the split ``val``.
 
     Args:
@@ -141,7 +142,6 @@ def measure_face_nets(
         search: Name of the net that searches.
         points: Name of the net that looks again.
         per_clip: Pictures of a clip.
-        missed: Takes a line on each face that the finder missed.
 
     Raises:
         WeightsError: There are no such nets.
@@ -160,7 +160,7 @@ def measure_face_nets(
     false = sum(len(finder.find(picture)) for picture in empty)
     false_search = sum(len(_search_alone(finder, picture)) for picture in empty)
     for line in ways["finder"].missed:
-        missed(line)
+        _log.info("%s", line)
     return {
         "split": "val",
         "frames": len(pictures),

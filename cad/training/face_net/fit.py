@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from cad.training.face_net.scenes import SceneMaker
 from cad.training.face_net.targets import face_loss
 from cad.training.face_net.teacher import Picture
 
+_log = logging.getLogger(__name__)
+
 #: Width, height and pictures a batch; about equal work each.
 SHAPES = ((320, 192, 8), (224, 160, 14), (192, 192, 14), (160, 224, 14), (128, 128, 30), (320, 320, 5))
 CROPS_A_BATCH = 64
@@ -52,7 +55,7 @@ class FaceNetRun:
         per_clip: Pictures of a clip.
         rate: Highest learning rate.
         threads: Of torch.
-        workers: Processes that make scenes.
+        workers: Processes that make scenes; 0 for none.
         seed: Of the net's start and of the scenes.
         mine: Weights of a search net whose false sightings teach, too.
         resume: Weights to start from.
@@ -111,14 +114,14 @@ def _crops(
         yield tuple(torch.from_numpy(column) for column in maker.batch(CROPS_A_BATCH))
 
 
-def _source(run: FaceNetRun, say: Callable[[str], None]) -> _Batches:
+def _source(run: FaceNetRun) -> _Batches:
     clips = read_labels(run.manifest, run.labels, "train")
     pictures = load_pictures(clips, run.per_clip, 400, 200.0, run.first_slots)
     empty = sample_pictures(TAUGHT_SAMPLES) + [region for one in pictures[::3] for region in faceless_regions(one)]
-    say(f"{len(clips)} clips, {len(pictures)} pictures, {len(empty)} without a face")
+    _log.info("%d clips, %d pictures, %d without a face", len(clips), len(pictures), len(empty))
     hard = [] if run.mine is None else false_sightings(pictures, SearchNet(run.mine))
     patches = patches_around(pictures, hard)
-    say(f"{len(hard)} false sightings, {len(patches)} of them away from faces")
+    _log.info("%d false sightings, %d of them away from faces", len(hard), len(patches))
     if run.what == "points":
         return _Batches(_crops, run.seed, pictures, empty, hard)
     # Hands and ears are as many as all other emptiness, or they would hardly be seen.
@@ -137,17 +140,13 @@ def _net(run: FaceNetRun) -> FaceNet | PointNet:
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def train_face_net(run: FaceNetRun, say: Callable[[str], None]) -> None:
-    """Train, and leave the exponential mean of the weights in the run's folder, now and then and at the end.
-
-    Args:
-        run: What is trained.
-        say: Takes lines of progress.
-    """
+def train_face_net(run: FaceNetRun) -> None:
+    """Train, and leave the exponential mean of the weights in the run's folder, now and then and at the end."""
     # Before OpenCV makes its threads: a loader process that is forked later would wait for them for ever.
     cv2.setNumThreads(0)
     torch.set_num_threads(run.threads)
-    loader = iter(DataLoader(_source(run, say), batch_size=None, num_workers=run.workers, prefetch_factor=6))
+    ahead = 6 if run.workers else None
+    loader = iter(DataLoader(_source(run), batch_size=None, num_workers=run.workers, prefetch_factor=ahead))
     net = _net(run)
     mean = copy.deepcopy(net)
     optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=run.rate, weight_decay=1e-4)
@@ -170,11 +169,11 @@ def train_face_net(run: FaceNetRun, say: Callable[[str], None]) -> None:
         step += 1
         if step % 100 == 0:
             losses = " ".join(f"{name} {value:.3f}" for name, value in shown.items())
-            say(f"step {step} {time.time() - started:.0f} s {losses}")
+            _log.info("step %d %.0f s %s", step, time.time() - started, losses)
         if step % 200 == 0:
             _keep(mean, run.out)
     _keep(mean, run.out)
-    say(f"{step} steps; {sum(p.numel() for p in net.parameters())} parameters")
+    _log.info("%d steps; %d parameters", step, sum(p.numel() for p in net.parameters()))
 
 
 def _rate(progress: float, peak: float) -> float:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from cad.training.forgery_ablation.folds import folds_of_sources
 from cad.training.forgery_ablation.statistics import Statistics, kept
 from cad.training.forgery_ablation.windows import Windows, forged_rows, genuine_rows, kinds_of
 from cad.training.val_samples import limited
+
+_log = logging.getLogger(__name__)
 
 Known = Mapping[str, NDArray[np.float32]]
 
@@ -72,11 +75,10 @@ def gather(
     plan: Plan,
     statistics: Statistics,
     folder: Path,
-    say: Callable[[str], None] = lambda line: None,
 ) -> Gathered:
     """Return the statistics of the train rows among ``rows``, kept in ``folder``.
 
-    A kind that no clip allows, or whose networks are not there, is left out and ``say`` is told.
+    A kind that no clip allows, or whose networks are not there, is left out, and the log says so.
 
     Args:
         store: Where the clips are.
@@ -84,7 +86,6 @@ def gather(
         plan: What is looked at.
         statistics: Of a sample.
         folder: Where they are kept.
-        say: Takes lines of progress.
     """
     train = [row for row in rows if row.split == "train"]
     all_real, all_fake = genuine_rows(store, train, plan.stream), forged_rows(store, train, plan.stream)
@@ -106,7 +107,7 @@ def gather(
         # What a window depends on; the number of rows is not among it, so that more of them only adds to the files.
         path = folder / f"{plan.stream}-{plan.slots}slots-{plan.folds}folds-seed{plan.seed}" / f"{name}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        return kept(path, list(by_path), compute, lambda done, all_of: say(f"{plan.stream} {name}: {done} of {all_of}"))
+        return kept(path, list(by_path), compute, f"{plan.stream} {name}")
 
     known = {
         "plain": of("plain", [*real, *fake], windows.plain),
@@ -116,13 +117,13 @@ def gather(
     kinds: dict[str, Known] = {}
     for kind in kinds_of(plan.stream):
         if kind in LEARNED and not os.environ.get(FOLDER_VARIABLE):
-            say(f"{kind} is passed over: {FOLDER_VARIABLE} does not name a folder of trained networks")
+            _log.info("%s is passed over: %s does not name a folder of trained networks", kind, FOLDER_VARIABLE)
             continue
         found = of(f"{kind}{_networks_of(kind)}", real, lambda row, kind=kind: windows.forged(row, kind))  # type: ignore[misc]
         if found:
             kinds[kind] = found
         else:
-            say(f"{kind} is passed over: no clip allows it, or a package that it needs is not installed")
+            _log.info("%s is passed over: no clip allows it, or a package that it needs is not installed", kind)
     return Gathered((*real, *fake), fold_of, **known, kinds=kinds)
 
 

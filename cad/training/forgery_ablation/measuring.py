@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from cad.metrics.bootstrap import RESAMPLES, Estimate, interval, resample
 from cad.metrics.score_counts import Counts, Floats, count_scores, identity_codes
 from cad.training.forgery_ablation.gathering import Gathered, Known
 from cad.training.forgery_ablation.left_out import judged_rows, left_out_scores
+
+_log = logging.getLogger(__name__)
 
 #: Kinds that put the data's own forged rows into genuine clips: they tell nothing of what a forger adds to the data.
 MADE_OF_ROWS = ("synthetic_speech",)
@@ -73,26 +76,20 @@ class ForgeryAblation:
     sources: int
 
 
-def measure_ablation(
-    gathered: Gathered,
-    strength: float,
-    resamples: int = RESAMPLES,
-    say: Callable[[str], None] = lambda line: None,
-) -> ForgeryAblation:
+def measure_ablation(gathered: Gathered, strength: float, resamples: int = RESAMPLES) -> ForgeryAblation:
     """Return the figures of one stream.
 
     Args:
         gathered: The statistics.
         strength: Of the classifier, see ``left_out_scores``.
         resamples: Bootstrap resamples over identities.
-        say: Takes lines of progress.
     """
     judged = judged_rows(gathered)
     found: dict[str, _Scored] = {}
 
     def scored(name: str, *groups: Mapping[str, Known]) -> _Scored:
         if name not in found:
-            say(f"fit {name}")
+            _log.info("fit %s", name)
             fitted_on = [list(group.values()) for group in groups]
             (scores,) = left_out_scores(gathered, judged.rows, [gathered.plain], fitted_on, strength)
             found[name] = _Scored(scores, judged.labels, judged.identities, resamples)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from cad.models.encoders.interfaces import FaceEncoder, SpeechEncoder
 from cad.models.encoders.whisper import WhisperLayers
 from cad.models.masks import masked_statistics
 from cad.training.batches import Sample
+
+_log = logging.getLogger(__name__)
 
 Statistics = Callable[[Sample], NDArray[np.float32]]
 #: So many new clips are computed between two saves.
@@ -57,7 +60,7 @@ def kept(
     path: Path,
     keys: Sequence[str],
     compute: Callable[[str], NDArray[np.float32] | None],
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    name: str = "",
 ) -> Mapping[str, NDArray[np.float32]]:
     """Return the statistics of ``keys``; what the file at ``path`` has already is not computed again.
 
@@ -65,7 +68,7 @@ def kept(
         path: A ``.npz`` file, made if absent and saved now and then, so that a run that was stopped goes on.
         keys: Clips.
         compute: Statistics of one; None where the clip gives none, which is remembered, too.
-        progress: Told how many of ``keys`` are done.
+        name: What they are, for the log.
     """
     known = _loaded(path)
     left = [key for key in keys if key not in known]
@@ -73,7 +76,7 @@ def kept(
         known[key] = compute(key)
         if number % _SAVED_EVERY == 0 or number == len(left):
             _save(path, known)
-            progress(len(keys) - len(left) + number, len(keys))
+            _log.info("%s: %d of %d", name, len(keys) - len(left) + number, len(keys))
     return {key: found for key in keys if (found := known[key]) is not None}
 
 

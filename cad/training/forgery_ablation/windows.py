@@ -16,7 +16,7 @@ from cad.data.shards import ClipStore
 from cad.spec import HEADS
 from cad.training.batches import Sample, sample_of
 from cad.training.labels import is_fake_as_shown, judged_span, labeled_of_row, only_streams
-from cad.training.val_samples import ValSamples, row_items
+from cad.training.val_samples import ValSamples, row_windows
 
 _NEEDED_ELSEWHERE = {Stream.VIDEO: Need.SOUND, Stream.AUDIO: Need.PICTURE}
 _WINDOW, _TREATMENT = range(2)
@@ -88,7 +88,7 @@ class Windows:
 
     def plain(self, row: Row) -> Sample | None:
         """Return the window in the middle of the row, untreated; None where nothing can be judged in it."""
-        items = row_items(self._store, [row], self._slots, 1, {self._stream})
+        items = row_windows(self._store, [row], self._slots, 1, {self._stream})
         return self._usable(ValSamples(self._store, items, self._slots, {self._stream})[0])
 
     @property
