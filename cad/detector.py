@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from cad.batch import in_order
 from cad.clock import seconds_of
+from cad.closing import Closing
 from cad.errors import AnalysisFailedError, MediaError, OptionError
 from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
@@ -91,7 +91,7 @@ class Result:
         return error_document(self.path, error)
 
 
-class Detector:
+class Detector(Closing):
     """Tells whether a clip's face or voice is forged.
 
     One detector may be used by several threads at once. It keeps decoding processes warm from one clip to the next;
@@ -132,14 +132,6 @@ class Detector:
         self.spec = with_operating_point(self._scorer.spec, self.options.operating_point)
         self.model = ModelSummary(entry.name, entry.sha256, self._scorer.providers)
         self.nets = {entry.name: entry.sha256, **self._finder.nets}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the decoding processes that wait; clips that other threads are analysing go on to their end."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 
 from cad.command import run_command
@@ -56,7 +55,7 @@ def compare(options: argparse.Namespace) -> int:
             print(f"compare: {name}: {count} x {kind}", file=sys.stderr)
     if found.left_out:
         print(f"compare: {found.left_out} rows without a score of every detector are left out", file=sys.stderr)
-    print(comparison_markdown(found, list(combinations(systems, 2))))
+    print(comparison_markdown(found))
     return 0
 
 

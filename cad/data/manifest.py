@@ -91,6 +91,11 @@ class Row:
         return self.label == 1
 
     @property
+    def key(self) -> str:
+        """The clip's key: its path."""
+        return self.path
+
+    @property
     def person(self) -> str:
         """Who must not be in two splits (the rule of ``shared_identities``); empty for nobody in particular."""
         counts = _counts_by_person(self.label, self.video_fake, self.audio_fake)

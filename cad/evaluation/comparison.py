@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,27 +76,20 @@ def compare_systems(
     measured = {
         name: measure_common(values[common], threshold=thresholds.get(name, 0.5)) for name, values in scores.items()
     }
-    names = list(systems)
-    differences = [
-        _difference(first, second, metric, measured)
-        for number, first in enumerate(names)
-        for second in names[number + 1 :]
-        for metric in COMPARED
-    ]
+    pairs = combinations(systems, 2)
+    differences = [_difference(first, second, metric, measured) for first, second in pairs for metric in COMPARED]
     problems = {name: found.counts() for name, found in joined.items()}
     return Comparison(measured, tuple(differences), problems, int((~common).sum()))
 
 
-def comparison_markdown(comparison: Comparison, pairs: Sequence[tuple[str, str]]) -> str:
+def comparison_markdown(comparison: Comparison) -> str:
     """Return the table of the detectors and one of differences for each pair."""
     lines = [[name, *measured_cells(measured, NAMES)] for name, measured in comparison.measured.items()]
     parts = [markdown_table(["detector", "real / fake", *(HEADINGS[name] for name in NAMES)], lines)]
-    for first, second in pairs:
+    for first, second in combinations(comparison.measured, 2):
         chosen = [d for d in comparison.differences if (d.first, d.second) == (first, second)]
-        table = markdown_table(
-            ["metric", "difference", "p (no difference)"],
-            [[HEADINGS[d.metric], d.estimate.text(), f"{d.p_value:.3f}"] for d in chosen],
-        )
+        lines = [[HEADINGS[d.metric], d.estimate.text(), f"{d.p_value:.3f}"] for d in chosen]
+        table = markdown_table(["metric", "difference", "p (no difference)"], lines)
         parts.append(f"**{first} minus {second}** (paired bootstrap over identities)\n\n{table}")
     return "\n\n".join(parts)
 

@@ -139,8 +139,10 @@ def _draw_bars(bars: Sequence[tuple[str, Estimate]], title: str, label: str, hei
     return figure
 
 
-def draw_heat_map(values: Mapping[str, Sequence[float]], clean: float, title: str, best_is_high: bool) -> Any:
-    """Draw one figure by perturbation (rows) and level (columns); the clean value stands in the title."""
+def save_heat_map(
+    values: Mapping[str, Sequence[float]], clean: float, title: str, name: str, folder: Path, best_is_high: bool = True
+) -> list[Path]:
+    """Draw one figure by perturbation (rows) and level (columns), the clean value in the title; return the files."""
     levels = max(len(line) for line in values.values())
     table = np.full((len(values), levels), np.nan)
     for row, line in enumerate(values.values()):
@@ -155,14 +157,7 @@ def draw_heat_map(values: Mapping[str, Sequence[float]], clean: float, title: st
     axis.set_yticks(range(len(values)), list(values), fontsize=8)
     axis.set_xlabel("level")
     axis.set_title(f"{title} (unperturbed {clean:.2f})", fontsize=10)
-    return figure
-
-
-def save_heat_map(
-    values: Mapping[str, Sequence[float]], clean: float, title: str, name: str, folder: Path, best_is_high: bool = True
-) -> list[Path]:
-    """Draw a heat map and return the files written."""
-    return _save(draw_heat_map(values, clean, title, best_is_high), folder, name)
+    return _save(figure, folder, name)
 
 
 def _axes(lines: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Any, Any]:

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cad.errors import DataError
 from cad.evaluation.joining import Joined, join
 from cad.evaluation.localisation import localise, localise_by_stream
 from cad.evaluation.offsets import offset_figures
 from cad.evaluation.part import Part, slug
 from cad.evaluation.protocols import Kind, Protocol
-from cad.evaluation.records import FileScore, FileScorer
+from cad.evaluation.records import FileScorer
 from cad.evaluation.report import Report, build_report
-from cad.evaluation.scorelog import Progress, frame_of_scores, score_files
+from cad.evaluation.scorelog import Progress, frame_of_scores, score_part
 from cad.metrics.bootstrap import RESAMPLES, Estimate
 
 
@@ -41,32 +39,6 @@ class PartResult:
     offsets: Mapping[str, Estimate] = field(default_factory=dict)
 
 
-class PartScorer:
-    """Scores the rows of a part, each on the file that is made of it.
-
-    Args:
-        scorer: What scores.
-        part: Its rows.
-        folder: Where files are made, one at a time.
-    """
-
-    def __init__(self, scorer: FileScorer, part: Part, folder: Path) -> None:
-        self._scorer, self._part, self._folder = scorer, part, folder
-
-    @property
-    def identity(self) -> str:
-        """That of the scorer."""
-        return self._scorer.identity
-
-    def score(self, path: str, file: Path) -> FileScore:
-        """Return what is said of the made file; one that could not be made is an error of that name."""
-        try:
-            with self._part.file_of(path, self._folder) as made:
-                return self._scorer.score(path, made)
-        except DataError as error:
-            return FileScore(path, "error", error=str(error))
-
-
 def run_part(
     part: Part,
     scorer: FileScorer,
@@ -78,9 +50,7 @@ def run_part(
 ) -> PartResult:
     """Score and measure one part; its scores stay in ``out/scores``."""
     log = out / "scores" / f"{slug(part.name)}.jsonl"
-    files = [(path, part.root / path) for path in part.rows["path"]]
-    with tempfile.TemporaryDirectory(prefix="cad-evaluate-") as folder:
-        scores = score_files(files, PartScorer(scorer, part, Path(folder)), log, progress)
+    scores = score_part(part, scorer, log, progress)
     table = frame_of_scores(scores)
     table.to_parquet(log.with_suffix(".parquet"), index=False)
     joined = join(part.rows, table)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cad.errors import DataError
+from cad.evaluation.part import Part
 from cad.evaluation.records import FileScore, FileScorer
 
 if TYPE_CHECKING:
@@ -18,13 +20,11 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], None]
 
 
-def score_files(
-    files: Iterable[tuple[str, Path]], scorer: FileScorer, log: Path, progress: Progress | None = None
-) -> list[FileScore]:
-    """Return the scores of ``files`` (path in the manifest, place on disk), scoring only those not in ``log`` yet.
+def score_part(part: Part, scorer: FileScorer, log: Path, progress: Progress | None = None) -> list[FileScore]:
+    """Return the scores of a part's rows, scoring only those not in ``log`` yet.
 
     Args:
-        files: What to score.
+        part: What to score; files that must be made for it are made one at a time.
         scorer: What scores.
         log: JSON lines; the first names the scorer, so that scores of two models never mix.
         progress: Told of each file.
@@ -32,20 +32,29 @@ def score_files(
     Raises:
         DataError: The log holds another scorer's scores.
     """
-    wanted = list(files)
+    paths = part.rows["path"].tolist()
     known = read_log(log, scorer.identity)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as stream:
+    with log.open("a", encoding="utf-8") as stream, tempfile.TemporaryDirectory(prefix="cad-evaluate-") as folder:
         if stream.tell() == 0:
             stream.write(json.dumps({"scorer": scorer.identity}) + "\n")
-        for number, (path, file) in enumerate(wanted):
+        for number, path in enumerate(paths):
             if progress is not None:
-                progress(number, len(wanted), path)
+                progress(number, len(paths), path)
             if path not in known:
-                known[path] = scorer.score(path, file)
+                known[path] = _score(part, path, scorer, Path(folder))
                 stream.write(json.dumps(known[path].to_json()) + "\n")
                 stream.flush()
-    return [known[path] for path, _ in wanted]
+    return [known[path] for path in paths]
+
+
+def _score(part: Part, path: str, scorer: FileScorer, folder: Path) -> FileScore:
+    """Return what is said of a row's file; one that could not be made is an error of that name."""
+    try:
+        with part.file_of(path, folder) as file:
+            return scorer.score(path, file)
+    except DataError as error:
+        return FileScore(path, "error", error=str(error))
 
 
 def write_log(log: Path, identity: str, scores: Iterable[FileScore]) -> None:

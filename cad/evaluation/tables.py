@@ -56,7 +56,9 @@ def report_markdown(report: Report, title: str, facts: Sequence[str] = ()) -> st
         for view in dict.fromkeys(group.view for group in report.groups if group.column == column):
             chosen = [group for group in report.groups if group.column == column and group.view == view]
             parts.append(f"## {view}, by {column}\n\n{groups_markdown(chosen)}")
-    parts.append(f"## Rows that did not fit\n\n{problems_markdown(report)}")
+    problems = [[kind, str(count)] for kind, count in report.problems.items()]
+    table = markdown_table(["problem", "rows"], problems) if problems else "None."
+    parts.append(f"## Rows that did not fit\n\n{table}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -92,13 +94,6 @@ def coverage_markdown(coverage: CoverageResult) -> str:
         ],
     )
     return f"{tally}\n\nAnswered (fake or real): {coverage.share.text()} of the files.\n\n{both}"
-
-
-def problems_markdown(report: Report) -> str:
-    """Return how many rows or scores did not fit, by kind."""
-    if not report.problems:
-        return "None."
-    return markdown_table(["problem", "rows"], [[kind, str(count)] for kind, count in report.problems.items()])
 
 
 def measured_cells(measured: Measured | None, names: Sequence[str]) -> list[str]:

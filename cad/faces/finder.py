@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cad.faces.align import align_face, canonical_points, similarity
 from cad.faces.net import FaceNet
 from cad.faces.overlap import keep_best, overlaps
-from cad.faces.points import LOOK_MARGIN_PX, LOOK_PX, PointNet
+from cad.faces.points import REFINE_MARGIN_PX, REFINE_PX, PointNet
 from cad.faces.records import FaceDetection
 from cad.weights import find_entry
 
@@ -30,7 +30,7 @@ SMALL_FACE_PX = 24.0
 SEARCH_SCORE = 0.35
 MOST_CANDIDATES = 8
 #: How sure a look at a place where a face is expected must be,
-LOOK_SCORE = 0.5
+REFINE_SCORE = 0.5
 #: and how sure search and look must be together of a face that nobody expected. Hands and ears deceive either of the
 #: two nets now and then, seldom both. The model card has what these values find and let through on val frames.
 NEW_SCORE = 0.97
@@ -42,7 +42,7 @@ ASIDE = ((0.18, 0.0, 1.1, 0.12), (-0.18, 0.1, 0.93, -0.12), (0.0, -0.18, 1.05, 0
 #: Two boxes that overlap more than this are one face.
 SAME_FACE = 0.4
 #: A coarse sighting is looked at this often, each time with the points of the time before.
-FIRST_LOOKS = 2
+REFINE_ROUNDS = 2
 
 
 class FaceFinder:
@@ -115,8 +115,8 @@ class FaceFinder:
         Their score is that of search and look together.
         """
         seen = list(found)
-        for _ in range(FIRST_LOOKS):
-            looks = self.look(frame, [face.points_px for face in seen])
+        for _ in range(REFINE_ROUNDS):
+            looks = self.refine(frame, [face.points_px for face in seen])
             pairs = [(face, look) for face, look in zip(seen, looks, strict=True) if look is not None]
             seen = [replace(look, score=face.score) for face, look in pairs]
         sure = [replace(look, score=together(face.score, look.score)) for face, look in pairs]
@@ -128,7 +128,7 @@ class FaceFinder:
 
     def _from_aside(self, frame: NDArray[np.uint8], face: FaceDetection) -> FaceDetection | None:
         """Return ``face`` with the mean of its points as seen from ASIDE, or None if they do not stay in place."""
-        looks = self.look(frame, [moved_aside(face.points_px, *way) for way in ASIDE], 0.0)
+        looks = self.refine(frame, [moved_aside(face.points_px, *way) for way in ASIDE], 0.0)
         seen = np.stack([look.points_px for look in looks if look is not None] or [face.points_px])
         points = seen.mean(axis=0)
         eyes = float(np.linalg.norm(points[1] - points[0]))
@@ -136,11 +136,11 @@ class FaceFinder:
         steady = len(seen) == len(ASIDE) and spread <= MOST_SPREAD
         return replace(face, points_px=points.astype(np.float32)) if steady else None
 
-    def look(
+    def refine(
         self,
         frame: NDArray[np.uint8],
         expected_points_px: Sequence[NDArray[np.float32]],
-        least_score: float = LOOK_SCORE,
+        least_score: float = REFINE_SCORE,
     ) -> list[FaceDetection | None]:
         """Look again at places where faces are expected.
 
@@ -154,8 +154,8 @@ class FaceFinder:
         """
         if not expected_points_px:
             return []
-        patches = np.stack([align_face(frame, points, LOOK_PX, LOOK_MARGIN_PX) for points in expected_points_px])
-        seen = self._point_net.look(patches)
+        patches = np.stack([align_face(frame, points, REFINE_PX, REFINE_MARGIN_PX) for points in expected_points_px])
+        seen = self._point_net.refine(patches)
         faces: list[FaceDetection | None] = []
         for index, expected in enumerate(expected_points_px):
             face = _in_frame(seen.points_px[index], seen.boxes_px[index], float(seen.scores[index]), expected)
@@ -202,7 +202,7 @@ def _in_frame(
     points: NDArray[np.float32], box: NDArray[np.float32], score: float, expected_px: NDArray[np.float32]
 ) -> FaceDetection:
     """Return what was seen in a crop around ``expected_px`` in the frame's pixels."""
-    back = similarity(canonical_points(LOOK_PX, LOOK_MARGIN_PX), expected_px)
+    back = similarity(canonical_points(REFINE_PX, REFINE_MARGIN_PX), expected_px)
     in_frame = points @ back[:, :2].T + back[:, 2]
     return FaceDetection(_box_back(box, back), in_frame.astype(np.float32), score)
 

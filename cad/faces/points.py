@@ -13,11 +13,11 @@ from cad.faces.session import open_face_session
 
 DEFAULT_NET = "face_points_s2"
 #: Side of its crops, and what of it surrounds the canonical crop's field of view.
-LOOK_PX, LOOK_MARGIN_PX = 112, 12
+REFINE_PX, REFINE_MARGIN_PX = 112, 12
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Refinement:
     """What the net saw in each crop, in the crop's pixels.
 
     Attributes:
@@ -32,7 +32,7 @@ class Look:
 
 
 class PointNet:
-    """Runs the net on crops of LOOK_PX.
+    """Runs the net on crops of REFINE_PX.
 
     Args:
         name: Weights of kind ``face``.
@@ -46,13 +46,13 @@ class PointNet:
         self.name = name
         self._session = open_face_session(name, threads, "crops", ("points", "boxes", "scores"))
 
-    def look(self, crops: NDArray[np.uint8]) -> Look:
-        """Return what is seen in ``crops``, uint8 (batch, LOOK_PX, LOOK_PX, 3) RGB.
+    def refine(self, crops: NDArray[np.uint8]) -> Refinement:
+        """Return what is seen in ``crops``, uint8 (batch, REFINE_PX, REFINE_PX, 3) RGB.
 
         Raises:
             SpecMismatchError: The crops have another size.
         """
-        if crops.shape[1:] != (LOOK_PX, LOOK_PX, 3):
-            raise SpecMismatchError(f"{self.name} takes crops of {LOOK_PX} px, got {crops.shape}")
+        if crops.shape[1:] != (REFINE_PX, REFINE_PX, 3):
+            raise SpecMismatchError(f"{self.name} takes crops of {REFINE_PX} px, got {crops.shape}")
         points, boxes, scores = self._session.run(["points", "boxes", "scores"], {"crops": crops})
-        return Look(points, boxes, scores)
+        return Refinement(points, boxes, scores)

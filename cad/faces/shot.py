@@ -85,7 +85,7 @@ class Shot:
     def _look(self, slot: int, frame: NDArray[np.uint8]) -> list[FaceTrack]:
         """Look for every track where it is expected; return those not seen."""
         self._last_look = slot
-        seen = self._finder.look(frame, [track.expected_points(slot) for track in self.tracks], KNOWN_SCORE)
+        seen = self._finder.refine(frame, [track.expected_points(slot) for track in self.tracks], KNOWN_SCORE)
         missed: list[FaceTrack] = []
         taken: list[FaceDetection] = []
         for track, face in zip(self.tracks, seen, strict=True):
@@ -132,7 +132,7 @@ class Shot:
     def _note(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> None:
         before, old, expected = track.last_slot, track.last, track.expected_points(slot)
         track.see(slot, face)
-        track.remember_look(slot, frame, face)
+        track.remember_appearance(slot, frame, face)
         if slot - before <= BRIDGE_SLOTS and _apart(expected, face.points_px) > UNEVEN:
             self._fill(track, before, old, slot, face)
 
@@ -143,7 +143,7 @@ class Shot:
         if frame is None:
             return
         guess = np.asarray((first.points_px + last.points_px) / 2, dtype=np.float32)
-        face = self._finder.look(frame, [guess], KNOWN_SCORE)[0]
+        face = self._finder.refine(frame, [guess], KNOWN_SCORE)[0]
         if face is None:
             return
         track.see(middle, face)

@@ -18,9 +18,9 @@ BRIDGE_SLOTS = 10
 #: A face that is not seen for longer than this is another track when it comes back.
 LOST_SLOTS = FRAME_RATE_HZ
 #: After a gap a face must look like this track's to go on with it.
-SAME_LOOK = 0.35
-_LOOK_PX = 24
-_LOOK_STEP = 10
+SAME_APPEARANCE = 0.35
+_APPEARANCE_PX = 24
+_APPEARANCE_STEP = 10
 
 
 class FaceTrack:
@@ -60,16 +60,16 @@ class FaceTrack:
         self._slots.insert(index, slot)
         self._faces.insert(index, face)
 
-    def remember_look(self, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> None:
+    def remember_appearance(self, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> None:
         """Let the remembered appearance follow the face as it turns, now and then."""
-        if slot < self._appearance_slot + _LOOK_STEP:
+        if slot < self._appearance_slot + _APPEARANCE_STEP:
             return
         self._appearance_slot = slot
         self._appearance = 0.7 * self._appearance + 0.3 * appearance(frame, face)
 
     def looks_like(self, frame: NDArray[np.uint8], face: FaceDetection) -> bool:
         """Say whether a face found after a gap may be this one."""
-        return likeness(self._appearance, appearance(frame, face)) >= SAME_LOOK
+        return likeness(self._appearance, appearance(frame, face)) >= SAME_APPEARANCE
 
     def expected_points(self, slot: int) -> NDArray[np.float32]:
         """Return where the points should be at ``slot``, carried on from the last two sightings for a moment."""
@@ -129,6 +129,6 @@ class FaceTrack:
 
 def appearance(frame: NDArray[np.uint8], face: FaceDetection) -> NDArray[np.float32]:
     """Return the aligned face as a small, softened grey picture, float32 (24, 24)."""
-    crop = align_face(frame, face.points_px, 2 * _LOOK_PX, 0)
+    crop = align_face(frame, face.points_px, 2 * _APPEARANCE_PX, 0)
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return np.asarray(cv2.resize(grey, (_APPEARANCE_PX,) * 2, interpolation=cv2.INTER_AREA), dtype=np.float32)

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cad.clock import SAMPLE_RATE_HZ
+from cad.closing import Closing
 from cad.errors import MediaError, MediaLimitError, MediaUnreadableError, OptionError
 from cad.media.chunks import CHUNK_SLOTS, ChunkBuilder
 from cad.media.coverage import StreamReading, make_report
@@ -33,7 +33,7 @@ from cad.media.slots import Samples, SlotAssembler
 from cad.media.stamped import Pixels, Stamped, form_of, stamped_frames
 
 
-class ArraySource:
+class ArraySource(Closing):
     """One clip given as arrays; frames go to the grid by their time stamps, sound is resampled on the same clock.
 
     Nothing is copied but a second of picture at a time, so the arrays must not be written to while they are read.
@@ -159,14 +159,6 @@ class ArraySource:
         """Let go of the arrays."""
         self._closed = True
         self._samples, self._audio, self._stamped = None, None, iter(())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _take_frames(self, frames: Any, frame_seconds: ArrayLike | None, fps: float | None) -> VideoStreamInfo:
         """Check what can be checked without reading on, and return what the picture declares."""

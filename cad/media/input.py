@@ -75,13 +75,13 @@ def open_input(media: MediaInput, limits: MediaLimits, name: str | None = None) 
 
     Args:
         media: A path, the bytes of a file, or a binary stream, which is read from where it stands.
-        limits: At most ``max_file_bytes`` are read.
+        limits: ``max_file_bytes`` holds for all, ``max_spooled_bytes`` for bytes and streams.
         name: What reports call it; None takes the path, ``<bytes>`` or ``<stream>``.
 
     Raises:
         MediaNotFoundError: There is no such file, or it is a directory.
         MediaUnreadableError: It is a device or pipe, is empty, may not be read, or the stream failed.
-        MediaLimitError: It is larger than ``limits.max_file_bytes``.
+        MediaLimitError: It is larger than a limit.
         OptionError: It is none of the accepted things, or a text stream.
     """
     if isinstance(media, (str, Path)):
@@ -140,17 +140,17 @@ def _spool(stream: BinaryStream, limits: MediaLimits, name: str) -> InputFile:
 
 
 def _copy(stream: BinaryStream, fd: int, limits: MediaLimits, name: str) -> None:
-    left = limits.max_file_bytes
+    left = most = min(limits.max_file_bytes, limits.max_spooled_bytes)
     while True:
         block = _read(stream, min(_BLOCK_BYTES, left + 1), name)
         if not block:
             break
         left -= len(block)
         if left < 0:
-            raise MediaLimitError(name, f"has more than {limits.max_file_bytes} bytes, which is the limit")
+            raise MediaLimitError(name, f"has more than {most} bytes, which is the limit")
         while block:
             block = block[os.write(fd, block) :]
-    if left == limits.max_file_bytes:
+    if left == most:
         raise MediaUnreadableError(name, "is empty (0 bytes)")
 
 

@@ -20,7 +20,8 @@ class MediaLimits:
         max_total_pixels: Decoding stops after this many pixels in all (width x height x frames).
         max_duration_seconds: A longer file is refused, or cut there if its length was not declared.
         max_streams: A file with more streams is refused.
-        max_file_bytes: A larger file is refused; of bytes and streams, which are held in memory, no more is read.
+        max_file_bytes: A larger file is refused.
+        max_spooled_bytes: Larger bytes or a longer stream are refused, since they are held in memory.
         memory_bytes: Address space of the decoding process (libraries and shared buffers included).
         cpu_seconds: Processor time of the decoding process for one file.
         stall_seconds: Longest silence of the decoding process while somebody waits for it.
@@ -37,6 +38,7 @@ class MediaLimits:
     max_duration_seconds: float = 4 * 3600.0
     max_streams: int = 32
     max_file_bytes: int = 32 * 1024 * _MIB
+    max_spooled_bytes: int = 1024 * _MIB
     memory_bytes: int = 2048 * _MIB
     cpu_seconds: int = 7200
     stall_seconds: float = 60.0

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import Self
 
+from cad.closing import Closing
 from cad.media.input import MediaInput, open_input
 from cad.media.limits import MediaLimits
 from cad.media.process import WorkerProcess
@@ -17,7 +16,7 @@ from cad.media.ring import block_bytes
 FILES_PER_WORKER = 200
 
 
-class MediaPool:
+class MediaPool(Closing):
     """Opens files like open_media, reusing decoding processes that ended their last file normally.
 
     After a crash, a time-out or an abandoned file the next one gets a fresh process. Safe to use from several threads.
@@ -63,14 +62,6 @@ class MediaPool:
             workers, self._idle = self._idle, []
         for worker in workers:
             worker.kill()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _acquire(self) -> WorkerProcess:
         with self._lock:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
+from cad.closing import Closing
 from cad.errors import (
     DecoderCrashedError,
     MediaError,
@@ -83,7 +83,7 @@ def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str |
     return MediaReader(file, limits, lambda: WorkerProcess(block_bytes(limits)), WorkerProcess.kill)
 
 
-class MediaReader:
+class MediaReader(Closing):
     """One open file; made by open_media or MediaPool.open.
 
     Args:
@@ -187,14 +187,6 @@ class MediaReader:
             self._release(worker)
         else:
             worker.kill()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _open(self) -> MediaInfo:
         command = {"type": "open", "name": str(self._path), "limits": limits_to_message(self._limits)}

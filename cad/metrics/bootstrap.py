@@ -6,6 +6,7 @@ Source: Field and Welsh, *Bootstrapping clustered data*, JRSS B, 2007 (the clust
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -28,8 +29,8 @@ class Estimate:
     """A figure with the ends of its 95 % interval; NaN where it is not defined."""
 
     value: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
 
     def text(self, digits: int = 3) -> str:
         """Return the figure as it stands in a table.
@@ -102,7 +103,7 @@ def interval(figures: Floats) -> tuple[float, float]:
     """Return the 95 % percentile interval of resampled figures; resamples without a class (NaN) are left out."""
     usable = figures[np.isfinite(figures)]
     if len(usable) < 2:
-        return float("nan"), float("nan")
+        return math.nan, math.nan
     low, high = np.quantile(usable, INTERVAL)
     return float(low), float(high)
 
@@ -114,7 +115,7 @@ def paired_p_value(differences: Floats) -> float:
     """
     usable = differences[np.isfinite(differences)]
     if not len(usable):
-        return float("nan")
+        return math.nan
     # One is added so that a finite number of resamples never claims certainty.
     below, above = (np.sum(usable <= 0) + 1) / (len(usable) + 1), (np.sum(usable >= 0) + 1) / (len(usable) + 1)
     return float(min(1.0, 2 * min(below, above)))

@@ -187,7 +187,7 @@ def test_a_prepared_set_reaches_shards_and_training(tmp_path, monkeypatch):
 
         def close(self) -> None: ...
 
-    tool = load_tool("make_shards")
+    tool = load_tool("data/make_shards")
     monkeypatch.setattr(tool, "ClipReader", Reader)
     assert tool.main([str(out), "--out", str(tmp_path / "shards")]) == 3
     store = ClipStore(tmp_path / "shards")

@@ -15,10 +15,11 @@ from cad.errors import DataError
 from cad.evaluation import figures, tables
 from cad.evaluation.comparison import compare_systems, comparison_markdown
 from cad.evaluation.joining import join, read_scores
+from cad.evaluation.part import Part
 from cad.evaluation.records import FileScore
 from cad.evaluation.report import build_report
 from cad.evaluation.row_views import views_of
-from cad.evaluation.scorelog import read_log, score_files
+from cad.evaluation.scorelog import read_log, score_part
 
 ROWS = frame_of(
     [
@@ -107,29 +108,33 @@ def test_bad_score_files(tmp_path):
         read_scores(tmp_path / "s.csv")
 
 
+def part_of(folder: Path, *paths: str) -> Part:
+    return Part("part", pandas.DataFrame({"path": paths}), folder)
+
+
 def test_a_run_goes_on_where_it_was_interrupted(tmp_path):
-    files = [(f"{i}.mp4", tmp_path / f"{i}.mp4") for i in range(5)]
+    files = part_of(tmp_path, *(f"{i}.mp4" for i in range(5)))
     log = tmp_path / "out" / "scores.jsonl"
     with pytest.raises(KeyboardInterrupt):
-        score_files(files, CountingScorer(stop_after=2), log)
+        score_part(files, CountingScorer(stop_after=2), log)
     # The interruption may come in the middle of a line.
     with log.open("a") as stream:
         stream.write('{"path": "2.mp4", "ans')
     second = CountingScorer()
-    scores = score_files(files, second, log)
-    assert second.scored == ["2.mp4", "3.mp4", "4.mp4"] and [s.path for s in scores] == [path for path, _ in files]
+    scores = score_part(files, second, log)
+    assert second.scored == ["2.mp4", "3.mp4", "4.mp4"] and [s.path for s in scores] == files.rows["path"].tolist()
     third = CountingScorer()
-    assert score_files(files, third, log) == scores and third.scored == []
+    assert score_part(files, third, log) == scores and third.scored == []
     assert len(read_log(log)) == 5
 
 
 def test_scores_of_two_models_never_mix(tmp_path):
     log = tmp_path / "scores.jsonl"
-    score_files([("a", tmp_path)], CountingScorer(), log)
+    score_part(part_of(tmp_path, "a"), CountingScorer(), log)
     other = CountingScorer()
     other.identity = "model 2"
     with pytest.raises(DataError, match="holds scores of model 1, not of model 2"):
-        score_files([("a", tmp_path)], other, log)
+        score_part(part_of(tmp_path, "a"), other, log)
     (tmp_path / "no.jsonl").write_text('{"something": 1}\n')
     with pytest.raises(DataError, match="not a log of scores"):
         read_log(tmp_path / "no.jsonl")
@@ -234,7 +239,7 @@ def test_two_systems_with_a_paired_test(rng):
     assert all(d.estimate.value == 0 and d.p_value == 1.0 for d in same.differences)
     bare = compare_systems(rows, {"a": good, "b": bad}, {}, resamples=0).differences[0].estimate
     assert np.isnan(bare.low) and not np.isnan(bare.value)
-    text = comparison_markdown(found, [("good", "bad")])
+    text = comparison_markdown(found)
     assert "**good minus bad**" in text and "| AUC |" in text
 
 

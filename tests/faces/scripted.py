@@ -58,7 +58,7 @@ class ScriptedFinder:
         self.searches += 1
         return [face for face in self._all(frame) if not any(same_place(face, other) for other in known)]
 
-    def look(self, frame: np.ndarray, expected: list[np.ndarray], least_score: float = 0.5) -> list:
+    def refine(self, frame: np.ndarray, expected: list[np.ndarray], least_score: float = 0.5) -> list:
         self.looks += len(expected)
         faces = self._all(frame)
         return [self._nearest(faces, points) for points in expected]

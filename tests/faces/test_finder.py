@@ -13,7 +13,7 @@ from cad.errors import SpecMismatchError, WeightsNotFoundError
 from cad.faces.align import align_face, canonical_points
 from cad.faces.finder import FaceFinder
 from cad.faces.net import FaceNet
-from cad.faces.points import LOOK_PX, PointNet
+from cad.faces.points import REFINE_PX, PointNet
 from cad.faces.records import CANONICAL_POINTS_PX
 from cad.weights.registry import find_entry
 
@@ -97,7 +97,7 @@ def test_dark_grey_blurred_and_compressed(finder: FaceFinder, photograph: np.nda
 def test_known_face_is_still_seen_with_a_hand_over_the_mouth(finder: FaceFinder, photograph: np.ndarray) -> None:
     covered = photograph.copy()
     cv2.rectangle(covered, (136, 132), (190, 165), (196, 150, 130), -1)
-    face = finder.look(covered, [POINTS])[0]
+    face = finder.refine(covered, [POINTS])[0]
     assert face is not None
     assert _error(face.points_px[:3], POINTS[:3]) < 0.12
 
@@ -129,10 +129,10 @@ def test_any_picture_size_is_taken(finder: FaceFinder, shape: tuple[int, int]) -
 
 
 def test_a_look_at_the_wrong_place_sees_nothing(finder: FaceFinder, photograph: np.ndarray) -> None:
-    looks = finder.look(photograph, [POINTS, POINTS + np.float32([0, 150])])
+    looks = finder.refine(photograph, [POINTS, POINTS + np.float32([0, 150])])
     assert looks[0] is not None and _error(looks[0].points_px, POINTS) < 0.08
     assert looks[1] is None
-    assert finder.look(photograph, []) == []
+    assert finder.refine(photograph, []) == []
 
 
 def test_found_points_align_the_face(finder: FaceFinder, photograph: np.ndarray) -> None:
@@ -147,10 +147,10 @@ def test_nets_are_small_verified_and_take_what_they_say() -> None:
     assert sum(sizes) <= 1_000_000
     seen = FaceNet().detect(np.zeros((2, 97, 131, 3), np.uint8), 0.9)
     assert [len(one) for one in seen] == [0, 0]
-    look = PointNet().look(np.zeros((3, LOOK_PX, LOOK_PX, 3), np.uint8))
+    look = PointNet().refine(np.zeros((3, REFINE_PX, REFINE_PX, 3), np.uint8))
     assert look.points_px.shape == (3, 5, 2) and look.boxes_px.shape == (3, 4) and look.scores.max() < 0.5
     with pytest.raises(SpecMismatchError, match="crops of 112 px"):
-        PointNet().look(np.zeros((1, 96, 96, 3), np.uint8))
+        PointNet().refine(np.zeros((1, 96, 96, 3), np.uint8))
     with pytest.raises(WeightsNotFoundError, match="face_yunet_s2"):
         FaceNet("face_yunet")
     with pytest.raises(SpecMismatchError, match="must take"):

@@ -64,7 +64,7 @@ def test_still_face_with_noise_stands_still(
     smooth = _points(tracks[0])
     assert len(smooth) == 50
     expected = [finder.find(frames[0])[0].points_px] * len(frames)
-    raw = np.stack([finder.look(frame, [five])[0].points_px for frame, five in zip(frames, expected, strict=True)])
+    raw = np.stack([finder.refine(frame, [five])[0].points_px for frame, five in zip(frames, expected, strict=True)])
     assert _shake(smooth) < 0.25
     assert _shake(smooth) < 0.4 * _shake(raw)
 

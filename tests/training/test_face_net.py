@@ -14,7 +14,7 @@ from made_media import write_video
 from tool_module import load_tool
 
 from cad.errors import MissingExtraError
-from cad.faces.points import LOOK_PX
+from cad.faces.points import REFINE_PX
 from cad.training.face_net import fit
 from cad.training.face_net.card import card
 from cad.training.face_net.evaluation import Tally
@@ -139,7 +139,7 @@ def test_a_few_steps_leave_a_file_that_runs(
     fit.train_face_net(run)
     assert caplog.messages[-1].startswith("2 steps; ")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    pictures = np.zeros((2, 128, 96, 3) if what == "search" else (2, LOOK_PX, LOOK_PX, 3), np.uint8)
+    pictures = np.zeros((2, 128, 96, 3) if what == "search" else (2, REFINE_PX, REFINE_PX, 3), np.uint8)
     names = ["boxes", "points", "scores"]
     boxes, points, scores = session.run(names, {session.get_inputs()[0].name: pictures})
     assert points.shape[-2:] == (5, 2) and boxes.shape[-1] == 4 and len(scores) == 2

@@ -40,8 +40,8 @@ def label(options: argparse.Namespace) -> int:
     clips = sorted(path for path in options.clips.glob("*/*") if path.suffix in VIDEO_SUFFIXES)[: options.limit]
     jobs = {clip: out for clip in clips if not (out := labels_path(options.out, clip)).exists()}
     started, faces, failed = time.time(), 0, 0
-    # Fresh processes: forked ones may wait for threads of OpenCV that they do not have.
-    with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
+    # Spawned, since a fork of a process whose libraries have threads may wait for ever.
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(label_clip, clip, out): clip for clip, out in jobs.items()}
         for done, future in enumerate(as_completed(futures), 1):
             try:

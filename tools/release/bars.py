@@ -96,7 +96,7 @@ def sizes() -> Iterator[Bar]:
     """Yield the bars on the sizes of the shipped files."""
     for entry in list_entries("detector"):
         ceiling = 16.0 if entry.manifest["default"] else 40.0
-        yield Bar(f"`{entry.name}` in MB", exactly(entry.path.stat().st_size / 1e6), ceiling, is_ceiling=True)
+        yield Bar(f"`{entry.name}` in MB", Estimate(entry.path.stat().st_size / 1e6), ceiling, is_ceiling=True)
 
 
 def by_kind(scores: pandas.DataFrame, rows: pandas.DataFrame) -> Iterator[Bar]:
@@ -112,12 +112,7 @@ def by_kind(scores: pandas.DataFrame, rows: pandas.DataFrame) -> Iterator[Bar]:
         real, fake = joined[joined["label"] == 0], joined[fakes]
         auc = {head: auc_of(fake[f"logit_{head}"], real[f"logit_{head}"]) for head in heads}
         below = max(auc["video"], auc["audio"]) - auc["fused"]
-        yield Bar(f"fused below the best stream, {title} ({int(fakes.sum())})", exactly(below), 0.02, is_ceiling=True)
-
-
-def exactly(value: float) -> Estimate:
-    """Return a figure without an interval."""
-    return Estimate(value, float("nan"), float("nan"))
+        yield Bar(f"fused below the best stream, {title} ({int(fakes.sum())})", Estimate(below), 0.02, is_ceiling=True)
 
 
 def offset_share(shifts: Mapping[str, Mapping[str, Any]]) -> Estimate:

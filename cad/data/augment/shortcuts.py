@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shortcut check of pseudo-fakes for ``tools/shortcut_check.py``: does a simple statistic give the label away?
+"""Shortcut check of pseudo-fakes (``tools/data/shortcut_check.py``): does a simple statistic give the label away?
 
 A network learns such a shortcut instead of the forgery. Each statistic is scored as a detector: an AUC of 0.5 means
 that it tells nothing, 0 or 1 that it tells everything.

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from cad.data.manifest import is_unnamed
 from cad.data.records import Clip
+
+#: A draw that hits the same person or event is repeated so often before giving up.
+_TRIES = 8
 
 
 class Donors(Protocol):
@@ -27,6 +30,22 @@ class Donors(Protocol):
         """Return speech that a machine made."""
 
 
+class Recording(Protocol):
+    """What a pool must know of a recording before it is read; ``Clip`` and ``cad.data.manifest.Row`` have it."""
+
+    @property
+    def key(self) -> str:
+        """Unique name."""
+
+    @property
+    def identity(self) -> str:
+        """Who speaks."""
+
+    @property
+    def pair_id(self) -> str:
+        """Same id = same event or speaker."""
+
+
 class DonorPool:
     """Donors held in memory, without their pictures.
 
@@ -36,48 +55,48 @@ class DonorPool:
     """
 
     def __init__(self, genuine: Iterable[Clip] = (), synthetic: Iterable[Clip] = ()) -> None:
-        self._genuine = [_sound_only(clip) for clip in genuine if clip.audio is not None]
-        self._synthetic = [_sound_only(clip) for clip in synthetic if clip.audio is not None]
-        self._by_identity: dict[str, list[Clip]] = defaultdict(list)
-        for clip in self._genuine:
-            self._by_identity[clip.identity].append(clip)
+        self._hold(*([sound_only(clip) for clip in clips if clip.audio is not None] for clips in (genuine, synthetic)))
+
+    def _hold(self, genuine: Iterable[Recording], synthetic: Iterable[Recording]) -> None:
+        self._synthetic = list(synthetic)
+        self._by_identity: dict[str, list[Recording]] = defaultdict(list)
+        for recording in genuine:
+            self._by_identity[recording.identity].append(recording)
         self._identities = sorted(self._by_identity)
+
+    def _read(self, recording: Any) -> Clip:
+        """Return the clip of a recording, without its picture."""
+        clip: Clip = recording
+        return clip
 
     def same_speaker(self, clip: Clip, rng: np.random.Generator) -> Clip | None:
         """Return another genuine recording of the person in ``clip``; None for an unnamed person."""
         if is_unnamed(clip.identity):
             return None
-        others = [donor for donor in self._by_identity.get(clip.identity, ()) if donor.key != clip.key]
-        return _drawn(others, rng)
+        return self._drawn([one for one in self._by_identity.get(clip.identity, ()) if one.key != clip.key], rng)
 
     def other_speaker(self, clip: Clip, rng: np.random.Generator) -> Clip | None:
-        """Return a recording of somebody else; every person is equally likely, whatever their number of clips.
+        """Return a recording of somebody else; every person is equally likely, whatever their number of recordings.
 
-        A donor of the same event (pair_id) is passed over: dubbed twins would carry the same words.
+        A donor of the same event (pair_id) is passed over: dubbed twins would carry the same words. Unnamed people may
+        be one and the same.
         """
-        for _ in range(8):
-            if not self._identities:
-                return None
-            identity = self._identities[int(rng.integers(len(self._identities)))]
-            donor = _drawn(self._by_identity[identity], rng)
-            same_event = bool(clip.pair_id) and donor is not None and donor.pair_id == clip.pair_id
-            if (
-                donor is not None
-                and donor.key != clip.key
-                and not same_event
-                and (identity != clip.identity or is_unnamed(identity))
-            ):
-                return donor
+        for _ in range(_TRIES if self._identities else 0):
+            recordings = self._by_identity[self._identities[int(rng.integers(len(self._identities)))]]
+            donor = recordings[int(rng.integers(len(recordings)))]
+            same_event = bool(clip.pair_id) and donor.pair_id == clip.pair_id
+            if donor.identity != clip.identity and donor.key != clip.key and not same_event:
+                return self._read(donor)
         return None
 
     def synthetic(self, clip: Clip, rng: np.random.Generator) -> Clip | None:
         """Return machine-made speech."""
-        return _drawn(self._synthetic, rng)
+        return self._drawn(self._synthetic, rng)
+
+    def _drawn(self, recordings: Sequence[Recording], rng: np.random.Generator) -> Clip | None:
+        return self._read(recordings[int(rng.integers(len(recordings)))]) if recordings else None
 
 
-def _drawn(clips: list[Clip], rng: np.random.Generator) -> Clip | None:
-    return clips[int(rng.integers(len(clips)))] if clips else None
-
-
-def _sound_only(clip: Clip) -> Clip:
+def sound_only(clip: Clip) -> Clip:
+    """Return ``clip`` without its picture."""
     return replace(clip, frames=None, points_px=None, frames_present=np.zeros(clip.slots, dtype=bool))

@@ -7,7 +7,6 @@ import difflib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,13 +97,9 @@ def perturb_file(source: Path, target: Path, change: Perturbation, seed: int = 0
     frames: Iterable[Picture] = read_pictures(source, info)
     if change.keep_share < 1:
         frames = _drop(frames, change.keep_share, rng)
-    if change.frame is not None:
-        frames = map(partial(_changed, change.frame, rng), frames)
+    if (alter := change.frame) is not None:
+        frames = (Picture(frame.seconds, alter(frame.pixels, rng)) for frame in frames)
     return write_clip(target, frames, heard, info.fps, change.encoding)
-
-
-def _changed(change: FrameChange, rng: np.random.Generator, frame: Picture) -> Picture:
-    return Picture(frame.seconds, change(frame.pixels, rng))
 
 
 def _drop(frames: Iterable[Picture], keep_share: float, rng: np.random.Generator) -> Iterator[Picture]:

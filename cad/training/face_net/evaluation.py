@@ -16,7 +16,7 @@ import numpy as np
 
 from cad.faces.finder import FaceFinder
 from cad.faces.net import FaceNet
-from cad.faces.points import LOOK_PX, PointNet
+from cad.faces.points import REFINE_PX, PointNet
 from cad.faces.records import FaceDetection
 from cad.training.face_net.pictures import (
     HELD_SAMPLES,
@@ -173,7 +173,7 @@ def measure_face_nets(manifest: Path, labels: Path, search: str, points: str, pe
         "teacher_single_run_from_its_mean": teacher_spread(clips, labels),
         "milliseconds_640x360": milliseconds(lambda picture: net.detect(picture, 0.5), 360, 640),
         "milliseconds_320x180": milliseconds(lambda picture: net.detect(picture, 0.5), 180, 320),
-        "milliseconds_look": milliseconds(look.look, LOOK_PX, LOOK_PX),
+        "milliseconds_look": milliseconds(look.refine, REFINE_PX, REFINE_PX),
         "processor": _processor(),
     }
 

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from cad.faces.net import FaceNet as SearchNet
-from cad.faces.points import LOOK_PX
+from cad.faces.points import REFINE_PX
 from cad.training.face_net.net import FaceNet
 from cad.training.face_net.pictures import (
     TAUGHT_SAMPLES,
@@ -197,7 +197,7 @@ def _keep(net: FaceNet | PointNet, folder: Path) -> None:
 def export_face_net(net: FaceNet | PointNet, path: Path) -> None:
     """Write ``net`` as one ONNX file with a free batch (and height and width where it takes whole pictures)."""
     if isinstance(net, PointNet):
-        name, example = "crops", torch.zeros(1, LOOK_PX, LOOK_PX, 3, dtype=torch.uint8)
+        name, example = "crops", torch.zeros(1, REFINE_PX, REFINE_PX, 3, dtype=torch.uint8)
         outputs = ["points", "boxes", "scores"]
         axes = {key: {0: "batch"} for key in ("crops", *outputs)}
     else:

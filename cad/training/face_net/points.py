@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from cad.faces.align import align_face, canonical_points, similarity
 from cad.faces.net import FaceNet
-from cad.faces.points import LOOK_MARGIN_PX, LOOK_PX
+from cad.faces.points import REFINE_MARGIN_PX, REFINE_PX
 from cad.training.face_net.net import MEAN, SPREAD, Separable, convolution, stage
 from cad.training.face_net.pictures import Labelled, overlap
 from cad.training.face_net.scenes import SceneMaker, random_cut
@@ -32,7 +32,7 @@ _STRIDE = 4
 
 
 class PointNet(nn.Module):
-    """uint8 RGB crops (batch, LOOK_PX, LOOK_PX, 3) in; points (batch, 5, 2), boxes (batch, 4), scores (batch,) out."""
+    """uint8 crops (batch, REFINE_PX, REFINE_PX, 3) in; points (batch, 5, 2), boxes (batch, 4), scores (batch,) out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class PointNet(nn.Module):
         y4 = functional.relu(four + functional.interpolate(self.up4(y8), size=four.shape[-2:], mode="nearest"))
         points = self._means(self.maps(self.smooth4(y4)))
         whole = self.whole(torch.cat([sixteen.mean(dim=(2, 3)), y8.mean(dim=(2, 3))], dim=1))
-        centre, spread = points.mean(dim=1), LOOK_PX / 2
+        centre, spread = points.mean(dim=1), REFINE_PX / 2
         half = torch.exp(whole[:, 3:5].clamp(-2, 2)) * (spread / 2)
         middle = centre + whole[:, 1:3] * spread
         return points, torch.cat([middle - half, middle + half], dim=1), whole[:, 0]
@@ -82,7 +82,7 @@ def point_loss(
 ) -> dict[str, Tensor]:
     """Parts of the loss; ``is_face`` (batch,) is 1 where points and boxes are known, ``judged`` where scores count."""
     found, found_boxes, logits = outputs
-    place = canonical_points(LOOK_PX, LOOK_MARGIN_PX)
+    place = canonical_points(REFINE_PX, REFINE_MARGIN_PX)
     eyes = float(place[1, 0] - place[0, 0])
     known = is_face > 0.5
     miss = (found[known] - points[known]) / eyes
@@ -159,11 +159,11 @@ class CropMaker:
             if rng.random() < 0.5:
                 picture, points = _mirrored(picture, points)
             box = np.concatenate([points.min(axis=0), points.max(axis=0)])
-            crop = align_face(picture, self._guess(points, box, far=False), LOOK_PX, LOOK_MARGIN_PX)
+            crop = align_face(picture, self._guess(points, box, far=False), REFINE_PX, REFINE_MARGIN_PX)
         elif rng.random() < 0.5:
-            crop = self._scenes.background(LOOK_PX, LOOK_PX)
+            crop = self._scenes.background(REFINE_PX, REFINE_PX)
         else:
-            crop = random_cut(rng, self._empty[int(rng.integers(len(self._empty)))], LOOK_PX, LOOK_PX)
+            crop = random_cut(rng, self._empty[int(rng.integers(len(self._empty)))], REFINE_PX, REFINE_PX)
         blank = np.zeros((5, 2), np.float32), np.zeros(4, np.float32)
         return self._spoiled(crop), *blank, np.float32(0), np.float32(1)
 
@@ -181,8 +181,8 @@ class CropMaker:
             box = box.copy()
             box[[0, 2]] = picture.shape[1] - 1 - box[[2, 0]]
         guess = self._guess(points, box, far)
-        crop = align_face(picture, guess, LOOK_PX, LOOK_MARGIN_PX)
-        into = similarity(guess, canonical_points(LOOK_PX, LOOK_MARGIN_PX))
+        crop = align_face(picture, guess, REFINE_PX, REFINE_MARGIN_PX)
+        into = similarity(guess, canonical_points(REFINE_PX, REFINE_MARGIN_PX))
         crop = self._spoiled(crop)
         if far:
             return crop, np.zeros((5, 2), np.float32), np.zeros(4, np.float32), np.float32(0), np.float32(1)
@@ -210,16 +210,16 @@ class CropMaker:
         """Small faces have few pixels; so do crops of them."""
         if self._rng.random() > 0.35:
             return crop
-        size = max(12, int(LOOK_PX * self._rng.uniform(0.15, 0.8)))
+        size = max(12, int(REFINE_PX * self._rng.uniform(0.15, 0.8)))
         small = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, (LOOK_PX, LOOK_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
+        return np.asarray(cv2.resize(small, (REFINE_PX, REFINE_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
 
     def _covered(self, crop: Picture) -> Picture:
         rng = self._rng
         if rng.random() > 0.12:
             return crop
-        size = rng.uniform(0.1, 0.35, 2) * LOOK_PX
-        at = rng.uniform(0.2, 0.8, 2) * LOOK_PX
+        size = rng.uniform(0.1, 0.35, 2) * REFINE_PX
+        at = rng.uniform(0.2, 0.8, 2) * REFINE_PX
         colour = crop.reshape(-1, 3).mean(axis=0) if rng.random() < 0.5 else rng.integers(0, 256, 3)
         corners = cv2.boxPoints((tuple(at), tuple(size), rng.uniform(0, 180))).astype(np.int32)
         crop = crop.copy()
