@@ -31,7 +31,10 @@ class StreamReading:
 
 
 def make_report(info: MediaInfo, picture: StreamReading | None, sound: StreamReading | None) -> ReadReport:
-    """Return the report on a file whose streams went as stated (None: the file has no such stream)."""
+    """Return the report on a file whose streams were read like this; None: not yet, or there is no such stream."""
+    unread = StreamReading(Progress(), complete=False)
+    picture = None if info.video is None else picture or unread
+    sound = None if info.audio is None else sound or unread
     coverage = min(
         1.0 if picture is None else _picture_coverage(info, picture),
         1.0 if sound is None else _sound_coverage(info, sound),
