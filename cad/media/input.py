@@ -21,7 +21,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 class BinaryStream(Protocol):
-    """What gives bytes when it is read: an open file, a socket's file, io.BytesIO."""
+    """Anything that gives bytes when it is read: an open file, a socket's file, io.BytesIO."""
 
     def read(self, size: int, /) -> bytes | None:
         """Return up to ``size`` bytes, none at the end."""
@@ -31,7 +31,7 @@ MediaInput = str | Path | bytes | bytearray | memoryview | BinaryStream
 
 
 class InputFile:
-    """One open file, whatever it came from; what is decoded and what is hashed are the same bytes.
+    """One open file, whatever it came from; the bytes that are decoded are those that are hashed.
 
     Args:
         fd: Descriptor, which belongs to this object from now on.
@@ -71,7 +71,7 @@ class InputFile:
 
 
 def open_input(media: MediaInput, limits: MediaLimits, name: str | None = None) -> InputFile:
-    """Open what the caller named; bytes and streams are copied to memory without a name.
+    """Open what the caller named; bytes and streams are copied to a file in memory that has no name.
 
     Args:
         media: A path, the bytes of a file, or a binary stream, which is read from where it stands.
@@ -110,14 +110,16 @@ class _Blocks:
 
 def _open_path(path: str | Path, limits: MediaLimits, name: str | Path) -> InputFile:
     try:
-        _check_status(name, Path(path).stat(), limits)  # first, for opening a device may do something
+        _check_status(name, Path(path).stat(), limits)  # before opening, since opening a device may do something
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MediaNotFoundError(name, "there is no such file") from error
     except PermissionError as error:
         raise MediaUnreadableError(name, "cannot be opened (permission denied)") from error
     except (OSError, ValueError) as error:
-        raise MediaUnreadableError(name, f"cannot be opened ({_reason(error)})") from error
+        raise MediaUnreadableError(
+            name, f"cannot be opened ({getattr(error, 'strerror', None) or str(error)})"
+        ) from error
     file = InputFile(fd, name)
     try:
         _check_status(name, os.fstat(fd), limits)
@@ -157,7 +159,7 @@ def _copy(stream: BinaryStream, fd: int, limits: MediaLimits, name: str) -> None
 def _read(stream: BinaryStream, size: int, name: str) -> memoryview:
     try:
         block: Any = stream.read(size)
-    except Exception as error:  # whatever a stream of the caller's raises, this input is what cannot be read
+    except Exception as error:  # whatever the caller's stream raises, this input cannot be read
         raise MediaUnreadableError(name, f"its stream failed ({type(error).__name__}: {error})") from error
     if block is None:
         raise MediaUnreadableError(name, "its stream has no bytes ready; streams that do not block are not read")
@@ -168,7 +170,7 @@ def _read(stream: BinaryStream, size: int, name: str) -> memoryview:
 
 
 def _check_status(name: str | Path, status: os.stat_result, limits: MediaLimits) -> None:
-    """Check that it is a non-empty regular file of bearable size."""
+    """Check that it is a regular file, not empty and within the limits."""
     error: MediaError | None = None
     if stat.S_ISDIR(status.st_mode):
         error = MediaNotFoundError(name, "is a directory; name the files in it")
@@ -188,10 +190,10 @@ def _close(fd: int, stop: threading.Event) -> None:
 
 
 def _hash_file(fd: int, stop: threading.Event, digests: list[str]) -> None:
-    """Hash a file, close it, and put the digest into ``digests`` if nothing came between."""
+    """Hash a file, close it, and put the digest into ``digests`` unless it was stopped."""
     digest, at = hashlib.sha256(), 0
     try:
-        # By position: the decoding process shares the one that read() would move.
+        # Read by position: the decoding process shares the one that read() would move.
         while not stop.is_set() and (block := os.pread(fd, _BLOCK_BYTES, at)):
             digest.update(block)
             at += len(block)
@@ -202,7 +204,3 @@ def _hash_file(fd: int, stop: threading.Event, digests: list[str]) -> None:
         os.close(fd)
     if not stop.is_set():
         digests.append(digest.hexdigest())
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -171,7 +171,7 @@ class MediaReader(Closing):
 
     def _read_sound(self) -> None:
         blocks: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
-        progress, complete, problem, next_slot = Progress(), False, None, 0
+        progress, problem, next_slot = Progress(), None, 0
         try:
             for progress, answer in self._answers({"type": "audio"}):  # noqa: B007 - its last value is what counts
                 if isinstance(answer, Sound) and answer.first_slot == next_slot and answer.slots > 0:
@@ -179,36 +179,31 @@ class MediaReader(Closing):
                     next_slot += answer.slots
                 elif not isinstance(answer, Done):
                     raise self._nonsense()
-            complete = True
         except MediaError as error:
             problem = _bare(error)
-        self._sound = StreamReading(progress, complete, problem)
+        self._sound = StreamReading(progress, problem is None, problem)
         if blocks:
             self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
     def _read_picture(self) -> Iterator[VideoFrames]:
-        progress, complete, problem = Progress(), False, None
+        progress, problem = Progress(), None
         builder: ChunkBuilder | None = None
         try:
             for progress, answer in self._answers({"type": "video"}):
                 self._picture = StreamReading(progress, complete=False)
                 if isinstance(answer, Layout) and builder is None:
-                    builder = self._make_builder(answer)
+                    if not all(0 < side <= self._limits.max_side_px for side in (answer.height, answer.width)):
+                        raise self._nonsense()
+                    builder = ChunkBuilder(answer.height, answer.width)
                 elif isinstance(answer, Frame) and builder is not None:
                     yield from self._place(builder, answer)
                 elif not isinstance(answer, Done):
                     raise self._nonsense()
-            complete = True
         except MediaError as error:
             problem = _bare(error)
-        self._picture = StreamReading(progress, complete, problem)
+        self._picture = StreamReading(progress, problem is None, problem)
         if builder is not None:
             yield from builder.end()
-
-    def _make_builder(self, layout: Layout) -> ChunkBuilder:
-        if not (0 < layout.height <= self._limits.max_side_px and 0 < layout.width <= self._limits.max_side_px):
-            raise self._nonsense()
-        return ChunkBuilder(layout.height, layout.width)
 
     def _place(self, builder: ChunkBuilder, frame: Frame) -> Iterator[VideoFrames]:
         pixels = self._view(frame, builder.height * builder.width * 3).reshape(builder.height, builder.width, 3)
