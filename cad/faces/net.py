@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FaceNet gives the finder boxes with five points and a score for whole pictures (ONNX Runtime on the CPU)."""
+"""FaceNet gives the finder the faces of whole pictures: box, five points and score (ONNX Runtime on the CPU)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Candidates:
 
 
 class FaceNet:
-    """Runs the net on pictures as they are; scaling them is the caller's business.
+    """Runs the net on pictures as they are; the caller scales them.
 
     Args:
         name: Weights of kind ``face``.
@@ -62,18 +62,10 @@ class FaceNet:
         Returns:
             One record a picture.
         """
-        boxes, points, scores = self._session.run(list(_OUTPUTS), {"frames": pictures})
-        return [_chosen(boxes[i], points[i], scores[i], least_score, overlap_limit) for i in range(len(pictures))]
-
-
-def _chosen(
-    boxes: NDArray[np.float32],
-    points: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    least_score: float,
-    overlap_limit: float,
-) -> Candidates:
-    above = np.flatnonzero(scores >= least_score)
-    order = above[np.argsort(-scores[above], kind="stable")]
-    order = order[keep_best(boxes[order], overlap_limit)]
-    return Candidates(boxes[order], points[order], scores[order])
+        found = []
+        for boxes, points, scores in zip(*self._session.run(list(_OUTPUTS), {"frames": pictures}), strict=True):
+            above = np.flatnonzero(scores >= least_score)
+            order = above[np.argsort(-scores[above], kind="stable")]
+            order = order[keep_best(boxes[order], overlap_limit)]
+            found.append(Candidates(boxes[order], points[order], scores[order]))
+        return found

@@ -11,7 +11,7 @@ from cad.faces.track import FaceTrack
 
 
 class _Waiting:
-    """Crops of one track that have not been given out."""
+    """Crops of one track that have not been given out yet."""
 
     def __init__(self) -> None:
         self.slots: list[int] = []
@@ -46,7 +46,7 @@ class Outbox:
             self._waiting[track].closed = True
 
     def collect(self, min_slots: int) -> list[FaceCrops]:
-        """Return the crops of every track that has had ``min_slots``; those of closed shorter ones are dropped."""
+        """Return the crops of every track that has had ``min_slots``; drop those of shorter ones that are closed."""
         ready: list[FaceCrops] = []
         for track, waiting in sorted(self._waiting.items(), key=lambda item: item[0].first_slot):
             if track.track_id is None and len(waiting.slots) >= min_slots:

@@ -12,7 +12,7 @@ from cad.errors import SpecMismatchError
 from cad.faces.session import open_face_session
 
 DEFAULT_NET = "face_points_s2"
-#: Side of its crops, and what of it surrounds the canonical crop's field of view.
+#: Side of its crops, and the margin around the canonical crop in them.
 REFINE_PX, REFINE_MARGIN_PX = 112, 12
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the small nets of this package and checks that they are the ones that are meant."""
+"""open_face_session gives FaceNet and PointNet their nets, checked to be of the right kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def open_face_session(name: str, threads: int, frames_input: str, outputs: Seque
     Args:
         name: Weights of kind ``face``.
         threads: One leaves the other cores to decoding.
-        frames_input: What its only input must be called; its type must be uint8.
+        frames_input: Name that its only input must have; its type must be uint8.
         outputs: Outputs that it must have.
 
     Raises:

@@ -5,8 +5,8 @@ The filter fits a line to the points of the slots around each slot, with Gaussia
 REACH_SLOTS to either side, and takes its value there. Inside a track the filter is symmetric and delays nothing. At the
 ends of a track the line keeps up with a moving face, where a plain mean would lag behind.
 
-The similarity from the canonical points to the frame is linear in the frame's points, so smoothing the points is
-smoothing its turn, scale and shift.
+The similarity from the canonical points to the frame is linear in the frame's points, so to smooth the points is to
+smooth its turn, scale and shift.
 
 Source: Cleveland, JASA 74(368), 1979 (local linear regression), with Gaussian weights.
 """
@@ -72,7 +72,7 @@ def smooth_at(
 
 @lru_cache(maxsize=256)
 def _shares(offsets: tuple[int, ...], sigma_slots: float) -> NDArray[np.float64]:
-    """Return how much each known slot, so far away, counts in the value of the line at no distance."""
+    """Return how much each known slot, by its distance, counts in the value of the line at distance 0."""
     away = np.array(offsets, dtype=np.float64)
     weight = np.exp(-0.5 * (away / sigma_slots) ** 2)
     s0, s1, s2 = weight.sum(), (weight * away).sum(), (weight * away * away).sum()
