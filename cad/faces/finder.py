@@ -109,7 +109,7 @@ class FaceFinder:
         ][:MOST_CANDIDATES]
 
     def confirm(self, frame: NDArray[np.uint8], found: Sequence[FaceDetection]) -> list[FaceDetection]:
-        """Return those of ``found`` that a closer look confirms, surest first, with exact points and the score of both."""
+        """Return the faces that a closer look confirms, surest first, with exact points and the score of both."""
         seen = list(found)
         for _ in range(REFINE_ROUNDS):
             looks = self.refine(frame, [face.points_px for face in seen])

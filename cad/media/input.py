@@ -9,6 +9,7 @@ import os
 import stat
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -88,24 +89,15 @@ def open_input(media: MediaInput, limits: MediaLimits, name: str | None = None) 
         return _open_path(media, limits, name or media)
     if isinstance(media, (bytes, bytearray, memoryview)):
         view = memoryview(media)
-        return _spool(_Blocks(view if view.c_contiguous else memoryview(view.tobytes())), limits, name or "<bytes>")
-    if callable(getattr(media, "read", None)):
-        return _spool(media, limits, name or "<stream>")
+        flat = (view if view.c_contiguous else memoryview(view.tobytes())).cast("B")
+        blocks = (flat[at : at + _BLOCK_BYTES] for at in range(0, len(flat), _BLOCK_BYTES))
+        return _spool(lambda size: next(blocks, b""), limits, name or "<bytes>")
+    if callable(read := getattr(media, "read", None)):
+        return _spool(read, limits, name or "<stream>")
     raise OptionError(
         f"a medium must be a path (str or Path), bytes, bytearray, memoryview or a binary stream with read(), "
         f"got {type(media).__name__}"
     )
-
-
-class _Blocks:
-    """Bytes that are read like a stream, without a copy."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._rest = view.cast("B")
-
-    def read(self, size: int, /) -> Any:
-        part, self._rest = self._rest[:size], self._rest[size:]
-        return part
 
 
 def _open_path(path: str | Path, limits: MediaLimits, name: str | Path) -> InputFile:
@@ -129,11 +121,11 @@ def _open_path(path: str | Path, limits: MediaLimits, name: str | Path) -> Input
     return file
 
 
-def _spool(stream: BinaryStream, limits: MediaLimits, name: str) -> InputFile:
-    """Copy a stream to a file without a name."""
+def _spool(read: Callable[[int], Any], limits: MediaLimits, name: str) -> InputFile:
+    """Copy what ``read`` gives to a file without a name."""
     file = InputFile(anonymous_file("cad-input"), name)
     try:
-        _copy(stream, file.fd, limits, name)
+        _copy(read, file.fd, limits, name)
         seal(file.fd, writable=False)
     except BaseException:
         file.close()
@@ -141,10 +133,10 @@ def _spool(stream: BinaryStream, limits: MediaLimits, name: str) -> InputFile:
     return file
 
 
-def _copy(stream: BinaryStream, fd: int, limits: MediaLimits, name: str) -> None:
+def _copy(read: Callable[[int], Any], fd: int, limits: MediaLimits, name: str) -> None:
     left = most = min(limits.max_file_bytes, limits.max_spooled_bytes)
     while True:
-        block = _read(stream, min(_BLOCK_BYTES, left + 1), name)
+        block = _block(read, min(_BLOCK_BYTES, left + 1), name)
         if not block:
             break
         left -= len(block)
@@ -156,9 +148,9 @@ def _copy(stream: BinaryStream, fd: int, limits: MediaLimits, name: str) -> None
         raise MediaUnreadableError(name, "is empty (0 bytes)")
 
 
-def _read(stream: BinaryStream, size: int, name: str) -> memoryview:
+def _block(read: Callable[[int], Any], size: int, name: str) -> memoryview:
     try:
-        block: Any = stream.read(size)
+        block = read(size)
     except Exception as error:  # whatever the caller's stream raises, this input cannot be read
         raise MediaUnreadableError(name, f"its stream failed ({type(error).__name__}: {error})") from error
     if block is None:

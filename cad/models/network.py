@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CadModel: encoders, alignment, heads, fusion and distillation put together."""
+"""CadModel gives training and export the whole network: encoders, alignment, heads, fusion and distillation."""
 
 from __future__ import annotations
 
@@ -151,7 +151,6 @@ class CadModel(nn.Module):
         logits = torch.stack([video.clip_logit, sound.clip_logit, aligned.sync_logit], dim=1) * mask
         features = torch.stack([video.feature, sound.feature, aligned.shared], dim=1)
         fused: Fused = self.fusion(features, logits, present)
-        predictions = self.distill(video.feature, sound.feature, fused.joint)
         return CadOutput(
             fused_logit=fused.logit,
             video_logit=logits[:, 0],
@@ -169,10 +168,7 @@ class CadModel(nn.Module):
                 audio_specific=sound.feature,
                 shared=aligned.shared,
                 joint=fused.joint,
-                joint_from_video=predictions[0],
-                joint_from_audio=predictions[1],
-                video_from_joint=predictions[2],
-                audio_from_joint=predictions[3],
+                **self.distill(video.feature, sound.feature, fused.joint),
                 video_embeddings=aligned.video_embeddings,
                 audio_embeddings=aligned.audio_embeddings,
                 video_log_probabilities=aligned.video_log_probabilities,
@@ -189,7 +185,7 @@ def _rows_with(present: Tensor, encode: Callable[..., tuple[Tensor, ...]], *inpu
     """Encode only the rows that have the stream; the others get zeros.
 
     Rows without picture would cost as much as the others and put grey images into the batch statistics. Where no row
-    has the stream, one is encoded for the shapes' sake and counts for nothing. An exported graph encodes every row,
+    has the stream, one is encoded to learn the shapes, and counts for nothing. An exported graph encodes every row,
     since the choice depends on the data.
     """
     if torch.compiler.is_exporting() or torch.compiler.is_compiling():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks by name."""
+"""create_model gives training and export a network of the family by its name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ MODELS: Mapping[str, CadConfig] = {
         lip_encoder=None,
         speech_encoder="whisper_hub",
         width=256,
-        video_uses_lips=False,
     ),
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CAD network asks of its encoders.
+"""FaceEncoder, LipEncoder and SpeechEncoder tell authors of encoders what a CAD network asks of them.
 
 Each encoder has two paths: the *shared* one feeds alignment (what lips and sound say), the *specific* one feeds the
 stream's own head (traces of forgery). An encoder without adapters gives the same tokens on both.

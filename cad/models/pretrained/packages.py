@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that come inside installed packages, with their sha256 checked."""
+"""package_bytes gives the loaders files that come inside installed packages, with their sha256 checked."""
 
 from __future__ import annotations
 
