@@ -25,7 +25,7 @@ from cad.weights import find_entry
 
 #: Long sides at which a picture is searched, from cheap to dear.
 LONG_SIDES_PX = (320, 640, 1280)
-#: A face smaller than this where it was found means that still smaller ones may have been missed.
+#: If a face is smaller than this at the size at which it was found, still smaller ones may have been missed.
 SMALL_FACE_PX = 24.0
 #: The search accepts low scores, since the second look decides; only the surest candidates get one.
 SEARCH_SCORE = 0.35
@@ -50,7 +50,7 @@ class FaceFinder:
     Args:
         net: Searches pictures; the packaged one if None.
         point_net: Looks at faces; the packaged one if None.
-        max_faces: Of more faces than this in one picture the largest stay.
+        max_faces: At most this many faces of one picture are returned, the largest.
 
     Raises:
         WeightsError: As FaceNet.

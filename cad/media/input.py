@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from cad.errors import MediaError, MediaLimitError, MediaNotFoundError, MediaUnreadableError, OptionError
+from cad.errors import MediaLimitError, MediaNotFoundError, MediaUnreadableError, OptionError
 from cad.media.anonymous import anonymous_file, seal
 from cad.media.limits import MediaLimits
 
@@ -124,28 +124,21 @@ def _open_path(path: str | Path, limits: MediaLimits, name: str | Path) -> Input
 def _spool(read: Callable[[int], Any], limits: MediaLimits, name: str) -> InputFile:
     """Copy what ``read`` gives to a file without a name."""
     file = InputFile(anonymous_file("cad-input"), name)
+    left = most = min(limits.max_file_bytes, limits.max_spooled_bytes)
     try:
-        _copy(read, file.fd, limits, name)
+        while block := _block(read, min(_BLOCK_BYTES, left + 1), name):
+            left -= len(block)
+            if left < 0:
+                raise MediaLimitError(name, f"has more than {most} bytes, which is the limit")
+            while block:
+                block = block[os.write(file.fd, block) :]
+        if left == most:
+            raise MediaUnreadableError(name, "is empty (0 bytes)")
         seal(file.fd, writable=False)
     except BaseException:
         file.close()
         raise
     return file
-
-
-def _copy(read: Callable[[int], Any], fd: int, limits: MediaLimits, name: str) -> None:
-    left = most = min(limits.max_file_bytes, limits.max_spooled_bytes)
-    while True:
-        block = _block(read, min(_BLOCK_BYTES, left + 1), name)
-        if not block:
-            break
-        left -= len(block)
-        if left < 0:
-            raise MediaLimitError(name, f"has more than {most} bytes, which is the limit")
-        while block:
-            block = block[os.write(fd, block) :]
-    if left == most:
-        raise MediaUnreadableError(name, "is empty (0 bytes)")
 
 
 def _block(read: Callable[[int], Any], size: int, name: str) -> memoryview:
@@ -163,17 +156,14 @@ def _block(read: Callable[[int], Any], size: int, name: str) -> memoryview:
 
 def _check_status(name: str | Path, status: os.stat_result, limits: MediaLimits) -> None:
     """Check that it is a regular file, not empty and within the limits."""
-    error: MediaError | None = None
     if stat.S_ISDIR(status.st_mode):
-        error = MediaNotFoundError(name, "is a directory; name the files in it")
-    elif not stat.S_ISREG(status.st_mode):
-        error = MediaUnreadableError(name, "is a device, pipe or socket; only regular files are read")
-    elif status.st_size == 0:
-        error = MediaUnreadableError(name, "is empty (0 bytes)")
-    elif status.st_size > limits.max_file_bytes:
-        error = MediaLimitError(name, f"has {status.st_size} bytes; the limit is {limits.max_file_bytes}")
-    if error is not None:
-        raise error
+        raise MediaNotFoundError(name, "is a directory; name the files in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaUnreadableError(name, "is a device, pipe or socket; only regular files are read")
+    if status.st_size == 0:
+        raise MediaUnreadableError(name, "is empty (0 bytes)")
+    if status.st_size > limits.max_file_bytes:
+        raise MediaLimitError(name, f"has {status.st_size} bytes; the limit is {limits.max_file_bytes}")
 
 
 def _close(fd: int, stop: threading.Event) -> None:

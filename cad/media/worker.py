@@ -38,9 +38,9 @@ from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader, frames_per_second
 
-#: How often a sign of life is sent while nothing else is.
+#: A sign of life is sent this often while nothing else is.
 BEAT_SECONDS = 0.5
-#: Buffers never need to be more than this; a second of picture.
+#: More buffers than this, a second of picture, are never needed.
 MAX_BUFFERS = 25
 #: Slots of sound in one message.
 AUDIO_BLOCK_SLOTS = 100
@@ -54,7 +54,7 @@ class Link:
         block: Shared with the reader.
 
     Attributes:
-        progress: Called for every message; what it returns rides along.
+        progress: Called for every message, which carries what it returns.
     """
 
     def __init__(self, channel: Channel, block: SharedBlock) -> None:
@@ -66,7 +66,7 @@ class Link:
         self.progress: Callable[[], Progress] = Progress
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message; ``progress`` rides along."""
+        """Send a message and the progress with it."""
         self._last_sent_seconds = time.monotonic()
         if "buffer" in message:
             message = message | {"offset": message["buffer"] * self._buffer_bytes}
@@ -188,7 +188,7 @@ class FileJob:
 
 
 def serve(channel: Channel, block: SharedBlock) -> None:
-    """Do as the reader says until it closes the channel."""
+    """Do what the reader asks until it closes the channel."""
     link = Link(channel, block)
     link.send({"type": "ready"})
     job: FileJob | None = None
@@ -218,7 +218,7 @@ def serve(channel: Channel, block: SharedBlock) -> None:
         except ChannelClosedError:
             raise
         except Exception as error:
-            # Whatever a decoder's binding raises is an answer too; only this file is lost.
+            # Whatever the decoder's binding raises is an answer too, and only this file is lost.
             link.send({"type": "error", "code": DecoderCrashedError.code, "text": f"the decoder failed ({error!r})"})
 
 

@@ -124,7 +124,7 @@ class VideoHead(nn.Module):
 
 
 class _TokenJudge(nn.Module):
-    """Logit, attention urgency and feature of each token; zeros where it is absent."""
+    """Gives the logit, attention urgency and feature of each token; zeros where it is absent."""
 
     def __init__(self, token_width: int, width: int, dropout: float) -> None:
         super().__init__()

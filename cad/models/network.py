@@ -21,7 +21,7 @@ from cad.spec import STREAMS
 
 
 class CadModel(nn.Module):
-    """Cross-modal alignment and distillation, from uint8 frames and raw samples to logits.
+    """Judges windows by cross-modal alignment and distillation, from uint8 frames and raw samples to logits.
 
     Source: arXiv 2505.15233 for the idea (alignment, distillation, fusion); the sizes, the heads and everything else
     that its abstract does not say are this project's choice.
@@ -100,7 +100,7 @@ class CadModel(nn.Module):
 
         Raises:
             MissingExtraError: A package that carries them is not installed.
-            WeightsError: They do not fit, or cannot be had.
+            WeightsError: They do not fit, or cannot be fetched.
         """
         self.face_encoder.load_pretrained()
         self.speech_encoder.load_pretrained()

@@ -33,7 +33,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> CadM
     Raises:
         OptionError: A name, an option or a value is not accepted.
         MissingExtraError: ``pretrained`` and a package with starting weights is not installed.
-        WeightsError: ``pretrained`` and they cannot be had or do not fit.
+        WeightsError: ``pretrained`` and they cannot be fetched or do not fit.
     """
     if name not in MODELS:
         raise OptionError(f"there is no model {name!r}; there are {', '.join(MODELS)}")

@@ -15,12 +15,12 @@ from cad.models.pretrained.assign import assign
 
 
 class Adapted(nn.Module):
-    """A frozen net with low-rank adapters that can be passed by.
+    """A frozen net with low-rank adapters, which can be switched off.
 
     Source: LoRA, arXiv 2106.09685, through peft. The rank is this project's choice.
 
     Args:
-        net: Is changed in place: its weights are frozen and the named layers wrapped.
+        net: Changed in place: its weights are frozen and the named layers wrapped.
         targets: Ends of the names of the linear layers that get an adapter.
         rank: Of the adapters.
         dropout: Before the adapters, in training.

@@ -14,7 +14,7 @@ def from_hub(name: str, fetch: Callable[[], Mapping[str, Tensor]]) -> Mapping[st
     """Return what ``fetch`` gets.
 
     Raises:
-        WeightsNotFoundError: It cannot be had; the message says what to do.
+        WeightsNotFoundError: It cannot be fetched; the message says what to do.
     """
     try:
         return fetch()

@@ -43,7 +43,7 @@ class FaceEncoder(nn.Module):
 
         Raises:
             MissingExtraError: The package that carries them is not installed.
-            WeightsError: They do not fit, or cannot be had.
+            WeightsError: They do not fit, or cannot be fetched.
         """
         raise NotImplementedError
 
@@ -113,6 +113,6 @@ class SpeechEncoder(nn.Module):
 
         Raises:
             MissingExtraError: The package that carries them is not installed.
-            WeightsError: They do not fit, or cannot be had.
+            WeightsError: They do not fit, or cannot be fetched.
         """
         raise NotImplementedError
