@@ -77,12 +77,10 @@ class Link:
         if time.monotonic() - self._last_sent_seconds > BEAT_SECONDS:
             self.send({"type": "beat"})
 
-    def layout(self, buffer_bytes: int, max_buffers: int) -> int:
-        """Cut the block into buffers and return how many."""
-        count = min(self._block.size_bytes // buffer_bytes, max_buffers)
+    def layout(self, buffer_bytes: int) -> None:
+        """Cut the block into free buffers."""
         self._buffer_bytes = buffer_bytes
-        self._free = list(range(count))
-        return count
+        self._free = list(range(min(self._block.size_bytes // buffer_bytes, MAX_BUFFERS)))
 
     def take_buffer(self) -> int:
         """Return a free buffer, waiting for one if need be."""
@@ -134,7 +132,7 @@ class FileJob:
             placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS))
             frames = 0
             link.progress = lambda: Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped)
-            link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1), MAX_BUFFERS)
+            link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1))
             for seconds, frame in stamps(self._stamped(source, source.audio)):
                 frames += 1
                 if seconds > self._limits.max_duration_seconds:
@@ -167,7 +165,7 @@ class FileJob:
         assert source.video is not None
         aspect = float(source.video.sample_aspect_ratio or 1.0)
         converter = PictureConverter(first, orientation_in(source, first), aspect, self._limits.max_side_px)
-        self._link.layout(converter.height * converter.width * 3, MAX_BUFFERS)
+        self._link.layout(converter.height * converter.width * 3)
         self._link.send({"type": "layout", "height": converter.height, "width": converter.width})
         return converter
 

@@ -121,11 +121,9 @@ class CadModel(nn.Module):
         face, face_present = _rows_with(seen, self.face_encoder, frames, present)
         if "sync" not in streams and not ("video" in streams and self.config.video_uses_lips):
             present = torch.zeros_like(present)
-        if self.lip_encoder is None:
-            lips, _ = _rows_with(present, self.face_encoder.shared, frames, present)
-            return face, face_present, lips
         lip_encoder = self.lip_encoder
-        (lips,) = _rows_with(present, lambda *inputs: (lip_encoder(*inputs),), frames, present)
+        encode = self.face_encoder.shared if lip_encoder is None else lambda *inputs: (lip_encoder(*inputs),)
+        lips, *_ = _rows_with(present, encode, frames, present)
         return face, face_present, lips
 
     def _sound_of_slots(self, tokens: Tensor, log_mel: Tensor) -> Tensor:
