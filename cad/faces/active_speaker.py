@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TalkingFaces tells the verdict which face talks: how well the motion of each mouth follows the loudness of the sound.
+"""ActiveSpeaker tells the verdict which face talks: how well each mouth's motion follows the loudness of the sound.
 
 The motion of a mouth is how much its grey picture changes from slot to slot in the aligned crop, less half of what the
 upper face changes in the same slot (head turns, noise, light). Its rank correlation with the loudness is taken at the

@@ -55,7 +55,7 @@ class FaceTracker:
         self._held: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
         # Memory of pictures that are no longer held: fresh memory for each would cost more than the copy itself.
         self._spare: list[NDArray[np.uint8]] = []
-        self._outbox = Outbox(size_px)
+        self._outbox = Outbox()
         self._shot = self._new_shot()
         self._next_slot = 0
         self._pictures = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""anonymous_file gives both processes memory to share, and input that is no file a place; nothing stays behind."""
+"""anonymous_file gives shared memory and spooled input a file without a name, so that nothing stays behind."""
 
 from __future__ import annotations
 

@@ -50,12 +50,7 @@ class BlockStore:
 
 
 class ChunkBuilder:
-    """Collects slots into chunks of CHUNK_SLOTS.
-
-    Args:
-        height: Of every frame.
-        width: Of every frame.
-    """
+    """Collects slots into chunks of CHUNK_SLOTS; every frame has the given size in pixels."""
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width

@@ -40,12 +40,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What stopped the work.
-
-    Attributes:
-        code: ``code`` of a MediaError.
-        text: A line for a person.
-    """
+    """What stopped the work: the ``code`` of a MediaError, and a line for a person."""
 
     code: str
     text: str
@@ -53,12 +48,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The size of every frame to come.
-
-    Attributes:
-        height: In pixels.
-        width: In pixels.
-    """
+    """The size of every frame to come, in pixels."""
 
     height: int
     width: int

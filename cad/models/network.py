@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cad.models.alignment import Alignment, AlignmentHead
 from cad.models.config import CadConfig
 from cad.models.distillation import Distillation
-from cad.models.encoders import create_face_encoder, create_lip_encoder, create_speech_encoder
+from cad.models.encoders.registry import create_face_encoder, create_lip_encoder, create_speech_encoder
 from cad.models.fusion import Fused, Fusion
 from cad.models.heads import AudioHead, StreamJudgement, VideoHead
 from cad.models.logmel import MEL_BANDS, MEL_FRAMES_PER_SLOT
