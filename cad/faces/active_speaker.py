@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TalkingFaces tells the verdict which face talks: how well the motion of each mouth follows the loudness of the sound.
+"""ActiveSpeaker tells the verdict which face talks: how well each mouth's motion follows the loudness of the sound.
 
 The motion of a mouth is how much its grey picture changes from slot to slot in the aligned crop, less half of what the
 upper face changes in the same slot (head turns, noise, light). Its rank correlation with the loudness is taken at the
 best of a few lags, because sound and lips may be slightly apart. A face that does not move its lips, such as one on a
 poster, scores 0 however loud the sound is.
 
-The score helps synchrony to choose among the faces of one file (cad.verdict.aggregate). It is no evidence for or
-against a forgery.
+The score helps to choose the face whose synchrony counts (cad.verdict.aggregate). It is no evidence for or against a
+forgery.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ MOUTH_PX = (64, 96, 98, 122)
 UPPER_PX = (46, 40, 114, 84)
 #: Correlations are taken over lags of up to this many slots either way.
 MAX_LAG_SLOTS = 3
-#: Fewer slots with both face and sound than this tell nothing.
+#: Fewer slots with both face and sound tell nothing.
 LEAST_SLOTS = 15
-#: Grey levels by which a mouth must change on average, beyond its share of the upper face's change, to count as
-#: moving. Sensor noise alone stays below; nearly all real talkers lie above 1.
+#: A mouth counts as moving if it changes on average by this many grey levels more than its share of the upper face's
+#: change. Sensor noise alone stays below; nearly all real talkers lie above 1.
 LEAST_MOTION = 0.8
-#: How much of the upper face's change is taken off.
+#: This share of the upper face's change is taken off.
 _UPPER_SHARE = 0.5
 
 
@@ -55,16 +55,14 @@ class LipScore:
 
 @dataclass(slots=True)
 class _Lips:
-    """Mouth motion of one track by slot."""
+    """Mouth motion of one track by slot; the last slot with its mouth and upper face."""
 
     motion: dict[int, float] = field(default_factory=dict)
-    last_slot: int | None = None
-    last_mouth: NDArray[np.float32] | None = None
-    last_upper: NDArray[np.float32] | None = None
+    last: tuple[int, NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
 class ActiveSpeaker:
-    """Follows the lips of every track as its crops come by; a few numbers a slot are kept, no pictures.
+    """Follows the lips of every track as its crops come by; it keeps a few numbers for each slot and no pictures.
 
     Example:
         >>> ActiveSpeaker().scores(None)
@@ -87,7 +85,7 @@ class ActiveSpeaker:
 
 
 def slot_loudness(audio: AudioSamples) -> NDArray[np.float64]:
-    """Return the loudness of each slot in dB, floored 50 dB under the loudest; NaN where there is no sound."""
+    """Return the loudness of each slot in dB, at least 50 dB below the loudest; NaN where there is no sound."""
     level = slot_levels_dbfs(audio.samples, floor_dbfs=-100.0)
     if audio.present.any():
         level = np.maximum(level, level[audio.present].max() - 50)
@@ -96,9 +94,9 @@ def slot_loudness(audio: AudioSamples) -> NDArray[np.float64]:
 
 def _follow(lips: _Lips, slot: int, crop: NDArray[np.uint8]) -> None:
     mouth, upper = _patch(crop, MOUTH_PX), _patch(crop, UPPER_PX)
-    if lips.last_slot == slot - 1 and lips.last_mouth is not None and lips.last_upper is not None:
-        lips.motion[slot] = _change(mouth, lips.last_mouth) - _UPPER_SHARE * _change(upper, lips.last_upper)
-    lips.last_slot, lips.last_mouth, lips.last_upper = slot, mouth, upper
+    if lips.last is not None and lips.last[0] == slot - 1:
+        lips.motion[slot] = _change(mouth, lips.last[1]) - _UPPER_SHARE * _change(upper, lips.last[2])
+    lips.last = slot, mouth, upper
 
 
 def _patch(crop: NDArray[np.uint8], place: tuple[int, int, int, int]) -> NDArray[np.float32]:
@@ -111,7 +109,7 @@ def _patch(crop: NDArray[np.uint8], place: tuple[int, int, int, int]) -> NDArray
 
 
 def _change(now: NDArray[np.float32], before: NDArray[np.float32]) -> float:
-    """Mean absolute change once an even change of light is taken out."""
+    """Return the mean absolute change once an even change of light is taken out."""
     difference = now - before
     return float(np.abs(difference - np.median(difference)).mean())
 
@@ -134,7 +132,7 @@ def _score(track_id: int, lips: _Lips, loudness: NDArray[np.float64] | None) -> 
 
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64], lag: int) -> float:
-    """Spearman's correlation of ``a`` with ``b`` moved ``lag`` slots earlier, over the slots that both have."""
+    """Return Spearman's correlation of ``a`` with ``b`` moved ``lag`` slots earlier, over the slots that both have."""
     a, b = (a[: len(a) - lag], b[lag:]) if lag >= 0 else (a[-lag:], b[: len(b) + lag])
     known = np.isfinite(a) & np.isfinite(b)
     if known.sum() < LEAST_SLOTS - MAX_LAG_SLOTS:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from cad.errors import OptionError
 from cad.faces.records import CANONICAL_POINTS_PX, CROP_SIZE_PX
 
-#: A warp that shrinks below this factor reads the picture too sparsely, so an area reduction goes first.
+#: A warp that shrinks below this factor would read too few pixels, so the picture is area-reduced first.
 _MINIFY_BELOW = 0.75
 
 
 def canonical_points(size_px: int = CROP_SIZE_PX, margin_px: int = 0) -> NDArray[np.float32]:
-    """Return where the five points stand in a crop of ``size_px`` that has ``margin_px`` of extra surroundings.
+    """Return where the five points stand in a crop of ``size_px`` with a margin of ``margin_px`` on every side.
 
     Returns:
         float32 (5, 2) x, y.
@@ -41,7 +41,7 @@ def canonical_points(size_px: int = CROP_SIZE_PX, margin_px: int = 0) -> NDArray
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the least-squares similarity (turn, one scale, shift; no mirror) that takes ``source`` to ``target``.
 
-    In the plane it is one complex factor and one complex shift, so the solution is closed.
+    In the plane it is one complex factor and one complex shift, so there is a closed solution.
 
     Args:
         source: (points, 2) x, y; at least two different points.
@@ -80,7 +80,7 @@ def align_face(
         frame: uint8 (height, width, 3).
         points_px: (5, 2) x, y in the frame, in the order of CANONICAL_POINTS_PX.
         size_px: Side of the crop.
-        margin_px: How much of it is extra surroundings; 192 with 16 holds the 160 px crop in its middle.
+        margin_px: Margin on every side; 192 with 16 holds the 160 px crop in its middle.
 
     Returns:
         uint8 (size_px, size_px, 3).
@@ -103,7 +103,16 @@ def _reduced(
     frame: NDArray[np.uint8], matrix: NDArray[np.float64], size_px: int, scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Return the part of the frame that the crop needs, area-reduced to the crop's scale, and the matrix from it."""
-    left, top, right, bottom = _region(frame.shape[1], frame.shape[0], matrix, size_px, scale)
+    # The crop reads these pixels, with room for the filter; the part is never empty.
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
+    corners = np.array([[0, 0, 1], [size_px, 0, 1], [0, size_px, 1], [size_px, size_px, 1]], dtype=np.float64)
+    reach = corners @ inverse[:2].T
+    room = 2 + 2 / scale
+    low, high = reach.min(axis=0) - room, np.ceil(reach.max(axis=0) + room)
+    left = int(np.clip(low[0], 0, frame.shape[1] - 1))
+    top = int(np.clip(low[1], 0, frame.shape[0] - 1))
+    right = int(np.clip(high[0], left + 1, frame.shape[1]))
+    bottom = int(np.clip(high[1], top + 1, frame.shape[0]))
     part = frame[top:bottom, left:right]
     width, height = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     small = np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -111,17 +120,3 @@ def _reduced(
     # Small pixel u has its centre at frame coordinate (u + 0.5) / f - 0.5 + left.
     to_frame = np.array([[1 / fx, 0, 0.5 / fx - 0.5 + left], [0, 1 / fy, 0.5 / fy - 0.5 + top], [0, 0, 1]])
     return small, matrix @ to_frame
-
-
-def _region(
-    width: int, height: int, matrix: NDArray[np.float64], size_px: int, scale: float
-) -> tuple[int, int, int, int]:
-    """Return left, top, right, bottom of the pixels that the crop reads, with room for the filter; never empty."""
-    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
-    corners = np.array([[0, 0, 1], [size_px, 0, 1], [0, size_px, 1], [size_px, size_px, 1]], dtype=np.float64)
-    reach = corners @ inverse[:2].T
-    room = 2 + 2 / scale
-    low, high = reach.min(axis=0) - room, reach.max(axis=0) + room
-    left, top = int(np.clip(low[0], 0, width - 1)), int(np.clip(low[1], 0, height - 1))
-    right, bottom = int(np.clip(np.ceil(high[0]), left + 1, width)), int(np.clip(np.ceil(high[1]), top + 1, height))
-    return left, top, right, bottom

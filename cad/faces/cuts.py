@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """CutDetector tells the tracker where one shot ends and the next begins.
 
-It compares coarse samples of each picture with those of the picture before. Three things make a cut. The patterns
-hardly correlate, which rules out flashes and fades. The brightness differs clearly, which rules out noise on a flat
-picture. The change stands out against those just before it, which rules out pans; a pan too fast to be told from a cut
+It compares coarse samples of each picture with those of the picture before. A cut has three marks. The patterns hardly
+correlate, which rules out flashes and fades. The brightness differs clearly, which rules out noise on a flat picture.
+The change stands out against those just before it, which rules out pans; a pan that is too fast to be told from a cut
 counts as a cut where it starts.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 #: Samples on the long side of the coarse picture.
 SAMPLES = 48
-#: The thresholds are ours; tests/faces/test_cuts.py holds the cases that they must tell apart.
+#: These thresholds are ours; tests/faces/test_cuts.py holds the cases that they must tell apart.
 MOST_ALIKE = 0.7
 LEAST_DIFFERENCE = 8.0
 STANDS_OUT = 2.5
@@ -25,7 +25,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 class CutDetector:
-    """Takes pictures in order and says of each whether a new shot starts with it."""
+    """Takes pictures in order and says for each whether a new shot starts with it."""
 
     def __init__(self) -> None:
         self._last: NDArray[np.float32] | None = None
@@ -56,7 +56,7 @@ class CutDetector:
             self._changes.clear()
         else:
             self._changes.append(change)
-        # Two cuts in a row are no cuts but something that never stands still.
+        # Two cuts in a row are no cuts: something never stands still.
         self._cut_before = cut
         return cut
 
@@ -64,7 +64,7 @@ class CutDetector:
 def coarse_luma(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the brightness of a picture at about SAMPLES places on its long side, each the mean of 2 x 2 pixels.
 
-    Places are picked, not averaged over: reading every pixel would cost more than finding the faces.
+    It picks places instead of averaging everything: reading every pixel would cost more than finding the faces.
     """
     step = max(2, max(frame.shape[:2]) // SAMPLES)
     rows, columns = frame.shape[0] // step * step, frame.shape[1] // step * step

@@ -3,7 +3,7 @@
 
 It searches from coarse to fine and looks at each candidate a second time, upright and at a standard size. The second
 look makes the five points as exact for a small or tilted face as for a large upright one, and drops what resembles a
-face only from afar. It also finds a face again that was known a moment ago, at a fraction of the cost of a search.
+face only from afar. It also finds a face that was known a moment ago again, at a fraction of the cost of a search.
 """
 
 from __future__ import annotations
@@ -16,32 +16,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.faces.align import align_face, canonical_points, similarity
+from cad.faces.matching import SAME_FACE, is_among
 from cad.faces.net import FaceNet
-from cad.faces.overlap import keep_best, overlaps
+from cad.faces.overlap import keep_best
 from cad.faces.points import REFINE_MARGIN_PX, REFINE_PX, PointNet
 from cad.faces.records import FaceDetection
 from cad.weights import find_entry
 
 #: Long sides at which a picture is searched, from cheap to dear.
 LONG_SIDES_PX = (320, 640, 1280)
-#: A face smaller than this where it was found means that still smaller ones may have been missed.
+#: If a face is smaller than this at the size at which it was found, still smaller ones may have been missed.
 SMALL_FACE_PX = 24.0
-#: The search is generous, since the second look decides; of more candidates than this the surest are looked at.
+#: The search accepts low scores, since the second look decides; only the surest candidates get one.
 SEARCH_SCORE = 0.35
 MOST_CANDIDATES = 8
-#: How sure a look at a place where a face is expected must be,
+#: A look at a place where a face is expected must be this sure,
 REFINE_SCORE = 0.5
-#: and how sure search and look must be together of a face that nobody expected. Hands and ears deceive either of the
-#: two nets now and then, seldom both. The model card has what these values find and let through on val frames.
+#: and search and look together this sure of a face that nobody expected. Hands and ears deceive either of the two nets
+#: now and then, but seldom both. The model card says what these values find and let through on val frames.
 NEW_SCORE = 0.97
-#: The points of a new face must stay where they are when it is looked at from a little aside: their spread, in eye
-#: distances. On what is no face they slide along with the crop.
+#: The points of a new face must stay in place when it is looked at from a little aside; this is how far they may
+#: spread, in eye distances. On what is no face they slide along with the crop.
 MOST_SPREAD = 0.08
-#: From where: shift x, y in eye distances, scale, turn in radians.
+#: The looks from aside: shift x, y in eye distances, scale, turn in radians.
 ASIDE = ((0.18, 0.0, 1.1, 0.12), (-0.18, 0.1, 0.93, -0.12), (0.0, -0.18, 1.05, 0.15), (0.0, 0.15, 0.9, -0.15))
-#: Two boxes that overlap more than this are one face.
-SAME_FACE = 0.4
-#: A coarse sighting is looked at this often, each time with the points of the time before.
+#: A coarse sighting gets this many looks, each with the points of the one before.
 REFINE_ROUNDS = 2
 
 
@@ -51,7 +50,7 @@ class FaceFinder:
     Args:
         net: Searches pictures; the packaged one if None.
         point_net: Looks at faces; the packaged one if None.
-        max_faces: Of more faces than this in one picture the largest stay.
+        max_faces: At most this many faces of one picture are returned, the largest.
 
     Raises:
         WeightsError: As FaceNet.
@@ -86,8 +85,8 @@ class FaceFinder:
         """
         found: list[FaceDetection] = []
         for scale in scales_of(frame.shape[1], frame.shape[0], depth):
-            fresh = [face for face in self.search(frame, scale) if not _among(face, [*known, *found])]
-            found += [face for face in self.confirm(frame, fresh) if not _among(face, [*known, *found])]
+            fresh = [face for face in self.search(frame, scale) if not is_among(face, (*known, *found))]
+            found += [face for face in self.confirm(frame, fresh) if not is_among(face, (*known, *found))]
             if any(_height(face) * scale >= SMALL_FACE_PX for face in (*known, *found)):
                 break
         return sorted(found, key=_height, reverse=True)[: self._max_faces]
@@ -110,10 +109,7 @@ class FaceFinder:
         ][:MOST_CANDIDATES]
 
     def confirm(self, frame: NDArray[np.uint8], found: Sequence[FaceDetection]) -> list[FaceDetection]:
-        """Return those of ``found`` that a closer look confirms, with exact points, surest first.
-
-        Their score is that of search and look together.
-        """
+        """Return the faces that a closer look confirms, surest first, with exact points and the score of both."""
         seen = list(found)
         for _ in range(REFINE_ROUNDS):
             looks = self.refine(frame, [face.points_px for face in seen])
@@ -201,20 +197,19 @@ def scales_of(width: int, height: int, depth: int) -> list[float]:
 def _in_frame(
     points: NDArray[np.float32], box: NDArray[np.float32], score: float, expected_px: NDArray[np.float32]
 ) -> FaceDetection:
-    """Return what was seen in a crop around ``expected_px`` in the frame's pixels."""
+    """Return what was seen in a crop around ``expected_px`` in the frame's pixels.
+
+    The box keeps its own proportions and its sides stay level.
+    """
     back = similarity(canonical_points(REFINE_PX, REFINE_MARGIN_PX), expected_px)
     in_frame = points @ back[:, :2].T + back[:, 2]
-    return FaceDetection(_box_back(box, back), in_frame.astype(np.float32), score)
-
-
-def _box_back(box: NDArray[np.float32], back: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return a box moved by a similarity; it keeps its own proportions and its sides stay level."""
     centre = back[:, :2] @ ((box[:2] + box[2:]) / 2) + back[:, 2]
     scale = float(np.hypot(back[0, 0], back[1, 0]))
     upright = (float(back[0, 0]) / scale) ** 2
     sides = (box[2:] - box[:2]) * scale
     sides = upright * sides + (1 - upright) * sides[::-1]
-    return np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)
+    in_frame_box = np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)
+    return FaceDetection(in_frame_box, in_frame.astype(np.float32), score)
 
 
 def _is_a_shape(points: NDArray[np.float32]) -> bool:
@@ -224,10 +219,3 @@ def _is_a_shape(points: NDArray[np.float32]) -> bool:
 
 def _height(face: FaceDetection) -> float:
     return float(face.box_px[3] - face.box_px[1])
-
-
-def _among(face: FaceDetection, others: Sequence[FaceDetection]) -> bool:
-    """Say whether a face is one of ``others``."""
-    if not others:
-        return False
-    return bool(overlaps(face.box_px[None], np.stack([other.box_px for other in others])).max() > SAME_FACE)

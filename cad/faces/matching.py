@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from cad.faces.records import FaceDetection
 
 #: A track's face and a found one are the same person if they overlap at least this much,
 LEAST_OVERLAP = 0.25
-#: or if their centres are nearer than this share of the face's height and their heights alike.
+#: or if their heights are alike and their centres nearer than this share of the height.
 NEAR = 0.5
 ALIKE_HEIGHT = 0.6
+#: Two boxes of one picture that overlap more than this are one face.
+SAME_FACE = 0.4
 
 
 def match(expected: Sequence[FaceDetection], found: Sequence[FaceDetection]) -> list[int | None]:
@@ -44,7 +46,12 @@ def match(expected: Sequence[FaceDetection], found: Sequence[FaceDetection]) -> 
 
 def same_place(one: FaceDetection, other: FaceDetection) -> bool:
     """Say whether two faces of one picture are one face."""
-    return bool(overlaps(one.box_px[None], other.box_px[None])[0, 0] > 0.4)
+    return bool(overlaps(one.box_px[None], other.box_px[None])[0, 0] > SAME_FACE)
+
+
+def is_among(face: FaceDetection, others: Iterable[FaceDetection]) -> bool:
+    """Say whether a face of a picture is one of ``others``."""
+    return any(same_place(face, other) for other in others)
 
 
 def _near(one: FaceDetection, other: FaceDetection) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FaceNet gives the finder boxes with five points and a score for whole pictures (ONNX Runtime on the CPU)."""
+"""FaceNet gives the finder the faces of whole pictures: box, five points and score (ONNX Runtime on the CPU)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.faces.matching import SAME_FACE
 from cad.faces.overlap import keep_best
 from cad.faces.session import open_face_session
 
@@ -34,11 +35,10 @@ class Candidates:
 
 
 class FaceNet:
-    """Runs the net on pictures as they are; scaling them is the caller's business.
+    """Runs the net on pictures as they are; the caller scales them.
 
     Args:
         name: Weights of kind ``face``.
-        threads: Of ONNX Runtime; one leaves the other cores to decoding.
 
     Raises:
         WeightsNotFoundError: There are no weights of that name.
@@ -47,33 +47,24 @@ class FaceNet:
         SpecMismatchError: It is not a face net of ours.
     """
 
-    def __init__(self, name: str = DEFAULT_NET, threads: int = 1) -> None:
+    def __init__(self, name: str = DEFAULT_NET) -> None:
         self.name = name
-        self._session = open_face_session(name, threads, "frames", _OUTPUTS)
+        self._session = open_face_session(name, "frames", _OUTPUTS)
 
-    def detect(self, pictures: NDArray[np.uint8], least_score: float, overlap_limit: float = 0.4) -> list[Candidates]:
+    def detect(self, pictures: NDArray[np.uint8], least_score: float) -> list[Candidates]:
         """Return the faces in each picture, in its own pixels.
 
         Args:
             pictures: uint8 (batch, height, width, 3) RGB, sides of at least 32.
             least_score: Candidates below it are dropped.
-            overlap_limit: Of two candidates that overlap more than this (intersection over union) the better stays.
 
         Returns:
-            One record a picture.
+            One record for each picture; of two candidates that overlap more than SAME_FACE the better stays.
         """
-        boxes, points, scores = self._session.run(list(_OUTPUTS), {"frames": pictures})
-        return [_chosen(boxes[i], points[i], scores[i], least_score, overlap_limit) for i in range(len(pictures))]
-
-
-def _chosen(
-    boxes: NDArray[np.float32],
-    points: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    least_score: float,
-    overlap_limit: float,
-) -> Candidates:
-    above = np.flatnonzero(scores >= least_score)
-    order = above[np.argsort(-scores[above], kind="stable")]
-    order = order[keep_best(boxes[order], overlap_limit)]
-    return Candidates(boxes[order], points[order], scores[order])
+        found = []
+        for boxes, points, scores in zip(*self._session.run(list(_OUTPUTS), {"frames": pictures}), strict=True):
+            above = np.flatnonzero(scores >= least_score)
+            order = above[np.argsort(-scores[above], kind="stable")]
+            order = order[keep_best(boxes[order], SAME_FACE)]
+            found.append(Candidates(boxes[order], points[order], scores[order]))
+        return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""overlaps and keep_best tell finder and tracker how much boxes overlap, and which of many to keep."""
+"""overlaps and keep_best tell the finder and the tracker how much boxes overlap, and which of them to keep."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def overlaps(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 
 
 def keep_best(boxes: NDArray[np.float32], limit: float) -> NDArray[np.intp]:
-    """Return the indices of ``boxes``, sorted best first, that no better one kept overlaps by more than ``limit``.
+    """Return the indices of the boxes to keep, of ``boxes`` best first: no two overlap by more than ``limit``.
 
     Example:
         >>> keep_best(np.float32([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]]), 0.4).tolist()

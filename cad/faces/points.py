@@ -12,7 +12,7 @@ from cad.errors import SpecMismatchError
 from cad.faces.session import open_face_session
 
 DEFAULT_NET = "face_points_s2"
-#: Side of its crops, and what of it surrounds the canonical crop's field of view.
+#: Side of its crops, and the margin around the canonical crop in them.
 REFINE_PX, REFINE_MARGIN_PX = 112, 12
 
 
@@ -36,15 +36,14 @@ class PointNet:
 
     Args:
         name: Weights of kind ``face``.
-        threads: Of ONNX Runtime.
 
     Raises:
         WeightsError: There are no such weights, they are damaged, or not of this kind.
     """
 
-    def __init__(self, name: str = DEFAULT_NET, threads: int = 1) -> None:
+    def __init__(self, name: str = DEFAULT_NET) -> None:
         self.name = name
-        self._session = open_face_session(name, threads, "crops", ("points", "boxes", "scores"))
+        self._session = open_face_session(name, "crops", ("points", "boxes", "scores"))
 
     def refine(self, crops: NDArray[np.uint8]) -> Refinement:
         """Return what is seen in ``crops``, uint8 (batch, REFINE_PX, REFINE_PX, 3) RGB.

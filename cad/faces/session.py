@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the small nets of this package and checks that they are the ones that are meant."""
+"""open_face_session gives FaceNet and PointNet their nets, checked to be of the right kind."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from cad.weights import load_bytes
 from cad.weights.session import open_session
 
 
-def open_face_session(name: str, threads: int, frames_input: str, outputs: Sequence[str]) -> Any:
+def open_face_session(name: str, frames_input: str, outputs: Sequence[str]) -> Any:
     """Return an ONNX Runtime session on the CPU for the weights called ``name``.
 
     Args:
         name: Weights of kind ``face``.
-        threads: One leaves the other cores to decoding.
-        frames_input: What its only input must be called; its type must be uint8.
+        frames_input: Name that its only input must have; its type must be uint8.
         outputs: Outputs that it must have.
 
     Raises:
@@ -26,7 +25,7 @@ def open_face_session(name: str, threads: int, frames_input: str, outputs: Seque
         WeightsError: ONNX Runtime cannot load it.
         SpecMismatchError: Inputs or outputs are others.
     """
-    session = open_session(load_bytes(name), name, threads=threads)
+    session = open_session(load_bytes(name), name, threads=1)  # the other cores are for decoding
     inputs = [(node.name, node.type) for node in session.get_inputs()]
     found = {node.name for node in session.get_outputs()}
     if inputs != [(frames_input, "tensor(uint8)")] or not found.issuperset(outputs):

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.faces.finder import LONG_SIDES_PX, SMALL_FACE_PX, FaceFinder
-from cad.faces.matching import match, same_place
+from cad.faces.matching import is_among, match
 from cad.faces.records import FaceDetection
 from cad.faces.track import BRIDGE_SLOTS, LOST_SLOTS, FaceTrack
 
 LOOK_STEP = 5
 SEARCH_STEP = 15
-#: A deep search, at larger sizes, comes with the first picture of a shot and then this often while only small faces
-#: or none are known: at the second size of LONG_SIDES_PX, and at all of them.
+#: While only small faces or none are known, the first picture of a shot and then one in so many slots is searched at
+#: larger sizes too: up to the second of LONG_SIDES_PX, and at all of them.
 DEEP_STEP, DEEPEST_STEP = 25, 100
 #: A face that is this far, in eye distances, from where even motion would have brought it is looked at in between too.
 #: A straight line between the looks is off by about an eighth of that.
@@ -36,7 +36,7 @@ FrameAt = Callable[[int], NDArray[np.uint8] | None]
 
 
 class Shot:
-    """Tracks from the first picture of a shot on.
+    """The tracks of one shot, from its first picture on.
 
     Args:
         finder: Finds the faces.
@@ -56,7 +56,7 @@ class Shot:
         self._last_deepest: int | None = None
 
     def push(self, slot: int, frame: NDArray[np.uint8]) -> None:
-        """Take the next picture that there is."""
+        """Take the picture of the next slot that has one."""
         self._last_slot = slot
         searching = self._due(self._last_search, slot, SEARCH_STEP)
         if searching or self._due(self._last_look, slot, LOOK_STEP):
@@ -66,11 +66,12 @@ class Shot:
 
     def close(self) -> None:
         """Look at the last picture of the shot, so that nothing after the last look has to be guessed."""
-        if self._last_slot is not None and self._last_look != self._last_slot:
-            frame = self._frame_at(self._last_slot)
-            missed = [] if frame is None else self._look(self._last_slot, frame)
-            if frame is not None and missed:
-                self._search(self._last_slot, frame, missed)
+        slot = self._last_slot
+        if slot is None or slot == self._last_look or (frame := self._frame_at(slot)) is None:
+            return
+        missed = self._look(slot, frame)
+        if missed:
+            self._search(slot, frame, missed)
 
     def retire(self, slot: int) -> list[FaceTrack]:
         """Take out and return the tracks that have not been seen for LOST_SLOTS before ``slot``."""
@@ -89,8 +90,7 @@ class Shot:
         missed: list[FaceTrack] = []
         taken: list[FaceDetection] = []
         for track, face in zip(self.tracks, seen, strict=True):
-            twice = face is not None and any(same_place(face, other) for other in taken)
-            if face is None or twice or not self._goes_on(track, slot, frame, face):
+            if face is None or is_among(face, taken) or not self._goes_on(track, slot, frame, face):
                 missed.append(track)
             else:
                 taken.append(face)
@@ -107,12 +107,12 @@ class Shot:
                 self._note(track, slot, frame, fresh[index])
                 seen_now.append(fresh[index])
         for face in fresh:
-            if not any(same_place(face, known) for known in seen_now) and self._room():
+            if len(self.tracks) < self._max_faces and not is_among(face, seen_now):
                 self.tracks.append(FaceTrack(slot, face, frame))
                 seen_now.append(face)
 
     def _depth(self, slot: int, frame: NDArray[np.uint8]) -> int:
-        """How many sizes the search may try: all of them at first and now and then, else the cheapest."""
+        """Return how many sizes the search may try: all of them at first and now and then, else only the cheapest."""
         scale = min(1.0, LONG_SIDES_PX[0] / max(frame.shape[:2]))
         large = any((track.last.box_px[3] - track.last.box_px[1]) * scale >= SMALL_FACE_PX for track in self.tracks)
         if large or not self._due(self._last_deep, slot, DEEP_STEP):
@@ -125,9 +125,6 @@ class Shot:
 
     def _goes_on(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> bool:
         return slot - track.last_slot <= LOOK_STEP or track.looks_like(frame, face)
-
-    def _room(self) -> bool:
-        return len(self.tracks) < self._max_faces
 
     def _note(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> None:
         before, old, expected = track.last_slot, track.last, track.expected_points(slot)

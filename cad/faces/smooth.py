@@ -5,8 +5,8 @@ The filter fits a line to the points of the slots around each slot, with Gaussia
 REACH_SLOTS to either side, and takes its value there. Inside a track the filter is symmetric and delays nothing. At the
 ends of a track the line keeps up with a moving face, where a plain mean would lag behind.
 
-The similarity from the canonical points to the frame is linear in the frame's points, so smoothing the points is
-smoothing its turn, scale and shift.
+The similarity from the canonical points to the frame is linear in the frame's points, so to smooth the points is to
+smooth its turn, scale and shift.
 
 Source: Cleveland, JASA 74(368), 1979 (local linear regression), with Gaussian weights.
 """
@@ -46,16 +46,13 @@ def between(slots: NDArray[np.intp], values: NDArray[np.float32], wanted: NDArra
     return np.asarray(values[before] * (1 - share) + values[after] * share, dtype=np.float32)
 
 
-def smooth_at(
-    slots: NDArray[np.intp], values: NDArray[np.float32], slot: int, sigma_slots: float = SIGMA_SLOTS
-) -> NDArray[np.float32]:
+def smooth_at(slots: NDArray[np.intp], values: NDArray[np.float32], slot: int) -> NDArray[np.float32]:
     """Return the value at ``slot`` of the weighted line through what is known around it.
 
     Args:
         slots: (n,) where values are known.
         values: (n, ...).
         slot: Where to take the line.
-        sigma_slots: Deviation of the weights.
 
     Returns:
         float32, shaped as one value.
@@ -66,15 +63,15 @@ def smooth_at(
         0.0
     """
     near = np.abs(slots - slot) <= REACH_SLOTS
-    share = _shares(tuple((slots[near] - slot).tolist()), sigma_slots)
+    share = _shares(tuple((slots[near] - slot).tolist()))
     return np.asarray(np.tensordot(share, values[near], axes=1), dtype=np.float32)
 
 
 @lru_cache(maxsize=256)
-def _shares(offsets: tuple[int, ...], sigma_slots: float) -> NDArray[np.float64]:
-    """Return how much each known slot, so far away, counts in the value of the line at no distance."""
+def _shares(offsets: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return how much each known slot, by its distance, counts in the value of the line at distance 0."""
     away = np.array(offsets, dtype=np.float64)
-    weight = np.exp(-0.5 * (away / sigma_slots) ** 2)
+    weight = np.exp(-0.5 * (away / SIGMA_SLOTS) ** 2)
     s0, s1, s2 = weight.sum(), (weight * away).sum(), (weight * away * away).sum()
     spread = s0 * s2 - s1 * s1
     return np.asarray(weight / s0 if spread < 1e-9 else weight * (s2 - s1 * away) / spread, dtype=np.float64)

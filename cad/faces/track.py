@@ -13,11 +13,11 @@ from cad.faces.cuts import likeness
 from cad.faces.records import FaceDetection
 from cad.faces.smooth import REACH_SLOTS, between, smooth_at
 
-#: Between sightings this near to each other the face is taken to have been there (a hand passing, a blink of the net).
+#: A face is taken to have been there between sightings this near to each other (a hand passing, a miss of the net).
 BRIDGE_SLOTS = 10
 #: A face that is not seen for longer than this is another track when it comes back.
 LOST_SLOTS = FRAME_RATE_HZ
-#: After a gap a face must look like this track's to go on with it.
+#: After a gap a face must be at least this much like the track's to go on with it.
 SAME_APPEARANCE = 0.35
 _APPEARANCE_PX = 24
 _APPEARANCE_STEP = 10
@@ -52,7 +52,7 @@ class FaceTrack:
         return self._faces[-1]
 
     def see(self, slot: int, face: FaceDetection) -> None:
-        """Add a sighting; one between known ones is put in its place, one at a known slot replaces it."""
+        """Add a sighting in its place by time; it replaces one at the same slot."""
         index = int(np.searchsorted(self._slots, slot))
         if index < len(self._slots) and self._slots[index] == slot:
             self._faces[index] = face
@@ -61,7 +61,7 @@ class FaceTrack:
         self._faces.insert(index, face)
 
     def remember_appearance(self, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> None:
-        """Let the remembered appearance follow the face as it turns, now and then."""
+        """Now and then, let the remembered appearance follow the face as it turns."""
         if slot < self._appearance_slot + _APPEARANCE_STEP:
             return
         self._appearance_slot = slot
@@ -72,11 +72,11 @@ class FaceTrack:
         return likeness(self._appearance, appearance(frame, face)) >= SAME_APPEARANCE
 
     def expected_points(self, slot: int) -> NDArray[np.float32]:
-        """Return where the points should be at ``slot``, carried on from the last two sightings for a moment."""
+        """Return where the points should be at ``slot``: moved on for a moment as between the last two sightings."""
         points = self._faces[-1].points_px
         ago = slot - self._slots[-1]
         index = len(self._slots) - 2
-        # Sightings may lie close together where the face was looked at in between; speed needs some distance.
+        # Sightings may lie close together where the face was looked at in between; a speed needs some distance.
         while index > 0 and self._slots[-1] - self._slots[index] < ago:
             index -= 1
         if index < 0:
@@ -84,7 +84,7 @@ class FaceTrack:
         gap = self._slots[-1] - self._slots[index]
         if gap > BRIDGE_SLOTS or ago > 2 * gap:
             return points
-        # Only the face as a whole is carried on: its parts' own motion is too noisy for that.
+        # Only the face as a whole is moved on, because the motion of its parts is too noisy for that.
         step = (points - self._faces[index].points_px).mean(axis=0) * np.float32(ago / gap)
         return np.asarray(points + step, dtype=np.float32)
 
@@ -106,7 +106,7 @@ class FaceTrack:
         return FaceDetection(smooth[5:].reshape(4), smooth[:5], score)
 
     def forget_before(self, slot: int) -> None:
-        """Let go of sightings that no slot from ``slot`` on depends on."""
+        """Drop the sightings on which no slot from ``slot`` on depends."""
         while len(self._slots) > 2 and self._slots[1] < slot - REACH_SLOTS:
             del self._slots[0], self._faces[0]
 

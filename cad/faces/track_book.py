@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TrackBook: what the detector remembers of every face once its crops have been scored and let go."""
+"""TrackBook gives the detector what it remembers of every face once the crops have been scored and dropped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cad.faces.active_speaker import ActiveSpeaker, LipScore
 from cad.faces.records import FaceCrops
 from cad.media.records import AudioSamples
 
-#: At most this many pictures of a face are kept; when there are more, every second one is let go.
+#: At most this many pictures of a face are kept; when there are more, every second one is dropped.
 MAX_PICTURES = 16
 PICTURE_SIZE_PX = 96
 JPEG_QUALITY = 80
@@ -67,7 +67,7 @@ class _Notes:
 
 
 class TrackBook:
-    """Writes down when every face is seen, how large it is and how its lips move; keeps a few pictures if asked to.
+    """Notes when every face is seen, how large it is and how its lips move; keeps a few pictures if asked to.
 
     Args:
         keep_pictures: Whether the report will show faces.
@@ -79,7 +79,7 @@ class TrackBook:
         self._speaker = ActiveSpeaker()
 
     def note(self, crops: FaceCrops) -> None:
-        """Take down what the next crops of a track show."""
+        """Note what the next crops of a track show."""
         stop_slot = crops.first_slot + len(crops.present)
         notes = self._notes.setdefault(crops.track_id, _Notes(crops.first_slot, stop_slot))
         notes.stop_slot = stop_slot

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import numpy as np
@@ -14,7 +15,7 @@ from cad.faces.finder import FaceFinder
 from cad.faces.outbox import Outbox
 from cad.faces.records import CROP_SIZE_PX, FaceCrops
 from cad.faces.shot import Shot
-from cad.faces.track import BRIDGE_SLOTS, FaceTrack
+from cad.faces.track import BRIDGE_SLOTS
 from cad.media.records import VideoFrames
 
 #: Slots between the newest picture and the one whose crops are made: enough to bridge a gap and to smooth.
@@ -31,7 +32,7 @@ class FaceTracker:
 
     Args:
         size_px: Side of the crops.
-        margin_px: How much of it is extra surroundings of the canonical crop (192 with 16 for training).
+        margin_px: Margin around the canonical crop on every side (192 with 16 for training).
         max_faces: At most this many faces are followed at a time, the largest first.
         finder: Finds the faces; one with the packaged net if None. It may be shared by trackers.
 
@@ -52,12 +53,11 @@ class FaceTracker:
         self._finder = finder or FaceFinder(max_faces=max_faces)
         self._cuts = CutDetector()
         self._held: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
-        # Memory of pictures that were let go of: fresh memory for each would cost more than the copy itself.
+        # Memory of pictures that are no longer held: fresh memory for each would cost more than the copy itself.
         self._spare: list[NDArray[np.uint8]] = []
-        self._outbox = Outbox(size_px)
+        self._outbox = Outbox()
         self._shot = self._new_shot()
         self._next_slot = 0
-        self._cropped_to = 0
         self._pictures = 0
 
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:
@@ -73,7 +73,8 @@ class FaceTracker:
             if chunk.present[index]:
                 self._take(slot, chunk.frames[index])
             self._crop_until(slot - LAG_SLOTS + 1)
-            self._retire(slot)
+            for track in self._shot.retire(slot):
+                self._outbox.close(track)
         self._next_slot = chunk.first_slot + len(chunk.frames)
         self._own_what_is_held()
         return self._outbox.collect(MIN_TRACK_SLOTS)
@@ -81,7 +82,7 @@ class FaceTracker:
     def flush(self) -> list[FaceCrops]:
         """End the file and return all crops that are left."""
         self._end_shot()
-        # In a file shorter than the shortest useful track, and in a still picture, a face in most of it is useful.
+        # In a still picture or a file shorter than the shortest useful track, a face in most of it is useful.
         return self._outbox.collect(min(MIN_TRACK_SLOTS, max(1, self._pictures // 2)))
 
     def _take(self, slot: int, frame: NDArray[np.uint8]) -> None:
@@ -96,36 +97,26 @@ class FaceTracker:
 
     def _end_shot(self) -> None:
         self._shot.close()
-        self._crop_until(self._next_held_slot())
+        self._crop_until(math.inf)
         for track in self._shot.tracks:
             self._outbox.close(track)
         self._shot = self._new_shot()
 
-    def _next_held_slot(self) -> int:
-        return next(reversed(self._held)) + 1 if self._held else self._cropped_to
-
-    def _crop_until(self, stop: int) -> None:
+    def _crop_until(self, stop: float) -> None:
         """Make the crops of all slots before ``stop`` and let go of their pictures."""
         while self._held and (slot := next(iter(self._held))) < stop:
             frame = self._held.pop(slot)
             for track in self._shot.tracks:
                 if track.present_at(slot):
-                    self._crop(track, slot, frame)
+                    state = track.state_at(slot)
+                    crop = align_face(frame, state.points_px, self._size_px, self._margin_px)
+                    self._outbox.add(track, slot, crop, state)
                 track.forget_before(slot)
             if frame.base is None:
                 self._spare.append(frame)
-            self._cropped_to = slot + 1
-
-    def _crop(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8]) -> None:
-        state = track.state_at(slot)
-        self._outbox.add(track, slot, align_face(frame, state.points_px, self._size_px, self._margin_px), state)
-
-    def _retire(self, slot: int) -> None:
-        for track in self._shot.retire(slot):
-            self._outbox.close(track)
 
     def _own_what_is_held(self) -> None:
-        """Copy the held pictures out of their chunk, whose memory the reader uses again."""
+        """Copy the held pictures out of their chunk, since the reader uses its memory again."""
         for slot, frame in self._held.items():
             if frame.base is not None:
                 own = self._spare.pop() if self._spare else np.empty_like(frame)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files without a name, for memory that two processes share and for input that is no file; nothing stays behind."""
+"""anonymous_file gives shared memory and spooled input a file without a name, so that nothing stays behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if sys.platform == "linux":
         return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
 
     def seal(fd: int, *, writable: bool) -> None:
-        """Fix the size of the file, and unless ``writable`` its content, for everybody who has it open."""
+        """Fix the size of the file, and its content too unless ``writable``, for everybody who has it open."""
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals if writable else seals | fcntl.F_SEAL_WRITE)
 

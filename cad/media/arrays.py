@@ -16,7 +16,7 @@ from cad.closing import Closing
 from cad.errors import MediaError, MediaLimitError, MediaUnreadableError, OptionError
 from cad.media.chunks import CHUNK_SLOTS, ChunkBuilder
 from cad.media.coverage import StreamReading, make_report
-from cad.media.grid import FramePlacer, Placement, StampFilter, origin_seconds, reach_seconds
+from cad.media.grid import PicturePlacer, origin_seconds, period_seconds
 from cad.media.limits import MediaLimits
 from cad.media.messages import Progress
 from cad.media.records import (
@@ -34,9 +34,9 @@ from cad.media.stamped import Pixels, Stamped, form_of, stamped_frames
 
 
 class ArraySource(Closing):
-    """One clip given as arrays; frames go to the grid by their time stamps, sound is resampled on the same clock.
+    """One clip given as arrays: time stamps place the frames on the grid, and the sound is resampled on the same clock.
 
-    Nothing is copied but a second of picture at a time, so the arrays must not be written to while they are read.
+    Only a second of picture is copied at a time, so the arrays must not be written to while they are read.
     A single frame without sound is a still picture.
 
     Args:
@@ -50,7 +50,7 @@ class ArraySource(Closing):
         sample_rate_hz: Rate of ``samples``.
         audio_start_seconds: When ``samples[0]`` is heard, on the clock of ``frame_seconds``.
         fps: The rate that the clip's file declares. It says how far a frame may stand for its neighbours where frames
-            are left out. None: the mean rate of all frames, of an iterable that of the first 25.
+            are left out. None: the mean rate of all frames, or of the first 25 of an iterable.
         name: What reports call the clip.
         limits: What it may cost (pixels, duration); MediaLimits() if None.
 
@@ -96,7 +96,7 @@ class ArraySource(Closing):
 
     @property
     def info(self) -> MediaInfo:
-        """What the arrays hold; the duration of an iterable is filled in once it has been read. No sha256."""
+        """What the arrays hold, without a sha256; the duration of an iterable is known once it has been read."""
         if self._info.video is None or self._info.video.declared_seconds is not None or self._picture is None:
             return self._info
         seconds = max(self._info.duration_seconds, self._picture.progress.seconds)
@@ -105,12 +105,7 @@ class ArraySource(Closing):
     @property
     def report(self) -> ReadReport:
         """How much of the arrays was used; complete once sound and picture have been consumed."""
-        nothing = StreamReading(Progress(), complete=False)
-        return make_report(
-            self._info,
-            None if self._info.video is None else self._picture or nothing,
-            None if self._info.audio is None else self._sound or nothing,
-        )
+        return make_report(self._info, self._picture, self._sound)
 
     def audio(self) -> AudioSamples | None:
         """Return the sound on the grid, from slot 0, or None when none of it lies there.
@@ -139,19 +134,25 @@ class ArraySource(Closing):
         if self._picture is not None:
             raise OptionError("the picture of a source can be read once; make another ArraySource")
         self.audio()
+        placer = PicturePlacer(
+            self._info, self._info.video.fps, self._limits, lambda frame: (frame.shape[1], frame.shape[0])
+        )
+        stamped = ((seconds - self._info.origin_seconds, frame) for seconds, frame in self._stamped)
         self._picture = StreamReading(Progress(), complete=False)
         builder: ChunkBuilder | None = None
-        problem: MediaError | None = None
+        complete, problem = False, None
         try:
-            for placement, frame in self._placed():
+            for placement, frame in placer(stamped):
+                self._picture = StreamReading(placer.progress(), complete=False)
                 self._require_open()
                 pixels = _shrink(frame, self._limits.max_side_px)
                 builder = builder or ChunkBuilder(*pixels.shape[:2])
-                yield from builder.skip(placement.missing)
-                yield from builder.show(pixels, placement.count)
+                yield from builder.add(placement.missing, pixels, placement.count)
+            complete = True
         except MediaError as error:
             problem = error.with_traceback(None)
-        self._picture = StreamReading(self._picture.progress, problem is None, problem)
+        finally:
+            self._picture = StreamReading(placer.progress(), complete, problem)
         if builder is not None:
             yield from builder.end()
 
@@ -161,7 +162,7 @@ class ArraySource(Closing):
         self._samples, self._audio, self._stamped = None, None, iter(())
 
     def _take_frames(self, frames: Any, frame_seconds: ArrayLike | None, fps: float | None) -> VideoStreamInfo:
-        """Check what can be checked without reading on, and return what the picture declares."""
+        """Check what can be checked without reading all frames, and return what the picture declares."""
         given, stamped = stamped_frames(frames, frame_seconds)
         ahead = list(islice(stamped, CHUNK_SLOTS))
         if not ahead:
@@ -184,7 +185,7 @@ class ArraySource(Closing):
             rotation_degrees=0,
             start_seconds=float(stamps[0]),
             declared_frames=len(stamps) if known else None,
-            declared_seconds=span + _period_seconds(rate) if known else None,
+            declared_seconds=span + period_seconds(rate) if known else None,
         )
 
     def _take_samples(self, samples: Any, rate_hz: int | None, start_seconds: float) -> AudioStreamInfo:
@@ -239,53 +240,11 @@ class ArraySource(Closing):
         assembler.close()
         self._sound = StreamReading(Progress(1, audio.declared_seconds or 0.0), complete=True)
         if blocks:
-            self._audio = AudioSamples(
-                np.concatenate([samples for samples, _ in blocks]), np.concatenate([present for _, present in blocks])
-            )
-
-    def _placed(self) -> Iterator[tuple[Placement, Pixels]]:
-        """Yield frames that serve a slot with their places, keeping ``_picture`` up to date."""
-        assert self._info.video is not None
-        placer, stamps = FramePlacer(reach_seconds(self._info.video.fps)), StampFilter()
-        if self._info.kind is MediaKind.IMAGE:
-            self._picture = StreamReading(Progress(1), complete=False)
-            yield Placement(0, 0, 1), next(self._stamped)[1]
-            return
-        held: Pixels | None = None
-        decoded, late, stop_seconds = 0, 0, 0.0
-        for clock_seconds, frame in stamps(self._stamped):
-            seconds = clock_seconds - self._info.origin_seconds
-            if placer.is_late(seconds):
-                late += 1
-                continue
-            decoded += 1
-            stop_seconds = seconds + _period_seconds(self._info.video.fps)
-            self._picture = StreamReading(Progress(decoded, stop_seconds, stamps.dropped + late), complete=False)
-            self._check_limits(seconds, decoded * frame.shape[0] * frame.shape[1])
-            placement = placer.next_frame(seconds)
-            if placement is not None and held is not None:
-                yield placement, held
-            held = frame
-        self._picture = StreamReading(Progress(decoded, stop_seconds, stamps.dropped + late), complete=False)
-        placement = placer.end()
-        if placement is not None and held is not None:
-            yield placement, held
-
-    def _check_limits(self, seconds: float, pixels: int) -> None:
-        limits = self._limits
-        if pixels > limits.max_total_pixels:
-            text = f"has more than {limits.max_total_pixels:.3g} pixels in all, which is the limit"
-            raise MediaLimitError(self._name, text)
-        if seconds > limits.max_duration_seconds:
-            raise MediaLimitError(self._name, f"goes on after the limit of {limits.max_duration_seconds:.0f} s")
+            self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
     def _require_open(self) -> None:
         if self._closed:
             raise OptionError(f"{self._name}: the source is closed")
-
-
-def _period_seconds(fps: float) -> float:
-    return 1 / fps if fps > 0 else 0.04
 
 
 def _shrink(frame: Pixels, max_side_px: int) -> Pixels:
@@ -294,7 +253,7 @@ def _shrink(frame: Pixels, max_side_px: int) -> Pixels:
     scale = max_side_px / max(height, width)
     if scale >= 1:
         return frame
-    import cv2  # here alone, and rarely: whoever reads files does without
+    import cv2  # only here: whoever reads files does without
 
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     smaller: Pixels = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)

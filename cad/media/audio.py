@@ -12,13 +12,13 @@ from av.audio.frame import AudioFrame
 from cad.clock import SAMPLE_RATE_HZ
 from cad.media.slots import Samples, SlotAssembler, mono_weights
 
-#: How far stamps may stray from the count of samples before they are believed: rounding and jitter stay below, and
-#: the sound stays within a third of a slot of its stamps.
+#: Stamps are believed once they stray this far from the count of samples: rounding and jitter stay below, and the
+#: sound stays within a third of a slot of its stamps.
 STAMP_TOLERANCE_SECONDS = 0.015
 
 
 class AudioPlacer:
-    """Resamples runs of contiguous sound and writes each at the place that its first time stamp says.
+    """Resamples runs of contiguous sound and writes each to the place that its first time stamp says.
 
     Args:
         assembler: Where the samples go.
@@ -42,7 +42,7 @@ class AudioPlacer:
         assert self._resampler is not None
         self._run_input_samples += frame.samples
         self.decoded_seconds += frame.samples / frame.sample_rate
-        frame.pts = None  # the count of samples is the clock inside a run
+        frame.pts = None  # inside a run the count of samples is the clock
         self._write(self._resampler.resample(frame))
 
     def close(self) -> None:

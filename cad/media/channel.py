@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Channel carries short JSON messages between the two processes, with time-outs and a bound on their size.
+"""Channel carries short JSON messages between reader and decoding process, with time-outs and a bound on their size.
 
 Nothing is unpickled: the other side decodes hostile files and is not trusted to send code.
 """
@@ -19,15 +19,15 @@ _HEADER = struct.Struct("<I")
 
 
 class ChannelClosedError(Exception):
-    """The other side is gone, or sent something that is no message."""
+    """The other side is gone, or has sent something that is no message."""
 
 
 class Channel:
-    """Messages are JSON objects, each after its length as 4 bytes.
+    """One end of the connection; a message is a JSON object after its length in 4 bytes.
 
     Args:
         end: One end of a pair of Unix stream sockets.
-        takes_descriptors: Keep the descriptors that come with messages; otherwise the kernel throws them away.
+        takes_descriptors: Keep the descriptors that come with messages; otherwise the kernel drops them.
     """
 
     def __init__(self, end: socket.socket, takes_descriptors: bool = False) -> None:
@@ -37,7 +37,7 @@ class Channel:
         self._pending = bytearray()
 
     def send(self, message: dict[str, Any], fd: int | None = None) -> None:
-        """Write one message, and with it a descriptor, of which the other side gets a copy.
+        """Write one message, and with it a descriptor of which the other side gets a copy.
 
         Raises:
             ChannelClosedError: The other side has closed its end.
@@ -47,7 +47,7 @@ class Channel:
         try:
             if fd is not None:
                 view = view[socket.send_fds(self._socket, [view], [fd]) :]
-            while view:  # by write(), for the decoding process may not send()
+            while view:  # by write(), since the decoding process may not send()
                 view = view[os.write(self._socket.fileno(), view) :]
         except OSError as error:
             raise ChannelClosedError(str(error)) from error
@@ -56,7 +56,7 @@ class Channel:
         """Return the next message, or None when none came within ``timeout_seconds`` (None waits for ever).
 
         Raises:
-            ChannelClosedError: The other side has closed its end or broke the framing.
+            ChannelClosedError: The other side has closed its end or has sent what is no message.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while True:

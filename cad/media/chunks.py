@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ChunkBuilder gives a source its picture in chunks of a second, in memory that is used again once one is let go."""
+"""ChunkBuilder gives a source its picture in chunks of a second, and uses the memory of free chunks again."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,14 @@ from cad.media.records import VideoFrames
 
 #: Slots in one chunk.
 CHUNK_SLOTS = FRAME_RATE_HZ
-#: Blocks that are kept for another use; a consumer holds one or two chunks at a time.
+#: How many blocks are kept for another use; a consumer holds one or two chunks at a time.
 _KEPT_BLOCKS = 2
 
 
 class BlockStore:
-    """Gives blocks of pixels for chunks; a block comes back when nobody refers to it any more.
+    """Gives blocks of pixels for chunks, and gives a block again once nobody refers to it any more.
 
-    New memory costs more than the pixels that are copied into it: the system hands out and clears every page.
+    New memory costs more than copying the pixels into it, because the system hands out and clears every page.
 
     Args:
         shape: Of every block.
@@ -30,8 +31,8 @@ class BlockStore:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
         self._blocks: list[NDArray[np.uint8]] = [np.empty(shape, np.uint8)]
-        # A view refers to its block, so the count of references says whether anybody still looks at it. What the count
-        # is when nobody does is measured, for interpreters differ.
+        # A view refers to its block, so the count of references tells whether anybody still looks at it. The count of
+        # an unused block is measured, because interpreters differ.
         self._unshared = self._references(0)
 
     def take(self) -> NDArray[np.uint8]:
@@ -49,12 +50,7 @@ class BlockStore:
 
 
 class ChunkBuilder:
-    """Collects slots into chunks of CHUNK_SLOTS.
-
-    Args:
-        height: Of every frame.
-        width: Of every frame.
-    """
+    """Collects slots into chunks of CHUNK_SLOTS; every frame has the given size in pixels."""
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
@@ -69,28 +65,20 @@ class ChunkBuilder:
         """The slot that comes next."""
         return self._first_slot + self._used
 
-    def skip(self, count: int) -> Iterator[VideoFrames]:
-        """Add empty slots; yield what becomes full."""
-        for _ in range(count):
-            yield from self._add(None)
-
-    def show(self, pixels: NDArray[np.uint8], count: int) -> Iterator[VideoFrames]:
-        """Add slots that show ``pixels``; yield what becomes full."""
-        for _ in range(count):
-            yield from self._add(pixels)
+    def add(self, missing: int, pixels: NDArray[np.uint8], count: int) -> Iterator[VideoFrames]:
+        """Add ``missing`` empty slots, then ``count`` that show ``pixels``; yield each chunk that becomes full."""
+        for shown in chain(repeat(None, missing), repeat(pixels, count)):
+            if self._frames is None:
+                self._frames = self._store.take()
+            self._frames[self._used] = 0 if shown is None else shown
+            self._present[self._used] = shown is not None
+            self._used += 1
+            if self._used == CHUNK_SLOTS:
+                yield self._take_chunk()
 
     def end(self) -> Iterator[VideoFrames]:
         """Yield what is left."""
         if self._used:
-            yield self._take_chunk()
-
-    def _add(self, pixels: NDArray[np.uint8] | None) -> Iterator[VideoFrames]:
-        if self._frames is None:
-            self._frames = self._store.take()
-        self._frames[self._used] = 0 if pixels is None else pixels
-        self._present[self._used] = pixels is not None
-        self._used += 1
-        if self._used == CHUNK_SLOTS:
             yield self._take_chunk()
 
     def _take_chunk(self) -> VideoFrames:
@@ -98,5 +86,5 @@ class ChunkBuilder:
         chunk = VideoFrames(self._first_slot, self._frames[: self._used], self._present[: self._used].copy())
         self._first_slot += self._used
         self._used = 0
-        self._frames = None  # the chunk alone refers to it from here on
+        self._frames = None  # from here on only the chunk refers to it
         return chunk

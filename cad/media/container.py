@@ -19,21 +19,22 @@ from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from cad.closing import Closing
 from cad.errors import MediaLimitError, MediaUnreadableError, MissingStreamError
 from cad.media.limits import MediaLimits
 
-#: Demuxers that may look at a file. Left out: playlists and scripts that name other files (hls, dash, concat
-#: ...), devices, subtitles and text pictures, data that is recognised by its name alone.
+#: Demuxers that may look at a file, without playlists and scripts that name other files (hls, dash, concat
+#: ...), devices, subtitles and text pictures, and data that is recognised only by its name.
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,live_flv,asf,ogg,wav,w64,flac,mp3,aac,ac3,eac3,"
     "aiff,au,caf,amr,amrnb,amrwb,h264,hevc,m4v,av1,obu,ivf,vc1,rm,mxf,nut,dv,gif,apng,mjpeg,opus,tta,wv,ape,adts,"
     "jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe"
 )
-#: Damage so dense that nothing more is to be expected.
+#: After so much damage nothing more is to be expected.
 MAX_READ_ERRORS_IN_A_ROW = 50
 
 
-class OpenContainer:
+class OpenContainer(Closing):
     """One open file with its chosen streams.
 
     Args:
@@ -54,8 +55,11 @@ class OpenContainer:
         self.bad_packets = 0
         self.container = _open(fd, name)
         try:
-            self.video = _choose_video(self.container)
-            self.audio = _choose_audio(self.container, self.video)
+            streams = self.container.streams
+            pictures = [s for s in streams.video if s.codec_context is not None and not _is_cover(s)]
+            self.video: VideoStream | None = _best(streams.best("video"), pictures)
+            sounds = [s for s in streams.audio if s.codec_context is not None and s.codec_context.sample_rate > 0]
+            self.audio: AudioStream | None = _best(streams.best("audio", related=self.video), sounds)
             self._check()
         except BaseException:
             self.container.close()
@@ -72,7 +76,7 @@ class OpenContainer:
     def frames(
         self, *streams: VideoStream | AudioStream, on_packet: Callable[[], None] = lambda: None
     ) -> Iterator[VideoFrame | AudioFrame]:
-        """Yield the decoded frames of the streams; damage is counted in ``bad_packets`` and stepped over.
+        """Yield the decoded frames of the streams; skip damage and count it in ``bad_packets``.
 
         Args:
             streams: Of this source.
@@ -105,7 +109,7 @@ class OpenContainer:
                     self.name, "its header is damaged: it names streams that are not there"
                 ) from error
             except FFmpegError:
-                # The generator is dead after an error; a new one goes on behind the damage.
+                # The generator ends with an error; a new one goes on behind the damage.
                 errors_in_a_row += 1
                 self.bad_packets += 1
 
@@ -118,7 +122,7 @@ class OpenContainer:
         except (FFmpegError, ValueError) as error:
             self.bad_packets += 1
             if isinstance(error, BlockingIOError):
-                # The decoder holds output that nobody can fetch any more: start it afresh.
+                # The decoder holds output that nobody can fetch any more; start it afresh.
                 packet.stream.codec_context.flush_buffers()
             return []
 
@@ -142,7 +146,7 @@ class OpenContainer:
 
 
 def _open(fd: int, name: str) -> InputContainer:
-    # By descriptor alone: FFmpeg has no protocol with which it could open anything by name.
+    # Only by descriptor: FFmpeg has no protocol with which it could open anything by name.
     options = {"fd": str(fd), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
     os.lseek(fd, 0, os.SEEK_SET)
     try:
@@ -164,21 +168,9 @@ def _why_unreadable(fd: int, error: Exception) -> str:
     return f"is not a media file that can be decoded, or its header is damaged ({reason})"
 
 
-def _choose_video(container: InputContainer) -> VideoStream | None:
-    """Return the best video stream that has a decoder and is no cover picture."""
-    usable = [s for s in container.streams.video if s.codec_context is not None and not _is_cover(s)]
-    best = container.streams.best("video")
-    if best in usable:
-        return best
-    return usable[0] if usable else None
-
-
-def _choose_audio(container: InputContainer, video: VideoStream | None) -> AudioStream | None:
-    usable = [s for s in container.streams.audio if s.codec_context is not None and s.codec_context.sample_rate > 0]
-    best = container.streams.best("audio", related=video)
-    if best in usable:
-        return best
-    return usable[0] if usable else None
+def _best(favourite: Any, usable: list[Any]) -> Any:
+    """Return FFmpeg's favourite stream if it is usable, or else the first one that is."""
+    return favourite if favourite in usable else next(iter(usable), None)
 
 
 def _is_cover(stream: VideoStream) -> bool:

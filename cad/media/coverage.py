@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""make_report gives a source its ReadReport: how much was decoded of what is declared, and the words for it."""
+"""make_report gives a source its ReadReport: how much of what is declared was decoded, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from cad.errors import MediaError
 from cad.media.messages import Progress
 from cad.media.records import MediaInfo, MediaKind, Outcome, ReadReport
 
-#: Declared lengths are rounded to a frame or a packet; what is missing below this is no damage.
+#: Declared lengths are rounded to a frame or a packet: from this share on nothing counts as missing,
 _ROUNDING = 0.995
-#: ... and neither is less than this, however short the file.
+#: and less than this counts as nothing, however short the file.
 _ROUNDING_SECONDS = 0.06
 
 
@@ -31,18 +31,22 @@ class StreamReading:
 
 
 def make_report(info: MediaInfo, picture: StreamReading | None, sound: StreamReading | None) -> ReadReport:
-    """Return the report on a file whose streams went as stated (None: the file has no such stream)."""
+    """Return the report on a file whose streams were read like this; None: not yet, or there is no such stream."""
+    unread = StreamReading(Progress(), complete=False)
+    picture = None if info.video is None else picture or unread
+    sound = None if info.audio is None else sound or unread
     coverage = min(
         1.0 if picture is None else _picture_coverage(info, picture),
         1.0 if sound is None else _sound_coverage(info, sound),
         _whole_coverage(info, picture, sound),
     )
     readings = [reading for reading in (picture, sound) if reading is not None]
-    outcome = _outcome(info, readings, coverage)
+    error = next((reading.error for reading in readings if reading.error is not None), None)
+    outcome = Outcome(error.code) if error is not None else _outcome(info, readings, coverage)
     frames = picture.progress.decoded if picture else 0
     seconds = sound.progress.seconds if sound else 0.0
     bad = sum(reading.progress.bad_packets for reading in readings)
-    return ReadReport(outcome, coverage, frames, seconds, bad, _text(info, readings, outcome, coverage, bad))
+    return ReadReport(outcome, coverage, frames, seconds, bad, _text(outcome, coverage, error, bad))
 
 
 def _picture_coverage(info: MediaInfo, reading: StreamReading) -> float:
@@ -57,7 +61,7 @@ def _picture_coverage(info: MediaInfo, reading: StreamReading) -> float:
         end = video.start_seconds + video.declared_seconds - info.origin_seconds
         shares.append(_share(progress.seconds, end))
         if video.fps > 0 and video.declared_frames:
-            # Frames that an edit list leaves out are declared and rightly not decoded.
+            # Frames that an edit list leaves out are declared, but rightly not decoded.
             expected = min(video.declared_frames, round(video.declared_seconds * video.fps))
             shares.append(_share(progress.decoded / video.fps, expected / video.fps))
     return min(shares)
@@ -76,7 +80,7 @@ def _sound_coverage(info: MediaInfo, reading: StreamReading) -> float:
 def _whole_coverage(info: MediaInfo, picture: StreamReading | None, sound: StreamReading | None) -> float:
     """Return how far the longest stream came, where the container states one length for all of them.
 
-    Matroska and FLV count it from zero, MPEG streams from their start; the kinder of the two is believed.
+    Matroska and FLV count it from zero, MPEG streams from their start; the reading that finds less damage is believed.
     """
     if all(stream is None or stream.declared_seconds for stream in (info.video, info.audio)):
         return 1.0
@@ -100,9 +104,6 @@ def _share(read_seconds: float, declared_seconds: float) -> float:
 
 
 def _outcome(info: MediaInfo, readings: list[StreamReading], coverage: float) -> Outcome:
-    for reading in readings:
-        if reading.error is not None:
-            return Outcome(reading.error.code)
     if all(reading.progress.decoded == 0 for reading in readings):
         return Outcome.UNDECODABLE
     if coverage < 1.0 or any(reading.progress.bad_packets for reading in readings):
@@ -114,17 +115,14 @@ def _outcome(info: MediaInfo, readings: list[StreamReading], coverage: float) ->
     return Outcome.OK
 
 
-def _text(info: MediaInfo, readings: list[StreamReading], outcome: Outcome, coverage: float, bad_packets: int) -> str:
+def _text(outcome: Outcome, coverage: float, error: MediaError | None, bad_packets: int) -> str:
     damage = f", {bad_packets} damaged packet{'s' if bad_packets != 1 else ''}" if bad_packets else ""
-    for reading in readings:
-        if reading.error is not None:
-            return f"reading stopped at {coverage:.1%} of the file: {reading.error.text}{damage}"
-    if outcome is Outcome.UNDECODABLE:
-        return f"nothing of it decodes{damage}"
-    if outcome is Outcome.PARTIAL:
-        return f"{coverage:.1%} of what the file declares could be read{damage}"
-    if outcome is Outcome.NO_VIDEO:
-        return "read completely; the file has sound and no picture"
-    if outcome is Outcome.NO_AUDIO:
-        return "read completely; the file has picture and no sound"
-    return "read completely"
+    if error is not None:
+        return f"reading stopped at {coverage:.1%} of the file: {error.text}{damage}"
+    return {
+        Outcome.UNDECODABLE: f"nothing of it decodes{damage}",
+        Outcome.PARTIAL: f"{coverage:.1%} of what the file declares could be read{damage}",
+        Outcome.NO_VIDEO: "read completely; the file has sound and no picture",
+        Outcome.NO_AUDIO: "read completely; the file has picture and no sound",
+        Outcome.OK: "read completely",
+    }[outcome]

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FramePlacer tells a source which frame belongs to which slot of the 25 Hz grid: by time stamp, never by index."""
+"""PicturePlacer tells a source which frame belongs to which slot of the 25 Hz grid: by time stamp, never by index."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cad.clock import FRAME_RATE_HZ
-from cad.media.records import AudioStreamInfo, VideoStreamInfo
+from cad.errors import MediaLimitError
+from cad.media.limits import MediaLimits
+from cad.media.messages import Progress
+from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 
 T = TypeVar("T")
 
@@ -18,8 +21,13 @@ STAMP_ROUNDING_SECONDS = 0.001
 #: A frame may stand for at most this much time before and after its stamp, however slow the source says it is:
 #: below 5 pictures a second there is no movement of lips to judge.
 MAX_REACH_SECONDS = 0.1
-#: A stamp that leaps further ahead is believed only if the next one follows it.
+#: A stamp that leaps further ahead than this is believed only if the next one follows it.
 SUSPECT_LEAP_SECONDS = 10.0
+
+
+def period_seconds(fps: float) -> float:
+    """Return how long a frame is shown: a slot where the rate is not known (0)."""
+    return 1 / fps if fps > 0 else 1 / FRAME_RATE_HZ
 
 
 def reach_seconds(fps: float) -> float:
@@ -29,9 +37,7 @@ def reach_seconds(fps: float) -> float:
         >>> round(reach_seconds(50.0), 4), round(reach_seconds(10.0), 4), round(reach_seconds(0.0), 4)
         (0.021, 0.051, 0.021)
     """
-    half_slot = 0.5 / FRAME_RATE_HZ
-    half_period = 0.5 / fps if fps > 0 else half_slot
-    return min(max(half_period, half_slot), MAX_REACH_SECONDS) + STAMP_ROUNDING_SECONDS
+    return min(max(period_seconds(fps), period_seconds(0)) / 2, MAX_REACH_SECONDS) + STAMP_ROUNDING_SECONDS
 
 
 def origin_seconds(video: VideoStreamInfo | None, audio: AudioStreamInfo | None) -> float:
@@ -62,7 +68,7 @@ class Placement:
 class FramePlacer:
     """Assigns each slot the nearest frame within reach, in one pass over frames in order of presentation.
 
-    A frame's slots are known when the next frame's time is, so the answer is always about the frame before.
+    The slots of a frame are known only when the next frame's time is, so each answer is about the frame before.
 
     Args:
         reach: See reach_seconds.
@@ -79,7 +85,7 @@ class FramePlacer:
         self.next_slot = 0
 
     def is_late(self, seconds: float) -> bool:
-        """Return whether a frame of this time comes too late to be placed (not after the one before it)."""
+        """Return whether a frame of this time cannot be placed because it does not come after the one before it."""
         return self._last_seconds is not None and seconds <= self._last_seconds
 
     def next_frame(self, seconds: float) -> Placement | None:
@@ -105,7 +111,7 @@ class FramePlacer:
 
 
 class StampFilter:
-    """Drops frames whose stamp leaps away and whose successor does not follow: one damaged stamp is no gap.
+    """Drops a frame whose stamp leaps ahead if the next frame does not follow it: one damaged stamp is no gap.
 
     Attributes:
         dropped: How many frames have been dropped so far.
@@ -115,7 +121,7 @@ class StampFilter:
         self.dropped = 0
 
     def __call__(self, stamped: Iterable[tuple[float, T]]) -> Iterator[tuple[float, T]]:
-        """Yield the pairs of (seconds, frame) that can be believed, in the same order."""
+        """Yield the credible pairs of (seconds, frame), in the same order."""
         last: float | None = None
         suspect: tuple[float, T] | None = None
         for seconds, item in stamped:
@@ -133,3 +139,66 @@ class StampFilter:
             yield seconds, item
         if suspect is not None:
             self.dropped += 1
+
+
+class PicturePlacer:
+    """Places the frames of one file on the grid, counts what was decoded, and stops at the limits.
+
+    Args:
+        info: Of the file.
+        fps: Mean rate of its picture; 0 where nothing states one.
+        limits: What the file may cost.
+        size_of: Returns the width and height of a frame in pixels.
+    """
+
+    def __init__(
+        self, info: MediaInfo, fps: float, limits: MediaLimits, size_of: Callable[[Any], tuple[int, int]]
+    ) -> None:
+        self._info, self._limits, self._size_of = info, limits, size_of
+        self._period_seconds = period_seconds(fps)
+        self._placer = FramePlacer(reach_seconds(fps))
+        self._stamps = StampFilter()
+        self._decoded, self._late, self._pixels, self._seconds = 0, 0, 0, 0.0
+
+    def progress(self, bad_packets: int = 0) -> Progress:
+        """Return how far the picture has come; frames with an unusable stamp are added to ``bad_packets``."""
+        return Progress(self._decoded, self._seconds, bad_packets + self._stamps.dropped + self._late)
+
+    def __call__(self, stamped: Iterable[tuple[float, Any]]) -> Iterator[tuple[Placement, Any]]:
+        """Yield each frame that serves a slot, with its place; ``stamped`` gives (grid time, frame).
+
+        Raises:
+            MediaLimitError: The picture exceeds a limit.
+        """
+        held: Any = None
+        for seconds, frame in self._stamps(stamped):
+            if self._info.kind is MediaKind.IMAGE:
+                self._decoded = 1
+                yield Placement(0, 0, 1), frame
+                return
+            if self._placer.is_late(seconds):
+                self._late += 1
+                continue
+            self._count(seconds, *self._size_of(frame))
+            placement = self._placer.next_frame(seconds)
+            if placement is not None:
+                yield placement, held
+            held = frame
+        placement = self._placer.end()
+        if placement is not None:
+            yield placement, held
+
+    def _count(self, seconds: float, width: int, height: int) -> None:
+        limits = self._limits
+        self._decoded += 1
+        self._pixels += width * height
+        self._seconds = seconds + self._period_seconds
+        text = None
+        if width * height > limits.max_pixels_per_frame:
+            text = f"has pictures of {width}x{height} pixels; the limit is {limits.max_pixels_per_frame}"
+        elif self._pixels > limits.max_total_pixels:
+            text = f"has more than {limits.max_total_pixels:.3g} pixels in all, which is the limit"
+        elif seconds > limits.max_duration_seconds:
+            text = f"goes on after the limit of {limits.max_duration_seconds:.0f} s"
+        if text is not None:
+            raise MediaLimitError(self._info.path, text)

@@ -9,10 +9,11 @@ import os
 import stat
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from cad.errors import MediaError, MediaLimitError, MediaNotFoundError, MediaUnreadableError, OptionError
+from cad.errors import MediaLimitError, MediaNotFoundError, MediaUnreadableError, OptionError
 from cad.media.anonymous import anonymous_file, seal
 from cad.media.limits import MediaLimits
 
@@ -21,7 +22,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 class BinaryStream(Protocol):
-    """What gives bytes when it is read: an open file, a socket's file, io.BytesIO."""
+    """Anything that gives bytes when it is read: an open file, a socket's file, io.BytesIO."""
 
     def read(self, size: int, /) -> bytes | None:
         """Return up to ``size`` bytes, none at the end."""
@@ -31,7 +32,7 @@ MediaInput = str | Path | bytes | bytearray | memoryview | BinaryStream
 
 
 class InputFile:
-    """One open file, whatever it came from; what is decoded and what is hashed are the same bytes.
+    """One open file, whatever it came from; the bytes that are decoded are those that are hashed.
 
     Args:
         fd: Descriptor, which belongs to this object from now on.
@@ -71,7 +72,7 @@ class InputFile:
 
 
 def open_input(media: MediaInput, limits: MediaLimits, name: str | None = None) -> InputFile:
-    """Open what the caller named; bytes and streams are copied to memory without a name.
+    """Open what the caller named; bytes and streams are copied to a file in memory that has no name.
 
     Args:
         media: A path, the bytes of a file, or a binary stream, which is read from where it stands.
@@ -88,36 +89,29 @@ def open_input(media: MediaInput, limits: MediaLimits, name: str | None = None) 
         return _open_path(media, limits, name or media)
     if isinstance(media, (bytes, bytearray, memoryview)):
         view = memoryview(media)
-        return _spool(_Blocks(view if view.c_contiguous else memoryview(view.tobytes())), limits, name or "<bytes>")
-    if callable(getattr(media, "read", None)):
-        return _spool(media, limits, name or "<stream>")
+        flat = (view if view.c_contiguous else memoryview(view.tobytes())).cast("B")
+        blocks = (flat[at : at + _BLOCK_BYTES] for at in range(0, len(flat), _BLOCK_BYTES))
+        return _spool(lambda size: next(blocks, b""), limits, name or "<bytes>")
+    if callable(read := getattr(media, "read", None)):
+        return _spool(read, limits, name or "<stream>")
     raise OptionError(
         f"a medium must be a path (str or Path), bytes, bytearray, memoryview or a binary stream with read(), "
         f"got {type(media).__name__}"
     )
 
 
-class _Blocks:
-    """Bytes that are read like a stream, without a copy."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._rest = view.cast("B")
-
-    def read(self, size: int, /) -> Any:
-        part, self._rest = self._rest[:size], self._rest[size:]
-        return part
-
-
 def _open_path(path: str | Path, limits: MediaLimits, name: str | Path) -> InputFile:
     try:
-        _check_status(name, Path(path).stat(), limits)  # first, for opening a device may do something
+        _check_status(name, Path(path).stat(), limits)  # before opening, since opening a device may do something
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MediaNotFoundError(name, "there is no such file") from error
     except PermissionError as error:
         raise MediaUnreadableError(name, "cannot be opened (permission denied)") from error
     except (OSError, ValueError) as error:
-        raise MediaUnreadableError(name, f"cannot be opened ({_reason(error)})") from error
+        raise MediaUnreadableError(
+            name, f"cannot be opened ({getattr(error, 'strerror', None) or str(error)})"
+        ) from error
     file = InputFile(fd, name)
     try:
         _check_status(name, os.fstat(fd), limits)
@@ -127,11 +121,19 @@ def _open_path(path: str | Path, limits: MediaLimits, name: str | Path) -> Input
     return file
 
 
-def _spool(stream: BinaryStream, limits: MediaLimits, name: str) -> InputFile:
-    """Copy a stream to a file without a name."""
+def _spool(read: Callable[[int], Any], limits: MediaLimits, name: str) -> InputFile:
+    """Copy what ``read`` gives to a file without a name."""
     file = InputFile(anonymous_file("cad-input"), name)
+    left = most = min(limits.max_file_bytes, limits.max_spooled_bytes)
     try:
-        _copy(stream, file.fd, limits, name)
+        while block := _block(read, min(_BLOCK_BYTES, left + 1), name):
+            left -= len(block)
+            if left < 0:
+                raise MediaLimitError(name, f"has more than {most} bytes, which is the limit")
+            while block:
+                block = block[os.write(file.fd, block) :]
+        if left == most:
+            raise MediaUnreadableError(name, "is empty (0 bytes)")
         seal(file.fd, writable=False)
     except BaseException:
         file.close()
@@ -139,25 +141,10 @@ def _spool(stream: BinaryStream, limits: MediaLimits, name: str) -> InputFile:
     return file
 
 
-def _copy(stream: BinaryStream, fd: int, limits: MediaLimits, name: str) -> None:
-    left = most = min(limits.max_file_bytes, limits.max_spooled_bytes)
-    while True:
-        block = _read(stream, min(_BLOCK_BYTES, left + 1), name)
-        if not block:
-            break
-        left -= len(block)
-        if left < 0:
-            raise MediaLimitError(name, f"has more than {most} bytes, which is the limit")
-        while block:
-            block = block[os.write(fd, block) :]
-    if left == most:
-        raise MediaUnreadableError(name, "is empty (0 bytes)")
-
-
-def _read(stream: BinaryStream, size: int, name: str) -> memoryview:
+def _block(read: Callable[[int], Any], size: int, name: str) -> memoryview:
     try:
-        block: Any = stream.read(size)
-    except Exception as error:  # whatever a stream of the caller's raises, this input is what cannot be read
+        block = read(size)
+    except Exception as error:  # whatever the caller's stream raises, this input cannot be read
         raise MediaUnreadableError(name, f"its stream failed ({type(error).__name__}: {error})") from error
     if block is None:
         raise MediaUnreadableError(name, "its stream has no bytes ready; streams that do not block are not read")
@@ -168,18 +155,15 @@ def _read(stream: BinaryStream, size: int, name: str) -> memoryview:
 
 
 def _check_status(name: str | Path, status: os.stat_result, limits: MediaLimits) -> None:
-    """Check that it is a non-empty regular file of bearable size."""
-    error: MediaError | None = None
+    """Check that it is a regular file, not empty and within the limits."""
     if stat.S_ISDIR(status.st_mode):
-        error = MediaNotFoundError(name, "is a directory; name the files in it")
-    elif not stat.S_ISREG(status.st_mode):
-        error = MediaUnreadableError(name, "is a device, pipe or socket; only regular files are read")
-    elif status.st_size == 0:
-        error = MediaUnreadableError(name, "is empty (0 bytes)")
-    elif status.st_size > limits.max_file_bytes:
-        error = MediaLimitError(name, f"has {status.st_size} bytes; the limit is {limits.max_file_bytes}")
-    if error is not None:
-        raise error
+        raise MediaNotFoundError(name, "is a directory; name the files in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaUnreadableError(name, "is a device, pipe or socket; only regular files are read")
+    if status.st_size == 0:
+        raise MediaUnreadableError(name, "is empty (0 bytes)")
+    if status.st_size > limits.max_file_bytes:
+        raise MediaLimitError(name, f"has {status.st_size} bytes; the limit is {limits.max_file_bytes}")
 
 
 def _close(fd: int, stop: threading.Event) -> None:
@@ -188,10 +172,10 @@ def _close(fd: int, stop: threading.Event) -> None:
 
 
 def _hash_file(fd: int, stop: threading.Event, digests: list[str]) -> None:
-    """Hash a file, close it, and put the digest into ``digests`` if nothing came between."""
+    """Hash a file, close it, and put the digest into ``digests`` unless it was stopped."""
     digest, at = hashlib.sha256(), 0
     try:
-        # By position: the decoding process shares the one that read() would move.
+        # Read by position: the decoding process shares the one that read() would move.
         while not stop.is_set() and (block := os.pread(fd, _BLOCK_BYTES, at)):
             digest.update(block)
             at += len(block)
@@ -202,7 +186,3 @@ def _hash_file(fd: int, stop: threading.Event, digests: list[str]) -> None:
         os.close(fd)
     if not stop.is_set():
         digests.append(digest.hexdigest())
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MediaLimits lets the caller say what one file may cost before reading it is refused or stopped."""
+"""MediaLimits lets the caller say what reading one file may cost; beyond that it is refused or stopped."""
 
 from __future__ import annotations
 

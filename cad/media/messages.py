@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""parse_answer gives the reader what the decoding process says, checked; the messages of both sides are made here.
+"""parse_answer gives the reader what the decoding process says, checked.
 
-To the decoding process: ``open`` (name, limits, with the file's descriptor), ``audio``, ``video``, ``free`` (buffer).
-From it, with the progress made so far: ``ready`` and the answers below. Everything is plain JSON.
+The reader sends ``open`` (name, limits, with the file's descriptor), ``audio``, ``video`` and ``free`` (buffer). The
+decoding process sends ``ready`` and the answers below, each with the progress made so far. Everything is plain JSON.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_args, get_type_hints
 
-from cad.media.limits import MediaLimits
-from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
+from cad.media.records import MediaInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +40,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What stopped the work.
-
-    Attributes:
-        code: ``code`` of a MediaError.
-        text: A line for a person.
-    """
+    """What stopped the work: the ``code`` of a MediaError, and a line for a person."""
 
     code: str
     text: str
@@ -54,12 +48,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The size of every frame to come.
-
-    Attributes:
-        height: In pixels.
-        width: In pixels.
-    """
+    """The size of every frame to come, in pixels."""
 
     height: int
     width: int
@@ -116,12 +105,13 @@ def parse_answer(message: dict[str, Any]) -> tuple[Progress, Answer]:
     """Return what a message of the decoding process says.
 
     Raises:
-        ValueError, TypeError, KeyError: It is none; the process may have been taken over.
+        ValueError, TypeError, KeyError: It is no such message; the process may have been taken over.
     """
     decoded, seconds, bad_packets = message["progress"]
     progress = Progress(int(decoded), float(seconds), int(bad_packets))
     if message["type"] == "info":
-        return progress, _info(message["info"])
+        info: MediaInfo = _as(MediaInfo, message["info"])
+        return progress, info
     record = _SIMPLE[message["type"]]
     values = {field.name: message[field.name] for field in fields(record)}
     wanted = str if record is Failure else int
@@ -130,62 +120,12 @@ def parse_answer(message: dict[str, Any]) -> tuple[Progress, Answer]:
     return progress, record(**values)
 
 
-def progress_to_list(progress: Progress) -> list[float]:
-    """Return the form in which progress travels."""
-    return [progress.decoded, progress.seconds, progress.bad_packets]
-
-
-def info_to_message(info: MediaInfo) -> dict[str, Any]:
-    """Return ``info`` as a message."""
-    return {"type": "info", "info": asdict(info)}
-
-
-def limits_to_message(limits: MediaLimits) -> dict[str, Any]:
-    """Return ``limits`` in the form in which they travel."""
-    return asdict(limits)
-
-
-def limits_from_message(raw: dict[str, Any]) -> MediaLimits:
-    """Return the limits that ``limits_to_message`` made."""
-    return MediaLimits(**raw)
-
-
-def _info(raw: dict[str, Any]) -> MediaInfo:
-    video, audio = raw["video"], raw["audio"]
-    return MediaInfo(
-        path=str(raw["path"]),
-        kind=MediaKind(raw["kind"]),
-        container=str(raw["container"]),
-        size_bytes=int(raw["size_bytes"]),
-        duration_seconds=float(raw["duration_seconds"]),
-        origin_seconds=float(raw["origin_seconds"]),
-        video=None if video is None else _video_info(video),
-        audio=None if audio is None else _audio_info(audio),
-    )
-
-
-def _video_info(raw: dict[str, Any]) -> VideoStreamInfo:
-    return VideoStreamInfo(
-        codec=str(raw["codec"]),
-        width_px=int(raw["width_px"]),
-        height_px=int(raw["height_px"]),
-        fps=float(raw["fps"]),
-        rotation_degrees=int(raw["rotation_degrees"]),
-        start_seconds=float(raw["start_seconds"]),
-        declared_frames=_optional(int, raw["declared_frames"]),
-        declared_seconds=_optional(float, raw["declared_seconds"]),
-    )
-
-
-def _audio_info(raw: dict[str, Any]) -> AudioStreamInfo:
-    return AudioStreamInfo(
-        codec=str(raw["codec"]),
-        sample_rate_hz=int(raw["sample_rate_hz"]),
-        channels=int(raw["channels"]),
-        start_seconds=float(raw["start_seconds"]),
-        declared_seconds=_optional(float, raw["declared_seconds"]),
-    )
-
-
-def _optional(kind: Any, value: Any) -> Any:
-    return None if value is None else kind(value)
+def _as(kind: Any, raw: Any) -> Any:
+    """Return ``raw`` as a value of ``kind``: a plain type, a record of such values, or one of these or None."""
+    if get_args(kind):
+        return None if raw is None else _as(get_args(kind)[0], raw)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        hints.pop("sha256", None)  # the reader takes it itself
+        return kind(**{name: _as(hint, raw[name]) for name, hint in hints.items()})
+    return kind(raw)

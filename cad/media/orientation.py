@@ -26,21 +26,21 @@ _EXIF: dict[int, Orientation] = {
     8: (True, True, False),
 }
 _EXIF_ORIENTATION_TAG = 0x0112
-#: What stands right before the TIFF header of the tags in a JPEG, a PNG and a WebP file, and how many bytes further on.
+#: Marks of the tags in a JPEG, a PNG and a WebP file, and how many bytes after the mark their TIFF header begins.
 _EXIF_MARKS = ((b"Exif\0\0", 0), (b"eXIf", 0), (b"EXIF", 4))
 
 
 def orientation_of(frame: Any) -> Orientation:
     """Return how the pixels of a decoded frame must be turned to stand upright, by its display matrix.
 
-    PyAV hands the matrix on and does not apply it.
+    PyAV passes the matrix on but does not apply it.
 
     Source: FFmpeg libavutil/display.h: a 3x3 matrix of 16.16 fixed point, row by row; a stored pixel (p, q) is
         shown at x = a p + c q, y = b p + d q.
     """
     try:
         matrix = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV does not know every kind of side data, and then shows none
+    except ValueError:  # where there is a kind of side data that PyAV does not know, it shows none
         return _ROTATIONS.get(-frame.rotation % 360, UPRIGHT)
     if matrix is None or len(bytes(matrix)) < 36:
         return UPRIGHT
@@ -66,7 +66,7 @@ def orientation_from_matrix(a: int, b: int, c: int, d: int) -> Orientation:
 def exif_orientation(head: bytes) -> Orientation | None:
     """Return the orientation that a photograph's EXIF tags state, or None without such a tag.
 
-    The tags are read here because what PyAV makes of them has lost the mirroring.
+    They are read here because PyAV's reading of them loses the mirroring.
 
     Args:
         head: The beginning of the file.
@@ -110,7 +110,7 @@ def turn(pixels: NDArray[np.uint8], orientation: Orientation) -> NDArray[np.uint
 
 
 def degrees_clockwise(orientation: Orientation) -> int:
-    """Return by how many degrees the stored picture is turned clockwise for display (mirroring left out).
+    """Return by how many degrees clockwise the stored picture is turned for display, leaving mirroring out.
 
     Example:
         >>> degrees_clockwise((True, False, True))

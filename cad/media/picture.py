@@ -18,7 +18,7 @@ _MAX_PIXEL_ASPECT = 4.0
 class PictureConverter:
     """Converts frames to the size of the first one (bounded by ``max_side_px``), upright, with square pixels.
 
-    A later frame of another shape is fitted in and framed with black: faces are never distorted.
+    A later frame of another shape is fitted in and framed with black, so that faces are never distorted.
 
     Args:
         first: The first frame of the stream.
@@ -34,8 +34,7 @@ class PictureConverter:
         width, height = self._square(first.width, first.height)
         scale = min(1.0, max_side_px / max(width, height))
         self._stored = (max(1, round(width * scale)), max(1, round(height * scale)))
-        transposed = self.orientation[0]
-        self.width, self.height = self._stored[::-1] if transposed else self._stored
+        self.width, self.height = self._stored[::-1] if orientation[0] else self._stored
 
     def write(self, frame: Any, target: NDArray[np.uint8]) -> None:
         """Write the picture of ``frame`` to ``target``, uint8 (height, width, 3)."""
@@ -47,14 +46,10 @@ class PictureConverter:
         plane = rgb.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
         pixels = turn(rows[:, : width * 3].reshape(height, width, 3), self.orientation)
-        if pixels.shape == target.shape:
-            self._copy(target, pixels)
-            return
-        top, left = (target.shape[0] - pixels.shape[0]) // 2, (target.shape[1] - pixels.shape[1]) // 2
-        target[...] = 0
-        self._copy(target[top : top + pixels.shape[0], left : left + pixels.shape[1]], pixels)
-
-    def _copy(self, target: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
+        if pixels.shape != target.shape:
+            top, left = (target.shape[0] - pixels.shape[0]) // 2, (target.shape[1] - pixels.shape[1]) // 2
+            target[...] = 0
+            target = target[top : top + pixels.shape[0], left : left + pixels.shape[1]]
         if not self.orientation[0]:
             target[...] = pixels
             return
@@ -62,7 +57,7 @@ class PictureConverter:
             target[..., channel] = pixels[..., channel]
 
     def _square(self, width: int, height: int) -> tuple[float, float]:
-        """Return the size with square pixels; the shorter side is never shrunk for it."""
+        """Return the size with square pixels; it never shrinks a side."""
         if self._pixel_aspect >= 1:
             return width * self._pixel_aspect, float(height)
         return float(width), height / self._pixel_aspect

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MediaPool gives the readers of a batch decoding processes that are warm already."""
+"""MediaPool gives the readers of a batch decoding processes that have already started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cad.media.process import WorkerProcess
 from cad.media.reader import MediaReader
 from cad.media.ring import block_bytes
 
-#: A process that has read this many files is replaced: leaks in decoders do not add up.
+#: A process that has read this many files is replaced, so that leaks in decoders do not add up.
 FILES_PER_WORKER = 200
 
 
@@ -43,12 +43,7 @@ class MediaPool(Closing):
 
     def warm_up(self) -> None:
         """Start a decoding process now, so that it is ready when the first file comes."""
-        worker = WorkerProcess(block_bytes(self._limits))
-        with self._lock:
-            if not self._closed and len(self._idle) < self._keep:
-                self._idle.append(worker)
-                return
-        worker.kill()
+        self._release(WorkerProcess(block_bytes(self._limits)))
 
     def keep(self, idle: int) -> None:
         """Keep at least so many waiting processes from now on."""
@@ -73,10 +68,9 @@ class MediaPool(Closing):
         return WorkerProcess(block_bytes(self._limits))
 
     def _release(self, worker: WorkerProcess) -> None:
-        worker.files += 1
         with self._lock:
             if not self._closed and len(self._idle) < self._keep and worker.files < FILES_PER_WORKER:
-                worker.release_pages()
+                worker.block.release_pages()
                 self._idle.append(worker)
                 return
         worker.kill()

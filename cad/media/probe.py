@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -18,12 +17,12 @@ from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.stamps import StampReader, frames_per_second
 
-#: How the names of containers end that hold one still picture.
+#: Names of containers that hold one still picture end like this.
 _STILL_FORMATS = "_pipe"
-#: Containers without an index: their duration is FFmpeg's estimate from the bit rate, which no coverage can rest on.
+#: Containers without an index: FFmpeg estimates their duration from the bit rate, too coarsely for a coverage.
 _ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
-#: Containers that count the empty chunks with which a muxer pads the sound (while B-frames delay the picture) as its
-#: length; the picture says how far such a file goes.
+#: Containers whose length of the sound includes the empty chunks with which a muxer pads it (while B-frames delay the
+#: picture); the picture says how far such a file goes.
 _PADDED_SOUND_FORMATS = frozenset({"avi"})
 #: A first frame further than this from the declared start has a damaged stamp.
 _START_DISAGREEMENT_SECONDS = 10.0
@@ -33,20 +32,11 @@ _EXIF_WITHIN_BYTES = 1 << 18
 _PROBE_PACKETS = 500
 
 
-@dataclass
-class FirstFrames:
-    """What the first decodable frames of a file say."""
-
-    video_seconds: float | None = None
-    audio_seconds: float | None = None
-    orientation: Orientation = UPRIGHT
-
-
 def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
     """Return what the file says of itself, decoding only as far as its streams' first frames."""
-    first = _first_frames(source, on_packet)
-    video = _video_info(source, first) if source.video is not None else None
-    audio = _audio_info(source, first) if source.audio is not None else None
+    first_seconds, orientation = _first_frames(source, on_packet)
+    video = _video_info(source, first_seconds.get("video"), orientation) if source.video is not None else None
+    audio = _audio_info(source, first_seconds.get("audio")) if source.audio is not None else None
     kind = _kind(source)
     durations = [s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
     return MediaInfo(
@@ -70,11 +60,13 @@ def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
     return orientation_of(frame)
 
 
-def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> FirstFrames:
-    found = FirstFrames()
+def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[dict[str, float], Orientation]:
+    """Return the times of the first frames that decode, by type of stream, and how the picture must be turned."""
     wanted = [stream for stream in (source.video, source.audio) if stream is not None]
-    readers = {stream.type: StampReader(stream, source.container.format.name) for stream in wanted}
-    packets = 0
+    name = source.container.format.name
+    readers: dict[str, StampReader] = {stream.type: StampReader(stream, name) for stream in wanted}
+    found: dict[str, float] = {}
+    orientation, packets = UPRIGHT, 0
 
     def count() -> None:
         nonlocal packets
@@ -82,42 +74,36 @@ def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> First
         on_packet()
 
     for frame in source.frames(*wanted, on_packet=count):
-        if isinstance(frame, av.VideoFrame) and found.video_seconds is None:
-            found.video_seconds = readers["video"].seconds(frame)
-            found.orientation = orientation_in(source, frame)
-        elif isinstance(frame, av.AudioFrame) and found.audio_seconds is None:
-            found.audio_seconds = readers["audio"].seconds(frame)
-        complete = (source.video is None or found.video_seconds is not None) and (
-            source.audio is None or found.audio_seconds is not None
-        )
-        if complete or packets > _PROBE_PACKETS:
+        kind = "video" if isinstance(frame, av.VideoFrame) else "audio"
+        if kind not in found:
+            found[kind] = readers[kind].seconds(frame)
+            orientation = orientation_in(source, frame) if kind == "video" else orientation
+        if len(found) == len(wanted) or packets > _PROBE_PACKETS:
             break
-    return found
+    return found, orientation
 
 
-def _video_info(source: OpenContainer, first: FirstFrames) -> VideoStreamInfo:
+def _video_info(source: OpenContainer, first_seconds: float | None, orientation: Orientation) -> VideoStreamInfo:
     assert source.video is not None
     stream, context = source.video, source.video.codec_context
-    start = _start(stream, first.video_seconds)
-    width, height = context.width, context.height
-    if first.orientation[0]:
-        width, height = height, width
+    start = _start(stream, first_seconds)
+    width, height = (context.height, context.width) if orientation[0] else (context.width, context.height)
     return VideoStreamInfo(
         codec=context.name,
         width_px=width,
         height_px=height,
         fps=frames_per_second(stream),
-        rotation_degrees=degrees_clockwise(first.orientation),
+        rotation_degrees=degrees_clockwise(orientation),
         start_seconds=start,
         declared_frames=stream.frames or None,
         declared_seconds=_declared_seconds(source, stream, start),
     )
 
 
-def _audio_info(source: OpenContainer, first: FirstFrames) -> AudioStreamInfo:
+def _audio_info(source: OpenContainer, first_seconds: float | None) -> AudioStreamInfo:
     assert source.audio is not None
     stream, context = source.audio, source.audio.codec_context
-    start = _start(stream, first.audio_seconds)
+    start = _start(stream, first_seconds)
     return AudioStreamInfo(
         codec=context.name,
         sample_rate_hz=context.sample_rate,
@@ -140,7 +126,7 @@ def _start(stream: VideoStream | AudioStream, first_seconds: float | None) -> fl
 
 
 def _declared_seconds(source: OpenContainer, stream: VideoStream | AudioStream, start_seconds: float) -> float | None:
-    """Return the length that the container states for this very stream."""
+    """Return the length that the container states for this one stream."""
     name = source.container.format.name
     if name in _ESTIMATED_DURATION_FORMATS:
         return None
@@ -153,7 +139,7 @@ def _declared_seconds(source: OpenContainer, stream: VideoStream | AudioStream, 
 
 
 def _end_by_tag(tag: str) -> float | None:
-    """Return the seconds in a Matroska duration tag such as ``00:00:02.080000000``: when the stream ends."""
+    """Return when the stream ends by a Matroska duration tag such as ``00:00:02.080000000``, in seconds."""
     hours, _, rest = tag.partition(":")
     minutes, _, seconds = rest.partition(":")
     try:

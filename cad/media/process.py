@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WorkerProcess gives the reader a decoding process: starts it, talks to it, and kills it when need be."""
+"""WorkerProcess gives the reader a decoding process: it starts it, talks to it, and kills it if it has to."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from cad.media.channel import Channel, ChannelClosedError
 from cad.media.limits import MediaLimits
 from cad.media.ring import SharedBlock
 
-#: Isolated (-I) and without site (-S): the environment, the current folder and start-up hooks cannot put code into it,
-#: and it starts fast. It gets exactly the folders of the packages that it needs.
+#: It is isolated (-I) and without site (-S), so that the environment, the current folder and start-up hooks cannot put
+#: code into it, and it starts fast. It gets exactly the folders of the packages that it needs.
 _BOOT = "import sys; sys.path += sys.argv[4:]; from cad.media.worker import main; main(sys.argv[1:4])"
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL")
 _START_SECONDS = 30.0
@@ -65,8 +65,9 @@ class WorkerProcess:
         return self._finalizer.alive and self._process.poll() is None
 
     def begin(self, path: str | Path, limits: MediaLimits) -> None:
-        """Name the file that everything from now on is about, and start its clock."""
+        """Start on another file: errors name it, and its time is counted from now on."""
         self.path = path
+        self.files += 1
         self._limits = limits
         self._waited_seconds = 0.0
 
@@ -91,41 +92,34 @@ class WorkerProcess:
         """
         self._require_open()
         if not self._started:
-            self._await_start()
+            self._wait(_START_SECONDS, f"the decoding process did not start within {_START_SECONDS:.0f} s")
+            self._started = True
         patience = min(self._limits.stall_seconds, self._limits.wall_seconds - self._waited_seconds)
         began = time.monotonic()
-        try:
-            message = self._channel.receive(max(0.0, patience))
-        except ChannelClosedError as error:
-            raise self._death() from error
+        late = f"decoding gave no sign of life for {patience:.0f} s and was stopped"
+        message = self._wait(max(0.0, patience), late)
         self._waited_seconds += time.monotonic() - began
-        if message is None:
-            self.kill()
-            raise MediaTimeoutError(self.path, f"decoding gave no sign of life for {patience:.0f} s and was stopped")
         return message
 
     def kill(self) -> None:
         """End the process at once and free what it held."""
         self._finalizer()
 
-    def release_pages(self) -> None:
-        """Give the shared memory back while the process waits for its next file."""
-        self.block.release_pages()
-
     def _require_open(self) -> None:
-        """Never touch descriptors that have been closed: their numbers may be somebody else's by now."""
+        """Keep off descriptors that have been closed: their numbers may be somebody else's by now."""
         if not self._finalizer.alive:
             raise DecoderCrashedError(self.path, "the decoding process has been stopped")
 
-    def _await_start(self) -> None:
+    def _wait(self, seconds: float, late: str) -> dict[str, Any]:
+        """Return the next message; if none comes within ``seconds``, kill the process and say ``late``."""
         try:
-            message = self._channel.receive(_START_SECONDS)
+            message = self._channel.receive(seconds)
         except ChannelClosedError as error:
             raise self._death() from error
         if message is None:
             self.kill()
-            raise MediaTimeoutError(self.path, f"the decoding process did not start within {_START_SECONDS:.0f} s")
-        self._started = True
+            raise MediaTimeoutError(self.path, late)
+        return message
 
     def _death(self) -> MediaError:
         """Return the error that says how the process ended."""
@@ -134,15 +128,12 @@ class WorkerProcess:
         code = self._process.poll()
         self.kill()
         if code is not None and code < 0:
-            if -code in _CLOCK_SIGNALS:
+            if -code in (signal.SIGXCPU, signal.SIGALRM):
                 return MediaTimeoutError(
                     self.path, f"decoding used up its {self._limits.cpu_seconds} s of processor time and was stopped"
                 )
             return DecoderCrashedError(self.path, f"the decoder crashed ({_signal_name(-code)})")
         return DecoderCrashedError(self.path, f"the decoder ended without an answer (exit status {code})")
-
-
-_CLOCK_SIGNALS = {signal.SIGXCPU, signal.SIGALRM}
 
 
 def _start(block: SharedBlock, lifeline_fd: int, far_end: socket.socket) -> subprocess.Popen[bytes]:
@@ -162,7 +153,7 @@ def _start(block: SharedBlock, lifeline_fd: int, far_end: socket.socket) -> subp
 
 def _package_folders() -> list[str]:
     """Return the folders from which this process has cad, numpy and av."""
-    specs = [find_spec(name) for name in ("cad", "numpy", "av")]  # found, not imported: the parser stays out of here
+    specs = [find_spec(name) for name in ("cad", "numpy", "av")]  # found, not imported: this process parses no media
     origins = [Path(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
     return list(dict.fromkeys(str(origin.absolute().parent.parent) for origin in origins))
 
@@ -175,7 +166,7 @@ def _end(
     block: SharedBlock,
 ) -> None:
     if os.getpid() != owner_pid:
-        return  # a fork of the reader's process goes; the reader and its decoder live on
+        return  # this is a fork of the reader's process; the reader and its decoder live on
     process.kill()
     process.wait()
     own_end.close()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,6 @@ from cad.errors import (
     DecoderCrashedError,
     MediaError,
     MediaLimitError,
-    MediaNotFoundError,
-    MediaTimeoutError,
     MediaUnreadableError,
     MissingStreamError,
     OptionError,
@@ -26,39 +24,19 @@ from cad.media.chunks import CHUNK_SLOTS, ChunkBuilder
 from cad.media.coverage import StreamReading, make_report
 from cad.media.input import InputFile, MediaInput, open_input
 from cad.media.limits import MediaLimits
-from cad.media.messages import (
-    Answer,
-    Beat,
-    Done,
-    Failure,
-    Frame,
-    Layout,
-    Progress,
-    Sound,
-    limits_to_message,
-    parse_answer,
-)
+from cad.media.messages import Answer, Beat, Done, Failure, Frame, Layout, Progress, Sound, parse_answer
 from cad.media.process import WorkerProcess
 from cad.media.records import AudioSamples, MediaInfo, MediaKind, ReadReport, VideoFrames
 from cad.media.ring import block_bytes
 
-_ERRORS = {
-    cls.code: cls
-    for cls in (
-        MediaNotFoundError,
-        MediaUnreadableError,
-        MissingStreamError,
-        MediaLimitError,
-        MediaTimeoutError,
-        DecoderCrashedError,
-    )
-}
+#: What the decoding process may say of a file.
+_ERRORS = {cls.code: cls for cls in (MediaUnreadableError, MissingStreamError, MediaLimitError, DecoderCrashedError)}
 
 
 def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str | None = None) -> MediaReader:
     """Open a media file (video with or without sound, sound alone, a still picture) for reading.
 
-    Decoding happens in a process of its own that is ended with the reader; use MediaPool for many files.
+    A process of its own decodes it and ends with the reader; use MediaPool for many files.
 
     Args:
         media: The path of the file, its bytes, or a binary stream, which is read to its end at once. Bytes and streams
@@ -130,17 +108,12 @@ class MediaReader(Closing):
     @property
     def report(self) -> ReadReport:
         """How well the file could be read; complete once picture and sound have been consumed."""
-        nothing = StreamReading(Progress(), complete=False)
-        return make_report(
-            self._info,
-            None if self._info.video is None else self._picture or nothing,
-            None if self._info.audio is None else self._sound or nothing,
-        )
+        return make_report(self._info, self._picture, self._sound)
 
     def audio(self) -> AudioSamples | None:
-        """Return the sound of the whole file on the grid, from slot 0, or None when there is none to be had.
+        """Return the sound of the whole file on the grid, from slot 0, or None where there is none.
 
-        Damage, a crash or a limit midway give what was read until then; ``report`` says so.
+        After damage, a crash or a limit midway it is what was read until then; ``report`` says so.
 
         Raises:
             MediaError: The file has sound alone and nothing of it could be read.
@@ -155,9 +128,9 @@ class MediaReader(Closing):
         return self._audio
 
     def video_chunks(self) -> Iterator[VideoFrames]:
-        """Yield the picture in order, each slot once, some 25 slots at a time; nothing when there is no picture.
+        """Yield the picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
 
-        Damage, a crash or a limit midway end the iteration; ``report`` says so.
+        Damage, a crash or a limit midway ends the iteration; ``report`` says so.
 
         Raises:
             MediaError: Neither picture nor sound could be read.
@@ -189,7 +162,7 @@ class MediaReader(Closing):
             worker.kill()
 
     def _open(self) -> MediaInfo:
-        command = {"type": "open", "name": str(self._path), "limits": limits_to_message(self._limits)}
+        command = {"type": "open", "name": str(self._path), "limits": asdict(self._limits)}
         for _, answer in self._answers(command, self._file.fd):
             if isinstance(answer, MediaInfo):
                 self._idle = True
@@ -198,7 +171,7 @@ class MediaReader(Closing):
 
     def _read_sound(self) -> None:
         blocks: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
-        progress, complete, problem, next_slot = Progress(), False, None, 0
+        progress, problem, next_slot = Progress(), None, 0
         try:
             for progress, answer in self._answers({"type": "audio"}):  # noqa: B007 - its last value is what counts
                 if isinstance(answer, Sound) and answer.first_slot == next_slot and answer.slots > 0:
@@ -206,38 +179,31 @@ class MediaReader(Closing):
                     next_slot += answer.slots
                 elif not isinstance(answer, Done):
                     raise self._nonsense()
-            complete = True
         except MediaError as error:
             problem = _bare(error)
-        self._sound = StreamReading(progress, complete, problem)
+        self._sound = StreamReading(progress, problem is None, problem)
         if blocks:
-            self._audio = AudioSamples(
-                np.concatenate([samples for samples, _ in blocks]), np.concatenate([present for _, present in blocks])
-            )
+            self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
     def _read_picture(self) -> Iterator[VideoFrames]:
-        progress, complete, problem = Progress(), False, None
+        progress, problem = Progress(), None
         builder: ChunkBuilder | None = None
         try:
             for progress, answer in self._answers({"type": "video"}):
                 self._picture = StreamReading(progress, complete=False)
                 if isinstance(answer, Layout) and builder is None:
-                    builder = self._make_builder(answer)
+                    if not all(0 < side <= self._limits.max_side_px for side in (answer.height, answer.width)):
+                        raise self._nonsense()
+                    builder = ChunkBuilder(answer.height, answer.width)
                 elif isinstance(answer, Frame) and builder is not None:
                     yield from self._place(builder, answer)
                 elif not isinstance(answer, Done):
                     raise self._nonsense()
-            complete = True
         except MediaError as error:
             problem = _bare(error)
-        self._picture = StreamReading(progress, complete, problem)
+        self._picture = StreamReading(progress, problem is None, problem)
         if builder is not None:
             yield from builder.end()
-
-    def _make_builder(self, layout: Layout) -> ChunkBuilder:
-        if not (0 < layout.height <= self._limits.max_side_px and 0 < layout.width <= self._limits.max_side_px):
-            raise self._nonsense()
-        return ChunkBuilder(layout.height, layout.width)
 
     def _place(self, builder: ChunkBuilder, frame: Frame) -> Iterator[VideoFrames]:
         pixels = self._view(frame, builder.height * builder.width * 3).reshape(builder.height, builder.width, 3)
@@ -245,8 +211,7 @@ class MediaReader(Closing):
         end = frame.first_slot + frame.missing + frame.count
         if frame.first_slot != builder.next_slot or frame.missing < 0 or frame.count < 1 or end > slots_allowed:
             raise self._nonsense()
-        yield from builder.skip(frame.missing)
-        yield from builder.show(pixels, frame.count)
+        yield from builder.add(frame.missing, pixels, frame.count)
         self._free(frame)
 
     def _copy_sound(self, sound: Sound) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -266,7 +231,7 @@ class MediaReader(Closing):
         self._open_worker().send({"type": "free", "buffer": answer.buffer})
 
     def _answers(self, command: dict[str, Any], fd: int | None = None) -> Iterator[tuple[Progress, Answer]]:
-        """Send a command and yield the answers to it, signs of life left out, the last one a Done (or MediaInfo)."""
+        """Send a command and yield its answers without the signs of life; the last one is a Done or a MediaInfo."""
         self._living_worker(command)
         self._idle = False
         self._open_worker().send(command, fd)
@@ -290,7 +255,7 @@ class MediaReader(Closing):
         return self._worker
 
     def _living_worker(self, command: dict[str, Any]) -> None:
-        """See to a decoding process that lives; one that replaces a dead one is told of the file first."""
+        """Make sure that a decoding process lives; one that replaces a dead one is told of the file first."""
         if self._closed:
             raise OptionError(f"{self._path}: the reader is closed")
         if self._worker is None or not self._worker.alive:
@@ -302,7 +267,7 @@ class MediaReader(Closing):
                 self._open()
 
     def _nonsense(self) -> DecoderCrashedError:
-        """End a decoding process that does not keep to the protocol: it may have been taken over."""
+        """End a decoding process that breaks the protocol, for it may have been taken over; return the error."""
         if self._worker is not None:
             self._worker.kill()
         return DecoderCrashedError(self._path, "the decoding process gave an impossible answer and was stopped")

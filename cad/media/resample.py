@@ -11,7 +11,7 @@ import numpy as np
 from cad.clock import SAMPLE_RATE_HZ
 from cad.media.slots import Samples, mono_weights
 
-#: FFmpeg's order of loudspeakers where a sound has more than two channels and its file says no more.
+#: FFmpeg's order of loudspeakers for a sound of more than two channels whose file does not say which they are.
 _LAYOUTS = {
     6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
     8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
@@ -69,7 +69,7 @@ def filter_bank(rate_hz: int) -> Samples:
 
 
 def _mono(samples: Samples, start: int, stop: int) -> Samples:
-    """Return samples ``start`` to ``stop`` mixed to mono; beyond its ends the sound is mirrored, as FFmpeg does."""
+    """Return samples ``start`` to ``stop`` mixed to mono; beyond its ends the sound is mirrored, as in FFmpeg."""
     index = np.abs(np.arange(start, stop))
     index = np.where(index < len(samples), index, 2 * len(samples) - 1 - index)
     part: Samples = samples[np.clip(index, 0, len(samples) - 1)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SharedBlock gives both processes memory that has no name, so that nothing can be left behind.
 
-The block is cut into equal buffers. The decoding process fills a buffer and says so on the channel; the reader
-copies it out and gives it back. That is the back-pressure: with no free buffer the decoder waits.
+The block is cut into equal buffers. The decoding process fills a buffer and says so on the channel; the reader copies
+it out and gives it back. The decoder waits while no buffer is free, so it never runs far ahead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MIB = 1024 * 1024
 def block_bytes(limits: MediaLimits) -> int:
     """Return how much shared memory one reader gets: some 24 frames, within 64 to 192 MiB, at least 3 frames.
 
-    It is an upper bound: pages are taken only when they are written.
+    It is an upper bound, since pages are taken only when they are written.
     """
     wanted = min(max(24 * limits.max_frame_bytes, 64 * _MIB), 192 * _MIB)
     return max(wanted, 3 * limits.max_frame_bytes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""apply_limits binds the decoding process before it touches a file; the kernel holds it to that from then on."""
+"""apply_limits binds the decoding process before it touches a file; from then on the kernel enforces the limits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import sys
 
 from cad.media.limits import MediaLimits
 
-#: How long after the reader's own deadline the kernel's alarm rings, should the reader be gone or stopped.
+#: The kernel's alarm rings this long after the reader's own deadline, in case the reader is gone or stopped.
 _ALARM_MARGIN_SECONDS = 30
 
 
 def apply_limits(limits: MediaLimits) -> None:
-    """Bound memory, processor time, files and their size of this process; called for every new file."""
+    """Bound this process's memory, processor time, files and their size; called for every new file."""
     _lower(resource.RLIMIT_AS, limits.memory_bytes)
     _lower(resource.RLIMIT_NOFILE, limits.open_files)
     _lower(resource.RLIMIT_FSIZE, 0)
@@ -44,12 +44,12 @@ def die_with(lifeline_fd: int) -> None:
 
 
 def set_alarm(limits: MediaLimits | None) -> None:
-    """Ring a terminating alarm some time after the reader should have stopped this process; None takes it back."""
+    """Let the kernel end this process some time after the reader should have stopped it; None takes that back."""
     signal.alarm(0 if limits is None else math.ceil(limits.wall_seconds) + _ALARM_MARGIN_SECONDS)
 
 
 def _lower(which: int, value: int) -> None:
-    """Set the soft limit, and never above what the process was given."""
+    """Set the soft limit, but never above the hard one."""
     _, hard = resource.getrlimit(which)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """refuse_system_calls denies the decoding process network, programs and the writing of files (Linux).
 
-FFmpeg is given one descriptor to read and nothing else; the filter holds even for a decoder that hostile bytes have
-taken over. Refused calls fail with EPERM, as if the user had no right to them.
+FFmpeg gets one descriptor to read and nothing else; the filter holds even for a decoder that hostile bytes have taken
+over. Refused calls fail with EPERM, as if the user had no right to them.
 
 Source: Linux, Documentation/userspace-api/seccomp_filter.rst; call numbers from the kernel's own tables.
 """
@@ -53,7 +53,7 @@ class _Program(ctypes.Structure):
 def refuse_system_calls() -> bool:
     """Install the filter for this process and all its threads to come; return whether it is in force.
 
-    Where the machine or the system knows no such filter, the other limits are what is left.
+    Where the machine or the system knows no such filter, only the other limits hold.
     """
     if sys.platform != "linux" or platform.machine() not in _MACHINES:
         return False

@@ -20,7 +20,7 @@ _OTHER_CHANNEL_WEIGHT = 0.5
 
 
 class SlotAssembler:
-    """Collects samples at positions of the grid and hands on whole slots, in order, with their presence.
+    """Collects samples at positions of the grid and hands on whole slots in order, with their presence.
 
     Args:
         emit: Takes (first slot, float32 samples (slots * 640,), bool present (slots,)).
@@ -36,12 +36,13 @@ class SlotAssembler:
         self.position = 0
 
     def write(self, position: int, samples: Samples) -> None:
-        """Put ``samples`` at grid sample ``position``; what lies before slot 0 or was already written is cut off."""
+        """Put ``samples`` at grid sample ``position``; those before slot 0 or already written are cut off."""
         cut = max(0, self.position - position)
         samples = samples[cut:]
         position += cut
         while len(samples):
-            self._advance_to(position)
+            while position >= (self._first_slot + self._block_slots) * SAMPLES_PER_FRAME:
+                self._flush(self._block_slots)
             offset = position - self._first_slot * SAMPLES_PER_FRAME
             part = samples[: len(self._samples) - offset]
             self._samples[offset : offset + len(part)] = part
@@ -54,10 +55,6 @@ class SlotAssembler:
         """Hand on what is left; a last slot that is mostly empty is dropped."""
         left = self.position - self._first_slot * SAMPLES_PER_FRAME
         self._flush((left + SAMPLES_PER_FRAME - MIN_SAMPLES_OF_SLOT) // SAMPLES_PER_FRAME)
-
-    def _advance_to(self, position: int) -> None:
-        while position >= (self._first_slot + self._block_slots) * SAMPLES_PER_FRAME:
-            self._flush(self._block_slots)
 
     def _flush(self, slots: int) -> None:
         if slots <= 0:

@@ -17,14 +17,14 @@ class MediaSource(Protocol):
 
     @property
     def info(self) -> MediaInfo:
-        """What the clip says of itself; what it leaves open (duration, sha256) is filled in once it has been read."""
+        """What the clip says of itself; a duration or sha256 that it does not state is known once it has been read."""
 
     @property
     def report(self) -> ReadReport:
         """How well the clip could be read; complete once sound and picture have been consumed."""
 
     def audio(self) -> AudioSamples | None:
-        """Return the sound of the whole clip, from slot 0, or None when there is none to be had.
+        """Return the sound of the whole clip, from slot 0, or None where there is none.
 
         Raises:
             MediaError: The clip has sound alone and nothing of it could be read.
@@ -32,7 +32,7 @@ class MediaSource(Protocol):
         """
 
     def video_chunks(self) -> Iterator[VideoFrames]:
-        """Yield the picture in order, each slot once, some 25 slots at a time; nothing when there is no picture.
+        """Yield the picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
 
         Damage or a limit midway ends the iteration; ``report`` says so.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""stamped_frames gives ArraySource single frames with their times, each checked, from whatever form they came in."""
+"""stamped_frames gives ArraySource single frames with their times, each checked, whatever form the caller gave."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ _FRAMES_ACCEPTED = "uint8 RGB of (height, width, 3) a frame, (n, height, width, 
 def stamped_frames(frames: Any, frame_seconds: ArrayLike | None) -> tuple[Stamps | None, Iterator[Stamped]]:
     """Return all time stamps, None where they come with the frames, and an iterator over (seconds, frame).
 
-    Args:
-        frames: As ArraySource takes them.
-        frame_seconds: As ArraySource takes them.
+    Both arguments are as ArraySource takes them.
 
     Raises:
         OptionError: The frames or their times are not of the accepted form; the iterator raises it, too.
@@ -77,7 +75,7 @@ def _pairs(frames: Any) -> Iterator[tuple[float, Any]]:
 
 
 def _in_order(pairs: Iterable[tuple[float, Any]]) -> Iterator[Stamped]:
-    """Yield the pairs, each checked: pixels as accepted, of one size, their time not before the last one's."""
+    """Yield the pairs once checked: pixels as accepted and of one size, no time before the last one's."""
     shape: tuple[int, ...] | None = None
     last = -np.inf
     for index, (seconds, frame) in enumerate(pairs):

@@ -9,14 +9,14 @@ from typing import Any
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from cad.clock import seconds_of
+from cad.media.grid import period_seconds
 
-#: Containers that store no presentation stamps: what FFmpeg reports for their reordered pictures is made up.
+#: Containers that store no presentation stamps: FFmpeg makes up what it reports for their reordered pictures.
 _FORMATS_WITHOUT_STAMPS = {"avi"}
 
 
 def frames_per_second(stream: VideoStream) -> float:
-    """Return the mean rate that the container or the codec states, or else FFmpeg's guess; 0 if nothing does."""
+    """Return the mean rate that the container or the codec states, or else FFmpeg's guess; 0 without any."""
     rate = stream.average_rate or stream.codec_context.framerate or stream.guessed_rate
     return float(rate) if rate else 0.0
 
@@ -38,29 +38,23 @@ class StampReader:
 
     def seconds(self, frame: Any) -> float:
         """Return the time of ``frame``; one without a stamp follows the frame before it."""
-        stamp = self._decoding_order_stamp(frame) if self._by_count else _own_stamp(frame)
+        stamp = frame.dts if frame.pts is None else frame.pts
+        if self._by_count:
+            stamp = self._decoding_order_stamp(frame)
         seconds = self._expected_seconds if stamp is None else float(stamp * self._time_base)
-        self._expected_seconds = seconds + self._length_seconds(frame)
+        if isinstance(self._stream, AudioStream):
+            self._expected_seconds = seconds + float(frame.samples / frame.sample_rate)
+        else:
+            self._expected_seconds = seconds + period_seconds(frames_per_second(self._stream))
         return seconds
 
     def _decoding_order_stamp(self, frame: Any) -> int | None:
-        """Return the place in time of the packet that pushed the frame out, less the decoder's delay.
+        """Return the time of the packet that pushed the frame out, less the decoder's delay.
 
-        Without presentation stamps the only sound reading is that the n-th picture shown belongs to the n-th packet.
+        Without presentation stamps all that is certain is that the n-th picture shown belongs to the n-th packet.
         """
         if frame.dts is None:
             return None
         if self._delay is None:
             self._delay = frame.dts - (self._stream.start_time or 0)
         return int(frame.dts - self._delay)
-
-    def _length_seconds(self, frame: Any) -> float:
-        if isinstance(self._stream, AudioStream):
-            return float(frame.samples / frame.sample_rate)
-        fps = frames_per_second(self._stream)
-        return 1 / fps if fps > 0 else seconds_of(1)
-
-
-def _own_stamp(frame: Any) -> int | None:
-    stamp: int | None = frame.pts if frame.pts is not None else frame.dts
-    return stamp

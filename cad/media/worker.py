@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """main decodes for the reader in a process of its own: one file at a time, under the kernel's limits.
 
-It is started by ``cad.media.process`` and is the only place where hostile bytes are parsed. It imports numpy and PyAV
-and nothing else of weight.
+``cad.media.process`` starts it, and hostile bytes are parsed nowhere else. Besides numpy and PyAV it imports nothing
+heavy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, astuple
 from typing import Any
 
 import av
@@ -25,21 +26,21 @@ from cad.errors import DecoderCrashedError, MediaError, MediaLimitError
 from cad.media.audio import AudioPlacer
 from cad.media.channel import Channel, ChannelClosedError
 from cad.media.container import OpenContainer
-from cad.media.grid import FramePlacer, Placement, StampFilter, reach_seconds
+from cad.media.grid import PicturePlacer, StampFilter
 from cad.media.limits import MediaLimits
-from cad.media.messages import Progress, info_to_message, limits_from_message, progress_to_list
+from cad.media.messages import Progress
 from cad.media.picture import PictureConverter
 from cad.media.probe import orientation_in, probe
-from cad.media.records import MediaInfo, MediaKind
+from cad.media.records import MediaInfo
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader, frames_per_second
 
-#: How often a sign of life is sent while nothing else is.
+#: A sign of life is sent this often while nothing else is.
 BEAT_SECONDS = 0.5
-#: Buffers never need to be more than this; a second of picture.
+#: More buffers than this, a second of picture, are never needed.
 MAX_BUFFERS = 25
 #: Slots of sound in one message.
 AUDIO_BLOCK_SLOTS = 100
@@ -53,7 +54,7 @@ class Link:
         block: Shared with the reader.
 
     Attributes:
-        progress: Called for every message; what it returns rides along.
+        progress: Called for every message, which carries what it returns.
     """
 
     def __init__(self, channel: Channel, block: SharedBlock) -> None:
@@ -65,23 +66,21 @@ class Link:
         self.progress: Callable[[], Progress] = Progress
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message; ``progress`` rides along."""
+        """Send a message and the progress with it."""
         self._last_sent_seconds = time.monotonic()
         if "buffer" in message:
             message = message | {"offset": message["buffer"] * self._buffer_bytes}
-        self._channel.send(message | {"progress": progress_to_list(self.progress())})
+        self._channel.send(message | {"progress": astuple(self.progress())})
 
     def beat(self) -> None:
         """Send a sign of life if the last message is long ago."""
         if time.monotonic() - self._last_sent_seconds > BEAT_SECONDS:
             self.send({"type": "beat"})
 
-    def layout(self, buffer_bytes: int, max_buffers: int) -> int:
-        """Cut the block into buffers and return how many."""
-        count = min(self._block.size_bytes // buffer_bytes, max_buffers)
+    def layout(self, buffer_bytes: int) -> None:
+        """Cut the block into free buffers."""
         self._buffer_bytes = buffer_bytes
-        self._free = list(range(count))
-        return count
+        self._free = list(range(min(self._block.size_bytes // buffer_bytes, MAX_BUFFERS)))
 
     def take_buffer(self) -> int:
         """Return a free buffer, waiting for one if need be."""
@@ -121,44 +120,54 @@ class FileJob:
 
     def open(self) -> None:
         """Probe the file and send its MediaInfo."""
-        source = OpenContainer(self._fd, self._name, self._limits)
-        try:
+        with OpenContainer(self._fd, self._name, self._limits) as source:
             self._info = probe(source, self._link.beat)
-        finally:
-            source.close()
-        self._link.send(info_to_message(self._info))
+        self._link.send({"type": "info", "info": asdict(self._info)})
 
     def sound(self) -> None:
         """Decode the sound and send it, block by block."""
-        assert self._info is not None
-        source = OpenContainer(self._fd, self._name, self._limits)
-        assert source.audio is not None
-        link, stamps = self._link, StampFilter()
-        placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS))
-        frames = 0
-        link.progress = lambda: Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped)
-        link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1), MAX_BUFFERS)
-        try:
+        with OpenContainer(self._fd, self._name, self._limits) as source:
+            assert source.audio is not None
+            link, stamps = self._link, StampFilter()
+            placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS))
+            frames = 0
+            link.progress = lambda: Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped)
+            link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1))
             for seconds, frame in stamps(self._stamped(source, source.audio)):
                 frames += 1
                 if seconds > self._limits.max_duration_seconds:
                     placer.close()  # what was decoded until here is not lost
-                    raise self._too_long()
+                    raise MediaLimitError(
+                        self._name, f"goes on after the limit of {self._limits.max_duration_seconds:.0f} s"
+                    )
                 placer.push(seconds, frame)
             placer.close()
             link.send({"type": "done"})
-        finally:
-            source.close()
 
     def picture(self) -> None:
-        """Decode the picture and send it, frame by frame."""
+        """Decode the picture and send the frames that serve a slot, one by one."""
         assert self._info is not None
-        source = OpenContainer(self._fd, self._name, self._limits)
+        with OpenContainer(self._fd, self._name, self._limits) as source:
+            assert source.video is not None
+            link, fps = self._link, frames_per_second(source.video)
+            placer = PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height))
+            link.progress = lambda: placer.progress(source.bad_packets)
+            converter: PictureConverter | None = None
+            for placement, frame in placer(self._stamped(source, source.video)):
+                converter = converter or self._start_picture(source, frame)
+                buffer = link.take_buffer()
+                converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
+                link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
+            link.send({"type": "done"})
+
+    def _start_picture(self, source: OpenContainer, first: Any) -> PictureConverter:
+        """Return a converter to the size of the first frame, and tell the reader that size."""
         assert source.video is not None
-        try:
-            PictureJob(self._link, self._info, self._limits, source).run(self._stamped(source, source.video))
-        finally:
-            source.close()
+        aspect = float(source.video.sample_aspect_ratio or 1.0)
+        converter = PictureConverter(first, orientation_in(source, first), aspect, self._limits.max_side_px)
+        self._link.layout(converter.height * converter.width * 3)
+        self._link.send({"type": "layout", "height": converter.height, "width": converter.width})
+        return converter
 
     def _send_sound(self, first_slot: int, samples: NDArray[np.float32], present: NDArray[np.bool_]) -> None:
         buffer = self._link.take_buffer()
@@ -175,105 +184,9 @@ class FileJob:
         for frame in source.frames(stream, on_packet=self._link.beat):
             yield stamps.seconds(frame) - self._info.origin_seconds, frame
 
-    def _too_long(self) -> MediaLimitError:
-        return MediaLimitError(self._name, f"goes on after the limit of {self._limits.max_duration_seconds:.0f} s")
-
-
-class PictureJob:
-    """Places the frames of one file on the grid and sends those that serve a slot.
-
-    Args:
-        link: To the reader.
-        info: Of the file.
-        limits: What it may cost.
-        source: The open file, with a picture.
-    """
-
-    def __init__(self, link: Link, info: MediaInfo, limits: MediaLimits, source: OpenContainer) -> None:
-        assert source.video is not None
-        self._link, self._info, self._limits, self._source = link, info, limits, source
-        fps = frames_per_second(source.video)
-        self._period_seconds = 1 / fps if fps > 0 else 0.04
-        self._placer = FramePlacer(reach_seconds(fps))
-        self._stamps = StampFilter()
-        self._converter: PictureConverter | None = None
-        self._decoded = 0
-        self._late = 0
-        self._pixels = 0
-        self._seconds = 0.0
-        link.progress = self._progress
-
-    def run(self, stamped: Iterator[tuple[float, Any]]) -> None:
-        """Send everything, then ``done``."""
-        held: Any = None
-        for seconds, frame in self._stamps(stamped):
-            if self._info.kind is MediaKind.IMAGE:
-                held, _ = frame, self._placer.next_frame(0.0)
-                self._decoded = 1
-                break
-            if self._placer.is_late(seconds):
-                self._late += 1
-                continue
-            self._count(seconds, frame)
-            self._send(self._placer.next_frame(seconds), held)
-            held = frame
-        if held is not None:
-            if self._info.kind is MediaKind.IMAGE:
-                self._send(Placement(0, 0, 1), held)
-            else:
-                self._send(self._placer.end(), held)
-        self._link.send({"type": "done"})
-
-    def _count(self, seconds: float, frame: Any) -> None:
-        limits = self._limits
-        self._decoded += 1
-        self._pixels += frame.width * frame.height
-        self._seconds = seconds + self._period_seconds
-        if frame.width * frame.height > limits.max_pixels_per_frame:
-            raise MediaLimitError(
-                self._info.path,
-                f"has pictures of {frame.width}x{frame.height} pixels; the limit is {limits.max_pixels_per_frame}",
-            )
-        if self._pixels > limits.max_total_pixels:
-            raise MediaLimitError(
-                self._info.path, f"has more than {limits.max_total_pixels:.3g} pixels in all, which is the limit"
-            )
-        if seconds > limits.max_duration_seconds:
-            raise MediaLimitError(self._info.path, f"goes on after the limit of {limits.max_duration_seconds:.0f} s")
-
-    def _send(self, placement: Placement | None, frame: Any) -> None:
-        if placement is None:
-            return
-        if self._converter is None:
-            self._converter = self._start(frame)
-        converter, link = self._converter, self._link
-        buffer = link.take_buffer()
-        converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
-        link.send(
-            {
-                "type": "frame",
-                "buffer": buffer,
-                "first_slot": placement.first_slot,
-                "missing": placement.missing,
-                "count": placement.count,
-            }
-        )
-
-    def _start(self, frame: Any) -> PictureConverter:
-        assert self._source.video is not None
-        aspect = self._source.video.sample_aspect_ratio
-        turned = orientation_in(self._source, frame)
-        converter = PictureConverter(frame, turned, float(aspect) if aspect else 1.0, self._limits.max_side_px)
-        self._link.layout(converter.height * converter.width * 3, MAX_BUFFERS)
-        self._link.send({"type": "layout", "height": converter.height, "width": converter.width})
-        return converter
-
-    def _progress(self) -> Progress:
-        return Progress(self._decoded, self._seconds, self._source.bad_packets + self._stamps.dropped + self._late)
-
 
 def serve(channel: Channel, block: SharedBlock) -> None:
-    """Do as the reader says until it closes the channel."""
+    """Do what the reader asks until it closes the channel."""
     link = Link(channel, block)
     link.send({"type": "ready"})
     job: FileJob | None = None
@@ -286,7 +199,7 @@ def serve(channel: Channel, block: SharedBlock) -> None:
         link.progress = Progress
         try:
             if message["type"] == "open":
-                limits = limits_from_message(message["limits"])
+                limits = MediaLimits(**message["limits"])
                 apply_limits(limits)
                 set_alarm(limits)
                 if job is not None:
@@ -303,7 +216,7 @@ def serve(channel: Channel, block: SharedBlock) -> None:
         except ChannelClosedError:
             raise
         except Exception as error:
-            # Whatever a decoder's binding raises is an answer too; only this file is lost.
+            # Whatever the decoder's binding raises is an answer too, and only this file is lost.
             link.send({"type": "error", "code": DecoderCrashedError.code, "text": f"the decoder failed ({error!r})"})
 
 

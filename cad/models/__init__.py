@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CAD family of networks (needs the ``train`` extra: torch)."""
+"""Networks of the CAD family for training and export; they need the ``train`` extra (torch)."""
 
 from cad.models.checkpoint import load_checkpoint, save_checkpoint
 from cad.models.config import CadConfig

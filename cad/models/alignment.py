@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Alignment: what lips and sound say about the same event, and whether they say the same."""
+"""AlignmentHead tells the network what lips and sound say about the same event, and whether they say the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_SCALE = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What alignment found; batch B, time T, width F, lags L. Fields as in CadFeatures and CadOutput."""
+    """What alignment found; the fields are those of CadFeatures and CadOutput."""
 
     sync_logit: Tensor
     sync_frame_logits: Tensor
@@ -151,15 +151,15 @@ def _projection(before: int, after: int, dropout: float) -> nn.Sequential:
 
 
 def _direction(embeddings: Tensor, present: Tensor) -> Tensor:
-    """Return unit vectors of what changes over the window: what stays (the person, the room) agrees at every lag."""
+    """Return unit vectors of what changes over the window, since what stays (person, room) agrees at every lag."""
     return _unit(embeddings - masked_mean(embeddings, present).unsqueeze(1), floor=1e-2)
 
 
 def _unit(vectors: Tensor, floor: float) -> Tensor:
-    """Return vectors of length 1, but shorter the nearer they are to nothing.
+    """Return the vectors with length 1, but the shorter the nearer they are to nothing.
 
-    A still mouth and silence leave rounding errors after the mean is taken away; made as long as the others these would
-    agree or disagree at random, and differently in every runtime.
+    A still mouth and silence leave only rounding errors once the mean is taken away. At full length these would agree
+    or disagree at random, and differently in every runtime.
     """
     return vectors * (vectors.square().sum(-1, keepdim=True) + floor).rsqrt()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cross-attention in a band around the diagonal."""
+"""BandedCrossAttention lets each slot of the lips or the sound look at the other's slots around the same time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cad.models.masks import masked_softmax
 class BandedCrossAttention(nn.Module):
     """Each slot of one modality looks at the other modality's slots at most ``band_slots`` away.
 
-    A learned bias for each relative position lets it prefer a lag; it has no absolute position.
+    It has a learned bias for each relative position, so that it can prefer a lag, and no absolute position.
 
     Args:
         width: Features of a token.
@@ -34,13 +34,13 @@ class BandedCrossAttention(nn.Module):
         """Attend.
 
         Args:
-            tokens: (batch, time, width) that ask.
-            others: (batch, time, width) that are asked.
+            tokens: (batch, time, width) that look.
+            others: (batch, time, width) that are looked at.
             others_present: (batch, time).
 
         Returns:
             Tokens with what they gathered (batch, time, width), and the attention averaged over the heads (batch,
-            time, time), whose rows sum to 1, or to 0 where nothing of the band is present.
+            time, time); a row of it sums to 1, or to 0 where nothing of the band is present.
         """
         batch, steps, width = tokens.shape
         query = self.query(self.norm(tokens)).reshape(batch, steps, self.heads, -1).transpose(1, 2)

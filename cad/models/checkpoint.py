@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: weights as safetensors, with the architecture as JSON in the file's own metadata."""
+"""load_checkpoint gives training and export a network: safetensors with the architecture as JSON in its metadata."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole of a CAD network's architecture as one record that travels as JSON."""
+"""CadConfig tells CadModel its whole architecture, as one record that travels as JSON."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distillation: the joint representation and each specific one predict each other."""
+"""Distillation gives the losses what the joint representation and each specific one predict of each other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Predictor(nn.Module):
 class Distillation(nn.Module):
     """Four predictors: joint from video, joint from audio, video from joint, audio from joint.
 
-    The stop-gradient on what is predicted is in the loss (``cad.models.losses.distillation_loss``).
+    The loss puts the stop-gradient on what is predicted (``cad.models.losses.distillation_loss``).
 
     Args:
         width: Features.
@@ -45,11 +45,11 @@ class Distillation(nn.Module):
         self.video_from_joint = Predictor(width)
         self.audio_from_joint = Predictor(width)
 
-    def forward(self, video: Tensor, audio: Tensor, joint: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the four predictions, each (batch, width), in the order of the class's text."""
-        return (
-            self.joint_from_video(video),
-            self.joint_from_audio(audio),
-            self.video_from_joint(joint),
-            self.audio_from_joint(joint),
-        )
+    def forward(self, video: Tensor, audio: Tensor, joint: Tensor) -> dict[str, Tensor]:
+        """Return the four predictions, each (batch, width), by their names in CadFeatures."""
+        return {
+            "joint_from_video": self.joint_from_video(video),
+            "joint_from_audio": self.joint_from_audio(audio),
+            "video_from_joint": self.video_from_joint(joint),
+            "audio_from_joint": self.audio_from_joint(joint),
+        }

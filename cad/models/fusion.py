@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fusion: one feature and one logit from three streams, any of which may be absent."""
+"""Fusion gives the network one feature and one logit from three streams, any of which may be absent."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Fused:
 
 
 class Fusion(nn.Module):
-    """Fused logit from the streams' logits, rising with each of them, plus a small residual from the features.
+    """Makes the fused logit from the streams' logits, rising with each, and a small residual from the features.
 
-    With little data a network on features fits its training people and spoils what the heads know. Here the fused logit
-    starts as the mean of a sum and of a soft maximum of the streams' logits (with one stream: that stream's logit) and
-    can only reweigh them by positive factors; the residual starts at zero. The streams' logits are detached: a clip
-    with a forged voice must not teach the video head that its genuine face is fake.
+    With little data a network on features fits the people it is trained on and spoils what the heads know. Here the
+    fused logit starts as the mean of a sum and of a soft maximum of the streams' logits (with one stream: that stream's
+    logit) and can only reweigh them by positive factors; the residual starts at zero. The streams' logits are detached:
+    a clip with a forged voice must not teach the video head that its genuine face is fake.
 
     Args:
         width: Features of each representation.
         dropout: Dropout in the residual in training.
-        concat: Leave the streams' logits out: a plain network on the concatenated features (for comparison).
+        concat: Use a plain network on the concatenated features instead, without the streams' logits (to compare).
     """
 
     def __init__(self, width: int, dropout: float, concat: bool = False) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heads of the two specific streams: a clip logit, frame logits and a feature."""
+"""AudioHead and VideoHead give the network what each stream alone says: a clip logit, frame logits and a feature."""
 
 from __future__ import annotations
 
@@ -70,19 +70,15 @@ class AudioHead(nn.Module):
         present = audio_present.amax(1)
         statistics = self.standardize(masked_statistics(tokens, token_present), present)
         clip = self.hidden(self.dropout(statistics))
-        around = self._settled(local_statistics(tokens, audio_present, self.tokens_per_slot, self.local_slots))
-        slots = self.hidden(self.dropout(around))
+        # Only the clip's statistics drive the running ones, since a short stretch has another spread.
+        around = local_statistics(tokens, audio_present, self.tokens_per_slot, self.local_slots)
+        slots = self.hidden(self.dropout(self.standardize(around, torch.zeros_like(around[..., 0]))))
         return StreamJudgement(
             clip_logit=self.logit(clip).squeeze(-1) * present,
             frame_logits=self.logit(slots).squeeze(-1) * audio_present,
             feature=self.feature(clip),
             present=present,
         )
-
-    def _settled(self, statistics: Tensor) -> Tensor:
-        # The clip's statistics alone drive the running ones: a short stretch has another spread.
-        settled: Tensor = self.standardize(statistics, torch.zeros_like(statistics[..., 0]))
-        return settled
 
 
 class VideoHead(nn.Module):
@@ -128,7 +124,7 @@ class VideoHead(nn.Module):
 
 
 class _TokenJudge(nn.Module):
-    """Logit, attention urgency and feature of each token; zeros where it is absent."""
+    """Gives the logit, attention urgency and feature of each token; zeros where it is absent."""
 
     def __init__(self, token_width: int, width: int, dropout: float) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Similarity of two sequences at each lag, without a loop over lags."""
+"""lag_profile gives the alignment head the similarity of lips and sound at each lag, without a loop over lags."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from cad.clock import FRAME_RATE_HZ
 
-#: How much sharper than the contrast's softmax the one behind the offset is.
+#: The softmax behind the offset is this much sharper than that of the contrast.
 _SHARPNESS = 4.0
 
 
@@ -35,7 +35,7 @@ def diagonals(matrix: Tensor, lag_slots: int) -> Tensor:
 def lag_profile(similarity: Tensor, both_present: Tensor, lag_slots: int) -> tuple[Tensor, Tensor]:
     """Return the mean similarity at each lag over the slots where lips and the later sound both exist.
 
-    Only real overlap counts: nothing is rolled around or padded, since the border would tell the time.
+    Only real overlap counts: nothing is rolled around or padded, since a border would give the position away.
 
     Args:
         similarity: (batch, time, time) cosine between the lips of slot i and the sound of slot j.
@@ -53,8 +53,8 @@ def lag_profile(similarity: Tensor, both_present: Tensor, lag_slots: int) -> tup
 def expected_offset_seconds(similarity: Tensor, overlap: Tensor, scale: Tensor) -> Tensor:
     """Return by how much the sound lags behind the lips: the mean lag under a sharp softmax of the similarity.
 
-    A soft one would be drawn to zero by the floor of the profile; the lag of the peak itself would jump with rounding
-    errors where there is no peak, as in silence.
+    The floor of the profile would draw a soft one to zero. The lag of the peak itself would jump with rounding errors
+    where there is no peak, as in silence.
 
     Args:
         similarity: (batch, lags).

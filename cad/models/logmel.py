@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whisper's log-mel spectrogram as a graph of convolution and matrix product."""
+"""LogMel gives the speech encoders Whisper's log-mel spectrogram, made by a convolution and a matrix product."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MEL_FRAMES_PER_SLOT = SAMPLES_PER_FRAME // HOP_SAMPLES
 class LogMel(nn.Module):
     """Log-mel spectrogram with Whisper's constants, 100 frames a second.
 
-    The short-time Fourier transform is a strided convolution with a windowed cosine and sine basis: every runtime has
-    a fast kernel for that, which is not true of an STFT operator.
+    The short-time Fourier transform is a strided convolution with a windowed cosine and sine basis, because every
+    runtime has a fast kernel for that, but not for an STFT operator.
 
     Source: arXiv 2212.04356 and its published feature extractor (window 400, hop 160, 80 Slaney mel bands, base-10
     logarithm, cut 8 below the maximum, then (x + 4) / 4).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The losses of a CAD network, each with its source, its weight and its masks."""
+"""cad_loss gives training the losses of a CAD network, each with its source, its weight and its masks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cad.models.targets import CadTargets
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """Weight of each term; 0 switches it off (it is then not computed).
+    """Weight of each term; a term of weight 0 is not computed.
 
     The weights are this project's choice; the paper's are not published.
 
@@ -60,14 +60,14 @@ class Losses:
 
 
 def cad_loss(output: CadOutput, targets: CadTargets, weights: LossWeights) -> Losses:
-    """Return the training loss of a batch; a term about which nothing is known in the batch is 0."""
+    """Return the training loss of a batch; a term for which the batch has no label is 0."""
     features = output.features
     video, audio, sync = features.stream_present.unbind(1)
     smoothing = weights.label_smoothing
     slot_sync = features.video_present * features.audio_present * sync.unsqueeze(1)
     paired = (targets.sync_label == 0).float() * sync
     makers = {
-        "fused": lambda: known_bce(output.fused_logit, targets.fused_label, _any(video, audio), smoothing),
+        "fused": lambda: known_bce(output.fused_logit, targets.fused_label, torch.maximum(video, audio), smoothing),
         "video": lambda: known_bce(output.video_logit, targets.video_label, video, smoothing),
         "audio": lambda: known_bce(output.audio_logit, targets.audio_label, audio, smoothing),
         "sync": lambda: known_bce(output.sync_logit, targets.sync_label, sync, smoothing),
@@ -137,11 +137,10 @@ def contrast_loss(features: CadFeatures, paired: Tensor, event: Tensor) -> Tenso
 
 
 def lag_loss(features: CadFeatures, offset_seconds: Tensor, known: Tensor) -> Tensor:
-    """Return the cross-entropy of the true lag among all lags, where it is known, within their range, and to be seen.
+    """Return the cross-entropy of the true lag among all lags, where it is known and one of them.
 
-    At a lag at which the stretches with lips and with sound do not overlap there is nothing to learn.
-
-    Needs windows whose sound was really cut at another time (see ``cad.models.lags.lag_profile``).
+    There is nothing to learn at a lag at which the stretches with lips and with sound do not overlap. The windows must
+    have their sound really cut at another time (see ``cad.models.lags.lag_profile``).
 
     Source: multi-way synchrony matching, Chung et al., arXiv 1809.08001.
     """
@@ -169,7 +168,7 @@ def offset_loss(estimate: Tensor, features: CadFeatures, targets: CadTargets, sy
 def alignment_kl(features: CadFeatures, paired: Tensor) -> Tensor:
     """Return the symmetric Kullback-Leibler divergence between lips' and sound's frame distributions in true pairs.
 
-    Alone it would be least for constant distributions; the contrastive terms keep them apart.
+    Constant distributions would make it least; the contrastive terms keep them apart.
 
     Source: a KL term between the modalities is named in arXiv 2505.15233; its form here is ours.
     """
@@ -197,10 +196,6 @@ def distillation_loss(features: CadFeatures) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def _any(*present: Tensor) -> Tensor:
-    return torch.stack(present).amax(0)
-
-
 def _mean_of(losses: Tensor, used: Tensor) -> Tensor:
-    """Return the mean over the used entries; a zero that still has a gradient where there is none."""
+    """Return the mean over the used entries; where there are none, a zero that still has a gradient."""
     return (losses * used).sum() / used.sum().clamp(min=1.0)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Means and deviations over the part of a sequence that is present.
+"""masked_mean and its kin give the network means and deviations over the part of a sequence that is present.
 
-A presence is float32 with 1 where something is and 0 where nothing is. Where nothing at all is present the
-results are finite.
+A presence is float32 with 1 where something is and 0 where nothing is. The results are finite even where nothing at all
+is present.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def masked_statistics(values: Tensor, present: Tensor) -> Tensor:
 
 
 def local_sum(values: Tensor, slots: int) -> Tensor:
-    """Return the sum over a centred stretch of time around each step; outside the sequence counts as zero.
+    """Return the sum over a centred stretch of time around each step; zeros continue the sequence.
 
     Args:
         values: (batch, time, width).

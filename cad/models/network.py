@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CadModel: encoders, alignment, heads, fusion and distillation put together."""
+"""CadModel gives training and export the whole network: encoders, alignment, heads, fusion and distillation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cad.models.alignment import Alignment, AlignmentHead
 from cad.models.config import CadConfig
 from cad.models.distillation import Distillation
-from cad.models.encoders import create_face_encoder, create_lip_encoder, create_speech_encoder
+from cad.models.encoders.registry import create_face_encoder, create_lip_encoder, create_speech_encoder
 from cad.models.fusion import Fused, Fusion
 from cad.models.heads import AudioHead, StreamJudgement, VideoHead
 from cad.models.logmel import MEL_BANDS, MEL_FRAMES_PER_SLOT
@@ -21,7 +21,7 @@ from cad.spec import STREAMS
 
 
 class CadModel(nn.Module):
-    """Cross-modal alignment and distillation, from uint8 frames and raw samples to logits.
+    """Judges windows by cross-modal alignment and distillation, from uint8 frames and raw samples to logits.
 
     Source: arXiv 2505.15233 for the idea (alignment, distillation, fusion); the sizes, the heads and everything else
     that its abstract does not say are this project's choice.
@@ -100,7 +100,7 @@ class CadModel(nn.Module):
 
         Raises:
             MissingExtraError: A package that carries them is not installed.
-            WeightsError: They do not fit, or cannot be had.
+            WeightsError: They do not fit, or cannot be fetched.
         """
         self.face_encoder.load_pretrained()
         self.speech_encoder.load_pretrained()
@@ -121,11 +121,9 @@ class CadModel(nn.Module):
         face, face_present = _rows_with(seen, self.face_encoder, frames, present)
         if "sync" not in streams and not ("video" in streams and self.config.video_uses_lips):
             present = torch.zeros_like(present)
-        if self.lip_encoder is None:
-            lips, _ = _rows_with(present, self.face_encoder.shared, frames, present)
-            return face, face_present, lips
         lip_encoder = self.lip_encoder
-        (lips,) = _rows_with(present, lambda *inputs: (lip_encoder(*inputs),), frames, present)
+        encode = self.face_encoder.shared if lip_encoder is None else lambda *inputs: (lip_encoder(*inputs),)
+        lips, *_ = _rows_with(present, encode, frames, present)
         return face, face_present, lips
 
     def _sound_of_slots(self, tokens: Tensor, log_mel: Tensor) -> Tensor:
@@ -151,7 +149,6 @@ class CadModel(nn.Module):
         logits = torch.stack([video.clip_logit, sound.clip_logit, aligned.sync_logit], dim=1) * mask
         features = torch.stack([video.feature, sound.feature, aligned.shared], dim=1)
         fused: Fused = self.fusion(features, logits, present)
-        predictions = self.distill(video.feature, sound.feature, fused.joint)
         return CadOutput(
             fused_logit=fused.logit,
             video_logit=logits[:, 0],
@@ -169,10 +166,7 @@ class CadModel(nn.Module):
                 audio_specific=sound.feature,
                 shared=aligned.shared,
                 joint=fused.joint,
-                joint_from_video=predictions[0],
-                joint_from_audio=predictions[1],
-                video_from_joint=predictions[2],
-                audio_from_joint=predictions[3],
+                **self.distill(video.feature, sound.feature, fused.joint),
                 video_embeddings=aligned.video_embeddings,
                 audio_embeddings=aligned.audio_embeddings,
                 video_log_probabilities=aligned.video_log_probabilities,
@@ -189,7 +183,7 @@ def _rows_with(present: Tensor, encode: Callable[..., tuple[Tensor, ...]], *inpu
     """Encode only the rows that have the stream; the others get zeros.
 
     Rows without picture would cost as much as the others and put grey images into the batch statistics. Where no row
-    has the stream, one is encoded for the shapes' sake and counts for nothing. An exported graph encodes every row,
+    has the stream, one is encoded to learn the shapes, and counts for nothing. An exported graph encodes every row,
     since the choice depends on the data.
     """
     if torch.compiler.is_exporting() or torch.compiler.is_compiling():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CAD network returns: the graph's outputs and, for training, the features that the losses need."""
+"""CadOutput gives export the outputs of the graph and training the features that the losses need."""
 
 from __future__ import annotations
 

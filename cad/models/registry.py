@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks by name."""
+"""create_model gives training and export a network of the family by its name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ MODELS: Mapping[str, CadConfig] = {
         lip_encoder=None,
         speech_encoder="whisper_hub",
         width=256,
-        video_uses_lips=False,
     ),
 }
 
@@ -34,7 +33,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> CadM
     Raises:
         OptionError: A name, an option or a value is not accepted.
         MissingExtraError: ``pretrained`` and a package with starting weights is not installed.
-        WeightsError: ``pretrained`` and they cannot be had or do not fit.
+        WeightsError: ``pretrained`` and they cannot be fetched or do not fit.
     """
     if name not in MODELS:
         raise OptionError(f"there is no model {name!r}; there are {', '.join(MODELS)}")

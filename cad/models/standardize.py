@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Standardising by statistics that settle."""
+"""RunningStandardizer gives the heads features that are standardised by statistics which settle."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-#: Values further out than this many deviations are cut: strangers' recordings must not blow a linear head up.
+#: Values beyond this many deviations are cut: unusual recordings must not blow up a linear head.
 CLIP_DEVIATIONS = 8.0
 
 
 class RunningStandardizer(nn.Module):
-    """Subtracts the mean and divides by the deviation of the first batches seen, the same way in training and after it.
+    """Subtracts the mean and divides by the deviation of the first batches, the same way in training and after it.
 
-    Unlike batch normalisation the current batch never enters its own normalisation (beyond its small share in the
-    statistics), so that a clip's result does not depend on its neighbours and absent rows can be left out. Once settled
-    it never changes again: what comes after it may then be trained in one run and used in the next.
+    Unlike in batch normalisation a batch does not enter its own normalisation (beyond its small share in the
+    statistics). A clip's result therefore does not depend on its neighbours, and absent rows can be left out. Once
+    settled it never changes, so what comes after it may be trained in one run and used in the next.
 
     Args:
         width: Number of features.
-        settling_batches: How many batches the statistics are the plain average of.
+        settling_batches: The statistics are the plain average of this many batches.
 
     Example:
         >>> standardize = RunningStandardizer(2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is true of a batch of windows, as the losses want it."""
+"""CadTargets tells the losses what is true of a batch of windows."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convolution over time that cannot tell where in the window it is."""
+"""TemporalBlock gives encoders and alignment a convolution over time that cannot tell where in the window it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class TemporalBlock(nn.Module):
     """Residual convolution over time: ``x + conv(gelu(norm(x)))``.
 
     Its border repeats the first and last step. Zeros there would tell an encoder its absolute position, and two such
-    encoders would then agree on the time of day instead of on what is said.
+    encoders would then agree on the position instead of on what is said.
 
     Args:
         width: Channels.

@@ -54,7 +54,7 @@ def test_shared_path_is_the_net_without_adapters(model):
     with torch.no_grad():
         shared, _ = model.face_encoder.shared(frames, present)
         specific, _ = model.face_encoder(frames, present)
-        model.face_encoder._net = lambda: plain
+        model.face_encoder.adapted.net = plain
         expected, _ = model.face_encoder(frames, present)
     torch.testing.assert_close(shared, expected)
     assert (specific - shared).abs().max() > 1e-3

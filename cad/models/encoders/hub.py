@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights from the model hub, for those who have a network."""
+"""from_hub gives the encoders of cad_base their weights from the model hub, where there is a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def from_hub(name: str, fetch: Callable[[], Mapping[str, Tensor]]) -> Mapping[st
     """Return what ``fetch`` gets.
 
     Raises:
-        WeightsNotFoundError: It cannot be had; the message says what to do.
+        WeightsNotFoundError: It cannot be fetched; the message says what to do.
     """
     try:
         return fetch()

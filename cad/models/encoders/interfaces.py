@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CAD network asks of its encoders.
+"""FaceEncoder, LipEncoder and SpeechEncoder tell authors of encoders what a CAD network asks of them.
 
 Each encoder has two paths: the *shared* one feeds alignment (what lips and sound say), the *specific* one feeds the
 stream's own head (traces of forgery). An encoder without adapters gives the same tokens on both.
@@ -12,7 +12,20 @@ from torch import Tensor, nn
 from cad.models.logmel import LogMel
 
 
-class FaceEncoder(nn.Module):
+class PretrainedEncoder(nn.Module):
+    """An encoder that can start from published weights."""
+
+    def load_pretrained(self) -> None:
+        """Load published starting weights.
+
+        Raises:
+            MissingExtraError: The package that carries them is not installed.
+            WeightsError: They do not fit, or cannot be fetched.
+        """
+        raise NotImplementedError
+
+
+class FaceEncoder(PretrainedEncoder):
     """Tokens from the whole face crop on a few frames of the window.
 
     Attributes:
@@ -38,15 +51,6 @@ class FaceEncoder(nn.Module):
         tokens: tuple[Tensor, Tensor] = self(frames, frames_present)
         return tokens
 
-    def load_pretrained(self) -> None:
-        """Load published starting weights.
-
-        Raises:
-            MissingExtraError: The package that carries them is not installed.
-            WeightsError: They do not fit, or cannot be had.
-        """
-        raise NotImplementedError
-
 
 class LipEncoder(nn.Module):
     """Tokens from the mouth region of every frame.
@@ -70,7 +74,7 @@ class LipEncoder(nn.Module):
         raise NotImplementedError
 
 
-class SpeechEncoder(nn.Module):
+class SpeechEncoder(PretrainedEncoder):
     """Tokens from the sound.
 
     Attributes:
@@ -107,12 +111,3 @@ class SpeechEncoder(nn.Module):
     def encode_specific(self, log_mel: Tensor, shared: Tensor) -> Tensor:
         """Encode for the specific path; ``shared`` is what ``encode`` gave for the same sound."""
         return shared
-
-    def load_pretrained(self) -> None:
-        """Load published starting weights.
-
-        Raises:
-            MissingExtraError: The package that carries them is not installed.
-            WeightsError: They do not fit, or cannot be had.
-        """
-        raise NotImplementedError

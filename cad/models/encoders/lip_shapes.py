@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lip encoder: where the lips are and how they move, learnt from a face mesh instead of from synchrony alone."""
+"""LipShapes tells alignment where the lips are and how they move, learnt from a face mesh, not only from synchrony."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class LipShapes(LipEncoder):
     """The contour of the lips in every frame, without its mean over the window, and its motion.
 
     A few hundred talking faces are too few to learn lips from synchrony. As places of 46 points they are learnt from
-    every frame that a face mesh can label (cad.training.lip_distillation); what is left of the person once the
-    window's mean shape is taken away is little, so that alignment learns speech and not faces.
+    every frame that a face mesh can label (cad.training.lip_distillation). Without the window's mean shape little of
+    the person is left, so that alignment learns speech and not faces.
 
     Args:
         net_width: Features between the picture net and the shape.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lip encoder: a small residual net with a spatio-temporal stem on the mouth region of every frame."""
+"""LipNet gives alignment lip tokens: a small residual net with a spatio-temporal stem on every frame's mouth region."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LipNet(LipEncoder):
     """Five-frame stem, residual net per frame, convolutions over time.
 
     The stem is the three-dimensional convolution of lip-reading nets (arXiv 1703.04105), written as a two-dimensional
-    one on a stack of neighbouring frames: the same arithmetic, on the runtimes' fast path.
+    one on a stack of neighbouring frames: the arithmetic is the same, and the runtimes are fast at it.
 
     Args:
         width: Features of a token.

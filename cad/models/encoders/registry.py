@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoders by name. The encoders of ``cad_base`` are imported only when asked for: they need transformers and peft."""
+"""create_face_encoder and its kin give the network an encoder by its name.
+
+The encoders of ``cad_base`` are imported only when asked for: they need transformers and peft.
+"""
 
 from __future__ import annotations
 
@@ -53,13 +56,10 @@ def _create(
     module_name, class_name = table[name].split(":")
     encoder_class = getattr(importlib.import_module(module_name), class_name)
     try:
-        encoder = encoder_class(**{key: _tuples(value) for key, value in options.items()})
+        # Options come back from JSON, which has no tuples.
+        tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        encoder = encoder_class(**tuples)
     except TypeError as error:
         raise OptionError(f"{kind} {name!r}: {error}") from error
     assert isinstance(encoder, expected)
     return encoder
-
-
-def _tuples(value: Any) -> Any:
-    # Options come back from JSON, which has no tuples.
-    return tuple(value) if isinstance(value, list) else value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speech encoder: the first layers of Whisper."""
+"""WhisperLayers gives cad_small its speech tokens: the first layers of Whisper."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from cad.models.pretrained.whisper import load_whisper_base
 class WhisperLayers(SpeechEncoder):
     """Log-mel, Whisper's two convolutions and its first transformer layers, 50 tokens a second.
 
-    Only as many positions as the window has are used; nothing is padded to 30 s. Whisper's positions are a fixed
-    sinusoid, so that it is computed for whatever length comes.
+    Nothing is padded to 30 s: Whisper's positions are a fixed sinusoid, which is computed for the window's length.
 
     Source: arXiv 2212.04356; the defaults are those of its multilingual base model.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speech encoder of cad_base: the whole Whisper encoder of transformers with low-rank adapters."""
+"""WhisperHub gives cad_base its speech tokens: the whole Whisper encoder of transformers with low-rank adapters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SMALL: Mapping[str, Any] = {
 class WhisperHub(SpeechEncoder):
     """Whisper small's encoder: adapters on for the specific path, passed by for the shared one.
 
-    Its own forward takes 30 s and nothing else; here the window's positions are the first ones, as in WhisperLayers.
+    Its own forward takes 30 s and nothing else; here a window gets the first positions, as in WhisperLayers.
 
     Args:
         model: Name on the hub.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting weights that come inside ordinary packages, parsed here and mapped to our names."""
+"""Gives encoders starting weights that come inside ordinary packages: parses them and maps them to our names."""

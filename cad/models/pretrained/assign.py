@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load a state dict with every key accounted for."""
+"""assign gives a module its weights from a state dict, with every key accounted for."""
 
 from __future__ import annotations
 

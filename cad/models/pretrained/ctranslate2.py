@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of CTranslate2's ``model.bin``."""
+"""parse_ctranslate2 gives the loader of Whisper the arrays in a ``model.bin`` of CTranslate2."""
 
 from __future__ import annotations
 
@@ -64,8 +64,7 @@ class _Cursor:
         return int(value)
 
     def text(self) -> str:
-        length = self.number("H")
-        return self.take(length)[:-1].decode()
+        return self.take(self.number("H"))[:-1].decode()
 
     def take(self, count: int) -> bytes:
         taken = self.data[self.place : self.place + count]
@@ -81,5 +80,4 @@ def _variable(cursor: _Cursor) -> tuple[str, NDArray[np.generic]]:
     kind = cursor.number("B")
     if kind not in _DTYPES:
         raise ValueError(f"variable {name} has the unknown type {kind}")
-    content = cursor.take(cursor.number("I"))
-    return name, np.frombuffer(content, dtype=_DTYPES[kind]).reshape(shape)
+    return name, np.frombuffer(cursor.take(cursor.number("I")), dtype=_DTYPES[kind]).reshape(shape)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""EfficientNet-Lite0's ImageNet weights from the package that carries them, under timm's names."""
+"""load_efficientnet_lite0 gives the face encoder ImageNet weights from the package that carries them."""
 
 from __future__ import annotations
 

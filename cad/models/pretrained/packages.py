@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that come inside installed packages, with their sha256 checked."""
+"""package_bytes gives the loaders files that come inside installed packages, with their sha256 checked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cad.errors import MissingExtraError, WeightsIntegrityError
 
 
 def package_bytes(parts: tuple[tuple[str, str], ...], sha256: str, install: str) -> bytes:
-    """Return the joined content of files that packages carry. No code of the packages is run.
+    """Return the joined content of files that packages carry, without running any of their code.
 
     Args:
         parts: Pairs of module name and path inside it.
@@ -20,7 +20,7 @@ def package_bytes(parts: tuple[tuple[str, str], ...], sha256: str, install: str)
 
     Raises:
         MissingExtraError: A package is not installed.
-        WeightsIntegrityError: The content is not what it was when it was looked at.
+        WeightsIntegrityError: The content does not have that sha256.
     """
     content = b"".join(_file(module, path, install).read_bytes() for module, path in parts)
     found = hashlib.sha256(content).hexdigest()

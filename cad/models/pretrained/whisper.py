@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whisper base, multilingual, from two packages that carry it as a CTranslate2 file."""
+"""load_whisper_base gives the speech encoder multilingual Whisper base, from two packages that carry it."""
 
 from __future__ import annotations
 
