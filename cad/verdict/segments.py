@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Suspicious stretches, from the probability of every slot."""
+"""Gives reports a file's suspicious stretches, from the probability of every slot."""
 
 from __future__ import annotations
 
