@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frame around every script's work: faults as one line on stderr, and an exit code."""
+"""Runs the work of every script: a fault becomes one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import sys
 from collections.abc import Callable
 
 from cad.errors import CadError
-
-EXIT_UNUSABLE = 2
-EXIT_INTERRUPTED = 130
 
 
 def run_command(work: Callable[[], int], name: str) -> int:
@@ -31,6 +28,6 @@ def run_command(work: Callable[[], int], name: str) -> int:
         return work()
     except (CadError, OSError) as error:
         sys.stderr.write(f"{name}: {' '.join(str(error).split())}\n")
-        return EXIT_UNUSABLE
+        return 2
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return 130

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs: unbroken stretches of True in a mask over slots."""
+"""Finds runs for whoever has a mask over slots: unbroken stretches of True."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scoring windows with the exported graph; nothing of torch."""
+"""Scores windows for the detector with the exported graph; nothing of torch."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def has_video(window: Window) -> bool:
 
 
 def has_audio(window: Window) -> bool:
-    """Say whether enough of the window has sound that counts."""
+    """Say whether enough of the window has speech."""
     return bool(window.audio_present.mean() >= MIN_AUDIO_SHARE)
 
 
