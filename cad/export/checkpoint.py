@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A checkpoint becomes one ONNX file that says the same."""
+"""Makes of a checkpoint, for export/to_onnx.py, one ONNX file that says the same."""
 
 from __future__ import annotations
 
