@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The product as a scorer: what ``cad-detect`` says of each file, with the raw clip logits beside it."""
+"""Gives evaluations the product as a scorer: the answer of ``cad-detect`` on each file, and its raw clip logits."""
 
 from __future__ import annotations
 

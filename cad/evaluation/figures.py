@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a report: ROC, reliability, histograms, bars by method, heat map of robustness; PNG and SVG."""
+"""Draws a report's figures as PNG and SVG: ROC, reliability, histograms, bars by method, heat map of robustness."""
 
 from __future__ import annotations
 

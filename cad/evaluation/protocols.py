@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Protocols: YAML files that say which rows are scored under which condition; an unknown key is an error."""
+"""Reads protocols for tools/evaluate.py: YAML files that say which rows are scored under which condition."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rows are scored, and which count for which stream with which label."""
+"""Chooses for reports and protocols which rows are scored, and which rows and labels judge which stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class View:
     Attributes:
         name: What the table calls it.
         head: Whose score: ``file`` for the product's answer, else a head.
-        mask: bool (rows,) which rows count.
+        mask: bool (rows,) which rows belong to it.
         labels: int (rows,) 1 fake, 0 real; meaningless outside the mask.
     """
 
