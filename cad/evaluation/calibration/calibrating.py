@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an exported model to one with measured numbers in its ModelSpec, and the scores that it then gives."""
+"""Makes of an exported model one with measured numbers in its ModelSpec, and the scores that it then gives."""
 
 from __future__ import annotations
 

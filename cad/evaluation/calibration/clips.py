@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clips that a calibration rests on: as they lie, genuine ones re-encoded, genuine ones cut out of step."""
+"""Gives a calibration its clips: as they lie, genuine ones re-encoded, genuine ones cut out of step."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AnalysedPart:
     clips: tuple[AnalysedClip, ...]
 
     def head_logits(self, head: str) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-        """Return raw logits and labels (1 fake) of the rows that count for a head (``views_of`` says why)."""
+        """Return raw logits and labels (1 fake) of the rows that judge a head (see ``views_of``)."""
         view = next((view for view in views_of(self.rows) if view.head == head), None)
         if view is None:
             return np.empty(0), np.empty(0, dtype=np.int8)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Platt scaling and operating points from raw logits on validation data."""
+"""Fits Platt scaling and operating points of a head to raw logits of validation clips."""
 
 from __future__ import annotations
 
