@@ -260,11 +260,11 @@ def open_progress(shown: bool) -> AbstractContextManager[Callable[[Progress], No
 
 
 def open_detector(options: DetectOptions, progress: Callable[[Progress], None] | None) -> Detector:
-    """Return the detector, after a warning if the installation is one that ONNX Runtime cannot bear.
+    """Return the detector, after a warning where onnxruntime and onnxruntime-gpu are both installed.
 
     Raises:
         WeightsError: The weights are unknown, damaged or not runnable.
-        OptionError: The device or a provider is not to be had.
+        OptionError: The device or a provider is not available.
     """
     from cad.detector import Detector
     from cad.runtime.providers import both_runtimes_warning

@@ -10,15 +10,12 @@ from cad.errors import CadError
 
 
 def run_command(work: Callable[[], int], name: str) -> int:
-    """Do a script's work and return its exit code.
-
-    Args:
-        work: Does it and returns the code.
-        name: Of the script, to begin the line with.
+    """Do a script's work and return its exit code; ``name`` is the script's.
 
     Returns:
-        What ``work`` returned; 2 where it ended in a CadError or an OSError, which become one line on stderr; 130
-        where it was interrupted (Ctrl-C). Any other exception is a fault of ours and passes through.
+        What ``work`` returned; 2 where it ended in a CadError or an OSError, which become one line on stderr that
+        begins with ``name``; 130 where it was interrupted (Ctrl-C). Any other exception is a fault of ours and passes
+        through.
 
     Example:
         >>> run_command(lambda: 0, "nothing")

@@ -17,7 +17,7 @@ from cad.values import ValueRecord
 
 #: A track whose crops stop for longer than this is cut in two: the gap would fill most of a window.
 MAX_GAP_SLOTS = FRAME_RATE_HZ
-#: A track that has had no crops for this long while others had is done; its buffer is given back.
+#: A track without crops for this long, while others have some, is done and gives its buffer back.
 RETIRE_SLOTS = 10 * FRAME_RATE_HZ
 
 

@@ -17,7 +17,7 @@ SCORED = ("file", *HEADS)
 
 @dataclass(frozen=True, slots=True)
 class FileScore:
-    """What a detector said of one file.
+    """A detector's answer on one file.
 
     Attributes:
         path: As in the manifest.

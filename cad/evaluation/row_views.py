@@ -39,9 +39,9 @@ class View:
 def views_of(rows: pd.DataFrame) -> list[View]:
     """Return the views of a manifest's rows; those without a row are left out.
 
-    The file's answer and the fused head are judged by the label, the video head on rows that say whether the picture is
-    forged, the audio head on rows that say so of the sound. The sync head, by the label, asks whether its evidence
-    separates forged from genuine clips at all; whether it tells a shift is the protocol ``desync``.
+    The label judges the file's answer and the fused head; ``video_fake`` judges the video head and ``audio_fake`` the
+    audio head, on rows that state them. The label also judges whether the sync head's evidence separates forged from
+    genuine clips at all; the protocol ``desync`` measures whether it notices a shift.
     """
     label = rows["label"].to_numpy(dtype=np.int8)
     video, audio = rows["video_fake"].to_numpy(dtype=np.int8), rows["audio_fake"].to_numpy(dtype=np.int8)

@@ -20,7 +20,7 @@ from cad.metrics.bootstrap import RESAMPLES, Estimate
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """What came of one part.
+    """The results of one part.
 
     Attributes:
         part: Its rows.

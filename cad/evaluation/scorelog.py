@@ -23,7 +23,7 @@ def score_part(part: Part, scorer: FileScorer, log: Path, progress: Progress | N
         part: What to score; files that must be made for it are made one at a time.
         scorer: What scores.
         log: JSON lines; the first names the scorer, so that scores of two models never mix.
-        progress: Told of each file.
+        progress: Called before each file.
 
     Raises:
         DataError: The log holds another scorer's scores.

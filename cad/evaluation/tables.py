@@ -47,8 +47,13 @@ def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> s
 
 def report_markdown(report: Report, title: str, facts: Sequence[str] = ()) -> str:
     """Return the whole report as a Markdown document; ``facts`` are lines on what was scored with what."""
-    parts = [f"# {title}", *facts, READING_NOTE, f"## Streams\n\n{views_markdown(report)}"]
-    parts += [f"## Answers\n\n{coverage_markdown(report.coverage)}"]
+    lines = []
+    for result in report.views:
+        counts, *cells = measured_cells(result.measured, NAMES)
+        lines.append([result.view.name, counts, str(result.unscored), *cells])
+    headings = ["score", "real / fake", "no score", *(HEADINGS[name] for name in NAMES)]
+    parts = [f"# {title}", *facts, READING_NOTE, f"## Streams\n\n{markdown_table(headings, lines)}"]
+    parts.append(f"## Answers\n\n{coverage_markdown(report.coverage)}")
     for column in dict.fromkeys(group.column for group in report.groups):
         for view in dict.fromkeys(group.view for group in report.groups if group.column == column):
             chosen = [group for group in report.groups if group.column == column and group.view == view]
@@ -59,16 +64,6 @@ def report_markdown(report: Report, title: str, facts: Sequence[str] = ()) -> st
     table = markdown_table(["problem", "rows"], problems) if problems else "None."
     parts.append(f"## Rows that did not fit\n\n{table}")
     return "\n\n".join(parts) + "\n"
-
-
-def views_markdown(report: Report) -> str:
-    """Return the table of the views, one line each."""
-    lines = []
-    for result in report.views:
-        counts, *cells = measured_cells(result.measured, NAMES)
-        lines.append([result.view.name, counts, str(result.unscored), *cells])
-    headings = ["score", "real / fake", "no score", *(HEADINGS[name] for name in NAMES)]
-    return markdown_table(headings, lines)
 
 
 def coverage_markdown(coverage: CoverageResult) -> str:

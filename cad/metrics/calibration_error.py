@@ -35,7 +35,7 @@ def expected_calibration_error(counts: Counts) -> Floats:
 def balanced_calibration_error(counts: Counts) -> Floats:
     """Return ``expected_calibration_error`` with both classes weighing the same, as calibration assumes.
 
-    A test set of nine fakes in ten would call every honest probability too low, which says nothing of the detector.
+    A test set of nine fakes in ten would make every honest probability look too low, whatever the detector is worth.
     """
     fakes, reals = counts.fake.sum(axis=0), counts.real.sum(axis=0)
     even = replace(counts, fake=divide(counts.fake, fakes), real=divide(counts.real, reals))

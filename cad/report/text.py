@@ -15,9 +15,7 @@ SPEAKS = {True: ", speaks", False: ", does not speak", None: ""}
 def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
     """Return a verdict as lines of text, without a newline at the end.
 
-    Args:
-        verdict: What to say.
-        verbose: Also say what was read, with which model, and where the time went.
+    With ``verbose`` they also say what was read, with which model, and where the time went.
     """
     lines = [headline(verdict)]
     lines += [stream_line(stream, evidence) for stream, evidence in verdict.streams.items()]

@@ -46,7 +46,7 @@ def open_model(
         threads: Threads inside one operator; 0 lets ONNX Runtime take every core.
 
     Raises:
-        OptionError: The device, a provider or the number of threads is not to be had.
+        OptionError: The device or a provider is not available, or the number of threads is negative.
         SpecMismatchError: The graph is not one that this package can run.
         WeightsError: ONNX Runtime cannot load the bytes.
     """

@@ -4,7 +4,7 @@
 A head's logit for one face is the mean over time of the windows' logits, where overlapping windows share their
 slots and slots without evidence do not count. With several faces:
 
-- The **picture** of the file is, in every slot, that of the most suspicious face seen in it, each face speaking with
+- The **picture** of the file is, in every slot, that of the most suspicious face seen in it, each face taken at
   its own mean; then the mean over time. One forged face beside a genuine one is found, and a person whom cuts split
   into twenty short tracks is not given twenty chances of a false alarm.
 - **Synchrony** is, in every slot, that of the face that speaks: the one whose sync logit, less a little for lips that

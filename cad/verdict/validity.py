@@ -15,7 +15,7 @@ from cad.verdict.records import Reason
 
 #: Under this share of a file no verdict is given.
 MIN_COVERAGE = 0.5
-#: From this share on a file counts as read whole (containers round their durations).
+#: From this share on a file is taken as read whole (containers round their durations).
 FULL_COVERAGE = 0.98
 #: Offsets under this are within what careful muxing leaves, and within the model's own error.
 MIN_OFFSET_SECONDS = 0.12
@@ -85,7 +85,7 @@ def validity_notes(analysis: Analysis, sync_is_suspicious: bool) -> list[Reason]
 
 
 def constant_offset_seconds(analysis: Analysis) -> float | None:
-    """Return by how much the sound lags behind the lips throughout, or None if by nothing or not by the same time."""
+    """Return the constant lag of the sound behind the lips in seconds; None where there is none, or it varies."""
     offsets = np.array(analysis.evidence.offsets_seconds)
     if len(offsets) < MIN_OFFSET_WINDOWS:
         return None

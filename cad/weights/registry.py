@@ -47,11 +47,7 @@ class WeightsEntry:
 
 
 def list_entries(kind: Kind | None = None, folder: Path = PACKAGE_FOLDER) -> list[WeightsEntry]:
-    """Return every set of weights in ``folder``, by name.
-
-    Args:
-        kind: Only weights of this kind.
-        folder: Where to look; the package's own weights by default.
+    """Return every set of weights in ``folder``, or those of one ``kind``, by name.
 
     Raises:
         WeightsIntegrityError: A manifest cannot be understood.

@@ -4,8 +4,8 @@
     python tools/release/pack_weights.py MODEL.onnx --name cad_small_1 --default --report EVALUATION
 
 The folder cad/weights/NAME is made; it must not hold other bytes already, because new bytes get a new name. EVALUATION
-is the folder of a report by tools/evaluate.py; `cad-detect models` shows its figures. The model card is made
-by its own script from the same files.
+is the folder of a report by tools/evaluate.py; `cad-detect models` shows its figures. make_card.py makes the model
+card from the same files.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def calibrate(
         output: Where the calibrated file goes; ``<stem>.scores.jsonl`` beside it takes the scores of the split.
         name: Of the calibrated weights.
         options: How.
-        say: Told of progress.
+        say: Called with lines of progress.
 
     Raises:
         CadError: The model cannot be run, the split cannot be used, or no thresholds keep the rate.

@@ -45,7 +45,7 @@ def fit_spec(spec: ModelSpec, clips: CalibrationClips, aim: Aim, say: Say) -> tu
         spec: Of the model that measured the clips; a head without rows of both classes keeps its numbers.
         clips: What is fitted on.
         aim: What operating points are chosen for.
-        say: Told of heads that keep their numbers.
+        say: Called with heads that keep their numbers.
 
     Raises:
         ExportError: After ROUNDS rounds of tightening too many genuine files are still called fake.

@@ -14,7 +14,7 @@ from cad.spec import Calibration, OperatingPoint
 
 Floats = NDArray[np.float64]
 
-#: Smallest slope of a head that tells nothing: a slope of zero or less would turn its evidence over.
+#: Smallest slope of a head that tells nothing: a slope of zero or less would reverse its evidence.
 LEAST_SCALE = 0.02
 ITERATIONS = 100
 

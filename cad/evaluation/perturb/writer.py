@@ -49,9 +49,9 @@ def write_clip(
     Args:
         target: Where, without a suffix; the encoding chooses it.
         pictures: Frames with their time stamps; may be empty.
-        sound: Or None.
+        sound: None where the clip has none.
         fps: Nominal rate of the frames; None without picture.
-        encoding: How.
+        encoding: Of both streams.
     """
     place = target.parent / (target.name + SUFFIX[encoding.audio])
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ RANDOM_KERNELS, RANDOM_SIZE, RANDOM_SEED = 48, 7, 2412
 
 
 def silence_features(sound: Sound) -> Features:
-    """Return where and how much a sound is silent, and nothing else of it."""
+    """Return where and how much a sound is silent, and nothing else."""
     level = np.abs(sound.samples)
     reverse = Sound(sound.samples[::-1], sound.rate_hz)
     quiet = level < 0.0005

@@ -17,7 +17,7 @@ from cad.metrics.bootstrap import RESAMPLES, Estimate
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Kinds of row that are told apart, by the heading of their column.
+#: Kinds of row, by view, and the headings of their columns.
 VIEWS: Mapping[str, str] = {
     "file": "all rows",
     "file, with picture": "with picture",
