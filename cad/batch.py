@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many pieces of work on a few threads, for the detector: results in the order of the items, items taken as needed."""
+"""Spreads the detector's batch over a few threads: results in the order of the items, items taken as needed."""
 
 from __future__ import annotations
 

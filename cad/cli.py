@@ -153,7 +153,10 @@ def detect(
     start_logging(quiet, verbose)
 
     def work() -> ExitCode:
-        limits = {
+        from cad.media.limits import MediaLimits
+        from cad.options import DetectOptions
+
+        limits: dict[str, Any] = {
             "max_duration_seconds": max_seconds,
             "max_pixels_per_frame": max_pixels,
             "max_file_bytes": max_bytes,
@@ -161,7 +164,15 @@ def detect(
             "wall_seconds": timeout,
         }
         point = read_operating_point(fake_from, real_below)
-        options = read_options(model, device, providers, threads, limits, point, keep_pictures=html is not None)
+        options = DetectOptions(
+            model=model,
+            device=device.value,
+            providers=tuple(name.strip() for name in providers.split(",")) if providers else None,
+            threads=threads,
+            limits=MediaLimits(**{name: value for name, value in limits.items() if value is not None}),
+            operating_point=point,
+            keep_pictures=html is not None,
+        )
         writers = open_writers(files, json, jsonl, html, verbose)
         shown = not quiet and sys.stderr.isatty()
         with open_progress(shown) as progress, open_detector(options, progress) as detector:
@@ -208,35 +219,6 @@ def start_logging(quiet: bool, verbose: bool) -> None:
     logging.getLogger("cad").setLevel(level)
 
 
-def read_options(
-    model: str | None,
-    device: DeviceChoice,
-    providers: str | None,
-    threads: int,
-    limits: dict[str, float | int | None],
-    operating_point: OperatingPoint | None,
-    keep_pictures: bool,
-) -> DetectOptions:
-    """Return the options that the flags say.
-
-    Raises:
-        OptionError: A value is not accepted.
-    """
-    from cad.media.limits import MediaLimits
-    from cad.options import DetectOptions
-
-    given: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
-    return DetectOptions(
-        model=model,
-        device=device.value,
-        providers=tuple(name.strip() for name in providers.split(",")) if providers else None,
-        threads=threads,
-        limits=MediaLimits(**given),
-        operating_point=operating_point,
-        keep_pictures=keep_pictures,
-    )
-
-
 def read_operating_point(fake_from: float | None, real_below: float | None) -> OperatingPoint | None:
     """Return where the label changes if the flags say so.
 
@@ -261,16 +243,11 @@ def open_writers(files: list[str], json: bool, jsonl: bool, html: Path | None, v
     from cad.report.writers import HtmlWriter, JsonLinesWriter, JsonWriter, TextWriter
 
     single = len(files) == 1 and files[0] != "-" and not Path(files[0]).is_dir()
-    writers: list[Writer] = []
     if json:
-        writers.append(JsonWriter(sys.stdout, single))
-    elif jsonl:
-        writers.append(JsonLinesWriter(sys.stdout))
+        writer: Writer = JsonWriter(sys.stdout, single)
     else:
-        writers.append(TextWriter(sys.stdout, verbose))
-    if html is not None:
-        writers.append(HtmlWriter(html))
-    return writers
+        writer = JsonLinesWriter(sys.stdout) if jsonl else TextWriter(sys.stdout, verbose)
+    return [writer] if html is None else [writer, HtmlWriter(html)]
 
 
 def open_progress(shown: bool) -> AbstractContextManager[Callable[[Progress], None] | None]:
@@ -283,11 +260,11 @@ def open_progress(shown: bool) -> AbstractContextManager[Callable[[Progress], No
 
 
 def open_detector(options: DetectOptions, progress: Callable[[Progress], None] | None) -> Detector:
-    """Return the detector, after a warning if the installation is one that ONNX Runtime cannot bear.
+    """Return the detector, after a warning where onnxruntime and onnxruntime-gpu are both installed.
 
     Raises:
         WeightsError: The weights are unknown, damaged or not runnable.
-        OptionError: The device or a provider is not to be had.
+        OptionError: The device or a provider is not available.
     """
     from cad.detector import Detector
     from cad.runtime.providers import both_runtimes_warning

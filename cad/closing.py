@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Closing: what has ``close()`` and may stand in a ``with`` statement."""
+"""The base for whatever has ``close()`` and may stand in a ``with`` statement."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frame around every script's work: faults as one line on stderr, and an exit code."""
+"""Runs the work of every script: a fault becomes one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from collections.abc import Callable
 
 from cad.errors import CadError
 
-EXIT_UNUSABLE = 2
-EXIT_INTERRUPTED = 130
-
 
 def run_command(work: Callable[[], int], name: str) -> int:
-    """Do a script's work and return its exit code.
-
-    Args:
-        work: Does it and returns the code.
-        name: Of the script, to begin the line with.
+    """Do a script's work and return its exit code; ``name`` is the script's.
 
     Returns:
-        What ``work`` returned; 2 where it ended in a CadError or an OSError, which become one line on stderr; 130
-        where it was interrupted (Ctrl-C). Any other exception is a fault of ours and passes through.
+        What ``work`` returned; 2 where it ended in a CadError or an OSError, which become one line on stderr that
+        begins with ``name``; 130 where it was interrupted (Ctrl-C). Any other exception is a fault of ours and passes
+        through.
 
     Example:
         >>> run_command(lambda: 0, "nothing")
@@ -31,6 +25,6 @@ def run_command(work: Callable[[], int], name: str) -> int:
         return work()
     except (CadError, OSError) as error:
         sys.stderr.write(f"{name}: {' '.join(str(error).split())}\n")
-        return EXIT_UNUSABLE
+        return 2
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return 130

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The product, from top to bottom: a clip goes in, a Verdict comes out.
 
-Nothing is kept but scores and a few numbers a face: crops are scored as they come and let go, so that a film
-needs no more memory than a clip.
+It keeps scores and a few numbers a face; crops are scored as they come and let go, so that a film needs no more
+memory than a clip.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from cad.windows import Window, WindowCutter, WindowScore
 
 logger = logging.getLogger(__name__)
 
-#: What can be judged: a file by its path, its bytes or a binary stream, or what somebody else has decoded.
+#: What can be judged: a file by its path, its bytes or a binary stream, or what the caller has decoded.
 Clip = MediaInput | MediaSource
 
 
@@ -69,7 +69,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a batch gives for one clip: a verdict, or why there is none.
+    """A batch's result for one clip: a verdict, or why there is none.
 
     Attributes:
         path: The clip as the caller named it.
@@ -106,7 +106,7 @@ class Detector(Closing):
 
     Raises:
         WeightsError: The weights are unknown, damaged or not runnable.
-        OptionError: A value is not accepted, or the device or a provider is not to be had.
+        OptionError: There is no such field, a value is not accepted, or the device or a provider is not available.
 
     Attributes:
         options: As given.
@@ -121,7 +121,10 @@ class Detector(Closing):
         progress: Callable[[Progress], None] | None = None,
         **choices: Any,
     ) -> None:
-        self.options = _chosen(options or DetectOptions(), choices)
+        known = [field.name for field in dataclasses.fields(DetectOptions)]
+        if unknown := sorted(set(choices) - set(known)):
+            raise OptionError(f"there is no option {', '.join(unknown)}; there are {', '.join(known)}")
+        self.options = dataclasses.replace(options or DetectOptions(), **choices)
         self._progress = progress
         self._pool = MediaPool(self.options.limits)
         self._end_pool = weakref.finalize(self, self._pool.close)
@@ -290,16 +293,3 @@ class Detector(Closing):
     def _check_open(self) -> None:
         if not self._end_pool.alive:
             raise OptionError("the detector is closed")
-
-
-def _chosen(options: DetectOptions, choices: dict[str, Any]) -> DetectOptions:
-    """Return ``options`` with single fields replaced.
-
-    Raises:
-        OptionError: There is no such field, or its value is not accepted.
-    """
-    known = [field.name for field in dataclasses.fields(DetectOptions)]
-    unknown = sorted(set(choices) - set(known))
-    if unknown:
-        raise OptionError(f"there is no option {', '.join(unknown)}; there are {', '.join(known)}")
-    return dataclasses.replace(options, **choices)

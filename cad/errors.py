@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error that the package raises on purpose, in one tree.
+"""Gives callers every error that the package raises on purpose, in one tree.
 
 *Cannot decide* is not an error: that is ``Label.INCONCLUSIVE`` with its reasons.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From command-line arguments to files: ``-`` reads paths from standard input, folders are searched on request."""
+"""Gives the command line its files: ``-`` reads paths from standard input, folders are searched on request."""
 
 from __future__ import annotations
 
@@ -48,18 +48,14 @@ def expand_inputs(arguments: Iterable[str], stdin: TextIO, recursive: bool) -> I
 
 
 def expand_path(path: str, recursive: bool) -> Iterator[Input]:
-    """Yield the files that one path names."""
+    """Yield the files that one path names: under a folder those with the suffix of media, in order of their names."""
     if not Path(path).is_dir():
         yield Input(path)
-    elif recursive:
-        yield from expand_folder(path)
-    else:
+        return
+    if not recursive:
         text = "is a folder; name files, or pass --recursive to analyse the media files in it"
         yield Input(path, MediaNotFoundError(path, text))
-
-
-def expand_folder(path: str) -> Iterator[Input]:
-    """Yield the media files under a folder in order of their names, told by suffix."""
+        return
     found = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in MEDIA_SUFFIXES and file.is_file())
     if not found:
         yield Input(path, MediaNotFoundError(path, "the folder has no media files (told by their suffixes)"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How loud sound is: one measure for what counts as speech, who talks, forging and audits."""
+"""Measures how loud sound is, the same for finding speech and speakers, for forging and for audits."""
 
 from __future__ import annotations
 

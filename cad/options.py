@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller may choose; the command line's flags are these, one to one."""
+"""The options that a caller may choose; the flags of the command line are these, one to one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DetectOptions:
     Attributes:
         model: Name of the weights (``cad-detect models`` lists them) or path of a folder with a manifest; None takes
             the package's default.
-        device: ``auto`` uses a CUDA GPU where ONNX Runtime has one and the CPU else; ``cuda`` and ``cpu`` insist.
+        device: ``auto`` uses a CUDA GPU where ONNX Runtime has one, else the CPU; ``cuda`` and ``cpu`` insist.
         providers: ONNX Runtime providers by name, which then override ``device``.
         threads: Threads inside one operator of the model; 0 takes every core.
         limits: What one file may cost before it is refused or stopped.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another sampling rate and another length for sound that is decoded already: training and evaluation share them."""
+"""Gives training and evaluation decoded sound at another sampling rate and of another length."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs: unbroken stretches of True in a mask over slots."""
+"""Finds runs for whoever has a mask over slots: unbroken stretches of True."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def runs_of(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def flip_short_runs(mask: NDArray[np.bool_], value: bool, max_slots: int, at_edges: bool) -> NDArray[np.bool_]:
-    """Return ``mask`` with runs of ``value`` that are at most ``max_slots`` long turned over.
+    """Return ``mask`` with runs of ``value`` that are at most ``max_slots`` long flipped.
 
     Args:
         mask: bool (slots,).
         value: Which runs to look at.
-        max_slots: Longest run that is turned over.
-        at_edges: Also turn over runs that touch the start or the end.
+        max_slots: Longest run that is flipped.
+        at_edges: Also flip runs that touch the start or the end.
 
     Example:
         >>> flip_short_runs(np.array([True, False, True, False]), value=False, max_slots=1, at_edges=False).tolist()

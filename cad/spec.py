@@ -34,13 +34,8 @@ HEADS = ("fused", "video", "audio", "sync")
 STREAMS = ("video", "audio", "sync")
 INPUTS = ("frames", "audio", "frames_present", "audio_present")
 OUTPUTS = (
-    "fused_logit",
-    "video_logit",
-    "audio_logit",
-    "sync_logit",
-    "video_frame_logits",
-    "audio_frame_logits",
-    "sync_frame_logits",
+    *(f"{head}_logit" for head in HEADS),
+    *(f"{stream}_frame_logits" for stream in STREAMS),
     "offset_seconds",
 )
 

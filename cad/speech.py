@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which sound counts: only stretches that are loud enough and whose level moves as speech does.
+"""Finds speech for the detector and for training: stretches that are loud enough and whose level moves as speech does.
 
 Silence must never be evidence: in two of the field's largest data sets the fakes start with a short
 silence, and that alone separates them from the genuine clips (arXiv 2412.00175). So silent slots are taken
@@ -9,6 +9,7 @@ out of what the model sees, in genuine and in forged files alike.
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
@@ -43,7 +44,8 @@ def find_speech(audio: AudioSamples) -> NDArray[np.bool_]:
     level = slot_levels_dbfs(audio.samples, without_offset=True)
     loud = float(np.percentile(level[audio.present], 95))
     loud_enough = level > max(FLOOR_DBFS, loud - BELOW_LOUD_DB)
-    heard = audio.present & loud_enough & (level_range_db(level) > MIN_LEVEL_RANGE_DB)
+    around = sliding_window_view(np.pad(level, LEVEL_RANGE_SLOTS // 2, mode="edge"), LEVEL_RANGE_SLOTS)
+    heard = audio.present & loud_enough & (np.ptp(around, axis=1) > MIN_LEVEL_RANGE_DB)
     joined = flip_short_runs(heard, value=False, max_slots=MAX_PAUSE_SLOTS, at_edges=False) & audio.present
     return flip_short_runs(joined, value=True, max_slots=MIN_BURST_SLOTS - 1, at_edges=True)
 
@@ -59,11 +61,3 @@ def keep_speech(audio: AudioSamples) -> AudioSamples:
     speech = find_speech(audio)
     samples = audio.samples * np.repeat(speech, SAMPLES_PER_FRAME).astype(np.float32)
     return AudioSamples(samples, speech)
-
-
-def level_range_db(level: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return by how much the level moves within LEVEL_RANGE_SLOTS around each slot, in dB, float64 (slots,)."""
-    half = LEVEL_RANGE_SLOTS // 2
-    padded = np.pad(level, half, mode="edge")
-    around = np.lib.stride_tricks.sliding_window_view(padded, LEVEL_RANGE_SLOTS)
-    return np.asarray(around.max(axis=1) - around.min(axis=1))

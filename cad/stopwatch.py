@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time goes: wall-clock seconds by stage."""
+"""Tells the detector where the time goes: wall-clock seconds by stage."""
 
 from __future__ import annotations
 

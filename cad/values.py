@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ValueRecord: the public records compare, hash and print as values although some hold arrays and mappings."""
+"""Lets the public records compare, hash and print as values although some hold arrays and mappings."""
 
 from __future__ import annotations
 

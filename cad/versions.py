@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Versions of this package and of those whose release may change a number, for verdicts and reports."""
+"""Gives verdicts and reports the versions of this package and of those whose release may change a number."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows: a short stretch of one face and the sound of the same slots, which is what the model sees."""
+"""Cuts what the model sees: windows of a short stretch of one face and the sound of the same slots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cad.values import ValueRecord
 
 #: A track whose crops stop for longer than this is cut in two: the gap would fill most of a window.
 MAX_GAP_SLOTS = FRAME_RATE_HZ
-#: A track that has had no crops for this long while others had is done; its buffer is given back.
+#: A track without crops for this long, while others have some, is done and gives its buffer back.
 RETIRE_SLOTS = 10 * FRAME_RATE_HZ
 
 
@@ -119,7 +119,8 @@ class WindowCutter:
         Raises:
             ValueError: ``crops`` start before the end of what the same track already gave.
         """
-        windows = self._retire(before_slot=crops.first_slot - RETIRE_SLOTS)
+        done = [one for one, track in self._open.items() if track.stop_slot < crops.first_slot - RETIRE_SLOTS]
+        windows = [window for track_id in done for window in self._close(track_id)]
         track = self._open.get(crops.track_id)
         if track is not None and crops.first_slot - track.stop_slot > MAX_GAP_SLOTS:
             windows += self._close(crops.track_id)
@@ -134,10 +135,6 @@ class WindowCutter:
         for track_id in sorted(self._open):
             yield from self._close(track_id)
         yield from self._sound_alone()
-
-    def _retire(self, before_slot: int) -> list[Window]:
-        done = [track_id for track_id, track in self._open.items() if track.stop_slot < before_slot]
-        return [window for track_id in done for window in self._close(track_id)]
 
     def _cut_full(self, track_id: int, track: _OpenTrack) -> list[Window]:
         windows: list[Window] = []
@@ -162,14 +159,8 @@ class WindowCutter:
         inside = slice(start - track.first_slot, stop - track.first_slot)
         audio, audio_present = self._sound(start, stop)
         self._covered[start:stop] = True
-        return Window(
-            first_slot=start,
-            track_id=track_id,
-            frames=np.stack(track.crops[inside]),
-            frames_present=np.array(track.present[inside], dtype=np.bool_),
-            audio=audio,
-            audio_present=audio_present,
-        )
+        present = np.array(track.present[inside], dtype=np.bool_)
+        return Window(start, track_id, np.stack(track.crops[inside]), present, audio, audio_present)
 
     def _sound(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         samples = np.zeros((stop - start) * SAMPLES_PER_FRAME, dtype=np.float32)
@@ -190,25 +181,14 @@ class WindowCutter:
             spoken = first + np.flatnonzero(self._audio.present[first:last])
             if len(spoken) < self._min_slots:
                 continue
-            for start, stop in self._spans(int(spoken[0]), int(spoken[-1]) + 1):
-                if self._audio.present[start:stop].any():
-                    yield self._cut_sound(start, stop)
-
-    def _spans(self, first_slot: int, stop_slot: int) -> list[tuple[int, int]]:
-        return window_spans(first_slot, stop_slot, self._window_slots, self._hop_slots)
-
-    def _cut_sound(self, start: int, stop: int) -> Window:
-        audio, audio_present = self._sound(start, stop)
-        slots = stop - start
-        return Window(
-            first_slot=start,
-            track_id=None,
-            # A view of one zero: an hour of sound alone must not cost an hour of empty pictures.
-            frames=np.broadcast_to(np.uint8(0), (slots, CROP_SIZE_PX, CROP_SIZE_PX, 3)),
-            frames_present=np.zeros(slots, dtype=np.bool_),
-            audio=audio,
-            audio_present=audio_present,
-        )
+            stop_slot = int(spoken[-1]) + 1
+            for start, stop in window_spans(int(spoken[0]), stop_slot, self._window_slots, self._hop_slots):
+                audio, audio_present = self._sound(start, stop)
+                if audio_present.any():
+                    # A view of one zero: an hour of sound alone must not cost an hour of empty pictures.
+                    frames = np.broadcast_to(np.uint8(0), (stop - start, CROP_SIZE_PX, CROP_SIZE_PX, 3))
+                    absent = np.zeros(stop - start, dtype=np.bool_)
+                    yield Window(start, None, frames, absent, audio, audio_present)
 
 
 def window_spans(first_slot: int, stop_slot: int, window_slots: int, hop_slots: int) -> list[tuple[int, int]]:

@@ -23,12 +23,6 @@ from cad.evaluation.joining import read_scores
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code: 0 compared, 2 usage or data."""
-    options = parse(arguments)
-    return run_command(lambda: compare(options), "compare")
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("systems", nargs="+", metavar="NAME=SCORES[@THRESHOLD]")
@@ -36,7 +30,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--split", help="rows of this split (default: all)")
     add("--resamples", type=int, default=1000)
     add("--seed", type=int, default=0)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    return run_command(lambda: compare(options), "compare")
 
 
 def compare(options: argparse.Namespace) -> int:

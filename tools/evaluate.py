@@ -22,28 +22,23 @@ from pathlib import Path
 from cad.command import run_command
 from cad.data.checks import check_manifest, findings_text, refuse_errors
 from cad.data.manifest import Manifest, read_manifest
-from cad.errors import WeightsError
+from cad.errors import OptionError, WeightsError
 from cad.evaluation.detector_scorer import DetectorScorer
 from cad.evaluation.joining import join, read_scores
 from cad.evaluation.part import Part
 from cad.evaluation.parts import parts_of
-from cad.evaluation.protocols import Protocol, load_protocol
+from cad.evaluation.protocols import Kind, Protocol, load_protocol
 from cad.evaluation.report import build_report
 from cad.evaluation.row_views import sample_rows
 from cad.evaluation.runner import PartResult, run_part
 from cad.evaluation.writing import write_results
 
 PROTOCOLS = Path(__file__).resolve().parent.parent / "configs" / "protocols"
+AUDIT = "tools/release/audit_shortcuts.py"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code: 0 measured, 2 usage or data, 4 weights."""
-    options = parse(arguments)
-    return run_command(lambda: evaluate(options), "evaluate")
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--manifest", action="append", required=True, metavar="[NAME=]PATH", help="CSV or Parquet; may be repeated")
@@ -60,7 +55,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, default=0, help="threads of the model, 0 = every core")
     add("--duplicates", action="store_true", help="also look for near-duplicates across splits (decodes every file)")
     add("--force", action="store_true", help="go on although a check says that the figures will mean little")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    return run_command(lambda: evaluate(options), "evaluate")
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -106,7 +102,7 @@ def read_manifests(arguments: Sequence[str], root: Path | None) -> dict[str, Man
 
 
 def foreign_rows(protocol: Protocol, name: str, manifest: Manifest) -> str:
-    """Return what to say when a protocol made for one data set meets rows of others; nothing if all is as it should be.
+    """Return a warning where a protocol that is made for one data set meets rows of others, else nothing.
 
     The published split of FakeAVCeleb means nothing on another set, whose figures would still bear its name.
     """
@@ -132,6 +128,8 @@ def measure_scores(options: argparse.Namespace, protocol: Protocol, manifests: M
 
 def run_detector(options: argparse.Namespace, protocol: Protocol, manifests: Mapping[str, Manifest]) -> str:
     """Score the parts of the protocol with the detector and measure them."""
+    if protocol.kind is Kind.SHORTCUTS:
+        raise OptionError(f"{protocol.name} fits baselines, it does not score the detector: {AUDIT} does that")
     by_part = dict(pair.split("=", 1) for pair in options.weights_for)
     scorer_with = functools.cache(lambda weights: DetectorScorer(weights, options.threads))
     first = scorer_with(options.weights)

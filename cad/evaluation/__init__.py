@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores against truth: metrics with intervals over identities, protocols, controls for shortcuts, figures.
+"""Measures detectors for tools/evaluate.py and the release: protocols, scoring, figures, controls for shortcuts.
 
-``cad.metrics`` measures, ``views`` says which rows count for which stream, ``protocols`` and ``parts`` what is scored,
+``cad.metrics`` measures, ``row_views`` chooses the rows for each stream, ``protocols`` and ``parts`` what is scored,
 ``runner`` scores, ``report`` gathers, ``tables`` and ``figures`` show. Nothing here imports torch.
 """

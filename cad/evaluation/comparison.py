@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several detectors on the same rows: figures of each, and differences with a paired bootstrap over identities."""
+"""Compares detectors on the same rows for tools/compare.py: figures, and differences by a paired bootstrap."""
 
 from __future__ import annotations
 

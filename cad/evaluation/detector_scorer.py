@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The product as a scorer: what ``cad-detect`` says of each file, with the raw clip logits beside it."""
+"""Gives evaluations the product as a scorer: the answer of ``cad-detect`` on each file, and its raw clip logits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cad.verdict.segments import candidate_segments
 from cad.verdict.timeline import smooth, stream_timelines
 from cad.weights.registry import find_entry
 
-#: Both look at every frame, so that other nets under the same detector give other scores.
+#: Both look at every frame: with other face nets the same detector gives other scores.
 FACE_NETS = (net.DEFAULT_NET, points.DEFAULT_NET)
 
 
@@ -62,11 +62,7 @@ class DetectorScorer:
 
 
 def scorer_identity(name: str, sha256: str) -> str:
-    """Return what scores are kept under: all files whose bytes decide them, first the detector's.
-
-    Args:
-        name: Of the detector's weights.
-        sha256: Of their file.
+    """Return the identity that scores are kept under: all files whose bytes decide them, first the detector's.
 
     Raises:
         WeightsError: The package lacks a face net.
@@ -82,9 +78,9 @@ def highest_frame_logits(analysis: Analysis) -> dict[str, float]:
 
 
 def file_score(path: str, analysis: Analysis, spec: ModelSpec, seconds: float = math.nan) -> FileScore:
-    """Return what the product says under ``spec`` of a file of which all has been measured.
+    """Return the product's answer under ``spec`` on a file that has been analysed.
 
-    The segments are all candidates, not only those that the product tells: AP ranks them by their probability.
+    The segments are all candidates, not only those that the product reports: AP ranks them by their probability.
     """
     evidence = calibrate(analysis, spec)
     verdict, candidates = verdict_of(evidence), candidate_segments(evidence.curves)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a report: ROC, reliability, histograms, bars by method, heat map of robustness; PNG and SVG."""
+"""Draws a report's figures as PNG and SVG: ROC, reliability, histograms, bars by method, heat map of robustness."""
 
 from __future__ import annotations
 
@@ -28,13 +28,9 @@ Scored = Mapping[str, tuple[NDArray[np.float64], NDArray[Any]]]
 def save_figures(
     scored: Scored, groups: Sequence[GroupResult], thresholds: Mapping[str, float], folder: Path
 ) -> list[Path]:
-    """Draw the figures of a report and return the files written.
+    """Draw the figures of a report into ``folder`` and return the files written.
 
-    Args:
-        scored: Scores and labels by view.
-        groups: For the bars; the file's answer by method is drawn.
-        thresholds: Shipped operating point by view.
-        folder: Where the files go.
+    The bars show the first view by method, of ``groups``; ``thresholds`` are the shipped operating points by view.
     """
     usable = {name: data for name, data in scored.items() if len(set(data[1].tolist())) == 2}
     if not usable:

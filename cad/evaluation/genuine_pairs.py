@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts whose fakes are made from genuine clips, each beside a control made alike: out of step, dubbed, spliced."""
+"""Gives protocols fakes made from genuine clips, each beside a control made alike: out of step, dubbed, spliced."""
 
 from __future__ import annotations
 

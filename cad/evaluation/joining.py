@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores put beside the truth; everything that does not fit is counted and named, never dropped in silence."""
+"""Puts scores beside the truth for reports; what does not fit is counted and named, never dropped in silence."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def join(rows: pd.DataFrame, scores: pd.DataFrame, score_column: str = "p_file")
     known, scored = set(rows["path"]), set(scores["path"])
     if not known & scored:
         raise DataError(
-            f"none of the {len(scored)} scored paths is in the manifest; it has paths like {_some(known)}, "
-            f"the scores like {_some(scored)}"
+            f"none of the {len(scored)} scored paths is in the manifest; it has paths like {sorted(known)[:3]}, "
+            f"the scores like {sorted(scored)[:3]}"
         )
     repeated = scores["path"].duplicated()
     joined = rows.merge(scores[~repeated], on="path", how="left", validate="one_to_one", suffixes=("", "_scores"))
@@ -97,7 +97,3 @@ def join(rows: pd.DataFrame, scores: pd.DataFrame, score_column: str = "p_file")
 
 def _problems(kind: str, paths: Sequence[str] | pd.Series, text: str) -> tuple[Problem, ...]:
     return tuple(Problem(kind, str(path), text) for path in paths)
-
-
-def _some(paths: set[str], count: int = 3) -> list[str]:
-    return sorted(paths)[:count]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Temporal localisation: average precision at an overlap, and average recall with so many proposals.
+"""Measures temporal localisation for reports: average precision at an overlap, average recall with some proposals.
 
 Source: the definitions of ActivityNet as used by LAV-DF and AV-Deepfake1M (arXiv 2204.06228, 2311.15308).
 """
@@ -99,7 +99,10 @@ def average_recall(files: Sequence[Proposals], proposals: int, at_overlaps: Sequ
     segments = sum(len(file.truth) for file in files)
     if not segments:
         return float("nan")
-    best = np.concatenate([_best(file, proposals) for file in files])
+    # The best overlap of each true segment among the first proposals of its file.
+    best = np.concatenate(
+        [overlaps(file.truth, file.proposals[:proposals, 1:]).max(axis=1, initial=0.0) for file in files]
+    )
     return float(np.mean([(best > overlap).sum() / segments for overlap in at_overlaps]))
 
 
@@ -145,12 +148,3 @@ def _hits(file: Proposals, overlap: float) -> NDArray[np.bool_]:
         if len(free):
             found[free[0]] = True
     return found
-
-
-def _best(file: Proposals, proposals: int) -> NDArray[np.float64]:
-    """Return the best overlap of each true segment among the first ``proposals``."""
-    chosen = file.proposals[:proposals, 1:]
-    if not len(chosen):
-        return np.zeros(len(file.truth))
-    best: NDArray[np.float64] = overlaps(file.truth, chosen).max(axis=1, initial=0.0)
-    return best

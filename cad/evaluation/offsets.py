@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well the offset between lips and sound is estimated on clips whose sound was moved by a known time."""
+"""Measures for reports how well the offset of sound from lips is estimated on clips moved by a known time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OFFSET_TOLERANCE_SECONDS = 0.08
 def offset_figures(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int) -> dict[str, Estimate]:
     """Return how far estimated offsets are from the true ones, with intervals over identities; empty without any.
 
-    Only rows whose sound was moved count; a file without an estimate is wrong, and left out of the median error.
+    Only rows whose sound was moved are measured; a file without an estimate is wrong, and left out of the median error.
     """
     if TRUE_OFFSET not in rows:
         return {}

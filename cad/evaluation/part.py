@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A part of a protocol: rows that are scored together, and how the file of a row is made."""
+"""The part of a protocol, for the runner: rows that are scored together, and how the file of a row is made."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of a protocol: named sets of rows, each with the way in which a row's file is made from the clips."""
+"""Gives the runner the parts of a protocol: named sets of rows, each with how a row's file is made from the clips."""
 
 from __future__ import annotations
 
@@ -76,15 +76,15 @@ def _folds(protocol: Protocol, manifest: Manifest) -> Iterator[Part]:
 
 
 def _held_out(protocol: Protocol, manifest: Manifest) -> Iterator[Part]:
+    import pandas
+
     rows = manifest.rows
     real = rows[rows["label"] == 0]
     for name, what in protocol.held_out.items():
-        chosen = rows[(rows["category"] == what["category"]) & rows["method"].isin(what["methods"])]
-        chosen = chosen[chosen["label"] == 1]
-        import pandas
-
-        yield Part(name, pandas.concat([real, chosen]).iloc[: len(real) + len(chosen) if len(chosen) else 0],
-                   manifest.root)  # fmt: skip
+        is_held_out = (rows["category"] == what["category"]) & rows["method"].isin(what["methods"])
+        fakes = rows[is_held_out & (rows["label"] == 1)]
+        # Without a fake the part is empty, which parts_of refuses.
+        yield Part(name, fakes if fakes.empty else pandas.concat([real, fakes]), manifest.root)
 
 
 def _whole(protocol: Protocol, manifest: Manifest) -> Iterator[Part]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Protocols: YAML files that say which rows are scored under which condition; an unknown key is an error."""
+"""Reads protocols for tools/evaluate.py: YAML files that say which rows are scored under which condition."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from cad.errors import MissingExtraError, OptionError
 from cad.evaluation.perturb.catalogue import perturbation
+from cad.evaluation.report import GROUPS
 
 
 class Kind(StrEnum):
@@ -67,7 +68,7 @@ class Protocol:
     train_split: str = "train"
     rows: str = "all"
     conditions: tuple[str, ...] = ("as_is",)
-    groups: tuple[str, ...] = ("method", "category", "source", "dataset", "language")
+    groups: tuple[str, ...] = GROUPS
     folds: int = 5
     per_category: int = 500
     held_out: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -81,8 +82,7 @@ class Protocol:
     source: str = ""
 
     def __post_init__(self) -> None:
-        unknown = set(self.conditions) - set(CONDITIONS)
-        if unknown:
+        if unknown := set(self.conditions) - set(CONDITIONS):
             raise OptionError(f"{self.name}: unknown condition(s) {sorted(unknown)}; known are {list(CONDITIONS)}")
         if self.rows not in ROWS:
             raise OptionError(f"{self.name}: rows is {self.rows!r}; known are {list(ROWS)}")
@@ -109,20 +109,15 @@ def load_protocol(name: str, folder: Path) -> Protocol:
     except ImportError as error:
         raise MissingExtraError("protocols need PyYAML: pip install 'cad-detect[train]'") from error
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise OptionError(f"{path} is not YAML: {error}") from error
-    return _protocol(raw, path)
-
-
-def _protocol(raw: Any, path: Path) -> Protocol:
     if not isinstance(raw, dict):
         raise OptionError(f"{path} must hold keys and values")
-    known = {item.name for item in fields(Protocol)}
-    unknown = sorted(set(raw) - known)
-    if unknown:
-        near = {key: difflib.get_close_matches(str(key), known, n=1) for key in unknown}
-        raise OptionError(f"{path}: unknown key(s) {near}; known are {sorted(known)}")
+    keys = {item.name for item in fields(Protocol)}
+    if unknown := sorted(set(raw) - keys):
+        nearest = {key: difflib.get_close_matches(str(key), keys, n=1) for key in unknown}
+        raise OptionError(f"{path}: unknown key(s) {nearest}; known are {sorted(keys)}")
     try:
         values = {key: _frozen(value) for key, value in raw.items()}
         return Protocol(**{"name": path.stem, **values, "kind": Kind(raw["kind"])})

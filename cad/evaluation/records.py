@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a detector said of one file, as it is stored: one JSON line, or one row of a table."""
+"""The record of a detector's answer on one file, for logs (a JSON line) and tables (a row)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCORED = ("file", *HEADS)
 
 @dataclass(frozen=True, slots=True)
 class FileScore:
-    """What a detector said of one file.
+    """A detector's answer on one file.
 
     Attributes:
         path: As in the manifest.

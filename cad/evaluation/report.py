@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that is measured of one scored manifest: by view, by group, with abstentions, and what did not fit."""
+"""Measures a scored manifest for the report: by view, by group, with abstentions, and what did not fit."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ class GroupResult:
 
 @dataclass(frozen=True, slots=True)
 class CoverageResult:
-    """On how many rows the detector answered, and what that hides.
+    """On how many rows the detector answered, and what its abstentions hide.
 
     Attributes:
         answers: How often each answer was given, by class (``real``, ``fake``).
@@ -179,7 +180,10 @@ class _Measurer:
         labels, scores, answers = self.rows["label"].to_numpy(dtype=np.int8), self.scores("file"), self.answers()
         answered, every = np.isin(answers, ("fake", "real")), np.ones(len(labels), dtype=bool)
         share = self._measure(answered.astype(np.float64), every.astype(np.int8), every, 0.5).estimates["tpr"]
-        tally = {name: _tally(answers[labels == of]) for name, of in (("real", 0), ("fake", 1))}
+        tally = {
+            name: dict(sorted(Counter(answers[labels == of].astype(str).tolist()).items()))
+            for name, of in (("real", 0), ("fake", 1))
+        }
         silent, called = ~answered | np.isnan(scores), answers == "fake"
         errors = left_out = self._decided(scores, called, labels, ~silent, 0.5)
         if silent.any():
@@ -207,14 +211,3 @@ class _Measurer:
         return measure(
             scores[mask], labels[mask], codes, threshold=threshold, resamples=self.resamples, seed=self.seed
         )
-
-
-def _tally(answers: NDArray[Any]) -> dict[str, int]:
-    """Return how often each answer was given.
-
-    Example:
-        >>> _tally(np.array(["fake", "real", "fake"]))
-        {'fake': 2, 'real': 1}
-    """
-    names, counts = np.unique(answers.astype(str), return_counts=True)
-    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}

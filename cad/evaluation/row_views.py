@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rows are scored, and which count for which stream with which label."""
+"""Chooses for reports and protocols which rows are scored, and which rows and labels judge which stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class View:
     Attributes:
         name: What the table calls it.
         head: Whose score: ``file`` for the product's answer, else a head.
-        mask: bool (rows,) which rows count.
+        mask: bool (rows,) which rows belong to it.
         labels: int (rows,) 1 fake, 0 real; meaningless outside the mask.
     """
 
@@ -39,9 +39,9 @@ class View:
 def views_of(rows: pd.DataFrame) -> list[View]:
     """Return the views of a manifest's rows; those without a row are left out.
 
-    The file's answer and the fused head are judged by the label, the video head on rows that say whether the picture is
-    forged, the audio head on rows that say so of the sound. The sync head, by the label, asks whether its evidence
-    separates forged from genuine clips at all; whether it tells a shift is the protocol ``desync``.
+    The label judges the file's answer and the fused head; ``video_fake`` judges the video head and ``audio_fake`` the
+    audio head, on rows that state them. The label also judges whether the sync head's evidence separates forged from
+    genuine clips at all; the protocol ``desync`` measures whether it notices a shift.
     """
     label = rows["label"].to_numpy(dtype=np.int8)
     video, audio = rows["video_fake"].to_numpy(dtype=np.int8), rows["audio_fake"].to_numpy(dtype=np.int8)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a protocol: make what must be made, score it (going on where an interrupted run stopped), measure."""
+"""Runs a protocol for tools/evaluate.py: makes and scores its clips (going on where a run stopped) and measures."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from cad.evaluation.part import Part, slug
 from cad.evaluation.protocols import Kind, Protocol
 from cad.evaluation.records import FileScorer
 from cad.evaluation.report import Report, build_report
-from cad.evaluation.scorelog import Progress, frame_of_scores, score_part
+from cad.evaluation.scorelog import Progress, score_part
 from cad.metrics.bootstrap import RESAMPLES, Estimate
 
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """What came of one part.
+    """The results of one part.
 
     Attributes:
         part: Its rows.
         joined: The rows with their scores.
         report: Figures.
         localisation: Figures of localisation, where the protocol asks for them.
-        offsets: How well the offset between lips and sound was estimated, where the sound was moved.
         localisation_by_stream: The same of the stretches that each stream gives alone.
+        offsets: How well the offset between lips and sound was estimated, where the sound was moved.
     """
 
     part: Part
@@ -49,9 +49,11 @@ def run_part(
     resamples: int = RESAMPLES,
 ) -> PartResult:
     """Score and measure one part; its scores stay in ``out/scores``."""
+    import pandas
+
     log = out / "scores" / f"{slug(part.name)}.jsonl"
     scores = score_part(part, scorer, log, progress)
-    table = frame_of_scores(scores)
+    table = pandas.DataFrame([score.to_row() for score in scores])
     table.to_parquet(log.with_suffix(".parquet"), index=False)
     joined = join(part.rows, table)
     # A detector may have reason to give no probability: that is an abstention, counted under the answers.

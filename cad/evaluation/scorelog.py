@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores as they come: one JSON line a file, so that an interrupted run goes on where it stopped."""
+"""Keeps scores as they come, one JSON line a file, so that an interrupted run goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cad.errors import DataError
 from cad.evaluation.part import Part
 from cad.evaluation.records import FileScore, FileScorer
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: Called before each file with (files done, files in all, path).
 Progress = Callable[[int, int, str], None]
@@ -27,7 +23,7 @@ def score_part(part: Part, scorer: FileScorer, log: Path, progress: Progress | N
         part: What to score; files that must be made for it are made one at a time.
         scorer: What scores.
         log: JSON lines; the first names the scorer, so that scores of two models never mix.
-        progress: Told of each file.
+        progress: Called before each file.
 
     Raises:
         DataError: The log holds another scorer's scores.
@@ -42,19 +38,14 @@ def score_part(part: Part, scorer: FileScorer, log: Path, progress: Progress | N
             if progress is not None:
                 progress(number, len(paths), path)
             if path not in known:
-                known[path] = _score(part, path, scorer, Path(folder))
+                try:
+                    with part.file_of(path, Path(folder)) as file:
+                        known[path] = scorer.score(path, file)
+                except DataError as error:  # it could not be made
+                    known[path] = FileScore(path, "error", error=str(error))
                 stream.write(json.dumps(known[path].to_json()) + "\n")
                 stream.flush()
     return [known[path] for path in paths]
-
-
-def _score(part: Part, path: str, scorer: FileScorer, folder: Path) -> FileScore:
-    """Return what is said of a row's file; one that could not be made is an error of that name."""
-    try:
-        with part.file_of(path, folder) as file:
-            return scorer.score(path, file)
-    except DataError as error:
-        return FileScore(path, "error", error=str(error))
 
 
 def write_log(log: Path, identity: str, scores: Iterable[FileScore]) -> None:
@@ -69,13 +60,14 @@ def read_log(log: Path, identity: str | None = None) -> dict[str, FileScore]:
     Raises:
         DataError: It is no such log, or another scorer's.
     """
-    if not log.is_file() or log.stat().st_size == 0:
-        return {}
-    _drop_cut_line(log)
-    lines = log.read_text(encoding="utf-8").splitlines()
-    if not lines:
+    content = log.read_bytes() if log.is_file() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        log.write_bytes(whole)
+    if not whole:
         return {}
     try:
+        lines = whole.decode("utf-8").splitlines()
         scorer = json.loads(lines[0])["scorer"]
         scores = [FileScore.from_json(json.loads(line)) for line in lines[1:]]
     except (ValueError, KeyError, TypeError) as error:
@@ -85,16 +77,3 @@ def read_log(log: Path, identity: str | None = None) -> dict[str, FileScore]:
             f"{log} holds scores of {scorer}, not of {identity}; take another --out or remove the log to start anew"
         )
     return {score.path: score for score in scores}
-
-
-def frame_of_scores(scores: Iterable[FileScore]) -> pd.DataFrame:
-    """Return scores as a table (see ``FileScore.to_row``)."""
-    import pandas
-
-    return pandas.DataFrame([score.to_row() for score in scores])
-
-
-def _drop_cut_line(log: Path) -> None:
-    content = log.read_bytes()
-    if not content.endswith(b"\n"):
-        log.write_bytes(content[: content.rfind(b"\n") + 1])

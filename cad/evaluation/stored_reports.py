@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/evaluate.py and the audit of shortcuts stored as JSON, read back."""
+"""Gives release tools what tools/evaluate.py and the audit of shortcuts stored as JSON."""
 
 from __future__ import annotations
 

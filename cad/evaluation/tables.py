@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports as Markdown and as plain JSON values."""
+"""Gives people reports as Markdown and programs the same as plain JSON values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cad.evaluation.report import CoverageResult, GroupResult, Report
+from cad.evaluation.report import CoverageResult, Report
 from cad.metrics.bootstrap import Estimate
 from cad.metrics.measured import NAMES, Measured
 
@@ -25,6 +25,11 @@ HEADINGS = {
     "ece_balanced": "ECE, classes even",
 }
 GROUP_METRICS = ("fpr", "tpr", "auc", "ap_fake", "eer")
+READING_NOTE = (
+    "Fake is the positive class. Brackets hold the 95 % interval of a bootstrap over identities. FPR: genuine rows "
+    "called fake. `file` is the answer of the product (its FPR and TPR count the answers given, *inconclusive* "
+    "being no accusation); each head stands at its own shipped threshold. AP (real) has genuine rows as positives."
+)
 
 
 def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -36,46 +41,29 @@ def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> s
         |---|---|
         | 1 | 2 |
     """
-    rows = [list(headings), ["---"] * len(headings), *lines]
-    texts = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    texts[1] = "|" + "|".join("---" for _ in headings) + "|"
-    return "\n".join(texts)
+    head, *body = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (headings, *lines))
+    return "\n".join([head, "|" + "---|" * len(headings), *body])
 
 
 def report_markdown(report: Report, title: str, facts: Sequence[str] = ()) -> str:
-    """Return the whole report as a Markdown document.
-
-    Args:
-        report: What was measured.
-        title: Of the document.
-        facts: Lines on what was scored with what.
-    """
-    parts = [f"# {title}", *facts, _reading_note(), f"## Streams\n\n{views_markdown(report)}"]
-    parts += [f"## Answers\n\n{coverage_markdown(report.coverage)}"]
-    for column in dict.fromkeys(group.column for group in report.groups):
-        for view in dict.fromkeys(group.view for group in report.groups if group.column == column):
-            chosen = [group for group in report.groups if group.column == column and group.view == view]
-            parts.append(f"## {view}, by {column}\n\n{groups_markdown(chosen)}")
-    problems = [[kind, str(count)] for kind, count in report.problems.items()]
-    table = markdown_table(["problem", "rows"], problems) if problems else "None."
-    parts.append(f"## Rows that did not fit\n\n{table}")
-    return "\n\n".join(parts) + "\n"
-
-
-def views_markdown(report: Report) -> str:
-    """Return the table of the views, one line each."""
+    """Return the whole report as a Markdown document; ``facts`` are lines on what was scored with what."""
     lines = []
     for result in report.views:
         counts, *cells = measured_cells(result.measured, NAMES)
         lines.append([result.view.name, counts, str(result.unscored), *cells])
     headings = ["score", "real / fake", "no score", *(HEADINGS[name] for name in NAMES)]
-    return markdown_table(headings, lines)
-
-
-def groups_markdown(groups: Sequence[GroupResult]) -> str:
-    """Return the table of some groups."""
-    lines = [[g.group or "(not stated)", *measured_cells(g.measured, GROUP_METRICS)] for g in groups]
-    return markdown_table([groups[0].column, "real / fake", *(HEADINGS[name] for name in GROUP_METRICS)], lines)
+    parts = [f"# {title}", *facts, READING_NOTE, f"## Streams\n\n{markdown_table(headings, lines)}"]
+    parts.append(f"## Answers\n\n{coverage_markdown(report.coverage)}")
+    for column in dict.fromkeys(group.column for group in report.groups):
+        for view in dict.fromkeys(group.view for group in report.groups if group.column == column):
+            chosen = [group for group in report.groups if group.column == column and group.view == view]
+            lines = [[g.group or "(not stated)", *measured_cells(g.measured, GROUP_METRICS)] for g in chosen]
+            headings = [column, "real / fake", *(HEADINGS[name] for name in GROUP_METRICS)]
+            parts.append(f"## {view}, by {column}\n\n{markdown_table(headings, lines)}")
+    problems = [[kind, str(count)] for kind, count in report.problems.items()]
+    table = markdown_table(["problem", "rows"], problems) if problems else "None."
+    parts.append(f"## Rows that did not fit\n\n{table}")
+    return "\n\n".join(parts) + "\n"
 
 
 def coverage_markdown(coverage: CoverageResult) -> str:
@@ -164,11 +152,3 @@ def report_json(report: Report) -> dict[str, Any]:
         },
         "problems": dict(report.problems),
     }
-
-
-def _reading_note() -> str:
-    return (
-        "Fake is the positive class. Brackets hold the 95 % interval of a bootstrap over identities. FPR: genuine rows "
-        "called fake. `file` is the answer of the product (its FPR and TPR count the answers given, *inconclusive* "
-        "being no accusation); each head stands at its own shipped threshold. AP (real) has genuine rows as positives."
-    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run leaves: report.md, report.json and figures."""
+"""Writes what a run leaves to its reader: report.md, report.json and figures."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from cad.evaluation.tables import (
     report_json,
     report_markdown,
 )
+from cad.metrics.bootstrap import Estimate
 
 
 def write_results(
@@ -42,12 +43,21 @@ def write_results(
     if not results:
         raise DataError(f"{protocol.name}: nothing was scored")
     if len(results) == 1:
-        left_out = results[0].part.left_out
-        facts = [*facts, *([f"Rows left out: {_text(left_out)}."] if left_out else [])]
+        if left_out := results[0].part.left_out:
+            facts = [*facts, f"Rows left out: {_text(left_out)}."]
         text = report_markdown(results[0].report, protocol.title, facts)
     else:
         text = parts_markdown(results, protocol, facts)
-    text += _localisation_markdown(results) + _offsets_markdown(results)
+    located = {
+        name: estimates
+        for result in results
+        for name, estimates in (
+            (result.part.name, result.localisation),
+            *((f"{result.part.name}, {stream} alone", own) for stream, own in result.localisation_by_stream.items()),
+        )
+    }
+    text += _estimates_markdown("Localisation", located)
+    text += _estimates_markdown("Offset of the moved clips", {result.part.name: result.offsets for result in results})
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.md").write_text(text, encoding="utf-8")
     (out / "report.json").write_text(json.dumps(_json(results, protocol, facts), indent=1), encoding="utf-8")
@@ -75,28 +85,13 @@ def _text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in counts.items()) or "none"
 
 
-def _localisation_markdown(results: Sequence[PartResult]) -> str:
-    found = [result for result in results if result.localisation]
+def _estimates_markdown(title: str, by_part: Mapping[str, Mapping[str, Estimate]]) -> str:
+    """Return a section with a line for each part that has such figures, nothing where none has."""
+    found = {name: estimates for name, estimates in by_part.items() if estimates}
     if not found:
         return ""
-    headings = ["part", *found[0].localisation]
-    lines = [
-        [name, *(estimate.text() for estimate in estimates.values())]
-        for result in found
-        for name, estimates in (
-            (result.part.name, result.localisation),
-            *((f"{result.part.name}, {stream} alone", own) for stream, own in result.localisation_by_stream.items()),
-        )
-    ]
-    return f"\n## Localisation\n\n{markdown_table(headings, lines)}\n"
-
-
-def _offsets_markdown(results: Sequence[PartResult]) -> str:
-    found = [result for result in results if result.offsets]
-    if not found:
-        return ""
-    lines = [[result.part.name, *(estimate.text() for estimate in result.offsets.values())] for result in found]
-    return f"\n## Offset of the moved clips\n\n{markdown_table(['part', *found[0].offsets], lines)}\n"
+    lines = [[name, *(estimate.text() for estimate in estimates.values())] for name, estimates in found.items()]
+    return f"\n## {title}\n\n{markdown_table(['part', *next(iter(found.values()))], lines)}\n"
 
 
 def _json(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str]) -> dict[str, Any]:
@@ -120,20 +115,16 @@ def _draw(results: Sequence[PartResult], protocol: Protocol, folder: Path, thres
     if protocol.kind is Kind.ROBUSTNESS:
         _draw_heat_maps(results, protocol, folder)
     elif len(results) > 1:
-        _draw_parts(results, protocol, folder)
+        # The AUC of every part: of the sync head where sound was moved, else of the file's answer.
+        view = "sync head" if protocol.kind is Kind.DESYNC else "file"
+        measured = {result.part.name: result.report.measured(view) for result in results}
+        found = {name: one.estimates["auc"] for name, one in measured.items() if one is not None}
+        if any(not np.isnan(estimate.value) for estimate in found.values()):
+            figures.save_part_bars(found, f"{protocol.title}: {view}", "parts", folder)
     for result in results if len(results) <= 3 else results[:1]:
         place = folder if len(results) == 1 else folder / slug(result.part.name)
         points = {v.view.name: thresholds[v.view.head] for v in result.report.views if v.view.head in thresholds}
         figures.save_figures(_scored_views(result), result.report.groups, points, place)
-
-
-def _draw_parts(results: Sequence[PartResult], protocol: Protocol, folder: Path) -> None:
-    """Draw the AUC of every part: of the sync head where sound was moved, else of the file's answer."""
-    view = "sync head" if protocol.kind is Kind.DESYNC else "file"
-    measured = {result.part.name: result.report.measured(view) for result in results}
-    found = {name: one.estimates["auc"] for name, one in measured.items() if one is not None}
-    if any(not np.isnan(estimate.value) for estimate in found.values()):
-        figures.save_part_bars(found, f"{protocol.title}: {view}", "parts", folder)
 
 
 def _scored_views(result: PartResult) -> figures.Scored:
@@ -158,11 +149,6 @@ def _draw_heat_maps(results: Sequence[PartResult], protocol: Protocol, folder: P
                 clean = value
             else:
                 values.setdefault(result.part.name.rsplit(" ", 1)[0], []).append(value)
-        values = {f"{name} ({_span(name, protocol)})": line for name, line in values.items()}
+        levels = {name: protocol.perturbations[name.rpartition(": ")[2]] for name in values}
+        values = {f"{name} ({levels[name][0]:g} to {levels[name][-1]:g})": line for name, line in values.items()}
         figures.save_heat_map(values, clean, f"{protocol.title}: {title}", f"robustness_{metric}", folder, high)
-
-
-def _span(part: str, protocol: Protocol) -> str:
-    """Return the first and the last level of a perturbation, in its own unit."""
-    levels = protocol.perturbations[part.rpartition(": ")[2]]
-    return f"{levels[0]:g} to {levels[-1]:g}"

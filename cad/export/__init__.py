@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a trained network to one checked ONNX file (needs the ``train`` extra: torch and onnx)."""
+"""Makes one checked ONNX file of a trained network (needs the ``train`` extra: torch and onnx)."""

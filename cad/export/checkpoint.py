@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A checkpoint becomes one ONNX file that says the same."""
+"""Makes of a checkpoint, for export/to_onnx.py, one ONNX file that says the same."""
 
 from __future__ import annotations
 
@@ -47,10 +47,7 @@ def export_checkpoint(
 def spec_of(config: CadConfig, name: str, notes: Mapping[str, str]) -> ModelSpec:
     """Return the spec with the identity as calibration; export/calibrate.py replaces it by a measured one.
 
-    Args:
-        config: Of the network.
-        name: Of the weights.
-        notes: Of the checkpoint; ``trained_on`` and ``commit`` are taken over.
+    From a checkpoint's notes ``trained_on`` and ``commit`` are taken over.
     """
     return ModelSpec(
         name=name,

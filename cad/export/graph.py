@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network as an ONNX graph with the inputs and outputs that cad.spec names."""
+"""Gives a network as an ONNX graph with the inputs and outputs that cad.spec names."""
 
 from __future__ import annotations
 
@@ -46,12 +46,19 @@ def export_graph(model: CadModel, spec: ModelSpec) -> onnx.ModelProto:
     batch = torch.export.Dim("batch", max=TRACED_MAX_BATCH)
     time = torch.export.Dim("time", min=TRACED_MIN_TIME, max=longest)
     shapes = ({0: batch, 1: time}, {0: batch, 1: SAMPLES_PER_FRAME * time}, {0: batch, 1: time}, {0: batch, 1: time})
+    size = (EXPORTED_BATCH, EXPORTED_TIME)
+    example = (
+        torch.zeros(*size, 160, 160, 3, dtype=torch.uint8),
+        torch.zeros(EXPORTED_BATCH, EXPORTED_TIME * SAMPLES_PER_FRAME),
+        torch.ones(size),
+        torch.ones(size),
+    )
     # The exporter reports its progress and its own deprecations through warnings and the root logger.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            program = torch.export.export(_Outputs(model.eval()), _example_inputs(), dynamic_shapes=shapes)
+            program = torch.export.export(_Outputs(model.eval()), example, dynamic_shapes=shapes)
             translated = torch.onnx.export(
                 program, input_names=INPUTS, output_names=OUTPUTS, opset_version=OPSET, dynamo=True, verbose=False
             )
@@ -65,20 +72,9 @@ def export_graph(model: CadModel, spec: ModelSpec) -> onnx.ModelProto:
     return proto
 
 
-def _example_inputs() -> tuple[Tensor, ...]:
-    time, batch = EXPORTED_TIME, EXPORTED_BATCH
-    return (
-        torch.zeros(batch, time, 160, 160, 3, dtype=torch.uint8),
-        torch.zeros(batch, time * SAMPLES_PER_FRAME),
-        torch.ones(batch, time),
-        torch.ones(batch, time),
-    )
-
-
 def _strip_traces(proto: onnx.ModelProto) -> None:
     """Remove stack traces: they are as long as the graph and name the folders of the machine that exported it."""
-    graphs = [proto.graph, *proto.functions]
-    for graph in graphs:
+    for graph in (proto.graph, *proto.functions):
         for node in graph.node:
             node.doc_string = ""
             del node.metadata_props[:]

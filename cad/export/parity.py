@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an exported graph and its torch source say the same: names, then axes, then types, then values."""
+"""Checks for the export that a graph says the same as its torch source: names, axes, types, then values."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cad.clock import SAMPLES_PER_FRAME
 from cad.errors import ParityError
 from cad.models import CadModel
+from cad.runtime.session import INPUT_TYPES
 from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
 
 RTOL, ATOL = 1e-3, 1e-4
@@ -22,8 +23,6 @@ RTOL, ATOL = 1e-3, 1e-4
 #: Batch and time; none is the shape of the export.
 SHAPES = ((1, 1), (3, 37), (1, 75))
 SIGNALS = ("noise", "silence", "loud", "no picture", "no sound")
-
-_INPUT_TYPES = ("tensor(uint8)", "tensor(float)", "tensor(float)", "tensor(float)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,9 @@ def check_parity(model: CadModel, path: Path, strict: bool = True) -> list[Diffe
     _check_signature(session)
     worst = {name: Difference(name, 0.0, 0.0, "") for name in OUTPUTS}
     for case, inputs in parity_cases():
-        expected = _torch_outputs(model, inputs)
+        with torch.inference_mode():
+            output = model(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+        expected = {name: getattr(output, name).numpy() for name in OUTPUTS}
         found = dict(zip(OUTPUTS, session.run(list(OUTPUTS), inputs), strict=True))
         for name in OUTPUTS:
             difference = _difference(name, expected[name], found[name], case)
@@ -86,22 +87,13 @@ def parity_cases() -> Iterator[tuple[str, dict[str, NDArray[np.generic]]]]:
 def _inputs(signal: str, batch: int, time: int) -> dict[str, NDArray[np.generic]]:
     rng = np.random.default_rng([SIGNALS.index(signal), batch, time])
     ones = np.ones((batch, time), np.float32)
-    if signal == "silence":
-        frames = np.full((batch, time, 160, 160, 3), 128, np.uint8)
-        audio = np.zeros((batch, time * SAMPLES_PER_FRAME), np.float32)
-        return dict(zip(INPUTS, (frames, audio, ones, ones), strict=True))
     frames = rng.integers(0, 256, (batch, time, 160, 160, 3), dtype=np.uint8)
-    level = 1.0 if signal == "loud" else 0.1
+    level = {"loud": 1.0, "silence": 0.0}.get(signal, 0.1)
     audio = np.clip(rng.normal(0.0, level, (batch, time * SAMPLES_PER_FRAME)), -1.0, 1.0).astype(np.float32)
-    frames_present = ones * (signal != "no picture")
-    audio_present = ones * (signal != "no sound")
-    return dict(zip(INPUTS, (frames, audio, frames_present, audio_present), strict=True))
-
-
-def _torch_outputs(model: CadModel, inputs: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
-    with torch.inference_mode():
-        output = model(*(torch.from_numpy(inputs[name]) for name in INPUTS))
-    return {name: getattr(output, name).numpy() for name in OUTPUTS}
+    if signal == "silence":
+        frames[:] = 128
+    present = ones * (signal != "no picture"), ones * (signal != "no sound")
+    return dict(zip(INPUTS, (frames, audio, *present), strict=True))
 
 
 def _difference(name: str, expected: NDArray[np.float32], found: NDArray[np.float32], case: str) -> Difference:
@@ -122,9 +114,9 @@ def _check_signature(session: onnxruntime.InferenceSession) -> None:
         names = tuple(item.name for item in found)
         if names != tuple(wanted):
             raise ParityError(f"{kind} must be {wanted}, the graph has {names}")
-    for item, wanted_type in zip(inputs, _INPUT_TYPES, strict=True):
-        if item.type != wanted_type:
-            raise ParityError(f"{item.name} must be {wanted_type}, the graph has {item.type}")
+    for item in inputs:
+        if item.type != INPUT_TYPES[item.name]:
+            raise ParityError(f"{item.name} must be {INPUT_TYPES[item.name]}, the graph has {item.type}")
     for item in (*inputs, *outputs):
         is_series = item.name in INPUTS or item.name.endswith("frame_logits")
         fixed = [axis for axis in range(2 if is_series else 1) if isinstance(item.shape[axis], int)]

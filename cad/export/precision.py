@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights stored in fewer bits and widened to float32 when the file is loaded.
+"""Stores the weights of an exported graph in fewer bits, widened to float32 when the file is loaded.
 
 Arithmetic stays float32 and as fast: the widening works on constants alone, so that the runtime does it once.
 """

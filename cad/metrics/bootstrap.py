@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bootstrap over identities: clips of one person are no independent witnesses, so whole persons are drawn.
+"""Gives figures their intervals: a bootstrap over identities, since clips of one person are no independent witnesses.
 
 Source: Field and Welsh, *Bootstrapping clustered data*, JRSS B, 2007 (the cluster bootstrap); percentile intervals.
 """
@@ -18,6 +18,7 @@ from cad.metrics.score_counts import Counts, Floats, ScoreCounts
 RESAMPLES = 1000
 #: Ends of the interval: 95 % lie between them.
 INTERVAL = ((1 - 0.95) / 2, (1 + 0.95) / 2)
+#: Bounds the arrays of one batch of draws.
 _CELLS_IN_MEMORY = 2_000_000
 
 #: A summary takes counts with some weightings and returns one figure a weighting under each name.
@@ -76,10 +77,7 @@ def resample(scored: ScoreCounts, summary: Summary, resamples: int, seed: int) -
 
 
 def estimate_rows(
-    figures: Callable[[NDArray[np.intp]], Mapping[str, float]],
-    identities: NDArray[np.int64],
-    resamples: int,
-    seed: int,
+    figures: Callable[[NDArray[np.intp]], Mapping[str, float]], identities: NDArray[np.int64], resamples: int, seed: int
 ) -> dict[str, Estimate]:
     """Return figures of some rows with their intervals, for figures that no ``Summary`` gives.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far stated probabilities lie from the share of fakes."""
+"""Measures for a table how far stated probabilities lie from the share of fakes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,19 @@ def expected_calibration_error(counts: Counts) -> Floats:
     starts = np.searchsorted(probability[:, 0], calibration_cuts(), side="left")
     edges = np.concatenate([[0], starts, [len(probability)]])
     both = counts.fake + counts.real
-    gaps = np.abs(_sums(counts.fake, edges) - _sums(both * probability, edges))
+    # Sums between the edges of the bins, which may be empty.
+    fakes, stated = (
+        np.diff(np.pad(np.cumsum(each, axis=0), ((1, 0), (0, 0)))[edges], axis=0)
+        for each in (counts.fake, both * probability)
+    )
+    gaps = np.abs(fakes - stated)
     return divide(gaps.sum(axis=0), both.sum(axis=0))
 
 
 def balanced_calibration_error(counts: Counts) -> Floats:
     """Return ``expected_calibration_error`` with both classes weighing the same, as calibration assumes.
 
-    A test set of nine fakes in ten would call every honest probability too low, which says nothing of the detector.
+    A test set of nine fakes in ten would make every honest probability look too low, whatever the detector is worth.
     """
     fakes, reals = counts.fake.sum(axis=0), counts.real.sum(axis=0)
     even = replace(counts, fake=divide(counts.fake, fakes), real=divide(counts.real, reals))
@@ -41,10 +46,3 @@ def calibration_cuts() -> Floats:
     """Return the inner borders of the calibration bins."""
     cuts: Floats = np.linspace(0.0, 1.0, BINS + 1)[1:-1]
     return cuts
-
-
-def _sums(counts: Floats, edges: Floats) -> Floats:
-    """Return sums over ``counts[edges[i]:edges[i + 1]]``; bins may be empty."""
-    total = np.concatenate([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
-    sums: Floats = np.diff(total[edges], axis=0)
-    return sums

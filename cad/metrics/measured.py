@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table's figures for one set of scored rows, each with a 95 % interval over identities."""
+"""Gives reports the figures of one set of scored rows, each with a 95 % interval over identities."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ROC curve and what is read from it, and average precision: array operations over many weightings at once.
+"""The ROC curve, what is read from it, and average precision, for many weightings of the rows at once.
 
 Every function takes ``Counts`` with ``weightings`` columns and returns one figure a column, NaN where a class is
 absent. Larger scores mean fake; fake is the positive class unless the name says otherwise.
@@ -32,8 +32,10 @@ class Rates:
 
 def rates(counts: Counts) -> Rates:
     """Return the ROC curve of each weighting."""
-    thresholds = np.append(counts.values, np.inf)
-    return Rates(thresholds, _share_at_or_above(counts.real), _share_at_or_above(counts.fake))
+    fpr, tpr = (
+        divide(np.pad(_reverse_cumsum(each), ((0, 1), (0, 0))), each.sum(axis=0)) for each in (counts.real, counts.fake)
+    )
+    return Rates(np.append(counts.values, np.inf), fpr, tpr)
 
 
 def auc_of(fake: ArrayLike, real: ArrayLike) -> float:
@@ -94,9 +96,3 @@ def at_threshold(curve: Rates, threshold: float) -> tuple[Floats, Floats]:
 def _reverse_cumsum(counts: Floats) -> Floats:
     summed: Floats = np.cumsum(counts[::-1], axis=0)[::-1]
     return summed
-
-
-def _share_at_or_above(counts: Floats) -> Floats:
-    above = _reverse_cumsum(counts)
-    padded = np.concatenate([above, np.zeros((1, counts.shape[1]))])
-    return divide(padded, counts.sum(axis=0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distinct scores, counted by class and identity, so that a resample is one sparse product."""
+"""Counts distinct scores by class and identity for the metrics, so that a resample is one sparse product."""
 
 from __future__ import annotations
 
@@ -108,14 +108,11 @@ def count_scores(
     code = np.arange(len(score)) if identities is None else np.unique(np.asarray(identities), return_inverse=True)[1]
     place, values = _distinct(score, max_distinct, cuts)
     number = int(code.max()) + 1 if len(code) else 0
-    shape = (len(values), number)
-
-    def matrix(of: int) -> Any:
-        chosen = label == of
-        ones = np.ones(int(chosen.sum()))
-        return csr_array((ones, (place[chosen], code[chosen])), shape=shape)
-
-    return ScoreCounts(values, matrix(1), matrix(0), number)
+    fake, real = (
+        csr_array((np.ones(int(chosen.sum())), (place[chosen], code[chosen])), shape=(len(values), number))
+        for chosen in (label == 1, label == 0)
+    )
+    return ScoreCounts(values, fake, real, number)
 
 
 def _check(score: Floats, label: NDArray[Any]) -> None:

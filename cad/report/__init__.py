@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict for people and programs: text, JSON, HTML."""
+"""Shows the verdict to people and programs: text, JSON, HTML."""

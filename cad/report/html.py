@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict as one page of HTML that needs nothing else: no script, no font, no picture from outside."""
+"""The verdict as one page of HTML for people: it needs no script, font or picture from outside."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from importlib.resources import files
 from cad.clock import seconds_of
 from cad.errors import MediaError
 from cad.faces.track_book import FacePicture
-from cad.report.text import media_line, model_line, time_line
+from cad.report.text import SPEAKS, media_line, model_line, time_line
 from cad.report.timeline_svg import clock, timeline_svg
-from cad.verdict.records import FaceSummary, Reason, Segment, StreamEvidence, Verdict
+from cad.verdict.records import FaceSummary, Segment, StreamEvidence, Verdict
 
 TITLE = "Deepfake analysis"
 CAVEAT = (
@@ -38,10 +38,13 @@ def verdict_section(verdict: Verdict, pictures: Mapping[int, Sequence[FacePictur
     thresholds = {stream: verdict.operating_points[stream].fake_threshold for stream in verdict.streams}
     parts = [
         headline(verdict),
-        block("Evidence by stream", bars(verdict, thresholds)),
+        block("Evidence by stream", table(bar(name, one, thresholds[name]) for name, one in verdict.streams.items())),
         block("Over time", timeline(verdict, thresholds)),
-        block("Faces", faces(verdict, pictures)),
-        block("Reasons and limits", reason_rows(verdict.reasons)),
+        block(
+            "Faces",
+            "".join(face_line(one) + strip(pictures.get(one.track_id, ()), verdict.segments) for one in verdict.faces),
+        ),
+        block("Reasons and limits", table(fact_row(reason.code, reason.text) for reason in verdict.reasons)),
         block("Facts", facts(verdict)),
     ]
     return "<section>" + "\n".join(parts) + "</section>"
@@ -60,6 +63,17 @@ def block(title: str, content: str) -> str:
     return f"<h3>{title}</h3>{content}" if content else ""
 
 
+def table(rows: Iterable[str]) -> str:
+    """Return a table, or nothing if it has no row."""
+    joined = "".join(rows)
+    return f"<table>{joined}</table>" if joined else ""
+
+
+def fact_row(name: str, text: str) -> str:
+    """Return the row of a table that says one thing."""
+    return f'<tr><td class="name soft">{escape(name)}</td><td>{escape(text)}</td></tr>'
+
+
 def headline(verdict: Verdict) -> str:
     """Return the file's name and the answer."""
     chance = ""
@@ -72,14 +86,8 @@ def headline(verdict: Verdict) -> str:
     )
 
 
-def bars(verdict: Verdict, thresholds: dict[str, float]) -> str:
-    """Return one bar a stream, with a mark at its threshold, or why it was not judged."""
-    rows = [bar(stream, evidence, thresholds[stream]) for stream, evidence in verdict.streams.items()]
-    return f"<table>{''.join(rows)}</table>"
-
-
 def bar(stream: str, evidence: StreamEvidence, threshold: float) -> str:
-    """Return one stream's row."""
+    """Return one stream's row: a bar with a mark at its threshold, or why it was not judged."""
     name = f'<td class="name">{stream}</td>'
     chance = evidence.probability_fake
     if chance is None:
@@ -104,20 +112,14 @@ def timeline(verdict: Verdict, thresholds: dict[str, float]) -> str:
     )
 
 
-def faces(verdict: Verdict, pictures: Mapping[int, Sequence[FacePicture]]) -> str:
-    """Return every face with its facts and pictures."""
-    return "".join(face_line(face) + strip(pictures.get(face.track_id, ()), verdict.segments) for face in verdict.faces)
-
-
 def face_line(face: FaceSummary) -> str:
     """Return one face's facts."""
-    speaks = {True: ", speaks", False: ", does not speak", None: ""}[face.active_speaker]
     chance = (
         "not judged" if face.probability_fake is None else f"probability of fake <b>{face.probability_fake:.2f}</b>"
     )
     return (
         f"<p>Face {face.track_id}: {clock(round(face.start_seconds, 2))} to {clock(round(face.stop_seconds, 2))}, "
-        f"{face.height_px:.0f} px high{speaks}; {chance}</p>"
+        f"{face.height_px:.0f} px high{SPEAKS[face.active_speaker]}; {chance}</p>"
     )
 
 
@@ -139,14 +141,6 @@ def figure(picture: FacePicture, segments: list[Segment]) -> str:
     )
 
 
-def reason_rows(reasons: Iterable[Reason]) -> str:
-    """Return the reasons as a table."""
-    rows = [
-        f'<tr><td class="name soft">{escape(reason.code)}</td><td>{escape(reason.text)}</td></tr>' for reason in reasons
-    ]
-    return f"<table>{''.join(rows)}</table>" if rows else ""
-
-
 def facts(verdict: Verdict) -> str:
     """Return which file was read, by which nets, and how long it took."""
     lines = [line.split(maxsplit=1) for line in (media_line(verdict.media), model_line(verdict), time_line(verdict))]
@@ -156,5 +150,4 @@ def facts(verdict: Verdict) -> str:
         *((f"sha256 of {name}", sha256) for name, sha256 in verdict.nets.items()),
         ("versions", ", ".join(f"{name} {version}" for name, version in verdict.versions.items())),
     ]
-    cells = "".join(f'<tr><td class="name soft">{escape(name)}</td><td>{escape(text)}</td></tr>' for name, text in rows)
-    return f"<table>{cells}</table>"
+    return table(fact_row(name, text) for name, text in rows)

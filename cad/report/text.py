@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict as text: one line a file, and the evidence under it."""
+"""The verdict as text for a terminal: one line a file, and the evidence under it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from cad.verdict.records import FaceSummary, Label, MediaSummary, Segment, Strea
 
 #: More segments and faces than this are counted, not listed; JSON has them all.
 MAX_LISTED = 8
+#: What is said of a face's ``active_speaker``.
+SPEAKS = {True: ", speaks", False: ", does not speak", None: ""}
 
 
 def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
     """Return a verdict as lines of text, without a newline at the end.
 
-    Args:
-        verdict: What to say.
-        verbose: Also say what was read, with which model, and where the time went.
+    With ``verbose`` they also say what was read, with which model, and where the time went.
     """
     lines = [headline(verdict)]
     lines += [stream_line(stream, evidence) for stream, evidence in verdict.streams.items()]
     lines += listed([segment_line(segment) for segment in verdict.segments], "segments")
     if len(verdict.faces) > 1 or verbose:
         lines += listed([face_line(face) for face in verdict.faces], "faces")
-    lines += [
-        f"  {reason.code}: {reason.text}" for reason in verdict.reasons if not said_by_stream(reason.text, verdict)
-    ]
+    # A reason that stands beside a stream already is not repeated.
+    said = {evidence.reason for evidence in verdict.streams.values() if verdict.label is not Label.INCONCLUSIVE}
+    lines += [f"  {reason.code}: {reason.text}" for reason in verdict.reasons if reason.text not in said]
     if verbose:
         lines += [media_line(verdict.media), model_line(verdict), time_line(verdict)]
     return "\n".join(lines)
@@ -32,10 +32,8 @@ def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
 
 def headline(verdict: Verdict) -> str:
     """Return the line that has the answer."""
-    path = printable(verdict.path)
-    if verdict.probability_fake is None:
-        return f"{path}: {verdict.label.value.upper()}"
-    return f"{path}: {verdict.label.value.upper()} (probability of fake {verdict.probability_fake:.2f})"
+    chance = "" if verdict.probability_fake is None else f" (probability of fake {verdict.probability_fake:.2f})"
+    return f"{printable(verdict.path)}: {verdict.label.value.upper()}{chance}"
 
 
 def error_text(path: str, error: MediaError) -> str:
@@ -70,11 +68,10 @@ def segment_line(segment: Segment) -> str:
 
 def face_line(face: FaceSummary) -> str:
     """Return one face: when, how large, whether it speaks, and its own probability."""
-    speaks = {True: ", speaks", False: ", does not speak", None: ""}[face.active_speaker]
     probability = "not judged" if face.probability_fake is None else f"{face.probability_fake:.2f}"
     return (
         f"  face {face.track_id} {face.start_seconds:.2f} s to {face.stop_seconds:.2f} s, "
-        f"{face.height_px:.0f} px{speaks}: {probability}"
+        f"{face.height_px:.0f} px{SPEAKS[face.active_speaker]}: {probability}"
     )
 
 
@@ -101,10 +98,3 @@ def listed(lines: list[str], name: str) -> list[str]:
     """Return the first MAX_LISTED lines and how many more there are."""
     rest = len(lines) - MAX_LISTED
     return lines if rest <= 0 else [*lines[:MAX_LISTED], f"  ... and {rest} more {name} (--json has all)"]
-
-
-def said_by_stream(text: str, verdict: Verdict) -> bool:
-    """Say whether a reason already stands beside a stream, so that it need not be repeated."""
-    return verdict.label is not Label.INCONCLUSIVE and any(
-        evidence.reason == text for evidence in verdict.streams.values()
-    )

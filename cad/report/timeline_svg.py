@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The timeline of a report: probability of fake over time, one curve a stream, suspicious stretches as bands."""
+"""The timeline of the HTML report: probability of fake over time, a curve a stream, suspicious stretches as bands."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ TICK_STEPS_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 120
 MAX_TICKS = 12
 
 
-def timeline_svg(
-    curves: Mapping[str, Curve], thresholds: Mapping[str, float], segments: Sequence[Segment]
-) -> str:
+def timeline_svg(curves: Mapping[str, Curve], thresholds: Mapping[str, float], segments: Sequence[Segment]) -> str:
     """Return an SVG element.
 
     Args:
         curves: By stream, all of one length and at least one bin long.
-        thresholds: From where on a stream is suspicious.
+        thresholds: Where a stream becomes suspicious.
         segments: Suspicious stretches.
     """
     seconds = max(len(curve.probabilities) * curve.step_seconds for curve in curves.values())
-    parts = [*probability_grid(), *time_ticks(seconds)]
+    parts = [
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_of(value):.1f}" y2="{y_of(value):.1f}"/>'
+        f'<text x="{LEFT - 6}" y="{y_of(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
+        for value in (0.0, 0.5, 1.0)
+    ] + time_ticks(seconds)
     for row, (stream, curve) in enumerate(curves.items()):
-        parts.append(threshold_line(stream, thresholds[stream]))
+        y = f"{y_of(thresholds[stream]):.1f}"
+        parts.append(f'<line class="threshold stroke-{stream}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         parts += curve_paths(stream, curve, seconds)
         parts += segment_bands(stream, segments, row, seconds)
     return (
@@ -52,22 +55,12 @@ def y_of(probability: float) -> float:
     return TOP + PLOT_HEIGHT * (1.0 - probability)
 
 
-def probability_grid() -> list[str]:
-    """Return the horizontal lines at 0, 0.5 and 1 with their numbers."""
-    return [
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_of(value):.1f}" y2="{y_of(value):.1f}"/>'
-        f'<text x="{LEFT - 6}" y="{y_of(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
-        for value in (0.0, 0.5, 1.0)
-    ]
-
-
 def time_ticks(seconds: float) -> list[str]:
     """Return the marks of time under the plot."""
     step = next((step for step in TICK_STEPS_SECONDS if seconds / step <= MAX_TICKS), TICK_STEPS_SECONDS[-1])
-    times = np.arange(0.0, seconds + 1e-9, step)
     return [
         f'<text x="{x_of(time, seconds):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{clock(time)}</text>'
-        for time in times
+        for time in np.arange(0.0, seconds + 1e-9, step)
     ]
 
 
@@ -79,12 +72,6 @@ def clock(seconds: float) -> str:
         ('2.5 s', '1:15')
     """
     return f"{seconds:g} s" if seconds < 60 else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def threshold_line(stream: str, threshold: float) -> str:
-    """Return the dashed line at a stream's threshold."""
-    y = f"{y_of(threshold):.1f}"
-    return f'<line class="threshold stroke-{stream}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
 
 
 def curve_paths(stream: str, curve: Curve, seconds: float) -> list[str]:
@@ -105,8 +92,9 @@ def curve_paths(stream: str, curve: Curve, seconds: float) -> list[str]:
 def segment_bands(stream: str, segments: Sequence[Segment], row: int, seconds: float) -> list[str]:
     """Return a stream's suspicious stretches as bands under the plot."""
     y = TOP + PLOT_HEIGHT + BAND_GAP + row * (BAND_HEIGHT + BAND_GAP)
-    own = [segment for segment in segments if segment.stream == stream]
-    edges = [(x_of(one.start_seconds, seconds), x_of(one.stop_seconds, seconds)) for one in own]
+    edges = [
+        (x_of(one.start_seconds, seconds), x_of(one.stop_seconds, seconds)) for one in segments if one.stream == stream
+    ]
     return [
         f'<rect class="fill-{stream}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="{BAND_HEIGHT}"/>'
         for left, right in edges

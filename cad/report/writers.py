@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where results go while a batch runs: one writer a format, all with the same two methods."""
+"""Writers for the command line, one a format: they take the results of a batch one by one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class Writer(Protocol):
         """Take what is said of a file."""
 
     def close(self) -> None:
-        """Write what is left, after the last file."""
+        """Write what is left after the last file; nothing unless a format needs it."""
+        return
 
 
-class TextWriter:
+class TextWriter(Writer):
     """Writes lines for a person as soon as a file is done."""
 
     def __init__(self, out: TextIO, verbose: bool) -> None:
@@ -40,11 +41,8 @@ class TextWriter:
         text = verdict_text(verdict, self._verbose) if verdict else error_text(result.path, error) if error else ""
         print(text, file=self._out, flush=True)
 
-    def close(self) -> None:
-        """Do nothing: everything is written."""
 
-
-class JsonLinesWriter:
+class JsonLinesWriter(Writer):
     """Writes one JSON object a line as soon as a file is done."""
 
     def __init__(self, out: TextIO) -> None:
@@ -54,11 +52,8 @@ class JsonLinesWriter:
         """Write a result as one line."""
         print(json_text(result.to_dict()), file=self._out, flush=True)
 
-    def close(self) -> None:
-        """Do nothing: everything is written."""
 
-
-class JsonWriter:
+class JsonWriter(Writer):
     """Writes one JSON document at the end: the object of the only file, or an array of all.
 
     Args:
@@ -81,7 +76,7 @@ class JsonWriter:
         print(json_text(document, indent=2), file=self._out, flush=True)
 
 
-class HtmlWriter:
+class HtmlWriter(Writer):
     """Writes one page at the end, whole or not at all.
 
     Args:

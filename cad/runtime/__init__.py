@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the exported model with ONNX Runtime for the detector; ``scorer`` is where windows become logits."""
+"""Runs the exported model for the detector with ONNX Runtime; ``scorer`` turns windows into logits."""

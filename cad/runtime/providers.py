@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of ONNX Runtime's execution providers run the model, asked for and then checked.
+"""Chooses which of ONNX Runtime's execution providers run the model, and checks that they do.
 
-ONNX Runtime itself falls back from CUDA to the CPU without an exception (microsoft/onnxruntime 23372), so what
-was asked for is compared with what a session has.
+ONNX Runtime itself falls back from CUDA to the CPU without an exception (microsoft/onnxruntime 23372).
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from cad.errors import OptionError
+from cad.versions import installed_version
 
 Device = Literal["auto", "cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
@@ -21,6 +20,7 @@ CUDA = "CUDAExecutionProvider"
 GPU_INSTALL_COMMAND = (
     "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps --force-reinstall onnxruntime-gpu"
 )
+CUDA_HINT = f"for a CUDA GPU: {GPU_INSTALL_COMMAND}"
 
 
 def choose_providers(device: Device, named: Sequence[str] | None, available: Sequence[str]) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def choose_providers(device: Device, named: Sequence[str] | None, available: Seq
         available: What the installed ONNX Runtime offers.
 
     Raises:
-        OptionError: Something was asked for that is not available; the message says what is.
+        OptionError: Something was asked for that is not available; the message says what is, the nearest first.
 
     Example:
         >>> choose_providers("auto", None, ["CPUExecutionProvider"])
@@ -40,8 +40,13 @@ def choose_providers(device: Device, named: Sequence[str] | None, available: Seq
     """
     if device not in DEVICES:
         raise OptionError(f"device is {device!r}; accepted are {', '.join(DEVICES)}")
+    for name in named or ():
+        if name not in available:
+            nearest = difflib.get_close_matches(name, available, n=len(available), cutoff=0.0)
+            hint = f"; {CUDA_HINT}" if name == CUDA else ""
+            raise OptionError(f"provider {name!r} is not available; this ONNX Runtime has {', '.join(nearest)}{hint}")
     if named:
-        return check_named(named, available)
+        return tuple(named)
     if device == "cpu":
         return (CPU,)
     if CUDA in available:
@@ -49,23 +54,9 @@ def choose_providers(device: Device, named: Sequence[str] | None, available: Seq
         return (CUDA, CPU)
     if device == "cuda":
         raise OptionError(
-            f"device cuda was asked for, but this ONNX Runtime has only {', '.join(available)}; {cuda_hint()}"
+            f"device cuda was asked for, but this ONNX Runtime has only {', '.join(available)}; {CUDA_HINT}"
         )
     return (CPU,)
-
-
-def check_named(named: Sequence[str], available: Sequence[str]) -> tuple[str, ...]:
-    """Return ``named`` after checking that each is available.
-
-    Raises:
-        OptionError: One is not; the message has the nearest that are.
-    """
-    for name in named:
-        if name not in available:
-            nearest = difflib.get_close_matches(name, available, n=len(available), cutoff=0.0)
-            hint = f"; {cuda_hint()}" if name == CUDA else ""
-            raise OptionError(f"provider {name!r} is not available; this ONNX Runtime has {', '.join(nearest)}{hint}")
-    return tuple(named)
 
 
 def check_active(asked: Sequence[str], active: Sequence[str], insisted: bool) -> tuple[str, ...]:
@@ -87,24 +78,10 @@ def check_active(asked: Sequence[str], active: Sequence[str], insisted: bool) ->
     return tuple(active)
 
 
-def cuda_hint() -> str:
-    """Return what to do to get CUDA."""
-    return f"for a CUDA GPU: {GPU_INSTALL_COMMAND}"
-
-
 def both_runtimes_warning() -> str | None:
     """Return one line if onnxruntime and onnxruntime-gpu are both installed, which own one folder; else None."""
-    if not (is_installed("onnxruntime") and is_installed("onnxruntime-gpu")):
+    if not (installed_version("onnxruntime") and installed_version("onnxruntime-gpu")):
         return None
     return (
         f"onnxruntime and onnxruntime-gpu are both installed and overwrite each other; keep one: {GPU_INSTALL_COMMAND}"
     )
-
-
-def is_installed(distribution: str) -> bool:
-    """Say whether a distribution of that name is installed."""
-    try:
-        version(distribution)
-    except PackageNotFoundError:
-        return False
-    return True

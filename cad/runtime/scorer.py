@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scoring windows with the exported graph; nothing of torch."""
+"""Scores windows for the detector with the exported graph, without torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Scorer:
 
     Raises:
         WeightsError: The weights are unknown, damaged or not runnable.
-        OptionError: The device or a provider is not to be had.
+        OptionError: The device or a provider is not available.
 
     Attributes:
         spec: What the model expects and what its numbers mean.
@@ -103,7 +103,7 @@ def has_video(window: Window) -> bool:
 
 
 def has_audio(window: Window) -> bool:
-    """Say whether enough of the window has sound that counts."""
+    """Say whether enough of the window has speech."""
     return bool(window.audio_present.mean() >= MIN_AUDIO_SHARE)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening an ONNX file as a session whose providers, inputs and ModelSpec have been checked."""
+"""Opens an ONNX file for the scorer as a session whose providers, inputs and ModelSpec have been checked."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def open_model(
         threads: Threads inside one operator; 0 lets ONNX Runtime take every core.
 
     Raises:
-        OptionError: The device, a provider or the number of threads is not to be had.
+        OptionError: The device or a provider is not available, or the number of threads is negative.
         SpecMismatchError: The graph is not one that this package can run.
         WeightsError: ONNX Runtime cannot load the bytes.
     """
@@ -80,7 +80,8 @@ def read_spec(session: Any, name: str) -> ModelSpec:
     """Return the ModelSpec in a session's metadata.
 
     Raises:
-        SpecMismatchError: There is none, or it is of a version that this package cannot run.
+        SpecMismatchError: There is none, its version is none that this package can run, or it is of another clock, crop
+            size or shape of windows; the message names the field.
     """
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
@@ -88,16 +89,6 @@ def read_spec(session: Any, name: str) -> ModelSpec:
             f"{name}: the file has no {METADATA_KEY!r} in its metadata; export it with export/to_onnx.py"
         )
     spec = ModelSpec.from_json(text)
-    check_clock(spec, name)
-    return spec
-
-
-def check_clock(spec: ModelSpec, name: str) -> None:
-    """Check that the model lives on this package's clock and looks at crops of its size.
-
-    Raises:
-        SpecMismatchError: A rate or the crop size is another one; the message names it.
-    """
     ours = {"frame_rate_hz": FRAME_RATE_HZ, "sample_rate_hz": SAMPLE_RATE_HZ, "crop_size_px": CROP_SIZE_PX}
     for field, value in ours.items():
         if getattr(spec, field) != value:
@@ -107,3 +98,4 @@ def check_clock(spec: ModelSpec, name: str) -> None:
             f"{name}: min_frames {spec.min_frames} and hop_frames {spec.hop_frames} must lie between 1 and "
             f"window_frames {spec.window_frames}"
         )
+    return spec

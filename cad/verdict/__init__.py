@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the scores of windows to a verdict: aggregate over time and faces, calibrate, decide."""
+"""Gives the detector its verdict from the scores of windows: aggregate over time and faces, calibrate, decide."""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From windows to the file: one raw logit a head, and one a face.
+"""Pools the windows of a file into the evidence that is calibrated: one raw logit a head, and one a face.
 
 A head's logit for one face is the mean over time of the windows' logits, where overlapping windows share their
 slots and slots without evidence do not count. With several faces:
 
-- The **picture** of the file is, in every slot, that of the most suspicious face seen in it, each face speaking with
+- The **picture** of the file is, in every slot, that of the most suspicious face seen in it, each face taken at
   its own mean; then the mean over time. One forged face beside a genuine one is found, and a person whom cuts split
   into twenty short tracks is not given twenty chances of a false alarm.
 - **Synchrony** is, in every slot, that of the face that speaks: the one whose sync logit, less a little for lips that
@@ -81,7 +81,9 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
         slots: Length of the file on the grid; no window may go past it.
         min_slots: In how many slots a face must be seen to be judged.
     """
-    usable = {track.track_id for track in tracks if is_usable(track, min_slots)}
+    usable = {
+        track.track_id for track in tracks if track.height_px >= MIN_FACE_HEIGHT_PX and track.seen_slots >= min_slots
+    }
     by_face = {track_id: own for track_id, own in sorted(by_track(scores).items()) if track_id in usable}
     video = {track_id: clip_timeline(own, "video", slots) for track_id, own in by_face.items()}
     sync = {track_id: clip_timeline(own, "sync", slots) for track_id, own in by_face.items()}
@@ -123,25 +125,18 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
     )
 
 
-def is_usable(track: TrackSummary, min_slots: int) -> bool:
-    """Say whether a face is large enough and seen for long enough."""
-    return track.height_px >= MIN_FACE_HEIGHT_PX and track.seen_slots >= min_slots
-
-
 def find_carriers(misfit: Mapping[int, Timeline], best: Timeline) -> set[int]:
     """Return the faces that carry the sound: none without sound, else at least one."""
-    shares = {track_id: carrier_share(own, best) for track_id, own in misfit.items()}
-    heard = {track_id: share for track_id, share in shares.items() if share is not None}
-    if not heard:
+    # The share of a face's slots with sound in which no face fits better.
+    shares = {
+        track_id: float((own <= best)[~np.isnan(own)].mean())
+        for track_id, own in misfit.items()
+        if not np.isnan(own).all()
+    }
+    if not shares:
         return set()
-    most = max(heard, key=lambda track_id: heard[track_id])
-    return {track_id for track_id, share in heard.items() if share >= MIN_CARRIER_SHARE} | {most}
-
-
-def carrier_share(own: Timeline, best: Timeline) -> float | None:
-    """Return the share of a face's slots with sound in which no face fits better, or None without such slots."""
-    heard = ~np.isnan(own)
-    return float((own[heard] <= best[heard]).mean()) if heard.any() else None
+    most = max(shares, key=lambda track_id: shares[track_id])
+    return {track_id for track_id, share in shares.items() if share >= MIN_CARRIER_SHARE} | {most}
 
 
 def carried(line: Timeline, own: Timeline, best: Timeline) -> Timeline:

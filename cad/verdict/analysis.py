@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured of one file, before anything is decided: all that a verdict, a report or a table needs."""
+"""The record of all that was measured of one file, for verdicts, reports and tables, before anything is decided."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From raw logits to probabilities and thresholds, once, with the numbers that travel in the model's ModelSpec."""
+"""Turns raw logits into the probabilities and thresholds that a verdict rests on, by the model's own ModelSpec."""
 
 from __future__ import annotations
 

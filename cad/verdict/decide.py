@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From calibrated evidence to the label; every rule that turns a number into a word is here.
+"""The rules that turn calibrated evidence into a file's label and the reasons for it.
 
 1. Nothing could be judged, or too little of the file could be read: inconclusive.
 2. Picture and sound together are judged by the fused head, picture alone by the video head, sound alone by the audio
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cad.spec import OperatingPoint
 from cad.verdict import reasons
 from cad.verdict.calibrate import Calibrated
 from cad.verdict.records import Label, Reason
@@ -41,8 +42,7 @@ class _Charge:
 
     head: str
     probability: float
-    fake_threshold: float
-    real_threshold: float
+    point: OperatingPoint
 
 
 def decide(evidence: Calibrated) -> Decision:
@@ -66,31 +66,27 @@ def find_charges(evidence: Calibrated) -> list[_Charge]:
     heads = ["fused"] if evidence.probabilities["fused"] is not None else ["video", "audio"]
     found = [(head, evidence.probabilities[head], evidence.points[head]) for head in heads]
     found.append(("listener", evidence.listeners, evidence.points["video"]))
-    return [
-        _Charge(head, value, point.fake_threshold, point.real_threshold)
-        for head, value, point in found
-        if value is not None
-    ]
+    return [_Charge(head, value, point) for head, value, point in found if value is not None]
 
 
 def weigh(charges: list[_Charge], evidence: Calibrated) -> tuple[Label, list[Reason]]:
     """Return the label that the evidence gives, and why: rules 4 and 5."""
-    proven = [one for one in charges if one.probability >= one.fake_threshold]
+    proven = [one for one in charges if one.probability >= one.point.fake_threshold]
     sync = evidence.probabilities["sync"]
     out_of_sync = sync is not None and sync >= evidence.points["sync"].fake_threshold
     if proven:
         look_real = not (is_suspicious(evidence, "video") or is_suspicious(evidence, "audio"))
         if out_of_sync and look_real and all(one.head == "fused" for one in proven):
-            return Label.INCONCLUSIVE, [reasons.sync_only()]
-        why = [reasons.evidence_above(one.head, one.probability, one.fake_threshold) for one in proven]
-        return Label.FAKE, why + ([reasons.out_of_sync()] if out_of_sync else [])
-    open_charges = [one for one in charges if one.probability >= one.real_threshold]
-    if open_charges:
-        one = open_charges[0]
-        return Label.INCONCLUSIVE, [reasons.between_thresholds(one.probability, one.real_threshold, one.fake_threshold)]
+            return Label.INCONCLUSIVE, [reasons.SYNC_ONLY]
+        why = [reasons.evidence_above(one.head, one.probability, one.point.fake_threshold) for one in proven]
+        return Label.FAKE, why + ([reasons.OUT_OF_SYNC] if out_of_sync else [])
+    for one in charges:
+        real_below, fake_from = one.point.real_threshold, one.point.fake_threshold
+        if one.probability >= real_below:
+            return Label.INCONCLUSIVE, [reasons.between_thresholds(one.probability, real_below, fake_from)]
     if evidence.analysis.info.video is not None and evidence.probabilities["video"] is None:
-        return Label.INCONCLUSIVE, [reasons.sound_only_of_video()]
-    return Label.REAL, [reasons.out_of_sync()] if out_of_sync else []
+        return Label.INCONCLUSIVE, [reasons.PICTURE_NOT_JUDGED]
+    return Label.REAL, [reasons.OUT_OF_SYNC] if out_of_sync else []
 
 
 def is_suspicious(evidence: Calibrated, head: str) -> bool:
@@ -100,6 +96,7 @@ def is_suspicious(evidence: Calibrated, head: str) -> bool:
 
 def unique(found: list[Reason]) -> tuple[Reason, ...]:
     """Return the reasons in order, each code once."""
-    return tuple(
-        {reason.code: reason for reason in reversed(found)}[code] for code in dict.fromkeys(r.code for r in found)
-    )
+    first: dict[str, Reason] = {}
+    for reason in found:
+        first.setdefault(reason.code, reason)
+    return tuple(first.values())

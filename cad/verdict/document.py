@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts as JSON: written from the records, read back into them, and described by a JSON Schema made of them.
+"""Verdicts as JSON for programs: written from the records, read back, and described by a JSON Schema made of them.
 
 Keys may be added under ``cad.verdict/1``, never renamed or removed; a reader passes over keys that it does not know.
 ``python -m cad.verdict.document`` prints the schema, which is shipped as ``cad/verdict/schema.json``.
@@ -57,7 +57,8 @@ def json_text(document: Any, indent: int | None = None) -> str:
     text = json.dumps(document, indent=indent, allow_nan=False)
     if indent is None:
         return text
-    return re.sub(r"\[\s+((?:-?\d[\d.e+-]*|null)(?:,\s+(?:-?\d[\d.e+-]*|null))*)\s+\]", _on_one_line, text)
+    numbers = r"\[\s+((?:-?\d[\d.e+-]*|null)(?:,\s+(?:-?\d[\d.e+-]*|null))*)\s+\]"
+    return re.sub(numbers, lambda found: "[" + re.sub(r",\s+", ", ", found[1]) + "]", text)
 
 
 def read_verdict(text: str | bytes) -> Verdict:
@@ -109,10 +110,6 @@ def _key(field: Any) -> str:
     return str(field.metadata.get("key", field.name))
 
 
-def _on_one_line(found: re.Match[str]) -> str:
-    return "[" + re.sub(r",\s+", ", ", found[1]) + "]"
-
-
 def _read(kind: Any, value: Any, where: str) -> Any:
     """Return ``value`` as ``kind``, a record or what records hold."""
     origin, inside = get_origin(kind), get_args(kind)
@@ -126,7 +123,15 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if origin is not None:  # a mapping from names
         return {key: _read(inside[1], one, f"{where}.{key}") for key, one in _expect(value, dict, where).items()}
     if is_dataclass(kind):
-        return _read_record(kind, _expect(value, dict, where), where)
+        record: Any = kind
+        hints, document, given = get_type_hints(record), _expect(value, dict, where), {}
+        for field in fields(kind):
+            key = _key(field)
+            if key in document:
+                given[field.name] = _read(hints[field.name], document[key], f"{where}.{key}")
+            elif field.default is MISSING and field.default_factory is MISSING:
+                raise DocumentError(f"{where} lacks {key!r}")
+        return record(**given)
     if issubclass(kind, Enum):
         try:
             return kind(value)
@@ -135,16 +140,6 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if kind is float:
         return float(_expect(value, (int, float), where))
     return _expect(value, kind, where)
-
-
-def _read_record(kind: Any, value: dict[str, Any], where: str) -> Any:
-    hints, given = get_type_hints(kind), {}
-    for field in fields(kind):
-        if _key(field) in value:
-            given[field.name] = _read(hints[field.name], value[_key(field)], f"{where}.{_key(field)}")
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise DocumentError(f"{where} lacks {_key(field)!r}")
-    return kind(**given)
 
 
 def _expect(value: Any, kind: Any, where: str) -> Any:

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what was measured to the Verdict record: calibrate, decide, and gather the evidence."""
+"""Gives detector and calibration the Verdict on what was measured: calibrate, decide, gather the evidence."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +10,7 @@ from cad.clock import seconds_of
 from cad.faces.active_speaker import LEAST_MOTION
 from cad.faces.track_book import TrackSummary
 from cad.media.records import MediaKind
-from cad.spec import STREAMS, ModelSpec
+from cad.spec import ModelSpec
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import Calibrated, calibrate
 from cad.verdict.decide import decide
@@ -37,7 +35,7 @@ def verdict_of(evidence: Calibrated) -> Verdict:
         probability_fake=decision.probability_fake,
         streams={
             stream: StreamEvidence(evidence.probabilities[stream], reason.text if reason else None)
-            for stream, reason in ((stream, evidence.missing[stream]) for stream in STREAMS)
+            for stream, reason in evidence.missing.items()
         },
         segments=find_segments(evidence.curves, evidence.points),
         reasons=decision.reasons,
@@ -45,7 +43,7 @@ def verdict_of(evidence: Calibrated) -> Verdict:
         media=summarise_media(analysis),
         model=analysis.model,
         seconds=analysis.seconds,
-        curves=summarise_curves(evidence.curves) if analysis.slots > 1 else {},
+        curves={stream: summarise_curve(curve) for stream, curve in evidence.curves.items() if analysis.slots > 1},
         operating_points=evidence.points,
         nets=analysis.nets,
         versions=analysis.versions,
@@ -73,13 +71,8 @@ def is_active_speaker(track: TrackSummary, sync: float | None, evidence: Calibra
     return carries and track.lips.motion >= LEAST_MOTION and sync < evidence.points["sync"].fake_threshold
 
 
-def summarise_curves(curves: Mapping[str, NDArray[np.float64]]) -> dict[str, Curve]:
-    """Return the curves as a report draws them, in at most MAX_CURVE_BINS bins."""
-    return {stream: summarise_curve(curve) for stream, curve in curves.items()}
-
-
 def summarise_curve(curve: NDArray[np.float64]) -> Curve:
-    """Return the highest known value of every bin.
+    """Return a curve as a report draws it: the highest known value of each of at most MAX_CURVE_BINS bins.
 
     Example:
         >>> summarise_curve(np.array([0.25, np.nan, 0.5]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every reason that a verdict may give: a stable code, and the sentence for a person in one place."""
+"""Every reason that a verdict may give, for the rules that decide: a stable code and the sentence for a person."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from cad.clock import seconds_of
 from cad.verdict.aggregate import MIN_FACE_HEIGHT_PX
 from cad.verdict.records import Reason
 
-DUBBING = "sound and lips do not belong together, which dubbing does too"
+_DUBBING = "sound and lips do not belong together, which dubbing does too"
+_NAMED = {
+    "fused": "picture and sound together",
+    "video": "the picture",
+    "audio": "the sound",
+    "listener": "the picture of a face that does not speak",
+}
 
-
-def no_picture() -> Reason:
-    """Return the reason for a file without picture."""
-    return Reason("no_picture", "the file has no picture; only its sound was judged")
-
-
-def no_face() -> Reason:
-    """Return the reason for a picture in which no face was found."""
-    return Reason("no_face", "no face was found in the picture")
+NO_PICTURE = Reason("no_picture", "the file has no picture; only its sound was judged")
+NO_FACE = Reason("no_face", "no face was found in the picture")
+NO_AUDIO = Reason("no_audio", "the file has no sound; only its picture was judged")
+#: Sound that is declared but does not decode.
+AUDIO_UNREADABLE = Reason("audio_unreadable", "the file has sound, but nothing of it could be read")
+NO_SPEECH = Reason("no_speech", "the sound has no speech (silence, or a level that does not move as speech does)")
+NEVER_TOGETHER = Reason("never_together", "the face and the speech are never there at the same time")
+STILL_IMAGE = Reason("still_image", "a single picture shows nothing of movement or sound; it is weak evidence")
+#: Why a video whose faces cannot be judged is not called real.
+PICTURE_NOT_JUDGED = Reason(
+    "picture_not_judged", "the sound alone raises no suspicion, but the picture could not be judged"
+)
+SYNC_ONLY = Reason("sync_only", f"{_DUBBING}; neither the picture nor the sound by itself looks forged")
+#: Synchrony beside other evidence.
+OUT_OF_SYNC = Reason("out_of_sync", _DUBBING)
 
 
 def face_too_small(height_px: float) -> Reason:
@@ -37,21 +49,6 @@ def face_too_short(seen_slots: int, min_slots: int) -> Reason:
     )
 
 
-def no_audio() -> Reason:
-    """Return the reason for a file without sound."""
-    return Reason("no_audio", "the file has no sound; only its picture was judged")
-
-
-def audio_unreadable() -> Reason:
-    """Return the reason for sound that is declared but does not decode."""
-    return Reason("audio_unreadable", "the file has sound, but nothing of it could be read")
-
-
-def no_speech() -> Reason:
-    """Return the reason for sound in which nothing is like speech."""
-    return Reason("no_speech", "the sound has no speech (silence, or a level that does not move as speech does)")
-
-
 def speech_too_short(seconds: float, min_slots: int) -> Reason:
     """Return the reason for too little speech."""
     return Reason(
@@ -59,11 +56,6 @@ def speech_too_short(seconds: float, min_slots: int) -> Reason:
         f"the sound has {seconds:.2f} s of speech, too little or too thin to judge "
         f"(at least {seconds_of(min_slots):.2f} s close together are needed)",
     )
-
-
-def never_together() -> Reason:
-    """Return the reason why synchrony was not judged although there are a face and speech."""
-    return Reason("never_together", "the face and the speech are never there at the same time")
 
 
 def too_short(duration_seconds: float, min_slots: int) -> Reason:
@@ -85,16 +77,6 @@ def partly_read(coverage: float, text: str) -> Reason:
     return Reason("partly_read", f"{coverage:.0%} of the file could be read; the verdict is about that part: {text}")
 
 
-def still_image() -> Reason:
-    """Return the note that one picture says less than moving ones."""
-    return Reason("still_image", "a single picture shows nothing of movement or sound; it is weak evidence")
-
-
-def sound_only_of_video() -> Reason:
-    """Return the reason why a video whose faces cannot be judged is not called real."""
-    return Reason("picture_not_judged", "the sound alone raises no suspicion, but the picture could not be judged")
-
-
 def between_thresholds(probability: float, real_below: float, fake_from: float) -> Reason:
     """Return the reason for evidence that points neither way."""
     return Reason(
@@ -105,25 +87,9 @@ def between_thresholds(probability: float, real_below: float, fake_from: float) 
 
 def evidence_above(head: str, probability: float, threshold: float) -> Reason:
     """Return what raised the label fake."""
-    named = {
-        "fused": "picture and sound together",
-        "video": "the picture",
-        "audio": "the sound",
-        "listener": "the picture of a face that does not speak",
-    }
     return Reason(
-        f"{head}_evidence", f"{named[head]}: probability {probability:.2f}, at or above the threshold {threshold:.2f}"
+        f"{head}_evidence", f"{_NAMED[head]}: probability {probability:.2f}, at or above the threshold {threshold:.2f}"
     )
-
-
-def sync_only() -> Reason:
-    """Return the reason why synchrony alone does not make a fake."""
-    return Reason("sync_only", f"{DUBBING}; neither the picture nor the sound by itself looks forged")
-
-
-def out_of_sync() -> Reason:
-    """Return the note on synchrony beside other evidence."""
-    return Reason("out_of_sync", DUBBING)
 
 
 def constant_offset(offset_seconds: float) -> Reason:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict as records; ``cad.verdict.document`` writes and reads them under the schema ``cad.verdict/1``."""
+"""The records of a verdict, for callers; ``cad.verdict.document`` writes and reads them as ``cad.verdict/1``."""
 
 from __future__ import annotations
 

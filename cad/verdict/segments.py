@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Suspicious stretches, from the probability of every slot."""
+"""Gives reports a file's suspicious stretches, from the probability of every slot."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cad.verdict.records import Segment
 RELEASE_SHARE = 0.8
 #: Stretches with less than this between them are one.
 MERGE_GAP_SLOTS = 5
-#: Where candidates start, whether or not they are told: rankings such as AP want the doubtful ones, too.
+#: Candidates start here, reported or not: rankings such as AP need the doubtful ones too.
 CANDIDATE_PROBABILITY = 0.35
-#: Shorter stretches are not told.
+#: Shorter stretches are not reported.
 MIN_SEGMENT_SLOTS = 5
 
 

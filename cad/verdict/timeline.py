@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Overlapping windows laid back onto the grid: one value a slot, NaN where nothing was scored."""
+"""Lays overlapping windows back onto the grid, for verdicts: one value a slot, NaN where nothing was scored."""
 
 from __future__ import annotations
 

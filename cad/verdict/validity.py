@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which stream could be judged, and in words why another could not."""
+"""Tells the rules which stream could be judged, why another could not, and what limits the verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cad.verdict.records import Reason
 
 #: Under this share of a file no verdict is given.
 MIN_COVERAGE = 0.5
-#: From this share on a file counts as read whole (containers round their durations).
+#: From this share on a file is taken as read whole (containers round their durations).
 FULL_COVERAGE = 0.98
 #: Offsets under this are within what careful muxing leaves, and within the model's own error.
 MIN_OFFSET_SECONDS = 0.12
@@ -34,11 +34,11 @@ def missing_streams(analysis: Analysis) -> dict[str, Reason | None]:
 def missing_video(analysis: Analysis) -> Reason:
     """Return why the picture was not judged."""
     if analysis.info.video is None:
-        return reasons.no_picture()
+        return reasons.NO_PICTURE
     if analysis.is_too_short:
         return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
     if not any(track.seen_slots for track in analysis.tracks):
-        return reasons.no_face()
+        return reasons.NO_FACE
     largest = max(track.height_px for track in analysis.tracks)
     if largest < MIN_FACE_HEIGHT_PX:
         return reasons.face_too_small(largest)
@@ -48,13 +48,13 @@ def missing_video(analysis: Analysis) -> Reason:
 def missing_audio(analysis: Analysis) -> Reason:
     """Return why the sound was not judged."""
     if analysis.info.audio is None:
-        return reasons.no_audio()
+        return reasons.NO_AUDIO
     if analysis.speech_slots is None:
-        return reasons.audio_unreadable()
+        return reasons.AUDIO_UNREADABLE
     if analysis.is_too_short:
         return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
     if analysis.speech_slots == 0:
-        return reasons.no_speech()
+        return reasons.NO_SPEECH
     return reasons.speech_too_short(seconds_of(analysis.speech_slots), analysis.min_slots)
 
 
@@ -64,14 +64,14 @@ def missing_sync(analysis: Analysis) -> Reason:
         return missing_video(analysis)
     if analysis.clip_logits["audio"] is None:
         return missing_audio(analysis)
-    return reasons.never_together()
+    return reasons.NEVER_TOGETHER
 
 
 def validity_notes(analysis: Analysis, sync_is_suspicious: bool) -> list[Reason]:
     """Return what limits the verdict although it could be given."""
     notes = []
     if analysis.info.kind is MediaKind.IMAGE:
-        notes.append(reasons.still_image())
+        notes.append(reasons.STILL_IMAGE)
     if MIN_COVERAGE <= analysis.report.coverage < FULL_COVERAGE:
         notes.append(reasons.partly_read(analysis.report.coverage, analysis.report.text))
     offset = constant_offset_seconds(analysis)
@@ -85,7 +85,7 @@ def validity_notes(analysis: Analysis, sync_is_suspicious: bool) -> list[Reason]
 
 
 def constant_offset_seconds(analysis: Analysis) -> float | None:
-    """Return by how much the sound lags behind the lips throughout, or None if by nothing or not by the same time."""
+    """Return the constant lag of the sound behind the lips in seconds; None where there is none, or it varies."""
     offsets = np.array(analysis.evidence.offsets_seconds)
     if len(offsets) < MIN_OFFSET_WINDOWS:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights inside the package: one folder a name with ``model.onnx``, ``manifest.json`` and ``CARD.md``."""
+"""The package's weights, for detector and tools: a folder each with ``model.onnx``, ``manifest.json``, ``CARD.md``."""
 
 from cad.weights.registry import WeightsEntry, default_detector, find_entry, list_entries
 from cad.weights.store import load_bytes, read_verified

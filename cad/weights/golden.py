@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden vectors: what a shipped file said of fixed inputs on the day that it was packed.
+"""Golden vectors, for tests: what a shipped file said of fixed inputs on the day that it was packed.
 
 They show, without torch and without media, that a file and a version of ONNX Runtime still say the same.
 The inputs are made from sines and blocks rather than stored, which keeps the package small.

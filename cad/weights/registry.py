@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which weights there are, read from the ``manifest.json`` in every folder of this one.
+"""Tells which weights there are, from the ``manifest.json`` in every folder of this one.
 
 A manifest has at least ``file``, ``sha256`` and ``kind``; a folder of the same layout anywhere on the disk is
 accepted too, so that a model of one's own is used in the same way as a shipped one.
@@ -19,7 +19,6 @@ from cad.errors import WeightsIntegrityError, WeightsNotFoundError
 Kind = Literal["detector", "face"]
 KINDS: tuple[Kind, ...] = ("detector", "face")
 MANIFEST_NAME = "manifest.json"
-CARD_NAME = "CARD.md"
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 
 
@@ -44,15 +43,11 @@ class WeightsEntry:
     @property
     def card(self) -> Path:
         """Where the model card is."""
-        return self.path.parent / CARD_NAME
+        return self.path.parent / "CARD.md"
 
 
 def list_entries(kind: Kind | None = None, folder: Path = PACKAGE_FOLDER) -> list[WeightsEntry]:
-    """Return every set of weights in ``folder``, by name.
-
-    Args:
-        kind: Only weights of this kind.
-        folder: Where to look; the package's own weights by default.
+    """Return every set of weights in ``folder``, or those of one ``kind``, by name.
 
     Raises:
         WeightsIntegrityError: A manifest cannot be understood.
@@ -72,7 +67,10 @@ def find_entry(name: str, folder: Path = PACKAGE_FOLDER) -> WeightsEntry:
         return read_entry(folder / name)
     if (Path(name) / MANIFEST_NAME).is_file():
         return read_entry(Path(name))
-    raise WeightsNotFoundError(not_found_text(name, [entry.name for entry in list_entries(folder=folder)]))
+    known = [entry.name for entry in list_entries(folder=folder)]
+    nearest = difflib.get_close_matches(name, known, n=len(known) or 1, cutoff=0.0)
+    there_are = f"; there are: {', '.join(nearest)}" if known else ", and the package has none at all"
+    raise WeightsNotFoundError(f"there are no weights called {name!r}{there_are}")
 
 
 def default_detector(folder: Path = PACKAGE_FOLDER) -> WeightsEntry:
@@ -113,11 +111,3 @@ def read_entry(folder: Path) -> WeightsEntry:
 def is_plain_name(name: object) -> bool:
     """Say whether ``name`` is one path component, so that it cannot leave its folder."""
     return isinstance(name, str) and name not in ("", ".", "..") and "/" not in name and "\\" not in name
-
-
-def not_found_text(name: str, known: list[str]) -> str:
-    """Return one line that says what was asked for and what there is, the nearest name first."""
-    if not known:
-        return f"there are no weights called {name!r}, and the package has none at all"
-    nearest = difflib.get_close_matches(name, known, n=len(known), cutoff=0.0)
-    return f"there are no weights called {name!r}; there are: {', '.join(nearest)}"

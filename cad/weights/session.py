@@ -10,8 +10,6 @@ import onnxruntime
 
 from cad.errors import WeightsError
 
-_LOG_ERRORS_ONLY = 3
-
 
 def open_session(
     content: bytes, name: str, providers: Sequence[str] = ("CPUExecutionProvider",), threads: int = 1
@@ -30,7 +28,7 @@ def open_session(
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = _LOG_ERRORS_ONLY
+    options.log_severity_level = 3  # errors only
     # Threads that spin while they wait would take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading weights: the full sha256 is checked every time, before anything is done with the bytes."""
+"""Gives the bytes of weights to whoever opens them; the full sha256 is checked every time, before any other use."""
 
 from __future__ import annotations
 

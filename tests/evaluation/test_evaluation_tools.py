@@ -74,6 +74,7 @@ def test_evaluate_names_bad_input(miniature, tiny_weights, tmp_path, capsys):
         return capsys.readouterr().err
 
     assert "did you mean robustness" in fails("--protocol", "robustnes")
+    assert "tools/release/audit_shortcuts.py" in fails("--protocol", "shortcuts", "--split", "val")
     assert "no row has split 'test'" in fails("--split", "test")
     assert "there are no weights called" in fails("--split", "val", "--weights", "nothing", code=4)
     assert "missing_file" in fails("--split", "val", "--root", str(tmp_path))

@@ -93,7 +93,8 @@ def test_only_one_default_is_left(tmp_path, capsys):
     (tmp_path / "model.onnx").write_bytes(tiny_onnx(tiny_spec()))
     metrics = {"fpr": {"value": 0.04}, "auc": {"value": 0.93}, "eer": {"value": 0.1}}
     views = [{"name": "fused head", "measured": {"metrics": metrics}}, {"name": "sync head", "measured": None}]
-    (tmp_path / "report.json").write_text(json.dumps({"parts": [{"views": views}]}))
+    facts, parts = ["Weights: `one 00`. Split: `val`."], [{"name": "as_is", "views": views}]
+    (tmp_path / "report.json").write_text(json.dumps({"protocol": "manifest", "facts": facts, "parts": parts}))
     for name in ("one", "two"):
         figures = ["--report", str(tmp_path)]
         arguments = [str(tmp_path / "model.onnx"), "--name", name, "--default", "--folder", str(tmp_path), *figures]

@@ -36,8 +36,8 @@ def test_a_silent_fall_back_is_an_error_only_for_those_who_insisted():
 
 
 def test_both_runtimes_at_once_are_told_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(providers, "is_installed", lambda name: True)
+    monkeypatch.setattr(providers, "installed_version", lambda name: "1.0")
     warning = both_runtimes_warning()
     assert warning is not None and "pip uninstall" in warning and "\n" not in warning
-    monkeypatch.setattr(providers, "is_installed", lambda name: name == "onnxruntime")
+    monkeypatch.setattr(providers, "installed_version", lambda name: "1.0" if name == "onnxruntime" else None)
     assert both_runtimes_warning() is None

@@ -43,12 +43,6 @@ PROTOCOLS = Path(__file__).resolve().parents[2] / "configs" / "protocols"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code: 0 measured, 2 usage or data."""
-    options = parse(arguments)
-    return run_command(lambda: audit(options), "audit_shortcuts")
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--manifest", type=Path, required=True)
@@ -61,7 +55,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--json", type=Path, metavar="FILE", help="also write the result here, as fill_readme.py reads it")
     add("--markdown", type=Path, metavar="FILE", help="also write the printed document here")
     add("--resamples", type=int, default=1000)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    return run_command(lambda: audit(options), "audit_shortcuts")
 
 
 def audit(options: argparse.Namespace) -> int:
@@ -86,21 +81,24 @@ def audit(options: argparse.Namespace) -> int:
         f"scored on `{protocol.split}` ({len(test.rows)} rows) of `{options.manifest.name}`; brackets hold the 95 % "
         f"interval of {options.resamples} resamples over identities. What a control reaches, the data gives away."
     )
-    text = document(protocol.title, facts, reports, found, list(detectors))
+    parts = [f"# {protocol.title}", facts, table(reports)]
+    for name in detectors:
+        parts += [f"## {name} beside the controls", versus_markdown(found, name), nearest_text(found, name)]
+    text = "\n\n".join(part for part in parts if part)
     stored = json.dumps(as_json(facts, reports, found, list(detectors)), indent=1) + "\n"
-    for name, content, place in (("audit.md", text, options.markdown), ("audit.json", stored, options.json)):
+    for name, content, place in (("audit.md", text + "\n", options.markdown), ("audit.json", stored, options.json)):
         for path in (options.out / name, *([place] if place else [])):
             path.write_text(content, encoding="utf-8")
-    print(text.rstrip())
+    print(text)
     return 0
 
 
 def scores_of_baselines(protocol: Protocol, train: Manifest, test: Manifest, out: Path) -> dict[str, Any]:
     """Return the scores of each baseline by its title; they are written beside the features, too."""
-    features = [features_of(rows, out / f"features_{name}.jsonl")
-                for rows, name in ((train, protocol.train_split), (test, protocol.split))]  # fmt: skip
-    columns = features[0].columns.union(features[1].columns)
-    train_features, test_features = (table.reindex(columns=columns) for table in features)
+    fitted = features_of(train, out / f"features_{protocol.train_split}.jsonl")
+    judged = features_of(test, out / f"features_{protocol.split}.jsonl")
+    columns = fitted.columns.union(judged.columns)
+    train_features, test_features = fitted.reindex(columns=columns), judged.reindex(columns=columns)
     sources = train.rows["source"].astype(str).to_numpy() if "source" in train.rows else None
     found = {}
     for name in protocol.controls:
@@ -120,7 +118,11 @@ def features_of(manifest: Manifest, log: Path) -> Any:
     """Return the features of all rows; those of an earlier or interrupted run are not measured again."""
     import pandas
 
-    known = read_features(log)
+    known = {}
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
+        with contextlib.suppress(ValueError):  # a line that was cut off is measured again
+            row = json.loads(line)
+            known[row.pop("path")] = row
     paths = manifest.rows["path"].tolist()
     with log.open("a", encoding="utf-8") as stream:
         if log.stat().st_size and not log.read_bytes().endswith(b"\n"):
@@ -135,16 +137,6 @@ def features_of(manifest: Manifest, log: Path) -> Any:
     return pandas.DataFrame([known[path] for path in paths])
 
 
-def read_features(log: Path) -> dict[str, dict[str, float]]:
-    """Return the features of a log by path; a line that was cut off is left out and measured again."""
-    found = {}
-    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
-        with contextlib.suppress(ValueError):
-            row = json.loads(line)
-            found[row.pop("path")] = row
-    return found
-
-
 def measured_features(manifest: Manifest, path: str) -> dict[str, float]:
     """Return the features of one clip; one that cannot be read has none and is named."""
     try:
@@ -152,16 +144,6 @@ def measured_features(manifest: Manifest, path: str) -> dict[str, float]:
     except (CadError, av.FFmpegError) as error:
         print(f"audit: {path}: no features: {error}", file=sys.stderr)
         return {}
-
-
-def document(
-    title: str, facts: str, reports: Mapping[str, Report], found: Sequence[VersusBaseline], detectors: Sequence[str]
-) -> str:
-    """Return the audit as a Markdown document."""
-    parts = [f"# {title}", facts, table(reports)]
-    for name in detectors:
-        parts += [f"## {name} beside the controls", versus_markdown(found, name), nearest_text(found, name)]
-    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def table(reports: Mapping[str, Report]) -> str:
@@ -191,7 +173,6 @@ def as_json(
     }
     beside = [item.to_json() for item in found]
     return {"facts": facts, "detectors": list(detectors), "measured": measured, "beside": beside}
-
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's figures as text, from the files that tools/evaluate.py and audit_shortcuts.py wrote.
+"""Gives fill_readme.py the README's figures as text, from the files of tools/evaluate.py and audit_shortcuts.py.
 
-Figures of other weights, or an audit of other scores than those of the report, are
-refused: nothing stands side by side that was not measured together.
+It refuses figures of other weights and an audit of other scores than those of the report: only what was measured
+together stands side by side.
 """
 
 from __future__ import annotations

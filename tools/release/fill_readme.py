@@ -24,13 +24,12 @@ from cad.command import run_command
 from cad.errors import DataError
 
 README = ROOT / "README.md"
-EXAMPLES = ("cad-detect tests/data/astronaut_fake.mp4 tests/data/astronaut.jpg",)
-SECTIONS = ("example", "figures")
+EXAMPLE = "cad-detect tests/data/astronaut_fake.mp4 tests/data/astronaut.jpg"
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("section", choices=SECTIONS)
+    parser.add_argument("section", choices=("example", "figures"))
     parser.add_argument("table", type=Path, nargs="*", help="Markdown files, one after the other")
     parser.add_argument("--readme", type=Path, default=README)
     parser.add_argument("--report", type=Path, help="figures: folder of the report on the manifest")
@@ -68,17 +67,12 @@ def fill(text: str, section: str, content: str) -> str:
 
 
 def examples() -> str:
-    """Return what the command says of the example files, as blocks."""
-    return "\n\n".join(f"```console\n$ {command}\n{output_of(command)}\n```" for command in EXAMPLES)
-
-
-def output_of(command: str) -> str:
-    """Return the standard output of cad-detect."""
-    _, *arguments = command.split()
+    """Return the command on the example files and its output, as a block."""
+    _, *arguments = EXAMPLE.split()
     done = subprocess.run([sys.executable, "-m", "cad.cli", *arguments], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        raise DataError(f"{command} ended with {done.returncode}: {done.stderr}")
-    return done.stdout.rstrip()
+        raise DataError(f"{EXAMPLE} ended with {done.returncode}: {done.stderr}")
+    return f"```console\n$ {EXAMPLE}\n{done.stdout.rstrip()}\n```"
 
 
 def tables(paths: list[Path]) -> str:

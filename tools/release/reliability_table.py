@@ -144,6 +144,5 @@ MAKERS: Mapping[str, Callable[[Figures], list[Row]]] = {
 }
 
 
-
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an exported model to one with measured numbers in its ModelSpec, and the scores that it then gives."""
+"""Makes of an exported model one with measured numbers in its ModelSpec, and the scores that it then gives."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def calibrate(
         output: Where the calibrated file goes; ``<stem>.scores.jsonl`` beside it takes the scores of the split.
         name: Of the calibrated weights.
         options: How.
-        say: Told of progress.
+        say: Called with lines of progress.
 
     Raises:
         CadError: The model cannot be run, the split cannot be used, or no thresholds keep the rate.

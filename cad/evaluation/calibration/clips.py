@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clips that a calibration rests on: as they lie, genuine ones re-encoded, genuine ones cut out of step."""
+"""Gives a calibration its clips: as they lie, genuine ones re-encoded, genuine ones cut out of step."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AnalysedPart:
     clips: tuple[AnalysedClip, ...]
 
     def head_logits(self, head: str) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-        """Return raw logits and labels (1 fake) of the rows that count for a head (``views_of`` says why)."""
+        """Return raw logits and labels (1 fake) of the rows that judge a head (see ``views_of``)."""
         view = next((view for view in views_of(self.rows) if view.head == head), None)
         if view is None:
             return np.empty(0), np.empty(0, dtype=np.int8)
@@ -111,7 +111,7 @@ def gather_clips(
         split: Its name.
         clips: At most so many rows of each class; 0 takes all.
         desync_clips: From how many genuine clips the sync head's fakes are made.
-        say: Told of progress and of clips that could not be made.
+        say: Called with progress and with clips that could not be made.
 
     Raises:
         DataError: The split has no row.
@@ -158,23 +158,18 @@ def reencoded_part(plain: Part) -> Part:
 
 
 def analyse_part(detector: Detector, part: Part, say: Say) -> AnalysedPart:
-    """Return what the detector measures of each row, made if it must be."""
+    """Return what the detector measures of each row, made if it must be; an unreadable one is counted, not fatal."""
     clips = []
     with tempfile.TemporaryDirectory(prefix="cad-calibrate-") as folder:
         for number, path in enumerate(part.rows["path"], start=1):
-            clips.append(_analyse(detector, part, path, Path(folder), say))
+            try:
+                with part.file_of(path, Path(folder)) as file:
+                    clips.append(AnalysedClip(path, detector.analyse(file)))
+            except MediaError as error:
+                clips.append(AnalysedClip(path, None, error.code))
+            except DataError as error:
+                say(f"{path}: {error}")
+                clips.append(AnalysedClip(path, None, "not_made"))
             if number % SAID_EVERY == 0 or number == len(part.rows):
                 say(f"{part.name}: {number}/{len(part.rows)}")
     return AnalysedPart(part.rows, tuple(clips))
-
-
-def _analyse(detector: Detector, part: Part, path: str, folder: Path, say: Say) -> AnalysedClip:
-    """Return what the detector measures of one row; an unreadable one is counted, not fatal."""
-    try:
-        with part.file_of(path, folder) as file:
-            return AnalysedClip(path, detector.analyse(file))
-    except MediaError as error:
-        return AnalysedClip(path, None, error.code)
-    except DataError as error:
-        say(f"{path}: {error}")
-        return AnalysedClip(path, None, "not_made")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration and operating points of all heads, tightened until the answers for whole files keep the rate."""
+"""Fits calibration and operating points of all heads, tightened until the answers on whole files keep the rate."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def fit_spec(spec: ModelSpec, clips: CalibrationClips, aim: Aim, say: Say) -> tu
         spec: Of the model that measured the clips; a head without rows of both classes keeps its numbers.
         clips: What is fitted on.
         aim: What operating points are chosen for.
-        say: Told of heads that keep their numbers.
+        say: Called with heads that keep their numbers.
 
     Raises:
         ExportError: After ROUNDS rounds of tightening too many genuine files are still called fake.
@@ -91,9 +91,7 @@ def _of_frames(
         for stream, logit in highest_frame_logits(analysis).items():
             highest[stream].append(logit)
     return {
-        f"{stream}_frame": frame_calibration(
-            heads[stream], np.array(logits), points[stream].fake_threshold, max_fpr
-        )
+        f"{stream}_frame": frame_calibration(heads[stream], np.array(logits), points[stream].fake_threshold, max_fpr)
         for stream, logits in highest.items()
         if stream in heads
     }

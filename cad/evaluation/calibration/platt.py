@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Platt scaling and operating points from raw logits on validation data."""
+"""Fits Platt scaling and operating points of a head to raw logits of validation clips."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cad.spec import Calibration, OperatingPoint
 
 Floats = NDArray[np.float64]
 
-#: Smallest slope of a head that tells nothing: a slope of zero or less would turn its evidence over.
+#: Smallest slope of a head that tells nothing: a slope of zero or less would reverse its evidence.
 LEAST_SCALE = 0.02
 ITERATIONS = 100
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The perturbations of protocol 6 by name: how each changes frames, sound or encoding at a level."""
+"""Gives protocol 6 its perturbations by name: how each changes frames, sound or encoding at a level."""
 
 from __future__ import annotations
 
@@ -74,11 +74,10 @@ def perturbation(name: str, level: float) -> Perturbation:
     """
     if name == "none":
         return Perturbation()
-    make = VIDEO.get(name) or AUDIO.get(name)
-    if make is None:
-        near = difflib.get_close_matches(name, NAMES, n=2)
-        raise OptionError(f"there is no perturbation {name!r}; nearest are {near}, known are none, {', '.join(NAMES)}")
-    return make(level)
+    if make := VIDEO.get(name) or AUDIO.get(name):
+        return make(level)
+    near = difflib.get_close_matches(name, NAMES, n=2)
+    raise OptionError(f"there is no perturbation {name!r}; nearest are {near}, known are none, {', '.join(NAMES)}")
 
 
 def perturb_file(source: Path, target: Path, change: Perturbation, seed: int = 0) -> Path:

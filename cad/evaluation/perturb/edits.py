@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips cut, shifted, dubbed and spliced, genuine controls cut in the same way beside them.
+"""Cuts, shifts, dubs and splices clips for protocols, genuine controls in the same way beside them.
 
 Sound and picture are cut at different *times of the recording*; nothing is rolled or padded, since padding would tell
 a convolutional encoder where it is.
@@ -72,9 +72,8 @@ def trim_leading_silence(source: Path, target: Path) -> Path:
     """Write ``source`` from the first sound on, picture and sound alike, and return where it lies."""
     heard = read_sound(source, clip_info(source))
     start = 0.0 if heard is None else leading_silence_seconds(heard)
-    if heard is not None and start >= heard.seconds:
-        start = 0.0
-    return cut_clip_from(source, target, start)
+    is_all_silent = heard is None or start >= heard.seconds
+    return cut_clip_from(source, target, 0.0 if is_all_silent else start)
 
 
 def cut_clip_from(source: Path, target: Path, start_seconds: float) -> Path:
@@ -100,8 +99,8 @@ def replace_sound(source: Path, target: Path, donor: Path, start_seconds: float,
     own, other = read_sound(source, info), read_sound(donor, clip_info(donor))
     if own is None or other is None:
         raise DataError(f"{source if own is None else donor}: no sound to splice")
-    return write_clip(target, read_pictures(source, info), splice(own, other, start_seconds, stop_seconds), info.fps,
-                      Encoding())  # fmt: skip
+    spliced = splice(own, other, start_seconds, stop_seconds)
+    return write_clip(target, read_pictures(source, info), spliced, info.fps, Encoding())
 
 
 def splice(own: Sound, other: Sound, start_seconds: float, stop_seconds: float) -> Sound:

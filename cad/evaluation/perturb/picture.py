@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Perturbations of single frames, uint8 (height, width, 3) RGB in and out."""
+"""Gives the catalogue the perturbations of single frames, uint8 (height, width, 3) RGB in and out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ REFERENCE_HEIGHT_PX = 360
 def resize(pixels: Pixels, scale: float) -> Pixels:
     """Return the frame shrunk to ``scale`` of its size and enlarged again."""
     height, width = pixels.shape[:2]
-    small = cv2.resize(
-        pixels, (max(2, round(width * scale)), max(2, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
+    size = max(2, round(width * scale)), max(2, round(height * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return cast(Pixels, cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
@@ -39,9 +38,8 @@ def pixelate(pixels: Pixels, block_px: float) -> Pixels:
     """Return the frame in blocks of ``block_px`` px (at the reference height)."""
     height, width = pixels.shape[:2]
     block = max(1.0, block_px * height / REFERENCE_HEIGHT_PX)
-    small = cv2.resize(
-        pixels, (max(1, round(width / block)), max(1, round(height / block))), interpolation=cv2.INTER_AREA
-    )
+    size = max(1, round(width / block)), max(1, round(height / block))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return cast(Pixels, cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Perturbations of a clip's sound."""
+"""Gives the catalogue the perturbations of a clip's sound."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def reverberate(sound: Sound, rt60_seconds: float, rng: np.random.Generator) -> 
     decay = np.exp(-np.log(1000.0) * np.arange(length) / length)
     tail = rng.normal(size=length) * decay
     response = np.concatenate([[1.0], tail / np.linalg.norm(tail)])
-    wet = _convolve(sound.samples, response)[: len(sound.samples)]
-    return Sound(_as_loud(wet, sound.samples), sound.rate_hz)
+    size = len(sound.samples) + length
+    wet = np.fft.irfft(np.fft.rfft(sound.samples, size) * np.fft.rfft(response, size), size)[: len(sound.samples)]
+    as_loud = wet * (rms(sound.samples) / max(rms(wet), 1e-9))
+    return Sound(np.clip(as_loud, -1, 1).astype(np.float32), sound.rate_hz)
 
 
 def shift_pitch(sound: Sound, semitones: float) -> Sound:
@@ -66,14 +68,3 @@ def _filtered(sound: Sound, filters: list[tuple[str, str]]) -> Sound:
         except (av.BlockingIOError, av.EOFError):
             break
     return Sound(np.concatenate([*parts, np.zeros(0, np.float32)]), sound.rate_hz).fitted(len(sound.samples))
-
-
-def _convolve(samples: NDArray[np.float32], response: NDArray[np.float64]) -> NDArray[np.float64]:
-    size = len(samples) + len(response) - 1
-    product: NDArray[np.float64] = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)
-    return product
-
-
-def _as_loud(changed: NDArray[np.float64], before: NDArray[np.float32]) -> NDArray[np.float32]:
-    loud: NDArray[np.float32] = np.clip(changed * (rms(before) / max(rms(changed), 1e-9)), -1, 1).astype(np.float32)
-    return loud

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a clip as it is: frames with their time stamps at their own size and rate, sound at its own rate."""
+"""Reads a clip as it is for the perturbations: frames with time stamps at their own size and rate, sound at its own."""
 
 from __future__ import annotations
 
@@ -136,8 +136,5 @@ def _first_seconds(file: Path, kind: str) -> float:
     which the decoder drops, a second time (13 ms).
     """
     with av.open(str(file)) as container:
-        stream = container.streams.video[0] if kind == "video" else container.streams.audio[0]
-        times = (
-            frame.time for frame in cast("Iterator[av.VideoFrame]", container.decode(stream)) if frame.time is not None
-        )
-        return float(next(times, 0.0))
+        frames = cast("Iterator[av.VideoFrame]", container.decode(**{kind: 0}))
+        return next((float(frame.time) for frame in frames if frame.time is not None), 0.0)

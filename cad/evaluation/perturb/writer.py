@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encode frames and sound with real encoders; the same writer serves every condition, so that it explains none."""
+"""Encodes clips for every condition with real encoders: the same writer serves all, so that it explains none."""
 
 from __future__ import annotations
 
@@ -40,11 +40,6 @@ class Encoding:
                 f"encoders are {sorted(VIDEO_ENCODERS)} and {sorted(AUDIO_ENCODERS)}, got {self.video}, {self.audio}"
             )
 
-    @property
-    def suffix(self) -> str:
-        """Of the file that it makes."""
-        return SUFFIX[self.audio]
-
 
 def write_clip(
     target: Path, pictures: Iterable[Picture], sound: Sound | None, fps: Fraction | None, encoding: Encoding
@@ -54,20 +49,18 @@ def write_clip(
     Args:
         target: Where, without a suffix; the encoding chooses it.
         pictures: Frames with their time stamps; may be empty.
-        sound: Or None.
+        sound: None where the clip has none.
         fps: Nominal rate of the frames; None without picture.
-        encoding: How.
+        encoding: Of both streams.
     """
-    place = target.parent / (target.name + encoding.suffix)
+    place = target.parent / (target.name + SUFFIX[encoding.audio])
     place.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(place), "w") as container:
         frames = iter(pictures)
         first = next(frames, None)
         video = _video_stream(container, first, fps, encoding) if first is not None and fps is not None else None
         audio = _audio_stream(container, sound, encoding) if sound is not None and len(sound.samples) else None
-        packets: list[Any] = []
-        if audio is not None and sound is not None:
-            packets = list(_audio_packets(audio, sound))
+        packets = list(_audio_packets(audio, sound)) if audio is not None and sound is not None else []
         if video is not None and first is not None:
             # Sound first in memory (a clip of it is small), then interleaved with the picture by time.
             packets = sorted([*packets, *_video_packets(video, first, frames)], key=_decode_time)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The baselines: one small classifier each, fitted on one split and scored on another like any detector."""
+"""Fits the baselines of an audit, one small classifier each, on one split and scores another like any detector."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Baseline:
     """One baseline.
 
     Attributes:
-        name: By which it is asked for.
+        name: By which callers ask for it.
         title: For the table.
         prefixes: Which features it sees.
         shuffled: Prefixes of the features that are taken from another clip of the same split instead of the own.
         guesses_source: It learns to tell sources apart, not classes, and answers with the share of fakes among the
-            training rows of the sources that a clip looks like: what knowing the page alone is worth.
+            training rows of the sources that a clip looks like: this is what knowing the page alone is worth.
     """
 
     name: str
@@ -121,9 +121,7 @@ def _shuffled(table: pd.DataFrame, prefixes: tuple[str, ...], rng: np.random.Gen
     columns = [name for name in table.columns if prefixes and name.startswith(prefixes)]
     if not columns:
         return table
-    changed = table.copy()
-    has = np.flatnonzero(table[columns].notna().any(axis=1).to_numpy())
-    changed.iloc[has, [table.columns.get_loc(name) for name in columns]] = table[columns].to_numpy()[
-        rng.permutation(has)
-    ]
-    return changed
+    values = table[columns].to_numpy(copy=True)
+    has = np.flatnonzero(~np.isnan(values).all(axis=1))
+    values[has] = values[rng.permutation(has)]
+    return table.assign(**dict(zip(columns, values.T, strict=True)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the baselines see of a clip, as named numbers; a stream that is absent gives none."""
+"""Gives the baselines what they see of a clip, as named numbers; a stream that is absent gives none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RANDOM_KERNELS, RANDOM_SIZE, RANDOM_SEED = 48, 7, 2412
 
 
 def silence_features(sound: Sound) -> Features:
-    """Return where and how much a sound is silent, and nothing else of it."""
+    """Return where and how much a sound is silent, and nothing else."""
     level = np.abs(sound.samples)
     reverse = Sound(sound.samples[::-1], sound.rate_hz)
     quiet = level < 0.0005
@@ -96,16 +96,6 @@ def picture_features(frames: NDArray[np.uint8]) -> Features:
     return {**colour, **spectrum, "picture.change": change}
 
 
-def random_encoder_features(sound: Sound | None, frames: NDArray[np.uint8] | None) -> Features:
-    """Return means and deviations of the outputs of convolutions with random weights, over sound and picture."""
-    found: dict[str, float] = {}
-    if sound is not None:
-        found |= _random_outputs("sound", [band_energies(sound)])
-    if frames is not None:
-        found |= _random_outputs("picture", [_square(frame).mean(axis=2) / 32 for frame in frames])
-    return found
-
-
 def clip_features(file: Path) -> dict[str, float]:
     """Return everything that the baselines see of a clip.
 
@@ -114,17 +104,17 @@ def clip_features(file: Path) -> dict[str, float]:
         av.FFmpegError: It cannot be decoded.
     """
     info = clip_info(file)
-    sound = read_sound(file, info)
-    frames = few_frames(file)
+    sound, frames = read_sound(file, info), few_frames(file)
     found: dict[str, float] = {**metadata_features(file)}
+    random: dict[str, float] = {}
     if sound is not None and len(sound.samples) > sound.rate_hz // 5:
         sound = sound.at_rate(SAMPLE_RATE_HZ)
         found |= {**silence_features(sound), **sound_features(sound)}
-    else:
-        sound = None
+        random |= random_outputs("sound", [band_energies(sound)])
     if frames is not None:
         found |= picture_features(frames)
-    return {**found, **{f"random.{name}": value for name, value in random_encoder_features(sound, frames).items()}}
+        random |= random_outputs("picture", [_square(frame).mean(axis=2) / 32 for frame in frames])
+    return found | random
 
 
 def few_frames(file: Path) -> NDArray[np.uint8] | None:
@@ -147,13 +137,14 @@ def band_energies(sound: Sound) -> Floats:
     power = np.abs(np.fft.rfft(frames * np.hanning(FRAME_SAMPLES))) ** 2
     edges = np.unique(np.geomspace(2, FRAME_SAMPLES // 2 - 13, BANDS + 1).round().astype(int))
     sums = np.add.reduceat(power, edges[:-1], axis=1)
-    # Low bands narrower than a bin coincide; the last ones are repeated so that every clip has BANDS columns.
-    columns = np.concatenate([sums, np.repeat(sums[:, -1:], BANDS - sums.shape[1], axis=1)], axis=1)
+    # Low bands narrower than a bin coincide; the last one is repeated so that every clip has BANDS columns.
+    columns = np.pad(sums, ((0, 0), (0, BANDS - sums.shape[1])), mode="edge")
     energies: Floats = np.log(columns + 1e-6)
     return energies
 
 
-def _random_outputs(stream: str, pictures: list[Floats]) -> dict[str, float]:
+def random_outputs(stream: str, pictures: list[Floats]) -> dict[str, float]:
+    """Return means and deviations of the outputs of convolutions with random weights over a stream's pictures."""
     rng = np.random.default_rng([RANDOM_SEED, zlib.crc32(stream.encode())])
     found = {}
     for number in range(RANDOM_KERNELS):
@@ -161,8 +152,8 @@ def _random_outputs(stream: str, pictures: list[Floats]) -> dict[str, float]:
         active = np.concatenate(
             [np.maximum(cv2.filter2D(picture, cv2.CV_64F, kernel)[::4, ::4].reshape(-1), 0) for picture in pictures]
         )
-        found[f"{stream}.mean_{number}"] = float(active.mean())
-        found[f"{stream}.deviation_{number}"] = float(active.std())
+        found[f"random.{stream}.mean_{number}"] = float(active.mean())
+        found[f"random.{stream}.deviation_{number}"] = float(active.std())
     return found
 
 

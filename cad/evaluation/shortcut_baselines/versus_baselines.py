@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A detector beside a baseline, on exactly the rows that both scored: by how much it lies above."""
+"""Tells audits by how much a detector lies above a baseline, on exactly the rows that both scored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from cad.errors import DataError
@@ -16,7 +17,7 @@ from cad.metrics.bootstrap import RESAMPLES, Estimate
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Kinds of row that are told apart, by the heading of their column.
+#: Kinds of row, by view, and the headings of their columns.
 VIEWS: Mapping[str, str] = {
     "file": "all rows",
     "file, with picture": "with picture",
@@ -84,20 +85,16 @@ def versus_baselines(
         detectors: Scores by the detector's name.
         resamples: Bootstrap resamples over identities; 0 gives no intervals.
     """
-    for detector, ours in detectors.items():
-        for title, scores in baselines.items():
-            for view in views_of(rows):
-                if view.name in VIEWS:
-                    try:
-                        found = compare_systems(
-                            rows[view.mask], {detector: ours, title: scores}, {}, resamples=resamples
-                        )
-                    except DataError:  # the baseline sees nothing of these rows, or of one class alone
-                        continue
-                    above = next(item for item in found.differences if item.metric == "auc")
-                    first, second = found.measured[detector], found.measured[title]
-                    yield VersusBaseline(title, detector, view.name, first.reals, first.fakes, second.estimates["auc"],
-                                 first.estimates["auc"], above.estimate)  # fmt: skip
+    views = [view for view in views_of(rows) if view.name in VIEWS]
+    for (detector, ours), (title, scores), view in product(detectors.items(), baselines.items(), views):
+        try:
+            found = compare_systems(rows[view.mask], {detector: ours, title: scores}, {}, resamples=resamples)
+        except DataError:  # the baseline sees nothing of these rows, or of one class alone
+            continue
+        above = next(item.estimate for item in found.differences if item.metric == "auc")
+        first, second = found.measured[detector], found.measured[title]
+        auc = second.estimates["auc"], first.estimates["auc"]
+        yield VersusBaseline(title, detector, view.name, first.reals, first.fakes, *auc, above)
 
 
 def versus_markdown(found: Sequence[VersusBaseline], detector: str) -> str:
