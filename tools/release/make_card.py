@@ -10,12 +10,14 @@ calibration and commit are read from the file itself. Writes NAME/CARD.md.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
+import pandas
+
 from cad.command import run_command
+from cad.data.manifest import read_manifest
 from cad.runtime.scorer import Scorer
 from cad.weights.registry import read_entry
 
@@ -47,27 +49,26 @@ LIMITS = """## Where it fails
 
 def data_table(manifest: Path) -> tuple[str, int]:
     """Return a Markdown table of the train rows by data set and licence, and the number of people with a face."""
-    groups: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-    with manifest.open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row.get("split") == "train"]
-    for row in rows:
-        groups[row.get("dataset") or row["source"], row.get("licence") or "not stated"].append(row)
+    rows = read_manifest(manifest).select("train").rows
+    dataset = rows["dataset"] if "dataset" in rows else rows["source"]
+    licence = rows["licence"] if "licence" in rows else pandas.Series("", rows.index)
+    groups = rows.groupby([dataset.where(dataset != "", rows["source"]), licence.replace("", "not stated")], sort=False)
     lines = ["| data | licence | real | fake | identities | methods |", "|---|---|---|---|---|---|"]
-    for (dataset, licence), members in sorted(groups.items(), key=lambda item: -len(item[1])):
-        fakes = [row for row in members if row["label"] == "fake"]
-        people = len({row["identity"] for row in members if row["identity"]})
-        methods = len({row["method"] for row in fakes})
-        lines.append(f"| {dataset} | {licence} | {len(members) - len(fakes)} | {len(fakes)} | {people} | {methods} |")
-    faces = {row["identity"] for row in rows if row["video_fake"] == "0" and row["identity"]}
-    return "\n".join(lines), len(faces)
+    for (name, terms), members in sorted(groups, key=lambda item: -len(item[1])):
+        fakes = members[members["label"] == 1]
+        people = members.loc[members["identity"] != "", "identity"].nunique()
+        real, methods = len(members) - len(fakes), fakes["method"].nunique()
+        lines.append(f"| {name} | {terms} | {real} | {len(fakes)} | {people} | {methods} |")
+    faces = rows.loc[(rows["video_fake"] == 0) & (rows["identity"] != ""), "identity"].nunique()
+    return "\n".join(lines), int(faces)
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="folder with model.onnx and manifest.json")
     parser.add_argument("--manifest", type=Path, required=True, help="what it was trained on")
     parser.add_argument("--report", action="append", default=[], metavar="TITLE=FOLDER", help="of tools/evaluate.py")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     return run_command(lambda: write_card(options), "make_card")
 
 
