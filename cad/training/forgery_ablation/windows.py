@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows to compare: a genuine clip and its forged twins, treated alike, and rows as they are."""
+"""``Windows`` gives the forgery ablation what it compares: genuine clips, their forged twins, and rows as they are."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def kinds_of(stream: Stream) -> tuple[str, ...]:
 
 def genuine_rows(store: ClipStore, rows: list[Row], stream: Stream) -> list[Row]:
     """Return the genuine rows that have ``stream``."""
-    return [row for row in _with_stream(store, rows, stream) if not row.is_fake]
+    return [row for row in rows if not row.is_fake and _has_stream(store, row, stream)]
 
 
 def forged_rows(store: ClipStore, rows: list[Row], stream: Stream) -> list[Row]:
     """Return the rows whose ``stream`` is known to be fake."""
-    return [row for row in _with_stream(store, rows, stream) if is_fake_as_shown(row, {stream})]
+    return [row for row in rows if is_fake_as_shown(row, {stream}) and _has_stream(store, row, stream)]
 
 
-def _with_stream(store: ClipStore, rows: list[Row], stream: Stream) -> list[Row]:
-    entries = [(row, store.entry(row.path)) for row in rows]
-    return [row for row, entry in entries if (entry.has_frames if stream is Stream.VIDEO else entry.has_audio)]
+def _has_stream(store: ClipStore, row: Row, stream: Stream) -> bool:
+    entry = store.entry(row.path)
+    return entry.has_frames if stream is Stream.VIDEO else entry.has_audio
 
 
 class Windows:
@@ -80,7 +80,7 @@ class Windows:
             OptionError: There is no such kind, or it needs networks that are not there.
         """
         clip = self._whole(row)
-        # ``forge`` draws the place first, as ``genuine`` does: the same state of chance gives the same window.
+        # ``forge`` draws the place first, as ``genuine`` does: an equal generator gives the same window.
         rng, slots = self._rng(row, _WINDOW), min(self._slots, clip.slots)
         labeled = forge(clip, rng, self._donors(row), {kind: 1.0}, slots, second_share=0.0)
         sample = None if labeled is None else self._usable(self._treated(labeled, row))
