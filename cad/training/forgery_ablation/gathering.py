@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.data.forge import Stream
-from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
+from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED, usable_forgers
 from cad.data.manifest import Row
 from cad.data.shards import ClipStore
 from cad.training.batches import Sample
@@ -107,7 +107,7 @@ def gather(store: ClipStore, rows: Sequence[Row], plan: Plan, statistics: Statis
     forged = of("forged_rows", fake, windows.treated)
     kinds: dict[str, Known] = {}
     for kind in kinds_of(plan.stream):
-        if kind in LEARNED and not os.environ.get(FOLDER_VARIABLE):
+        if kind not in usable_forgers():
             _log.info("%s is passed over: %s does not name a folder of trained networks", kind, FOLDER_VARIABLE)
             continue
         found = of(f"{kind}{_networks_of(kind)}", real, lambda row, kind=kind: windows.forged(row, kind))  # type: ignore[misc]

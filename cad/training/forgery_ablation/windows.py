@@ -11,11 +11,11 @@ import numpy as np
 from cad.data.augment import augment
 from cad.data.forge import Donors, Need, Stream, forge, forger_names, genuine, get_forger
 from cad.data.manifest import Row
-from cad.data.records import Clip, LabeledClip
+from cad.data.records import LabeledClip
 from cad.data.shards import ClipStore
 from cad.spec import HEADS
 from cad.training.batches import Sample, sample_of
-from cad.training.labels import is_fake_as_shown, judged_span, labeled_of_row, only_streams
+from cad.training.labels import is_fake_as_shown, judged_clip, labeled_of_row
 from cad.training.val_samples import ValSamples, row_windows
 
 _NEEDED_ELSEWHERE = {Stream.VIDEO: Need.SOUND, Stream.AUDIO: Need.PICTURE}
@@ -69,7 +69,7 @@ class Windows:
 
     def treated(self, row: Row) -> Sample | None:
         """Return a random window of the row, treated as in training; None where nothing can be judged in it."""
-        clip = self._whole(row)
+        clip = judged_clip(self._store, row, {self._stream})
         window = genuine(clip, self._rng(row, _WINDOW), min(self._slots, clip.slots))
         return self._usable(self._treated(labeled_of_row(window.clip, row), row))
 
@@ -79,7 +79,7 @@ class Windows:
         Raises:
             OptionError: There is no such kind, or it needs networks that are not there.
         """
-        clip = self._whole(row)
+        clip = judged_clip(self._store, row, {self._stream})
         # ``forge`` draws the place first, as ``genuine`` does: an equal generator gives the same window.
         rng, slots = self._rng(row, _WINDOW), min(self._slots, clip.slots)
         labeled = forge(clip, rng, self._donors(row), {kind: 1.0}, slots, second_share=0.0)
@@ -94,10 +94,6 @@ class Windows:
     @property
     def _head(self) -> int:
         return HEADS.index(self._stream)
-
-    def _whole(self, row: Row) -> Clip:
-        span = judged_span(self._store.entry(row.path), {self._stream})
-        return only_streams(self._store.read(row.path, span.start, span.stop), {self._stream})
 
     def _treated(self, labeled: LabeledClip, row: Row) -> Sample:
         return sample_of(augment(labeled, self._rng(row, _TREATMENT)), self._slots)
