@@ -124,23 +124,21 @@ def sample_of(labeled: LabeledClip, slots: int) -> Sample:
     count = min(clip.slots, slots)
     frames = np.zeros((slots, CROP_SIZE_PX, CROP_SIZE_PX, 3), np.uint8)
     audio = np.zeros(slots * SAMPLES_PER_FRAME, np.float32)
-    if clip.frames is not None:
-        frames[:count] = crop_center(clip.frames[:count])
-        frames[:count][~clip.frames_present[:count]] = 0
     video_present, audio_present = np.zeros(slots, bool), np.zeros(slots, bool)
     if clip.frames is not None:
         video_present[:count] = clip.frames_present[:count]
+        frames[:count] = crop_center(clip.frames[:count])
+        frames[~video_present] = 0
     if clip.audio is not None:
         heard = np.ascontiguousarray(clip.audio[: count * SAMPLES_PER_FRAME], np.float32)
         # The product drops silence, too: a model that never hears it cannot learn from it.
         speech = keep_speech(AudioSamples(heard, clip.audio_present[:count]))
         audio[: count * SAMPLES_PER_FRAME], audio_present[:count] = speech.samples, speech.present
     slot_labels = np.full((3, slots), UNKNOWN, np.float32)
+    present = np.stack([video_present, audio_present, video_present & audio_present])
     for stream, labels in enumerate((labeled.video_fake, labeled.audio_fake, labeled.sync_fake)):
         slot_labels[stream, :count] = labels[:count]
-    present = (video_present, audio_present, video_present & audio_present)
-    for stream, where in enumerate(present):
-        slot_labels[stream, ~where] = UNKNOWN
+    slot_labels[~present] = UNKNOWN
     offset = labeled.offset_seconds
     return Sample(
         frames=frames,
