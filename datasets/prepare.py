@@ -16,11 +16,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from cad.command import run_command
 from cad.data.benchmarks.enrich import enriched, identity_splits, with_splits
 from cad.data.benchmarks.registry import ADAPTERS, adapter
 from cad.data.checks import check_manifest, findings_text
 from cad.data.manifest import Problem, frame_of, read_manifest, write_manifest
-from cad.errors import CadError
 
 HERE = Path(__file__).resolve().parent
 SPLIT_LIST = "identity_split.csv"
@@ -29,12 +29,7 @@ SPLIT_LIST = "identity_split.csv"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code: 0 written, 2 usage or data."""
     options = parse(arguments)
-    try:
-        prepare(options)
-    except (CadError, OSError) as error:
-        print(f"prepare: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(lambda: prepare(options), "prepare")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -50,7 +45,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def prepare(options: argparse.Namespace) -> None:
+def prepare(options: argparse.Namespace) -> int:
     """Scan, complete, check and write."""
     chosen = adapter(options.name)
     scan = chosen.scan(options.root)
@@ -68,6 +63,7 @@ def prepare(options: argparse.Namespace) -> None:
     write_problems(problems, output.with_suffix(".problems.csv"))
     tell(output, len(table), problems)
     print(findings_text(chosen.title, check_manifest(read_manifest(output, options.root))), file=sys.stderr)
+    return 0
 
 
 def write_problems(problems: Sequence[Problem], path: Path) -> None:
@@ -82,7 +78,7 @@ def write_problems(problems: Sequence[Problem], path: Path) -> None:
 
 
 def tell(output: Path, rows: int, problems: Sequence[Problem]) -> None:
-    """Say what was written and count what was not."""
+    """Print what was written, and count what was not."""
     print(f"{output}: {rows} rows")
     for kind, count in Counter(problem.kind for problem in problems).most_common():
         first = next(problem for problem in problems if problem.kind == kind)
@@ -90,7 +86,7 @@ def tell(output: Path, rows: int, problems: Sequence[Problem]) -> None:
 
 
 def _counted(rows, total: int):
-    """Yield rows and say now and then how far it is."""
+    """Yield rows, and print progress now and then."""
     for number, row in enumerate(rows, start=1):
         if number % 1000 == 0:
             print(f"prepare: {number}/{total}", file=sys.stderr, flush=True)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of a manifest before training or scoring: each finding is counted and named, the worst first."""
+"""Checks of a manifest for training and scoring: each finding is counted and named, the worst first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ SEGMENT_TOLERANCE_SECONDS = 0.1
 
 
 class Severity(StrEnum):
-    """Whether figures stay meaningful despite a finding (warning) or not (error)."""
+    """Whether figures keep their meaning despite a finding (warning) or not (error)."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -35,7 +35,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One kind of thing that is wrong: a stable ``code``, how often, a few examples."""
+    """One kind of error in a manifest: a stable ``code``, how often it occurs, and a few examples."""
 
     severity: Severity
     code: str
@@ -142,8 +142,7 @@ def file_sha256(file: Path) -> str:
     for part in sorted(file.rglob("*")) if file.is_dir() else [file]:
         if part.is_file():
             with part.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
+                file_digest(stream, lambda: digest)
     return digest.hexdigest()
 
 
@@ -177,7 +176,7 @@ def _wrong_hashes(manifest: Manifest) -> list[Finding]:
 def _on_two_sides(rows: pd.DataFrame) -> list[Finding]:
     return [
         *_finding(Severity.ERROR, "identity_on_two_sides", "people are on two sides", sorted(shared_identities(rows))),
-        # That a cloned voice is anyone's is worth saying, but no leak of the person's face.
+        # A cloned voice on two sides is worth a warning, though it leaks no face.
         *_finding(
             Severity.WARNING, "voice_on_two_sides", "voices (also cloned ones) are on two sides",
             sorted(shared_values(rows, "identity")),

@@ -36,11 +36,11 @@ class ClipReader:
         self._pool.close()
 
     def read(self, root: str | Path, row: Row) -> Clip:
-        """Return the clip of one row; of several faces the one that is seen longest and largest.
+        """Return the clip of one row; of several faces it shows the one that is seen longest and largest.
 
         Raises:
             MediaError: The file cannot be read.
-            DataError: The row speaks of a face and none is found, or nothing is in the file.
+            DataError: The file has a picture but no face is found in it, or nothing is in the file.
         """
         with self._pool.open(Path(root) / row.path) as reader:
             sound = reader.audio()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest that training, evaluation and the makers of shards share: one reader, one row, one leak rule.
+"""The manifest for training, evaluation and the makers of shards: one reader, one kind of row, one rule on leaks.
 
 A manifest is a CSV or Parquet file with a row for each clip and the columns of ``Row``; only path and label are
 needed, further columns are kept. Labels are 1, 0 or words (``LABEL_WORDS``). pandas and pyarrow come with the extra
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from cad.data.shards import ClipEntry
 
 UNKNOWN = -1
-#: Words for the two classes that are met in index files; 1 is fake everywhere in this project.
+#: Words for the two classes in index files; 1 is fake everywhere in this project.
 LABEL_WORDS = {
     "real": 0, "fake": 1, "bonafide": 0, "bona-fide": 0, "genuine": 0, "spoof": 1, "0": 0, "1": 1, "original": 0,
     "manipulated": 1,
 }  # fmt: skip
 #: Identities, in lower case, that mean nobody in particular: they leak nothing, and each row stands for itself.
 UNNAMED = frozenset({"", "-", "nan", "unknown"})
-#: So many kinds of problem are written out, and so many rows of each; the number of the others is said.
+#: Kinds of problem that a message names, and rows of each; it counts the others.
 KINDS_SHOWN, ROWS_SHOWN = 10, 5
 
 _ROOT_KEY = b"cad.root"
@@ -124,7 +124,7 @@ _NUMBERS: dict[str, tuple[str, tuple[int, ...] | None, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is wrong with one row or file: a stable ``kind``, the path and one line for a person."""
+    """An error in one row or file: a stable ``kind``, the path and one line for a person."""
 
     kind: str
     path: str

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shards of training clips: WebDataset tars whose members are also opened by name and memory-mapped.
+"""Shards of training clips for training and its tools: ``ShardWriter`` makes them, ``ClipStore`` reads them.
 
-One clip is one sample of up to four members, which share the clip's escaped key::
+A shard is a WebDataset tar whose members are also opened by name and memory-mapped. One clip is one sample of up to
+four members, which share the clip's escaped key::
 
     <key>.frames.npy  uint8 (slots, 192, 192, 3)     absent without picture
     <key>.points.npy  float32 (slots, 5, 2)          absent without picture
     <key>.audio.npy   int16 (slots * 640,)           absent without sound
     <key>.json        {"key", "slots", "frames_present", "audio_present", "row": {manifest columns}}
 
-``ClipStore`` reads local files in any order and touches only the frames that were asked for.
+``ClipStore`` reads local files in any order, and only the frames that are asked for.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ from cad.clock import SAMPLES_PER_FRAME
 from cad.data.records import Clip
 from cad.errors import DataError
 
-#: A shard is closed once it holds this many bytes: small enough that a killed run loses little, large enough to read
-#: sequentially from a network.
+#: Size in bytes at which a shard is closed: a killed run loses little, and a network still reads in long stretches.
 DEFAULT_SHARD_BYTES = 128 * 2**20
 
 _PCM16_SCALE = 32768.0
@@ -49,7 +49,7 @@ def escape_key(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClipEntry:
-    """What a shard says of one clip without its pixels and samples being read.
+    """What a shard tells of one clip before its pixels and samples are read.
 
     Attributes:
         key: Unique name (the manifest's path).
@@ -196,17 +196,6 @@ def _npy(array: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _entry(meta: Mapping[str, Any], offsets: Mapping[str, int]) -> ClipEntry:
-    return ClipEntry(
-        key=meta["key"],
-        slots=int(meta["slots"]),
-        frames_present=np.asarray(meta["frames_present"], bool),
-        audio_present=np.asarray(meta["audio_present"], bool),
-        row={name: str(value) for name, value in meta["row"].items()},
-        offsets=offsets,
-    )
-
-
 def _scan(path: Path) -> dict[str, ClipEntry]:
     """Return the clips of one shard by key; only headers and the JSON members are read."""
     offsets: dict[str, dict[str, int]] = {}
@@ -221,7 +210,17 @@ def _scan(path: Path) -> dict[str, ClipEntry]:
                 if suffix == "json":
                     stream = tar.extractfile(member)
                     metas[stem] = json.loads(stream.read() if stream else b"")
-        return {meta["key"]: _entry(meta, offsets[stem]) for stem, meta in metas.items()}
+        return {
+            meta["key"]: ClipEntry(
+                key=meta["key"],
+                slots=int(meta["slots"]),
+                frames_present=np.asarray(meta["frames_present"], bool),
+                audio_present=np.asarray(meta["audio_present"], bool),
+                row={name: str(value) for name, value in meta["row"].items()},
+                offsets=offsets[stem],
+            )
+            for stem, meta in metas.items()
+        }
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a shard of clips ({error})") from error
 
@@ -245,7 +244,7 @@ def shard_paths(where: str | Path | Iterable[str | Path]) -> list[Path]:
 class ClipStore:
     """Random access to the clips of local shards through memory maps.
 
-    Safe to hand to worker processes: maps are opened in each process when first used.
+    Worker processes may get a store: each opens its own maps when it first uses them.
 
     Args:
         where: A folder, a shard, a glob pattern, or several of these.
@@ -296,8 +295,8 @@ class ClipStore:
     def read(self, key: str, start_slot: int = 0, stop_slot: int | None = None) -> Clip:
         """Return slots [start, stop) of a clip, cut to its length.
 
-        ``frames`` is a read-only view of the file: pixels are read from the disk when they are looked at, so that
-        a whole clip can be handed over where only a window of it will be used.
+        ``frames`` is a read-only view of the file: pixels are read from the disk when they are used, so that a whole
+        clip can be handed over where only a window of it is needed.
 
         Raises:
             DataError: There is no such clip, the stretch is empty, or the shard is damaged.
@@ -350,6 +349,4 @@ def _npy_view(data: NDArray[np.uint8], offset: int) -> NDArray[Any]:
 
 
 def _as_float(audio: NDArray[Any]) -> NDArray[np.float32]:
-    if audio.dtype == np.int16:
-        return (audio / np.float32(_PCM16_SCALE)).astype(np.float32)
-    return np.array(audio, np.float32)
+    return np.array(audio / np.float32(_PCM16_SCALE) if audio.dtype == np.int16 else audio, np.float32)

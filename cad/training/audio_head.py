@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fit the audio head on statistics of the frozen speech encoder, which are computed once.
+"""``fit_audio_head`` fits the audio head on statistics of the frozen speech encoder, which are computed once.
 
-The encoder does not learn, so that a window costs its tokens once instead of once an epoch: some thousand windows,
-drawn, forged and treated as in any training run, become a few thousand numbers each, and the head sees them many
-times, mixed two by two (mixup, arXiv 1710.09412).
+The encoder does not learn, so a window needs its tokens once instead of once an epoch. Some thousand windows are drawn,
+forged and treated as in any training run; each becomes a few thousand numbers. The head sees these many times, mixed
+two by two (mixup, arXiv 1710.09412).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics.functional.classification import binary_auroc
 
+from cad.metrics.roc import auc_of
 from cad.models import CadModel, create_model
 from cad.models.masks import local_statistics, masked_statistics
 from cad.training.batches import Batch
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _BATCH = 16
 #: Batches behind the running mean and deviation of the tokens.
 _SETTLING_BATCHES = 40
-#: Slots of a window whose surroundings are kept besides the whole: frames must be judged, too.
+#: Slots of a window whose surroundings are kept beside the whole: the head judges slots, too.
 _SLOTS_KEPT = 2
 _CHUNK_BATCHES = 25
 
@@ -40,13 +40,10 @@ _CHUNK_BATCHES = 25
 def statistics_of(net: CadModel, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
     """Return the head's inputs: ``clip`` (n, statistics) with its ``label``, and ``slot`` with its ``slot_label``.
 
-    Windows without sound, and labels that are unknown, are left out.
+    Windows without sound, and unknown labels, are left out.
     """
-    heard = (batch.audio_present.amax(1) > 0) & (batch.clip_labels[:, 2] >= 0)
-    audio, present = batch.audio[heard], batch.audio_present[heard]
+    heard, present, tokens = _heard_tokens(net, batch)
     per_slot = net.speech_encoder.tokens_per_slot
-    token_present = present.repeat_interleave(per_slot, dim=1)
-    tokens = net.standardize_speech(net.speech_encoder(audio, present), token_present)
     around = local_statistics(tokens, present, per_slot, net.config.local_slots)
     labels = torch.where(present > 0, batch.slot_labels[heard, 1], -1.0)
     slots, slot_labels = [], []
@@ -56,24 +53,31 @@ def statistics_of(net: CadModel, batch: Batch, rng: np.random.Generator) -> dict
             slots.append(around[row, place])
             slot_labels.append(labels[row, place])
     return {
-        "clip": masked_statistics(tokens, token_present),
+        "clip": masked_statistics(tokens, present.repeat_interleave(per_slot, dim=1)),
         "label": batch.clip_labels[heard, 2],
         "slot": torch.stack(slots) if slots else around.new_zeros(0, around.shape[-1]),
         "slot_label": torch.stack(slot_labels) if slots else around.new_zeros(0),
     }
 
 
+def _heard_tokens(net: CadModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return which windows have sound and a label, their slots with sound, and their standardised tokens."""
+    heard = (batch.audio_present.amax(1) > 0) & (batch.clip_labels[:, 2] >= 0)
+    present = batch.audio_present[heard]
+    token_present = present.repeat_interleave(net.speech_encoder.tokens_per_slot, dim=1)
+    return heard, present, net.standardize_speech(net.speech_encoder(batch.audio[heard], present), token_present)
+
+
 def extract_statistics(net: CadModel, data: CadData, windows: int, folder: Path, seed: int) -> dict[str, Tensor]:
-    """Return the statistics of ``windows`` training windows; what the folder has already is not computed again."""
+    """Return the statistics of ``windows`` training windows; those that the folder has are not computed again."""
     batches = windows // _BATCH
     settled = folder / "settled.pt"
     if settled.exists():
         net.standardize_speech.load_state_dict(torch.load(settled, weights_only=True))
     else:
         net.standardize_speech.train()
-        for batch in ResumableLoader(
-            data.train_samples(), BatchNumbers(_SETTLING_BATCHES, _BATCH), data.workers, False
-        ):
+        numbers = BatchNumbers(_SETTLING_BATCHES, _BATCH)
+        for batch in ResumableLoader(data.train_samples(), numbers, data.workers, False):
             statistics_of(net, batch, np.random.default_rng(seed))
         net.standardize_speech.eval()
         torch.save(net.standardize_speech.state_dict(), settled)
@@ -136,20 +140,20 @@ def _balanced(labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def evaluate_head(net: CadModel, data: CadData) -> dict[str, float]:
-    """Return the AUC of the val rows with sound: all, those without a face, and those with one."""
+    """Return the AUC of the val rows with sound: all, those without a face and those with one; NaN for one class."""
     assert data.store is not None
     logits, labels, faces = [], [], []
     for batch in data.val_dataloader():
-        heard = (batch.audio_present.amax(1) > 0) & (batch.clip_labels[:, 2] >= 0)
-        present = batch.audio_present[heard]
-        token_present = present.repeat_interleave(net.speech_encoder.tokens_per_slot, dim=1)
-        tokens = net.standardize_speech(net.speech_encoder(batch.audio[heard], present), token_present)
+        heard, present, tokens = _heard_tokens(net, batch)
         logits.append(net.audio_head(tokens, present).clip_logit)
-        labels.append(batch.clip_labels[heard, 2].long())
+        labels.append(batch.clip_labels[heard, 2])
         faces += [data.store.entry(key).has_frames for key, used in zip(batch.key, heard, strict=True) if used]
     score, label, face = torch.cat(logits), torch.cat(labels), torch.tensor(faces)
     parts = {"all": torch.ones_like(face), "speech": ~face, "faces": face}
-    return {name: float(binary_auroc(score[part], label[part])) for name, part in parts.items()}
+    return {
+        name: auc_of(score[part & (label == 1)].numpy(), score[part & (label == 0)].numpy())
+        for name, part in parts.items()
+    }
 
 
 def fit_audio_head(

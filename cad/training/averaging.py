@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Averages of weights: a moving one, validated and exported while training goes on beside it, and one over runs."""
+"""Averages of weights: a moving one, which training validates and exports, and one over finished runs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One model input with what is known of it, and batches of them.
+"""``Sample`` and ``Batch`` give training the model's input with its labels; ``sample_of`` makes them of clips.
 
 Targets are 1 fake, 0 genuine, -1 unknown, as in ``cad.data.records``; every sample of a batch has the same number of
 slots, and shorter ones are filled up with slots in which nothing is present.
@@ -40,7 +40,7 @@ class Sample:
         event: Number of the event that was recorded; two samples with the same one are no mismatches of each other.
         key: The clip.
         source: Its page or corpus.
-        method: What was done to it.
+        method: How it was forged.
     """
 
     frames: NDArray[np.uint8]
@@ -124,23 +124,21 @@ def sample_of(labeled: LabeledClip, slots: int) -> Sample:
     count = min(clip.slots, slots)
     frames = np.zeros((slots, CROP_SIZE_PX, CROP_SIZE_PX, 3), np.uint8)
     audio = np.zeros(slots * SAMPLES_PER_FRAME, np.float32)
-    if clip.frames is not None:
-        frames[:count] = crop_center(clip.frames[:count])
-        frames[:count][~clip.frames_present[:count]] = 0
     video_present, audio_present = np.zeros(slots, bool), np.zeros(slots, bool)
     if clip.frames is not None:
         video_present[:count] = clip.frames_present[:count]
+        frames[:count] = crop_center(clip.frames[:count])
+        frames[~video_present] = 0
     if clip.audio is not None:
         heard = np.ascontiguousarray(clip.audio[: count * SAMPLES_PER_FRAME], np.float32)
-        # As in the product: silence is no evidence, and a model that never hears it cannot learn it.
+        # The product drops silence, too: a model that never hears it cannot learn from it.
         speech = keep_speech(AudioSamples(heard, clip.audio_present[:count]))
         audio[: count * SAMPLES_PER_FRAME], audio_present[:count] = speech.samples, speech.present
     slot_labels = np.full((3, slots), UNKNOWN, np.float32)
+    present = np.stack([video_present, audio_present, video_present & audio_present])
     for stream, labels in enumerate((labeled.video_fake, labeled.audio_fake, labeled.sync_fake)):
         slot_labels[stream, :count] = labels[:count]
-    present = (video_present, audio_present, video_present & audio_present)
-    for stream, where in enumerate(present):
-        slot_labels[stream, ~where] = UNKNOWN
+    slot_labels[~present] = UNKNOWN
     offset = labeled.offset_seconds
     return Sample(
         frames=frames,

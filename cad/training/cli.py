@@ -23,7 +23,7 @@ class TrainCLI(LightningCLI):
         parser.add_class_arguments(RunOptions, "run")
 
     def before_instantiate_classes(self) -> None:
-        """Set what the classes are made under."""
+        """Set the threads of torch before it does anything."""
         threads = self._run_options().torch_threads
         if threads is not None:
             torch.set_num_threads(threads)
@@ -62,17 +62,11 @@ class TrainCLI(LightningCLI):
             self.parser.save(self.config, folder / "config.yaml", overwrite=True, skip_check=True, multifile=False)
 
 
-def main(args: ArgsType = None) -> TrainCLI:
-    """Run the command line; ``args`` stands for the words after the program's name."""
-    return _cli(args, run=True)
+def main(args: ArgsType = None, run: bool = True) -> TrainCLI:
+    """Run the command line; ``args`` are the words after the program's name.
 
-
-def build(args: ArgsType) -> TrainCLI:
-    """Return trainer, task and data as the command line without a subcommand describes them, running nothing."""
-    return _cli(args, run=False)
-
-
-def _cli(args: ArgsType, run: bool) -> TrainCLI:
+    Without ``run`` the words have no subcommand, and the trainer, task and data that they describe are only made.
+    """
     return TrainCLI(
         CadTask,
         CadData,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The losses of ``cad.models`` on the batches of this package, and what is left to know when a stream is dropped."""
+"""``CadCriterion`` puts the losses of ``cad.models`` on the batches of training; labels follow dropped streams."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CadCriterion(nn.Module):
 
 
 def targets_of(batch: Batch) -> CadTargets:
-    """Return what the losses want to know of a batch."""
+    """Return the targets of a batch for the losses."""
     known = ~torch.isnan(batch.offset_seconds)
     return CadTargets(
         video_fake=batch.slot_labels[:, 0],
@@ -50,7 +50,7 @@ def targets_of(batch: Batch) -> CadTargets:
 
 
 def labels_without(labels: Tensor, keep_video: Tensor, keep_audio: Tensor) -> Tensor:
-    """Return the clip labels (batch, 4) that are left when streams are dropped: what cannot be seen is not asked for.
+    """Return the clip labels (batch, 4) that hold when streams are dropped; those of dropped streams become unknown.
 
     Args:
         labels: (batch, 4) fused, video, audio, sync.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data of a training run: which rows, how they are mixed and forged, and what the run is judged on."""
+"""``CadData`` gives a training run its data: which rows, how they are mixed and forged, and the validation windows."""
 
 from __future__ import annotations
 
@@ -138,14 +138,10 @@ class CadData(lightning.LightningDataModule):
         if unknown:
             known = ", ".join(sorted({row.source for row in rows}))
             raise OptionError(f"held_out_sources: no source {', '.join(unknown)}; there are: {known}")
-        return [self._as_genuine(row) if self._fits_lips(row) else row for row in rows]
+        return [dataclasses.replace(row, label=0, audio_fake=0) if self._fits_lips(row) else row for row in rows]
 
     def _fits_lips(self, row: Row) -> bool:
         return row.split == "train" and row.source in self.in_sync_sources and row.video_fake == 0
-
-    @staticmethod
-    def _as_genuine(row: Row) -> Row:
-        return dataclasses.replace(row, label=0, audio_fake=0)
 
     def _excused_paths(self) -> set[str]:
         if isinstance(self.excused, str):
@@ -159,15 +155,11 @@ class CadData(lightning.LightningDataModule):
         return [row for row in self.rows if row.split == "train" and row.source not in self.held_out_sources]
 
     @property
-    def held_out_rows(self) -> list[Row]:
-        """Rows of the held-out sources, whatever their split."""
-        return [row for row in self.rows if row.source in self.held_out_sources]
-
-    @property
     def judged_rows(self) -> list[Row]:
-        """Val rows and, after them, what the held-out sources took from train."""
+        """Val rows and, after them, the train rows of held-out sources."""
         val = limited([row for row in self.rows if row.split == "val"], self.val_per_source)
-        return val + [row for row in limited(self.held_out_rows, self.val_per_source) if row.split == "train"]
+        held_out = [row for row in self.rows if row.source in self.held_out_sources]
+        return val + [row for row in limited(held_out, self.val_per_source) if row.split == "train"]
 
     def train_samples(self) -> TrainSamples:
         """Return the training samples by number.
@@ -231,7 +223,7 @@ class CadData(lightning.LightningDataModule):
 
 
 def _share(items: Sequence[ValWindow], rank: int, world_size: int) -> list[ValWindow]:
-    # Every process must run the same number of batches, or the others wait for it: the last items are shown twice
-    # where they do not divide evenly, and counted once (see cad.training.scores).
+    # Every process must run the same number of batches, or the others wait for it. Where the items do not divide
+    # evenly, the last ones are shown twice and counted once (see cad.training.scores).
     count = -(-len(items) // world_size)
     return [items[min(rank + world_size * number, len(items) - 1)] for number in range(count)]

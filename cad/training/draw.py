@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which clip comes next: kinds of sample by their shares, sources evened out, then a clip of the source."""
+"""``Draw`` chooses the next training clip: a kind of sample by its share, then a source, then a row of it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Mix:
             raise OptionError(f"shares must be >= 0 and not all 0, got {shares}")
 
 
-#: What a kind of sample is made from: whether the clip has a face, and whether what is shown of it is fake.
+#: The rows for a kind of sample: whether the clip has a face, and whether the streams that are shown are fake.
 _ROWS_OF: dict[SampleKind, tuple[bool, bool]] = {
     SampleKind.GENUINE: (True, False),
     SampleKind.FORGED: (True, False),
@@ -56,12 +56,12 @@ _ROWS_OF: dict[SampleKind, tuple[bool, bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A training row and what decides for which samples it serves.
+    """A training row, and what decides which kinds of sample it serves.
 
     Attributes:
         row: The row.
         has_face: Whether its clip has a face.
-        is_fake: Whether what is shown of it is fake.
+        is_fake: Whether the streams that are shown are fake.
     """
 
     row: Row

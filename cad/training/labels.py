@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a manifest row says of each slot of its clip, and what the slots say of a window.
+"""Labels for training and validation: of the slots of a clip by its manifest row, and of a window by its slots.
 
 1 fake, 0 genuine, -1 unknown, as in ``cad.data.records``.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cad.data.manifest import Row
 from cad.data.records import Clip, LabeledClip
-from cad.data.shards import ClipEntry
+from cad.data.shards import ClipEntry, ClipStore
 
 UNKNOWN = -1.0
 
@@ -23,7 +23,7 @@ MIN_FAKE_SLOTS = 3
 
 
 def window_labels(slot_labels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the labels of windows by those of their slots: the one rule of training, validation and tests.
+    """Return the labels of windows from those of their slots: the one rule of training, validation and tests.
 
     A stream is fake where at least MIN_FAKE_SLOTS slots are, genuine where some slot is and none is fake, and unknown
     otherwise. The whole is fake where any stream is, genuine where some stream is and no slot of any is fake.
@@ -49,8 +49,8 @@ def window_labels(slot_labels: NDArray[np.float32]) -> NDArray[np.float32]:
 def labeled_of_row(clip: Clip, row: Row) -> LabeledClip:
     """Return ``clip`` (any stretch of the row's file) with the row's labels in every slot.
 
-    Genuine rows are in sync, with no offset. Of forged rows nothing is known about synchrony: a lip-to-speech voice
-    fits the lips, a dubbed one does not.
+    Genuine rows are in sync, with no offset. The synchrony of forged rows is unknown: a lip-to-speech voice fits the
+    lips, a dubbed one does not.
     """
     both = clip.frames is not None and clip.audio is not None
     in_sync = both and not row.is_fake
@@ -71,8 +71,8 @@ def _all(clip: Clip, value: int) -> NDArray[np.float32]:
 def is_fake_as_shown(row: Row, streams: Collection[str]) -> bool | None:
     """Return whether what is shown of a row is fake; None where that is unknown.
 
-    With both streams the row's label says it; with one, that stream's own flag: a genuine face under a synthetic voice
-    is genuine to whoever only sees it.
+    With both streams the row's label decides; with one, that stream's own flag: a genuine face under a synthetic voice
+    is genuine for a net that sees the face alone.
     """
     if {"video", "audio"} <= set(streams):
         return row.is_fake
@@ -85,6 +85,12 @@ def judged_span(entry: ClipEntry, streams: Collection[str]) -> slice:
     has_face = entry.has_frames and "video" in streams
     slots = np.flatnonzero(entry.frames_present if has_face else entry.audio_present)
     return slice(int(slots[0]), int(slots[-1]) + 1)
+
+
+def judged_clip(store: ClipStore, row: Row, streams: Collection[str]) -> Clip:
+    """Return the clip of ``row`` in its judged span, with these streams alone."""
+    span = judged_span(store.entry(row.path), streams)
+    return only_streams(store.read(row.path, span.start, span.stop), streams)
 
 
 def only_streams(clip: Clip, streams: Collection[str]) -> Clip:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teach the lip encoder to see mouths: it learns to tell where the lips are, as a face mesh sees them.
+"""``distill_lips`` teaches the lip encoder where the lips are, from the face mesh of tools/data/label_lips.py.
 
-A few hundred talking faces are too few to learn lips from synchrony alone. The shape and motion of the mouth can be
-learnt from every frame, forged or not, since its teacher (tools/data/label_lips.py) looks at each picture by itself.
+A few hundred talking faces are too few to learn lips from synchrony alone. Every frame, forged or not, can teach shape
+and motion of the mouth, since the face mesh looks at each picture by itself.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ _SLOTS = 12
 _MOUTH_CENTRE_PX = np.array([80.0, 108.0], np.float32)
 _MOTION_WEIGHT = 2.0
 
-
 Labels = Mapping[str, NDArray[np.float32]]
 
 
@@ -51,7 +50,7 @@ class LipSamples:
     Args:
         store: Where the clips are.
         lips: Labels by clip; clips without any are left out.
-        split: Rows of which are shown.
+        split: Only rows of this split are shown.
         seed: Of every choice.
     """
 
@@ -102,7 +101,7 @@ def _moved(
 
 
 def lip_loss(seen: Tensor, lips: Tensor, known: Tensor) -> Tensor:
-    """Return the smoothed error of the places, and, weighted higher, of their motion and shape over the stretch."""
+    """Return the smooth L1 error of the places plus that of their motion over the stretch, which weighs more."""
     mask = known.unsqueeze(-1)
     count = mask.sum().clamp(min=1.0) * lips.shape[-1]
     place = (F.smooth_l1_loss(seen, lips, reduction="none", beta=0.1) * mask).sum() / count
@@ -113,7 +112,7 @@ def lip_loss(seen: Tensor, lips: Tensor, known: Tensor) -> Tensor:
 
 @torch.no_grad()
 def evaluate_lips(encoder: LipShapes, batches: list[tuple[Tensor, Tensor, Tensor]]) -> dict[str, float]:
-    """Return the mean error in pixels and how well the opening of the mouth is followed (correlation)."""
+    """Return the mean error in pixels, and the correlation of the mouth's opening with the labels' one."""
     encoder.eval()
     errors: list[Tensor] = []
     openings: tuple[list[Tensor], list[Tensor]] = [], []

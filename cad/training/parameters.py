@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which parameters learn, how fast, and what stands still meanwhile."""
+"""The optimizer of the training task: which parameters learn, how fast, and which stand still."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ParameterGroup:
     """Parameters by name, and their learning rate.
 
     Attributes:
-        match: Pattern of parameter names (``*`` for any text), such as ``face_encoder.*``. The first group that
-            matches a parameter has it.
+        match: Pattern of parameter names (``*`` for any text), such as ``face_encoder.*``. A parameter belongs to the
+            first group that matches it.
         learning_rate: At the end of the warm-up; 0 freezes.
         weight_decay: Of matrices and kernels; vectors (norms, biases) have none. None for the run's own.
     """
@@ -54,22 +54,18 @@ def assign_groups(net: nn.Module, groups: Sequence[ParameterGroup]) -> list[tupl
     """Return each group with the names of its parameters.
 
     Raises:
-        OptionError: A parameter has no group, or a group has no parameter, though none before it took them all.
+        OptionError: A parameter has no group, or a group's pattern fits no parameter.
     """
     names: list[list[str]] = [[] for _ in groups]
-    orphans = []
-    for name, _ in net.named_parameters():
-        for number, group in enumerate(groups):
-            if fnmatch.fnmatchcase(name, group.match):
-                names[number].append(name)
-                break
-        else:
-            orphans.append(name)
+    orphans: list[str] = []
+    everything = [name for name, _ in net.named_parameters()]
+    for name in everything:
+        fitting = (own for own, group in zip(names, groups, strict=True) if fnmatch.fnmatchcase(name, group.match))
+        next(fitting, orphans).append(name)
     if orphans:
         raise OptionError(
             f"no parameter group matches {', '.join(orphans[:5])} (of {len(orphans)}); end with match: '*'"
         )
-    everything = [name for name, _ in net.named_parameters()]
     for group in groups:
         if not fnmatch.filter(everything, group.match):
             tops = ", ".join(sorted({name.split(".")[0] for name in everything}))
@@ -80,8 +76,8 @@ def assign_groups(net: nn.Module, groups: Sequence[ParameterGroup]) -> list[tupl
 def freeze(net: nn.Module, groups: Sequence[ParameterGroup]) -> None:
     """Keep the parameters of groups without a learning rate as they are, and those that the net itself keeps.
 
-    Frozen parts at the front of the net then cost no backward pass: autograd records nothing where neither the input
-    nor a parameter asks for a gradient.
+    Frozen parts at the front of the net then need no backward pass: autograd records nothing where neither the input
+    nor a parameter needs a gradient.
 
     Raises:
         OptionError: See ``assign_groups``.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept of a run beside its checkpoints: weights as safetensors, versions, commit, figures."""
+"""``RunRecord`` keeps what a run leaves beside its checkpoints: weights as safetensors, versions, commit, figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import json
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -82,7 +81,7 @@ class RunRecord(Callback):
 
     @rank_zero_only
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Say from what the run is made, before its first step."""
+        """Write what the run is made from, before its first step."""
         self._started = time.time()
         self._write_run(trainer, finished=False)
 
@@ -115,7 +114,7 @@ class RunRecord(Callback):
 
     @rank_zero_only
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Say that the run ended by itself."""
+        """Write that the run ended by itself."""
         self._write_run(trainer, finished=True)
 
     def _save_weights(self, pl_module: lightning.LightningModule, folder: Path) -> None:
@@ -132,7 +131,8 @@ class RunRecord(Callback):
             if is_new:
                 writer.writerow(["step", "head", "source", "genuine", "fake", "auc", "is_held_out"])
             for score in by_source(task.scored):
-                writer.writerow([trainer.global_step, *_rounded(asdict(score).values())])
+                values = (round(value, 5) if isinstance(value, float) else value for value in asdict(score).values())
+                writer.writerow([trainer.global_step, *values])
 
     def _write_run(self, trainer: lightning.Trainer, finished: bool) -> None:
         _write_json(
@@ -177,7 +177,3 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
     part = path.with_suffix(".json.part")
     part.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     part.replace(path)
-
-
-def _rounded(values: Sequence[Any] | Any) -> list[Any]:
-    return [round(value, 5) if isinstance(value, float) else value for value in values]

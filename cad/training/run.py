@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One folder a run: what watches over it and what it leaves there."""
+"""The folder of a training run: the callbacks, loggers and checkpoints that belong to it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,6 @@ class RunOptions:
     average_decay: float | None = 0.999
     torch_threads: int | None = None
 
-    @property
-    def last_checkpoint(self) -> Path:
-        """Where the last checkpoint is, if there is one."""
-        return Path(self.folder) / LAST_NAME
-
 
 def checkpoint_to_resume(options: RunOptions) -> Path | None:
     """Return the checkpoint to go on from, or None to begin.
@@ -54,7 +49,7 @@ def checkpoint_to_resume(options: RunOptions) -> Path | None:
     Raises:
         OptionError: The folder has a run already and ``resume`` was not asked for.
     """
-    path = options.last_checkpoint
+    path = Path(options.folder) / LAST_NAME
     if not path.exists():
         return None
     if not options.resume:
@@ -63,7 +58,7 @@ def checkpoint_to_resume(options: RunOptions) -> Path | None:
 
 
 def callbacks_of(options: RunOptions, net_config: dict[str, Any]) -> list[Callback]:
-    """Return what watches over the run."""
+    """Return the callbacks of the run."""
     average = None if options.average_decay is None else WeightAverage(options.average_decay)
     by_clock = options.checkpoint_steps is None
     callbacks: list[Callback] = [
@@ -86,5 +81,5 @@ def callbacks_of(options: RunOptions, net_config: dict[str, Any]) -> list[Callba
 
 
 def loggers_of(options: RunOptions) -> list[Logger]:
-    """Return the loggers; every start of a run has a folder of its own in them, so that nothing is overwritten."""
+    """Return the loggers; each start of a run has a folder of its own in them, so that nothing is overwritten."""
     return [CSVLogger(options.folder, "csv"), TensorBoardLogger(options.folder, "tensorboard")]

@@ -1,38 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Validation figures from scored windows: by stream, by source, and for synchrony."""
+"""Validation figures of scored windows for the training task: by stream, by source, and for synchrony."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
-from torchmetrics.functional.classification import binary_auroc
-
+from cad.metrics.roc import auc_of
 from cad.spec import HEADS
 from cad.training.val_samples import Part
 
-#: The bar for the offset: right within two frames.
+#: An offset is right within two frames.
 OFFSET_TOLERANCE_SECONDS = 0.08
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One window (or the mean over the windows of a clip) with what is known and what the net said.
+    """One window (or the mean over the windows of a clip), with its labels and the net's answer.
 
     Attributes:
         key: The clip.
         source: Its page or corpus.
-        part: What it was shown for.
+        part: What it is shown for.
         start: First slot of the window.
         has_face: Whether there was a picture.
         is_held_out: Whether the source was kept out of train.
         labels: By head (fused, video, audio, sync): 1, 0, -1 unknown.
         logits: By head.
         offset_seconds: True offset, NaN where unknown.
-        offset_said: What the net said.
+        offset_said: The net's offset.
     """
 
     key: str
@@ -77,38 +75,9 @@ def by_clip(windows: Iterable[Scored]) -> list[Scored]:
     for group in groups.values():
         some = list(group.values())
         logits = tuple(sum(values) / len(some) for values in zip(*(one.logits for one in some), strict=True))
-        first = some[0]
-        clips.append(
-            Scored(
-                first.key,
-                first.source,
-                first.part,
-                first.start,
-                first.has_face,
-                first.is_held_out,
-                tuple(max(values) for values in zip(*(one.labels for one in some), strict=True)),
-                logits,
-                first.offset_seconds,
-                first.offset_said,
-            )
-        )
+        labels = tuple(max(values) for values in zip(*(one.labels for one in some), strict=True))
+        clips.append(replace(some[0], labels=labels, logits=logits))
     return clips
-
-
-def auc(genuine: Sequence[float], fake: Sequence[float]) -> float:
-    """Return the area under the ROC curve of logits; NaN unless there are both classes.
-
-    Example:
-        >>> auc([-1.0, 0.0], [0.5, 2.0])
-        1.0
-    """
-    if not genuine or not fake:
-        return math.nan
-    # The raw logits would be squeezed through a sigmoid, where large ones become equal; ranks lose nothing.
-    logits = torch.tensor([*genuine, *fake], dtype=torch.float64)
-    _, ranks = torch.unique(logits, return_inverse=True)
-    labels = torch.tensor([0] * len(genuine) + [1] * len(fake))
-    return float(binary_auroc(ranks.double() / max(int(ranks.max()), 1), labels))
 
 
 def figures(clips: Sequence[Scored]) -> dict[str, float]:
@@ -129,8 +98,8 @@ def figures(clips: Sequence[Scored]) -> dict[str, float]:
         "video_auc": _head_auc(rows, "video"),
         "audio_auc": _head_auc(rows, "audio"),
         "audio_speech_auc": _head_auc(speech, "audio"),
-        "sync_shift_auc": auc(together, [clip.logits[sync] for clip in shifted]),
-        "sync_other_auc": auc(together, [clip.logits[sync] for clip in parts[Part.OTHER]]),
+        "sync_shift_auc": auc_of([clip.logits[sync] for clip in shifted], together),
+        "sync_other_auc": auc_of([clip.logits[sync] for clip in parts[Part.OTHER]], together),
         "offset_right": _share_right(shifted),
     }
     if any(clip.is_held_out for clip in rows):
@@ -165,7 +134,7 @@ def by_source(clips: Sequence[Scored]) -> list[SourceScore]:
         for source in sorted({clip.source for clip in known}):
             own = [clip for clip in known if clip.source == source]
             genuine, fake = _classes(own, number)
-            value = auc(genuine or everything[0], fake or everything[1])
+            value = auc_of(fake or everything[1], genuine or everything[0])
             if not math.isnan(value):
                 scores.append(SourceScore(head, source, len(genuine), len(fake), value, own[0].is_held_out))
     return scores
@@ -173,13 +142,13 @@ def by_source(clips: Sequence[Scored]) -> list[SourceScore]:
 
 def _classes(clips: Sequence[Scored], head: int) -> tuple[list[float], list[float]]:
     genuine = [clip.logits[head] for clip in clips if clip.labels[head] == 0]
-    fake = [clip.logits[head] for clip in clips if clip.labels[head] == 1]
-    return genuine, fake
+    return genuine, [clip.logits[head] for clip in clips if clip.labels[head] == 1]
 
 
 def _head_auc(clips: Sequence[Scored], head: str) -> float:
     # Held-out sources have figures of their own.
-    return auc(*_classes([clip for clip in clips if not clip.is_held_out], HEADS.index(head)))
+    genuine, fake = _classes([clip for clip in clips if not clip.is_held_out], HEADS.index(head))
+    return auc_of(fake, genuine)
 
 
 def _share_right(clips: Sequence[Scored]) -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training task: a thin layer of Lightning around a net and its losses."""
+"""``CadTask`` is the training task: a thin layer of Lightning around a net and its losses."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CadTask(lightning.LightningModule):
         optimizer: Which parameters learn, and how fast.
         start_from: Weights to begin with.
         stream_dropout: How often a stream is left out, for the net to learn to do without; None for never.
-        step_seed: Chance inside the net (dropout) is a function of this and the number of the batch, so that a
+        step_seed: Chance inside the net (dropout) depends on this and the number of the batch alone, so that a
             resumed run goes on exactly.
 
     Raises:
@@ -92,11 +92,11 @@ class CadTask(lightning.LightningModule):
         return self
 
     def on_train_start(self) -> None:
-        """Say which parts rest; Lightning sets modes before this hook."""
+        """Put frozen parts into eval mode; Lightning sets modes before this hook."""
         self.train()
 
     def forward(self, batch: Batch) -> CadOutput:
-        """Return what the net says of a batch."""
+        """Return the net's output for a batch."""
         output: CadOutput = self.net(batch.frames, batch.audio, batch.frames_present, batch.audio_present)
         return output
 

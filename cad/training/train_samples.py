@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training samples: sample number n is the same in every process, run and order of reading."""
+"""``TrainSamples`` gives training its samples: number n is the same in every process, run and order of reading."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from cad.errors import OptionError
 from cad.training.batches import Sample, sample_of
 from cad.training.donors import StoreDonors
 from cad.training.draw import Candidate, Draw, Mix, SampleKind
-from cad.training.labels import is_fake_as_shown, judged_span, labeled_of_row, only_streams
+from cad.training.labels import is_fake_as_shown, judged_clip, labeled_of_row
 
 Augment = Callable[[LabeledClip, np.random.Generator], LabeledClip]
 
-#: A kind of forgery that no clip of these allows is given up after so many clips.
+#: Clips that are drawn before a forgery is given up because none of them allows it.
 _FORGE_TRIES = 8
 
 
@@ -73,7 +73,7 @@ class TrainSamples(Dataset[Sample]):
         forging: Which forgeries are made.
         source_power: See ``Draw``.
         streams: Which of video and audio are shown.
-        augment: What both classes go through after forging; None for nothing.
+        augment: The treatment of both classes after forging; None for none.
         seed: Sample n depends on this and n alone.
 
     Raises:
@@ -115,25 +115,20 @@ class TrainSamples(Dataset[Sample]):
             labeled = self._made(kind, row, rng)
             if labeled is not None:
                 return labeled
-        # Nothing drawn could be forged: what was drawn last is shown as it is.
+        # No clip that was drawn could be forged: the last one is shown as it is.
         return labeled_of_row(self._window(row, rng), row)
 
     def _made(self, kind: SampleKind, row: Row, rng: np.random.Generator) -> LabeledClip | None:
         if kind in (SampleKind.FAKE, SampleKind.FAKE_SPEECH):
             return labeled_of_row(self._window(row, rng), row)
-        clip = self._whole(row)
+        clip = judged_clip(self._store, row, self._streams)
         slots = self._lengths.draw(rng, clip.slots)
         if kind in (SampleKind.GENUINE, SampleKind.GENUINE_SPEECH):
             return genuine(clip, rng, slots)
         return forge(clip, rng, self._donors, self._weights, slots, self._second_share)
 
-    def _whole(self, row: Row) -> Clip:
-        """Return the clip from the first to the last slot with something to judge."""
-        span = judged_span(self._store.entry(row.path), self._streams)
-        return only_streams(self._store.read(row.path, span.start, span.stop), self._streams)
-
     def _window(self, row: Row, rng: np.random.Generator) -> Clip:
-        clip = self._whole(row)
+        clip = judged_clip(self._store, row, self._streams)
         length = self._lengths.draw(rng, clip.slots)
         return cut(clip, int(rng.integers(0, clip.slots - length + 1)), length)
 

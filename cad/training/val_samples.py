@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Validation samples: fixed windows of val rows as they are, and of genuine ones with sound that does not belong."""
+"""``ValSamples`` gives validation its fixed windows: val rows as they are, and genuine ones with foreign sound."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from torch.utils.data import Dataset
 from cad.clock import seconds_of
 from cad.data.manifest import Row
 from cad.data.records import LabeledClip
-from cad.data.shards import ClipEntry, ClipStore
+from cad.data.shards import ClipStore
 from cad.training.batches import Sample, sample_of
 from cad.training.labels import judged_span, labeled_of_row, only_streams
 
 #: The stated test of synchrony shifts genuine clips by 0.2 to 1 s.
 SHIFT_SLOTS = (5, 25)
-#: Nothing is said of windows shorter than this.
+#: Shorter windows are not scored.
 MIN_SLOTS = 20
 
 
@@ -81,7 +81,7 @@ class ValSamples(Dataset[Sample]):
         clip = only_streams(self._store.read(item.row.path, item.start, item.start + item.slots), self._streams)
         labeled = labeled_of_row(clip, item.row)
         if item.part is Part.SHIFTED:
-            # Sound that lags was made earlier.
+            # Sound that lags comes from earlier in the clip.
             voice = self._store.read(item.row.path, item.start - item.shift, item.start - item.shift + item.slots)
         elif item.part is Part.OTHER:
             voice = self._store.read(item.voice, 0, item.slots)
@@ -112,15 +112,16 @@ def row_windows(
 
 
 def sync_windows(store: ClipStore, rows: Sequence[Row], slots: int) -> list[ValWindow]:
-    """Return for each genuine row with face and voice the window in sync, shifted, and with somebody else's sound.
+    """Return three windows of each genuine row with face and voice: in sync, shifted, and with somebody else's sound.
 
-    The shift is drawn from the row's name, so that it never changes.
+    The shift follows from the row's name, so that it never changes.
     """
-    genuine = [row for row in rows if not row.is_fake and _has_both(store.entry(row.path))]
+    entries = {row.path: store.entry(row.path) for row in rows}
+    genuine = [row for row in rows if not row.is_fake and entries[row.path].has_frames and entries[row.path].has_audio]
     items = []
     for number, row in enumerate(genuine):
         rng = np.random.default_rng(zlib.crc32(row.path.encode()))
-        span = judged_span(store.entry(row.path), ("video", "audio"))
+        span = judged_span(entries[row.path], ("video", "audio"))
         first, available = span.start, span.stop - span.start
         largest = min(SHIFT_SLOTS[1], available - MIN_SLOTS)
         if largest < SHIFT_SLOTS[0]:
@@ -163,7 +164,3 @@ def limited(rows: Sequence[Row], per_source: int | None) -> list[Row]:
         ordered = sorted(group, key=lambda row: zlib.crc32(row.path.encode()))
         kept.update(row.path for row in ordered[:per_source])
     return [row for row in rows if row.path in kept]
-
-
-def _has_both(entry: ClipEntry) -> bool:
-    return entry.has_frames and entry.has_audio

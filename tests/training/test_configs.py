@@ -11,7 +11,7 @@ import torch
 from tiny_cad import BASE_OPTIONS
 
 from cad.models import CadModel
-from cad.training.cli import build
+from cad.training.cli import main
 from cad.training.data import CadData
 from cad.training.parameters import make_optimizer
 from cad.training.task import CadTask
@@ -36,8 +36,9 @@ def test_a_configuration_makes_a_net_and_its_data(path: Path, tmp_path: Path) ->
     below = BELOW.get(path.stem if path.parent.name == "train" else "ablation", [])
     threads = torch.get_num_threads()
     try:
-        cli = build(
-            [*below, "--config", str(path), *WITHOUT_PACKAGES, f"--run.folder={tmp_path}", "--trainer.accelerator=cpu"]
+        cli = main(
+            [*below, "--config", str(path), *WITHOUT_PACKAGES, f"--run.folder={tmp_path}", "--trainer.accelerator=cpu"],
+            run=False,
         )
     finally:
         torch.set_num_threads(threads)
@@ -62,9 +63,10 @@ def test_the_large_net_learns_through_its_adapters_alone(tmp_path: Path) -> None
     small = [f"--model.net.init_args.options.{name}={json.dumps(value)}" for name, value in BASE_OPTIONS.items()]
     threads = torch.get_num_threads()
     try:
-        cli = build(
+        cli = main(
             ["--config", str(ROOT / "configs" / "train" / "cad_base.yaml"), "--model.net.init_args.pretrained=false",
-             "--trainer.accelerator=cpu", "--trainer.precision=32-true", f"--run.folder={tmp_path}", *small]
+             "--trainer.accelerator=cpu", "--trainer.precision=32-true", f"--run.folder={tmp_path}", *small],
+            run=False,
         )  # fmt: skip
     finally:
         torch.set_num_threads(threads)

@@ -18,7 +18,7 @@ from cad.models.encoders.interfaces import FaceEncoder, SpeechEncoder
 from cad.training.batches import Sample
 from cad.training.forgery_ablation.folds import folds_of_sources
 from cad.training.forgery_ablation.gathering import Gathered, Plan, gather
-from cad.training.forgery_ablation.left_out import judged_rows, left_out_scores
+from cad.training.forgery_ablation.left_out import left_out_scores
 from cad.training.forgery_ablation.measuring import ablation_markdown, measure_ablation
 from cad.training.forgery_ablation.statistics import kept, statistics_by
 from cad.training.forgery_ablation.windows import Windows, forged_rows, genuine_rows, kinds_of
@@ -183,28 +183,26 @@ def test_the_kind_that_resembles_the_rows_is_worth_most(planted: Gathered) -> No
 
 
 def test_nothing_of_a_source_that_is_scored_is_fitted_on(planted: Gathered) -> None:
-    judged = judged_rows(planted)
-    (expected,) = left_out_scores(planted, judged.rows, [planted.plain], [[planted.kinds["same"]]], 1e-2)
-    folds = np.array([planted.fold_of[row.source] for row in judged.rows])
+    (expected,) = left_out_scores(planted, planted.rows, [planted.plain], [[planted.kinds["same"]]], 1e-2)
+    folds = np.array([planted.fold_of[row.source] for row in planted.rows])
     spoilt = {
         path: values + (100 if planted.fold_of[path.split("/")[0]] == 0 else 0)
         for path, values in planted.kinds["same"].items()
     }
-    (scores,) = left_out_scores(planted, judged.rows, [planted.plain], [[spoilt]], 1e-2)
+    (scores,) = left_out_scores(planted, planted.rows, [planted.plain], [[spoilt]], 1e-2)
     np.testing.assert_array_equal(scores[folds == 0], expected[folds == 0])
     assert (scores[folds == 1] != expected[folds == 1]).all()
 
 
 def test_a_person_that_is_scored_is_not_fitted_on(planted: Gathered) -> None:
     twin = dataclasses.replace(planted.rows[0], path="s1/twin", source="s1")
-    judged = judged_rows(planted)
-    (expected,) = left_out_scores(planted, judged.rows, [planted.plain], [[planted.kinds["same"]]], 1e-2)
+    (expected,) = left_out_scores(planted, planted.rows, [planted.plain], [[planted.kinds["same"]]], 1e-2)
     more = dataclasses.replace(
         planted,
         rows=(*planted.rows, twin),
         genuine={**planted.genuine, twin.path: np.full(3, 50, np.float32)},
     )
-    (scores,) = left_out_scores(more, judged.rows, [more.plain], [[more.kinds["same"]]], 1e-2)
+    (scores,) = left_out_scores(more, planted.rows, [more.plain], [[more.kinds["same"]]], 1e-2)
     np.testing.assert_array_equal(scores, expected)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the reader makes of files that mislead or are damaged (`tools/bench.py damage`).
+"""How the reader copes with files that mislead or are damaged (`tools/bench.py damage`).
 
-Every file is made here with the ffmpeg program and damaged here; tests/media/test_media_damage.py and
-test_media_time.py hold the reader to it, this keeps the figures.
+Every file is made and damaged here, with the ffmpeg program. tests/media/test_media_damage.py and test_media_time.py
+test the reader; this benchmark keeps the figures.
 """
 
 from __future__ import annotations
@@ -13,15 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from benchmarks.media_clips import (
-    Shape,
-    beep_times,
-    flash_times,
-    flip_bits,
-    media_bytes,
-    run_ffmpeg,
-    write_sources,
-)
+from benchmarks.media_clips import Shape, flip_bits, media_bytes, read_events, run_ffmpeg, write_sources
 
 from cad.errors import MediaError
 from cad.media.pool import MediaPool
@@ -54,12 +46,10 @@ def edit_list(pool: MediaPool, folder: Path, inputs: tuple[object, ...]) -> dict
     source, trimmed = folder / "long-gop.mp4", folder / "trimmed.mp4"
     run_ffmpeg(*inputs, *H264, "-g", "200", "-c:a", "aac", source)
     run_ffmpeg("-ss", "0.44", "-i", source, "-c", "copy", trimmed)
-    flashes, beeps, _ = read(pool, trimmed)
+    flashes, beeps, _ = read_events(pool, trimmed)
     apart = np.abs(np.array(flashes) - np.array(beeps)).max()
-    return {
-        "file": "MP4 trimmed without re-encoding (edit list)",
-        "result": f"flash and beep {apart * 1000:.0f} ms apart",
-    }
+    result = f"flash and beep {apart * 1000:.0f} ms apart"
+    return {"file": "MP4 trimmed without re-encoding (edit list)", "result": result}
 
 
 def stream(pool: MediaPool, folder: Path, inputs: tuple[object, ...], suffix: str) -> dict[str, str]:
@@ -84,7 +74,7 @@ def flipped(pool: MediaPool, folder: Path, whole: Path) -> dict[str, str]:
     data = whole.read_bytes()
     path = folder / "flipped.mp4"
     path.write_bytes(flip_bits(data, 0.0005, *media_bytes(data)))
-    _, _, (report, slots, seconds) = read(pool, path)
+    _, _, (report, slots, seconds) = read_events(pool, path)
     read_of = f"{slots} of {SECONDS * 25:.0f} slots, {seconds:.2f} of {SECONDS:.2f} s of sound"
     text = f"{read_of}, {report.bad_packets} bad packets told"
     return {"file": "a bit flipped in 0.05 % of the payload's bytes", "result": text}
@@ -93,7 +83,7 @@ def flipped(pool: MediaPool, folder: Path, whole: Path) -> dict[str, str]:
 def cut(pool: MediaPool, folder: Path, whole: Path, share: float) -> dict[str, str]:
     path = folder / "cut.mp4"
     path.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
-    _, _, (report, slots, _) = read(pool, path)
+    _, _, (report, slots, _) = read_events(pool, path)
     text = f"{slots} of {SECONDS * 25:.0f} slots, coverage {report.coverage:.0%}, outcome {report.outcome.value}"
     return {"file": f"download broken off at {share:.0%}", "result": text}
 
@@ -103,7 +93,7 @@ def gigantic(pool: MediaPool, folder: Path) -> dict[str, str]:
     run_ffmpeg("-f", "lavfi", "-i", "color=gray:s=16000x8000:r=25", "-frames:v", "1", "-c:v", "mjpeg", path)
     began = time.perf_counter()
     try:
-        read(pool, path)
+        read_events(pool, path)
         result = "read"
     except MediaError as error:
         result = f"refused ({error.code})"
@@ -113,18 +103,5 @@ def gigantic(pool: MediaPool, folder: Path) -> dict[str, str]:
 def single(pool: MediaPool, folder: Path, picture: Path) -> dict[str, str]:
     path = folder / "single.mp4"
     run_ffmpeg("-i", picture, "-frames:v", "1", *H264, path)
-    _, _, (report, slots, _) = read(pool, path)
+    _, _, (report, slots, _) = read_events(pool, path)
     return {"file": "video of one frame", "result": f"{report.decoded_frames} frame in {slots} slot"}
-
-
-def read(pool: MediaPool, path: Path) -> tuple[list[float], list[float], tuple[object, int, float]]:
-    """Return flashes, beeps, and (report, slots with picture, seconds with sound)."""
-    with pool.open(path) as reader:
-        sound = reader.audio()
-        chunks = list(reader.video_chunks())
-        report = reader.report
-    present = np.concatenate([chunk.present for chunk in chunks])
-    flashes = flash_times(np.concatenate([chunk.frames for chunk in chunks]), present)
-    beeps = beep_times(sound.samples) if sound is not None else []
-    heard = 0.0 if sound is None else float(sound.present.sum()) / 25
-    return flashes, beeps, (report, int(present.sum()), heard)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What reading through the decoding process costs, next to a bare PyAV decode to RGB of the same file.
+"""The cost of reading through the decoding process, next to a bare PyAV decode to RGB of the same file.
 
 Both decode with the same number of threads, in turn, several times; the ratio of the medians is given for wall-clock
 time and for processor time (all processes). Without a file, a 720p H.264 clip of 25 fps is made with ffmpeg.
@@ -11,13 +11,13 @@ import argparse
 import os
 import resource
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import av
+from benchmarks.media_clips import run_ffmpeg
 
 from cad.media.limits import MediaLimits
 from cad.media.pool import MediaPool
@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
 def make_clip(folder: Path, size: str, seconds: float) -> Path:
     path = folder / "clip.mp4"
     source = f"testsrc2=s={size}:r=25:d={seconds}"
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-vf", "noise=alls=8:allf=t"]
-    subprocess.run([*command, "-c:v", "libx264", "-preset", "veryfast", "-b:v", "3M", path], check=True)
+    picture = ("-f", "lavfi", "-i", source, "-vf", "noise=alls=8:allf=t")
+    run_ffmpeg(*picture, "-c:v", "libx264", "-preset", "veryfast", "-b:v", "3M", path)
     return path
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What finding, following and aligning faces costs, next to decoding the same file (`tools/bench.py faces`).
+"""The cost of finding, following and aligning faces, next to decoding the same file (`tools/bench.py faces`).
 
 Both are CPU seconds, so that other work on the machine matters less: decoding as the product decodes (a child process,
 its copies included), faces as the product runs them, on one thread. Without --file a 720p H.264 clip is made: a public
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
 
 
 def decoding_seconds(path: Path) -> tuple[float, int]:
-    """CPU seconds of reading all pictures, in this process and in the decoding one, and the number of slots."""
+    """Return CPU seconds of reading all pictures, in this process and the decoding one, and the number of slots."""
     before, slots = _cpu_seconds(), 0
     with open_media(path) as reader:
         for chunk in reader.video_chunks():
@@ -63,7 +63,7 @@ def decoding_seconds(path: Path) -> tuple[float, int]:
 
 
 def face_seconds(path: Path) -> tuple[float, int]:
-    """CPU seconds of the tracker on the same pictures (one thread), and the number of tracks."""
+    """Return CPU seconds of the tracker on the same pictures (one thread), and the number of tracks."""
     tracker, spent, tracks = FaceTracker(finder=FaceFinder()), 0.0, set()
     with open_media(path) as reader:
         for chunk in reader.video_chunks():
@@ -96,8 +96,7 @@ def make_clip(path: Path, seconds: float, faces: int) -> None:
         for i in range(round(25 * seconds)):
             frame = texture[40:760, 2 * i % 1300 :][:, :1280].copy()
             for k in range(faces):
-                left = round((k + 0.5) * 1280 / faces - 200 + 30 * np.sin(i / 9 + k))
-                left = int(np.clip(left, 0, 880))
+                left = int(np.clip(round((k + 0.5) * 1280 / faces - 200 + 30 * np.sin(i / 9 + k)), 0, 880))
                 frame[100 : 100 + len(person), left : left + 400] = person
             noisy = np.clip(frame + rng.normal(0, 3, frame.shape), 0, 255).astype(np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(noisy, format="bgr24")):

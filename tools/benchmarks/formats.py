@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The flash and the beep in every container and codec of the format matrix (`tools/bench.py formats`).
 
-The same clips and combinations as in tests/media/test_media_format_matrix.py, which is the test; here the figures are
-kept: how many combinations, and how far flash and beep are apart at worst.
+tests/media/test_media_format_matrix.py tests the same clips and combinations; this benchmark keeps the figures: the
+number of combinations, and how far flash and beep are apart at worst.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from benchmarks.media_clips import FFMPEG, beep_times, flash_times, run_ffmpeg, write_sources
+from benchmarks.media_clips import FFMPEG, read_events, run_ffmpeg, write_sources
 
 from cad.media.pool import MediaPool
 
@@ -117,11 +117,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
 
 def distance(pool: MediaPool, path: Path) -> float:
     """Return how far flash and beep are apart at most, infinite if they are not all there."""
-    with pool.open(path) as reader:
-        sound = reader.audio()
-        chunks = list(reader.video_chunks())
-    frames, present = np.concatenate([c.frames for c in chunks]), np.concatenate([c.present for c in chunks])
-    flashes, beeps = flash_times(frames, present), beep_times(sound.samples) if sound is not None else []
+    flashes, beeps, _ = read_events(pool, path)
     if len(flashes) != len(beeps) or not flashes:
         return float("inf")
     return float(np.abs(np.array(flashes) - np.array(beeps)).max())

@@ -32,10 +32,10 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     targets = answers(args.batch, net.config.window_frames, args.device)
     start = time.perf_counter()
     losses = cad_loss(net(*inputs), targets, LossWeights())
-    _wait(args.device)
+    wait(args.device)
     forward = time.perf_counter()
     losses.total.backward()
-    _wait(args.device)
+    wait(args.device)
     backward = time.perf_counter()
     gradients = [p.grad for p in net.parameters() if p.grad is not None]
     return {
@@ -74,6 +74,7 @@ def peak_mib(device: str) -> int:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def _wait(device: str) -> None:
+def wait(device: str) -> None:
+    """Wait until a GPU has done its work."""
     if device.startswith("cuda"):
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)

@@ -3,8 +3,8 @@
 
 Twelve small seeds of different containers and codecs are made with the ffmpeg program and damaged by a seeded
 generator: bits flipped, ends cut off, headers edited, stretches swapped, repeated, removed or blanked. Every file goes
-through the reader that the product uses (a pool of decoding processes). Counted are the outcomes, and above all what
-must not happen: an exception that is no MediaError, a wait beyond the limit, a process, descriptor or file left behind.
+through the reader that the product uses (a pool of decoding processes). The figures count the outcomes, and above all
+what must not happen: an exception that is no MediaError, a wait beyond the limit, a process, descriptor or file left.
 The result is written to docs/reliability/fuzz.json, from which tools/release/reliability_table.py fills the documents.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from benchmarks.media_clips import run_ffmpeg
 
 from cad.errors import MediaError
 from cad.media.limits import MediaLimits
@@ -45,7 +45,7 @@ SEEDS: dict[str, tuple[str, ...]] = {
     "k.mp3": ("-vn", "-c:a", "libmp3lame"),
     "l.jpg": ("-an", "-frames:v", "1", "-q:v", "4"),
 }
-#: Short words: a file that takes longer is stopped, and the next one comes.
+#: Short limits: a file that takes longer is stopped, and the next one comes.
 LIMITS = MediaLimits(memory_bytes=1 << 30, cpu_seconds=30, stall_seconds=20.0, wall_seconds=60.0)
 #: A read may take this much longer than its limit (starting a process, a busy machine) before it counts as a hang.
 HANG_MARGIN_SECONDS = 15.0
@@ -70,7 +70,7 @@ def is_clean(figures: dict[str, object]) -> bool:
 
 
 def fuzz(folder: Path, count: int, seed: int, keep: Path | None = None, progress: bool = False) -> dict[str, object]:
-    """Read ``count`` damaged files made in ``folder``, which is the temporary folder meanwhile; return the figures."""
+    """Read ``count`` damaged files, with ``folder`` as the temporary folder, and return the figures."""
     former = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # whatever is left lying about lies there
     try:
@@ -147,7 +147,7 @@ def make_seeds(folder: Path) -> dict[str, bytes]:
     seeds = {}
     for name, arguments in SEEDS.items():
         path = folder / name
-        subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *sources, *arguments, str(path)], check=True)
+        run_ffmpeg(*sources, *arguments, path)
         seeds[name] = path.read_bytes()
         path.unlink()
     return seeds

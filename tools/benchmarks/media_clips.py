@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips that tests and benchmarks make themselves: a flash and a beep at the same instants, in any container."""
+"""Clips for tests and benchmarks of the reader: a flash and a beep at the same instants, in any container."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cad.media.pool import MediaPool
+from cad.media.records import ReadReport
 
 FFMPEG = shutil.which("ffmpeg")
 #: Flashes and beeps begin here, on frames of 25 fps and of 50 fps, and last FLASH_SECONDS.
@@ -84,6 +87,19 @@ def beep_times(samples: NDArray[np.float32]) -> list[float]:
     # One beep is one run: zero crossings and codec ripple leave short holes.
     loud = np.convolve(loud, np.ones(321), mode="same") > 0
     return [((start + stop) / 2) / 16_000 - 0.02 for start, stop in runs(loud)]
+
+
+def read_events(pool: MediaPool, path: Path) -> tuple[list[float], list[float], tuple[ReadReport, int, float]]:
+    """Return flashes, beeps, and (report, slots with picture, seconds with sound) of a file."""
+    with pool.open(path) as reader:
+        sound = reader.audio()
+        chunks = list(reader.video_chunks())
+        report = reader.report
+    present = np.concatenate([chunk.present for chunk in chunks])
+    flashes = flash_times(np.concatenate([chunk.frames for chunk in chunks]), present)
+    beeps = beep_times(sound.samples) if sound is not None else []
+    heard = 0.0 if sound is None else float(sound.present.sum()) / 25
+    return flashes, beeps, (report, int(present.sum()), heard)
 
 
 def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.media_clips import run_ffmpeg
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BAR_MIB = 1500
 READER = """
@@ -66,8 +68,6 @@ def make_long_file(folder: Path, size: str, seconds: int) -> Path:
     piece, path = folder / "piece.mp4", folder / "long.mp4"
     sources = ("-f", "lavfi", "-i", f"testsrc2=s={size}:r=25:d=10", "-f", "lavfi", "-i", "sine=440:r=48000:d=10")
     codecs = ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac")
-    start = ("ffmpeg", "-v", "error", "-nostdin", "-y")
-    subprocess.run([*start, *sources, *codecs, str(piece)], check=True)
-    loop = ("-stream_loop", "-1", "-i", str(piece), "-t", str(seconds), "-c", "copy")
-    subprocess.run([*start, *loop, str(path)], check=True)
+    run_ffmpeg(*sources, *codecs, piece)
+    run_ffmpeg("-stream_loop", "-1", "-i", piece, "-t", str(seconds), "-c", "copy", path)
     return path

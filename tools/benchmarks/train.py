@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.full_size import wait
 from lightning.pytorch import Callback
 
 from cad.training.batches import Batch
-from cad.training.cli import TrainCLI, build
+from cad.training.cli import TrainCLI, main
 from cad.training.task import CadTask
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,7 +28,7 @@ PASSES_ON = True
 
 
 class LoopClock(Callback):
-    """Notes when the batches after the warm-up begin and end, and keeps one of them."""
+    """Times the batches after the warm-up, and keeps one of them."""
 
     def __init__(self, warm_up: int) -> None:
         self._warm_up = warm_up
@@ -54,18 +55,13 @@ def bare_seconds(task: CadTask, batch: Batch, batches: int, warm_up: int) -> flo
     started = 0.0
     for number in range(batches + warm_up):
         if number == warm_up:
-            _wait(batch)
+            wait(str(batch.frames.device))
             started = time.perf_counter()
         optimizer.zero_grad()
         task.training_loss(batch).total.backward()
         optimizer.step()
-    _wait(batch)
+    wait(str(batch.frames.device))
     return time.perf_counter() - started
-
-
-def _wait(batch: Batch) -> None:
-    if batch.frames.device.type == "cuda":
-        torch.cuda.synchronize(batch.frames.device)
 
 
 def loop_clock(cli: TrainCLI, warm_up: int) -> LoopClock:
@@ -88,7 +84,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         words = ["--config", options.config, "--model.start_from=[]", f"--run.folder={folder}"]
         words += [f"--data.batches={options.batches + options.warm_up}", "--trainer.limit_val_batches=0"]
         words += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
-        cli = build([*words, *options.more])
+        cli = main([*words, *options.more], run=False)
         clock = loop_clock(cli, options.warm_up)
     assert clock.batch is not None and isinstance(cli.model, CadTask)
     task = cli.model.to(clock.batch.frames.device)

@@ -11,7 +11,6 @@ shows people and stays private.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,8 @@ from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.command import run_command
-from cad.data.forge import DonorPool, Stream, forge, forger_names, genuine, get_forger
-from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
+from cad.data.forge import DonorPool, Stream, forge, genuine, get_forger
+from cad.data.forge.learned import usable_forgers
 from cad.data.forge.mouth_warp import warp_mouth_in_place
 from cad.data.forge.spectra import mel_filters, stft
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip, LabeledClip
@@ -66,17 +65,17 @@ def made_voice(slots: int, rng: np.random.Generator) -> tuple[NDArray[np.float32
     pitch = rng.uniform(110, 200) * (1 + 0.12 * np.sin(2 * np.pi * 0.8 * time + rng.uniform(0, 6)))
     phase = 2 * np.pi * np.cumsum(pitch) / 16_000
     formants = [(550, 250, 90), (1500, 600, 120), (2600, 250, 200), (3600, 150, 300)]
+    tracks = [
+        (middle + swing * np.sin(2 * np.pi * 1.7 * time + rng.uniform(0, 6)), width)
+        for middle, swing, width in formants
+    ]
     voice = np.zeros_like(time)
-    tracks = [middle + swing * np.sin(2 * np.pi * 1.7 * time + rng.uniform(0, 6)) for middle, swing, _ in formants]
     for order in range(1, 40):
         hz = order * pitch
-        gain = sum(
-            1 / (1 + ((hz - track) / (2 * width)) ** 2) for track, (_, _, width) in zip(tracks, formants, strict=True)
-        )
+        gain = sum(1 / (1 + ((hz - track) / (2 * width)) ** 2) for track, width in tracks)
         voice += np.where(hz < 7500, gain * np.cos(order * phase), 0) / order**0.5
-    hiss = np.diff(rng.standard_normal(len(time)), prepend=0) * np.clip(
-        np.sin(2 * np.pi * 3.3 * time + 2.5) - 0.7, 0, 1
-    )
+    hiss = np.diff(rng.standard_normal(len(time)), prepend=0)
+    hiss *= np.clip(np.sin(2 * np.pi * 3.3 * time + 2.5) - 0.7, 0, 1)
     sound = 0.08 * voice * envelope + 0.12 * hiss + 0.001 * rng.standard_normal(len(time))
     return sound.astype(np.float32), envelope[::SAMPLES_PER_FRAME].astype(np.float32)
 
@@ -84,15 +83,8 @@ def made_voice(slots: int, rng: np.random.Generator) -> tuple[NDArray[np.float32
 def clips_of_shards(folder: Path, count: int, rng: np.random.Generator) -> list[Clip]:
     """Return up to ``count`` genuine clips with picture and sound, at least 3 s long."""
     store = ClipStore(folder)
-    keys = [
-        key
-        for key in store.keys
-        if (entry := store.entry(key)).has_frames
-        and entry.has_audio
-        and entry.slots >= 70
-        and entry.frames_present.all()
-        and entry.row.get("label") == "real"
-    ]
+    long_enough = [entry for entry in store if entry.slots >= 70 and entry.row.get("label") == "real"]
+    keys = [entry.key for entry in long_enough if entry.frames_present.all() and entry.has_audio]
     return [store.read(keys[index]) for index in rng.permutation(len(keys))[:count]]
 
 
@@ -107,21 +99,15 @@ def picture_row(real: LabeledClip, forged: LabeledClip) -> Picture:
     return np.hstack([cv2.resize(cell, (CELL_PX, CELL_PX), interpolation=cv2.INTER_AREA) for cell in cells])
 
 
-def sound_row(real: LabeledClip, forged: LabeledClip) -> Picture:
-    """Return the log-mel spectra of genuine and forged sound."""
-    assert real.clip.audio is not None and forged.clip.audio is not None
-    return np.hstack([mel_picture(real.clip.audio), mel_picture(forged.clip.audio)])
-
-
-def mel_picture(audio: NDArray[np.float32]) -> Picture:
-    """Return a log-mel spectrum as a picture of SOUND_HEIGHT_PX by about two cells."""
+def mel_picture(labeled: LabeledClip) -> Picture:
+    """Return the log-mel spectrum of the sound as a picture of SOUND_HEIGHT_PX by about two cells."""
+    audio = labeled.clip.audio
+    assert audio is not None
     filters, _ = mel_filters(512, 64, 0.0, 8000.0)
     level = np.log(np.abs(stft(audio, 512, 128)) @ filters.T + 1e-3)
     shown = np.clip((level.T[::-1] + 7) / 9 * 255, 0, 255).astype(np.uint8)
     coloured = cv2.cvtColor(cv2.applyColorMap(shown, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
-    return np.asarray(
-        cv2.resize(coloured, (2 * CELL_PX - 2, SOUND_HEIGHT_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8
-    )
+    return cv2.resize(coloured, (2 * CELL_PX - 2, SOUND_HEIGHT_PX), interpolation=cv2.INTER_AREA)
 
 
 def with_label(row: Picture, text: str) -> Picture:
@@ -129,12 +115,6 @@ def with_label(row: Picture, text: str) -> Picture:
     strip = np.full((LABEL_PX, row.shape[1], 3), 255, dtype=np.uint8)
     cv2.putText(strip, text, (2, LABEL_PX - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([strip, row])
-
-
-def usable_forgers() -> list[str]:
-    """Return the kinds that work here; the trained ones need their networks."""
-    has_networks = bool(os.environ.get(FOLDER_VARIABLE))
-    return [name for name in forger_names() if has_networks or name not in LEARNED]
 
 
 def rows_of(clips: list[Clip], pool: DonorPool, seed: int) -> Iterator[tuple[bool, Picture]]:
@@ -150,34 +130,29 @@ def rows_of(clips: list[Clip], pool: DonorPool, seed: int) -> Iterator[tuple[boo
             continue
         real = genuine(clip, draws[1], SLOTS)
         is_picture = Stream.VIDEO in get_forger(name).sets
-        text = f"{name}  {described(forged)}"
-        yield is_picture, with_label(picture_row(real, forged) if is_picture else sound_row(real, forged), text)
+        row = picture_row(real, forged) if is_picture else np.hstack([mel_picture(real), mel_picture(forged)])
+        yield is_picture, with_label(row, f"{name}  {described(forged)}")
 
 
 def described(forged: LabeledClip) -> str:
-    """Return the labels in words."""
+    """Return the labels in words, with the forged stretches in seconds."""
     tracks = (("video", forged.video_fake), ("audio", forged.audio_fake), ("sync", forged.sync_fake))
-    words = [f"{stream} {span(track)}" for stream, track in tracks if (track > 0).any()]
+    places = {stream: np.flatnonzero(track > 0) for stream, track in tracks}
+    words = [f"{name} {at[0] / 25:.2f}-{(at[-1] + 1) / 25:.2f} s" for name, at in places.items() if len(at)]
     if forged.offset_seconds:
         words.append(f"lag {forged.offset_seconds:+.2f} s")
     return ", ".join(words)
 
 
-def span(track: NDArray[np.float32]) -> str:
-    """Return the forged slots as seconds."""
-    slots = np.flatnonzero(track > 0)
-    return f"{slots[0] / 25:.2f}-{(slots[-1] + 1) / 25:.2f} s"
-
-
 def sheet(clips: list[Clip], pool: DonorPool, seed: int) -> Picture:
     """Return the whole picture: forged faces at the left, forged sound at the right."""
     rows = list(rows_of(clips, pool, seed))
-    columns = [[row for is_picture, row in rows if is_picture is side] for side in (True, False)]
-    stacked = [np.vstack(column) for column in columns]
-    tall = max(len(column) for column in stacked)
-    stacked = [np.pad(one, ((0, tall - len(one)), (0, 0), (0, 0)), constant_values=255) for one in stacked]
-    gap = np.full((len(stacked[0]), 8, 3), 255, dtype=np.uint8)
-    return np.hstack([stacked[0], gap, stacked[1]])
+    left, right = (np.vstack([row for is_picture, row in rows if is_picture is side]) for side in (True, False))
+    tall = max(len(left), len(right))
+    # Eight white columns stand between the two.
+    left = np.pad(left, ((0, tall - len(left)), (0, 8), (0, 0)), constant_values=255)
+    right = np.pad(right, ((0, tall - len(right)), (0, 0), (0, 0)), constant_values=255)
+    return np.hstack([left, right])
 
 
 def main(words: Sequence[str] | None = None) -> int:

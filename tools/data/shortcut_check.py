@@ -11,7 +11,6 @@ Forged and genuine windows come from the same clips and go through the same augm
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Mapping
 from itertools import cycle
 from pathlib import Path
@@ -19,19 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from cad.command import run_command
-from cad.data.augment import AugmentOptions, Shortcut, augment, shortcut_check
-from cad.data.forge import DEFAULT_WEIGHTS, DonorPool, forge, forger_names, genuine
-from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
+from cad.data.augment import AugmentOptions, augment, shortcut_check
+from cad.data.forge import DEFAULT_WEIGHTS, DonorPool, forge, genuine
+from cad.data.forge.learned import usable_forgers
 from cad.data.records import Clip
 from cad.data.shards import ClipStore
 
 
 def windows(
-    clips: list[Clip],
-    pool: DonorPool,
-    weights: Mapping[str, float],
-    options: argparse.Namespace,
-    is_forged: bool,
+    clips: list[Clip], pool: DonorPool, weights: Mapping[str, float], options: argparse.Namespace, is_forged: bool
 ) -> Iterator[Clip]:
     """Yield ``count`` treated windows of one class."""
     plain = AugmentOptions(**dict.fromkeys(AugmentOptions.__slots__, 0.0)) if options.no_augment else None
@@ -39,18 +34,13 @@ def windows(
     for number, clip in enumerate(cycle(clips)):
         if made == options.count or number > 20 * options.count:
             return
-        # Each clip gives one window of both classes, at places of their own.
+        # Each clip gives one window of each class, at its own place.
         rng = np.random.default_rng([options.seed, int(is_forged), number])
         slots = min(options.slots, clip.slots)
         labeled = forge(clip, rng, pool, weights, slots) if is_forged else genuine(clip, rng, slots)
         if labeled is not None:
             made += 1
             yield augment(labeled, rng, plain).clip
-
-
-def table(found: tuple[Shortcut, ...]) -> str:
-    """Return one line a statistic."""
-    return "\n".join(f"  {one.name:24s} {one.auc:.3f}  ({one.forged} forged, {one.genuine} genuine)" for one in found)
 
 
 def main() -> int:
@@ -70,23 +60,20 @@ def check(options: argparse.Namespace) -> int:
     """Print every statistic as a detector."""
     store = ClipStore(options.shards)
     rng = np.random.default_rng(options.seed)
-    rows = {key: store.entry(key) for key in store.keys}
-    real = [
-        k for k, e in rows.items() if e.row.get("label") == "real" and e.has_frames and e.has_audio and e.slots >= 25
-    ]
+    whole = [entry for entry in store if entry.has_frames and entry.has_audio and entry.slots >= 25]
+    real = [entry.key for entry in whole if entry.row.get("label") == "real"]
     clips = [store.read(real[index]) for index in rng.permutation(len(real))[: options.clips]]
-    made = [k for k, e in rows.items() if e.row.get("audio_fake") == "1" and not e.has_frames]
+    made = [entry.key for entry in store if entry.row.get("audio_fake") == "1" and not entry.has_frames]
     pool = DonorPool(clips, [store.read(made[index]) for index in rng.permutation(len(made))[:100]])
     baseline = list(windows(clips, pool, DEFAULT_WEIGHTS, options, is_forged=False))
     if options.each:
-        for name in forger_names():
-            if name in LEARNED and not os.environ.get(FOLDER_VARIABLE):
-                continue
+        for name in usable_forgers():
             forged = list(windows(clips, pool, {name: 1.0}, options, is_forged=True))
             best = shortcut_check(forged, baseline)[:3] if forged else ()
             print(f"{name:20s} " + "  ".join(f"{one.name} {one.auc:.2f}" for one in best))
     else:
-        print(table(shortcut_check(windows(clips, pool, DEFAULT_WEIGHTS, options, is_forged=True), baseline)))
+        for one in shortcut_check(windows(clips, pool, DEFAULT_WEIGHTS, options, is_forged=True), baseline):
+            print(f"  {one.name:24s} {one.auc:.3f}  ({one.forged} forged, {one.genuine} genuine)")
     return 0
 
 

@@ -3,9 +3,9 @@
 
     python tools/training/ablate.py --shards 'shards/*.tar' --seeds 3 --max-minutes 10 --table docs/ablation.md
 
-Runs that are finished are not repeated, and a run that was stopped goes on from its last checkpoint. What follows
-``--`` is given to every run, for example ``-- --data.batches 100``. Figures are those of the last step, not of the
-best one: the best would be chosen on the very clips that it is judged on.
+Finished runs are not repeated, and a stopped run goes on from its last checkpoint. Words after ``--`` go to every run,
+for example ``-- --data.batches 100``. The figures are those of the last step, not of the best one: the best would be
+chosen on the very clips that it is judged on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from cad.command import run_command
+from cad.evaluation.tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs" / "ablation"
@@ -32,7 +33,7 @@ FIGURES = {
     "val/audio_auc": "audio AUC",
     "val/sync_shift_auc": "sync AUC (shifts)",
 }
-#: Streams that a run has no head for; their logits are constant and their figures mean nothing.
+#: Figures of streams for which a run has no head: the logits are constant and the figures mean nothing.
 ABSENT = {
     "no_alignment": {"val/sync_shift_auc"},
     "naive_concat": {"val/video_auc", "val/audio_auc", "val/sync_shift_auc"},
@@ -74,18 +75,15 @@ class Run:
 
 def table(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Return the Markdown table: mean and standard deviation over the seeds, and how many steps were made."""
-    lines = [
-        "| run | seeds | steps | " + " | ".join(FIGURES.values()) + " |",
-        "|---|---|---|" + "---|" * len(FIGURES),
-    ]
+    lines = []
     for name, some in records.items():
         steps = sorted({int(record["step"]) for record in some})
         cells = [name, str(len(some)), " to ".join(str(step) for step in dict.fromkeys([steps[0], steps[-1]]))]
         for figure in FIGURES:
             values = [record["figures"][figure] for record in some if figure in record["figures"]]
             cells.append("" if figure in ABSENT.get(name, ()) or not values else mean_and_spread(values))
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown_table(["run", "seeds", "steps", *FIGURES.values()], lines)
 
 
 def mean_and_spread(values: Sequence[float]) -> str:

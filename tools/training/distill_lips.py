@@ -4,8 +4,8 @@
     python tools/training/distill_lips.py --shards cache/shards --lips cache/lips -o runs/lips
 
 Writes ``model.safetensors`` with the keys ``lip_encoder.*``, which a training configuration takes by
-``start_from: [{path: runs/lips, prefixes: [lip_encoder.]}]``, and ``metrics.json``. Stopped and started again with the
-same folder it goes on from its last checkpoint.
+``start_from: [{path: runs/lips, prefixes: [lip_encoder.]}]``, and ``metrics.json``. The same line run again goes on
+from the last checkpoint in the folder.
 """
 
 from __future__ import annotations

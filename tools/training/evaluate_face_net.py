@@ -5,9 +5,9 @@
     python $tool --manifest ../shared/data/manifest.csv --labels labels
     python $tool ... --install-search run/model.onnx --install-points run2/model.onnx
 
-The second form first copies new weights to their place. Nothing in the cards is typed by hand but what the figures
-mean. What is measured is the finder that the product uses (coarse search, larger sizes where needed, second look), and
-next to it the search alone at a long side of 320 px.
+The second form first copies new weights to their place. No figure in the cards is typed by hand. The tool measures the
+finder that the product uses (coarse search, larger sizes where needed, second look), and next to it the search alone at
+a long side of 320 px.
 """
 
 from __future__ import annotations

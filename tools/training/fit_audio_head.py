@@ -4,8 +4,7 @@
     python tools/training/fit_audio_head.py --config configs/train/audio_head.yaml
 
 Writes ``model.safetensors`` with the keys ``audio_head.*`` and ``standardize_speech.*`` for ``start_from`` of a
-training configuration, and ``metrics.json``. The statistics are kept in the folder, so that a run that was stopped
-goes on.
+training configuration, and ``metrics.json``. The statistics are kept in the folder, so that a stopped run goes on.
 """
 
 from __future__ import annotations

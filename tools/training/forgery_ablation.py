@@ -2,15 +2,15 @@
 """Make a table of what each kind of on-the-fly forgery adds on sources that are left out.
 
 A frozen encoder that has seen none of the data (EfficientNet-Lite0 from ImageNet for faces, the first two layers of
-Whisper base for voices) says mean and deviation over a window; a logistic regression tells genuine training clips from
-forgeries made of them, and is scored on the forged rows of sources that it has not seen anything of. Only train rows
-are used.
+Whisper base for voices) gives mean and deviation of each window. A logistic regression learns to tell genuine training
+clips from forgeries made of them, and is scored on the forged rows of sources of which it has seen nothing. Only train
+rows are used.
 
     CAD_FORGERS=forgers python tools/training/forgery_ablation.py --shards 'shards/*.tar' --out runs/forgery_ablation
 
 The Markdown goes to stdout. Statistics are kept in the folder --out, one file a kind, and are computed once for each
-clip and kind: a run that was stopped goes on, and another --strength costs seconds. Delete a kind's file after its code
-has changed. Kinds that need trained networks are passed over where CAD_FORGERS names no folder.
+clip and kind: a stopped run goes on, and another --strength costs seconds. Delete a kind's file after a change of its
+code. Kinds that need trained networks are passed over where CAD_FORGERS names no folder.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FOOTNOTE = "\\* puts forged rows (of the sources that are fitted on) into genuin
 
 
 def plans(options: argparse.Namespace) -> list[Plan]:
-    """Return what is to be looked at, by stream."""
+    """Return the plan of each stream."""
     sizes = {
         Stream.VIDEO: (options.face_slots, options.faces_per_source),
         Stream.AUDIO: (options.voice_slots, options.voices_per_source),

@@ -6,11 +6,11 @@
     python $tool points --manifest ../shared/data/manifest.csv --labels labels --out b --minutes 12
     python $tool points ... --out c --mine face_yunet_s1 --resume b/last.pt --rate 1.5e-3
 
-`search` makes the net that finds faces in whole pictures, `points` the one that looks at each a second time.
+`search` makes the net that finds faces in whole pictures, `points` the one that looks at each face a second time.
 
 Only rows of the split ``train`` teach. The last weights are an exponential mean. The graph holds everything from
-uint8 pictures to decoded candidates; suppression of doubles is left to ``cad.faces.net``. ``run/last.pt`` allows
-``--resume``. The figures of the card come from tools/training/evaluate_face_net.py, never from here.
+uint8 pictures to decoded candidates; ``cad.faces.net`` suppresses doubles. ``--resume`` takes the ``last.pt`` of a run.
+The figures of the card come from tools/training/evaluate_face_net.py, never from here.
 """
 
 from __future__ import annotations

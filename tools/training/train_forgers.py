@@ -21,7 +21,7 @@ import torch
 from cad.command import run_command
 from cad.data.shards import ClipStore
 from cad.training.forgers.autoencoders import UPSAMPLERS
-from cad.training.forgers.fit import patch_batches, train_autoencoder, train_vocoder, voice_batches
+from cad.training.forgers.fit import patch_batches, train_forger, voice_batches
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -45,14 +45,13 @@ def train(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     store = ClipStore(options.shards)
     chosen = [upsampler for upsampler in UPSAMPLERS if upsampler in (options.upsampler or UPSAMPLERS)]
-    for kind, batches_of, held, train_one in (
-        ("autoencoder", patch_batches, options.patches, train_autoencoder),
-        ("vocoder", voice_batches, options.voices, train_vocoder),
-    ):
-        if options.only in (None, kind):
-            batches = batches_of(store, held, options.batch, np.random.default_rng(options.seed))
-            for upsampler in chosen:
-                print(json.dumps(train_one(upsampler, batches, options.out, options.seconds, options.seed)), flush=True)
+    sources = {"autoencoder": (patch_batches, options.patches), "vocoder": (voice_batches, options.voices)}
+    for kind in [options.only] if options.only else sources:
+        batches_of, held = sources[kind]
+        batches = batches_of(store, held, options.batch, np.random.default_rng(options.seed))
+        for upsampler in chosen:
+            made = train_forger(kind, upsampler, batches, options.out, options.seconds, options.seed)
+            print(json.dumps(made), flush=True)
     return 0
 
 

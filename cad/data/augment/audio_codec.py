@@ -71,8 +71,8 @@ def coded_audio(audio: NDArray[np.float32], coding: AudioCoding) -> NDArray[np.f
 def codec_delay_samples(encoder: str, decoder: str, sample_format: str, rate_hz: int) -> int:
     """Return by how many samples at its own rate the codec's output lags, measured once on band-limited noise.
 
-    Measured, not looked up: whether the decoder itself drops the priming samples differs between codecs and
-    between versions of FFmpeg.
+    No table would do: whether the decoder itself drops the priming samples differs between codecs and between
+    versions of FFmpeg.
     """
     rng = np.random.default_rng(0)
     spectrum = rfft(rng.standard_normal(rate_hz).astype(np.float32))

@@ -76,9 +76,9 @@ def cropped(clip: Clip, move: CropMove | None = None, frames: NDArray[np.uint8] 
 
 
 def cropped_masks(masks: NDArray[np.uint8], move: CropMove | None) -> NDArray[np.uint8]:
-    """Return masks uint8 (slots, 160, 160), 0 or 255, of ones of any side that show the stored crop.
+    """Return masks uint8 (slots, 160, 160), 0 or 255, from masks of any side that show the stored crop.
 
-    They move as ``cropped`` moves the pictures, and what a mask touches counts as covered.
+    They move as ``cropped`` moves the pictures, and a pixel that a mask touches is covered.
     """
     matrix = _own_pixels((move or CropMove()).matrix(), masks.shape[1])
     out = np.empty((len(masks), CROP_SIZE_PX, CROP_SIZE_PX), dtype=np.uint8)

@@ -2,7 +2,7 @@
 """The black outside of the source picture in a crop: found, kept and simulated for augmentation and forging.
 
 Faces near the edge of a picture have it, and its frequency depends on the source of a clip. It must stay exactly black,
-as when a file is scored, and must be as frequent in both classes.
+as it is when a file is scored, and must be as frequent in both classes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LEAST_SHARE = 0.002
 def outside_of(frames: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Return where the source picture had ended, uint8 (slots, height / 2, width / 2) of 0 and 255, or None.
 
-    Half the resolution is a quarter of the work, and an edge of a pixel more or less is nothing.
+    Half the resolution costs a quarter of the work; an edge that is off by a pixel does no harm.
 
     Args:
         frames: uint8 (slots, height, width, 3) as stored: never coded or recoloured since.
@@ -46,16 +46,16 @@ def blacken(frames: NDArray[np.uint8], outside: NDArray[np.uint8]) -> None:
 
 
 def draw_outside(size_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a made-up end of the picture, uint8 (height, width) of 0 and 255: a turned rectangle is left.
+    """Return a made-up end of the picture, uint8 (height, width) of 0 and 255, outside of a turned rectangle.
 
-    The rectangle keeps the middle of the face: the nearest side is a quarter of the crop away from the centre.
+    The rectangle keeps the middle of the face: its nearest side is a quarter of the crop away from the centre.
 
     Args:
         size_px: Height and width of the crop.
         rng: Source of chance.
     """
     centre = np.full(2, size_px / 2)
-    # Each side on its own; most ends of pictures cut one or two sides.
+    # Each side is drawn by itself; most ends of pictures cut one or two sides.
     reach = np.where(rng.random(4) < 0.45, rng.uniform(0.27, 0.55, 4), 1.5) * size_px
     left, top, right, bottom = reach
     corners = np.array([[-left, -top], [right, -top], [right, bottom], [-left, bottom]])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shortcut check of pseudo-fakes (``tools/data/shortcut_check.py``): does a simple statistic give the label away?
+"""``shortcut_check`` tests for ``tools/data/shortcut_check.py`` whether a simple statistic gives pseudo-fakes away.
 
-A network learns such a shortcut instead of the forgery. Each statistic is scored as a detector: an AUC of 0.5 means
-that it tells nothing, 0 or 1 that it tells everything.
+A network learns such a shortcut instead of the forgery. Each statistic is scored as a detector: at an AUC of 0.5 it
+tells nothing, at 0 or 1 everything.
 """
 
 from __future__ import annotations

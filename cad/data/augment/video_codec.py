@@ -32,7 +32,7 @@ class VideoCoding:
 
 
 def draw_video_coding(rng: np.random.Generator) -> VideoCoding:
-    """Return a random codec, preset and quality: mostly H.264, as files mostly are.
+    """Return a random codec, preset and quality: mostly H.264, which most files have.
 
     Presets are the fast ones: measured on 50 frames of 192 px and one core, encoding and decoding take 35 to
     47 ms with x264 (ultrafast to veryfast), 26 ms with MPEG-4 and 57 ms with VP9.
@@ -43,14 +43,18 @@ def draw_video_coding(rng: np.random.Generator) -> VideoCoding:
         crf = str(int(rng.integers(17, 39)))
         return VideoCoding("libx264", "h264", (("preset", preset), ("crf", crf)))
     if draw < 0.80:
-        quality = str(int(rng.integers(2, 16)))
-        return VideoCoding("mpeg4", "mpeg4", (("flags", "+qscale"), ("global_quality", _lambda_of(quality))))
+        return with_scale("mpeg4", int(rng.integers(2, 16)))
     if draw < 0.86:
-        quality = str(int(rng.integers(2, 12)))
-        return VideoCoding("mpeg1video", "mpeg1video", (("flags", "+qscale"), ("global_quality", _lambda_of(quality))))
+        return with_scale("mpeg1video", int(rng.integers(2, 12)))
     crf = str(int(rng.integers(20, 52)))
     options = (("deadline", "realtime"), ("cpu-used", "8"), ("crf", crf), ("b", "0"), ("lag-in-frames", "0"))
     return VideoCoding("libvpx-vp9", "vp9", options)
+
+
+def with_scale(codec: str, scale: int) -> VideoCoding:
+    """Return an MPEG ``codec`` at FFmpeg's -qscale ``scale``: 2 is the best quality, 31 the worst."""
+    # FFmpeg stores -qscale multiplied by FF_QP2LAMBDA (libavutil/avutil.h).
+    return VideoCoding(codec, codec, (("flags", "+qscale"), ("global_quality", str(118 * scale))))
 
 
 def coded_video(frames: NDArray[np.uint8], coding: VideoCoding) -> NDArray[np.uint8]:
@@ -89,8 +93,3 @@ def coded_video(frames: NDArray[np.uint8], coding: VideoCoding) -> NDArray[np.ui
     for slot, picture in enumerate(pictures):  # decoders give frames in presentation order
         out[slot] = cv2.cvtColor(picture.to_ndarray(format="yuv420p"), cv2.COLOR_YUV2RGB_I420)
     return out
-
-
-def _lambda_of(quality: str) -> str:
-    # FFmpeg's -qscale is stored multiplied by FF_QP2LAMBDA (libavutil/avutil.h).
-    return str(int(quality) * 118)

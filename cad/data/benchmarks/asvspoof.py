@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """ASVspoof 2019 LA and 2021 (LA, DF): sound alone; protocol lines are speaker, file, -, attack, bonafide or spoof.
 
-The keys of 2021 have further columns (codec, transmission, phase ...) behind or between; the class is found by its
-word, the attack by its shape.
+The keys of 2021 have further columns (codec, transmission, phase ...) behind or between, so the class is found by its
+word and the attack by its form.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What files add to the rows of an index: duration, frame rate and hash; and splits by identity from a list."""
+"""``enriched`` completes the rows of an index from their files; ``with_splits`` gives them the splits of a list."""
 
 from __future__ import annotations
 
@@ -48,7 +48,12 @@ def enriched(
         if hashes and not row.sha256:
             row = replace(row, sha256=file_sha256(file))
         if durations and file.is_file() and (row.duration_seconds < 0 or row.fps < 0):
-            row = _probed(row, file, report)
+            try:
+                seconds, fps = probe(file)
+                known = row.duration_seconds if row.duration_seconds >= 0 else seconds
+                row = replace(row, duration_seconds=known, fps=row.fps if row.fps >= 0 else fps)
+            except DataError as error:
+                report(Problem("unreadable", row.path, str(error)))
         yield row
 
 
@@ -72,13 +77,3 @@ def with_splits(rows: Iterable[Row], splits: Mapping[str, str], report: Callable
         if not split:
             report(Problem("identity_without_split", row.path, f"{row.identity} is not in the list of splits"))
         yield replace(row, split=split)
-
-
-def _probed(row: Row, file: Path, report: Callable[[Problem], None]) -> Row:
-    try:
-        seconds, fps = probe(file)
-    except DataError as error:
-        report(Problem("unreadable", row.path, str(error)))
-        return row
-    known = row.duration_seconds if row.duration_seconds >= 0 else seconds
-    return replace(row, duration_seconds=known, fps=row.fps if row.fps >= 0 else fps)

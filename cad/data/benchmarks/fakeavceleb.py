@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_csv
@@ -14,7 +14,7 @@ COLUMNS = ("source", "target1", "target2", "method", "category", "type", "race",
 FOLDER_COLUMN = ""
 ARCHIVE_PREFIX = "FakeAVCeleb/"
 
-#: Category: is the picture, is the sound forged.
+#: By category, whether the picture and the sound are forged.
 FORGED = {"A": (0, 0), "B": (0, 1), "C": (1, 0), "D": (1, 1)}
 
 
@@ -26,30 +26,21 @@ def rows(root: Path) -> Scan:
 def _rows(root: Path) -> Iterator[Row]:
     for raw in read_csv(root / "meta_data.csv", (*COLUMNS, FOLDER_COLUMN)):
         video_fake, audio_fake = FORGED[raw["category"].strip()]
-        identity = raw["source"].strip()
+        identity, donor = raw["source"].strip(), raw["target1"].strip()
+        folder = raw[FOLDER_COLUMN].strip().replace("\\", "/").removeprefix(ARCHIVE_PREFIX).strip("/")
         yield Row(
-            path=_path(raw),
+            path=f"{folder}/{raw['path'].strip()}",
             label=int(bool(video_fake or audio_fake)),
             video_fake=video_fake,
             audio_fake=audio_fake,
             method=raw["method"].strip(),
             category=raw["type"].strip(),
             identity=identity,
-            source_identity=_donor(raw),
+            source_identity="" if donor == "-" else donor,
             pair_id=f"{identity}/{raw['path'].split('_')[0].removesuffix('.mp4')}",
             source=f"{raw['race'].strip()}/{raw['gender'].strip()}",
             language="en",
         )
-
-
-def _path(raw: Mapping[str, str]) -> str:
-    folder = raw[FOLDER_COLUMN].strip().replace("\\", "/").removeprefix(ARCHIVE_PREFIX).strip("/")
-    return f"{folder}/{raw['path'].strip()}"
-
-
-def _donor(raw: Mapping[str, str]) -> str:
-    donor = raw["target1"].strip()
-    return "" if donor == "-" else donor
 
 
 ADAPTER = Adapter("fakeavceleb", "FakeAVCeleb v1.2", ("meta_data.csv",), rows)

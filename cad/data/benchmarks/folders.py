@@ -6,6 +6,7 @@ They serve KoDF, DF40, AVLips, DeepSpeak, PolyGlotFake, MAVOS-DD and private set
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -85,13 +86,8 @@ def _known_fields(raw: Any, label: int) -> dict[str, Any]:
         text = (raw.get(field.name) or "").strip()
         if field.name == "label" or not text:
             continue
-        kind = str(field.type)
-        values[field.name] = (
-            parse_segments(text) if field.name == "fake_segments"
-            else int(text) if kind == "int"
-            else float(text) if kind == "float"
-            else text
-        )  # fmt: skip
+        of_kind: Callable[[str], Any] = {"int": int, "float": float}.get(str(field.type), str)
+        values[field.name] = parse_segments(text) if field.name == "fake_segments" else of_kind(text)
     return {**values, "label": label}
 
 

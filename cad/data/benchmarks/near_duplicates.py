@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Near duplicates across splits, found by perceptual hashes of picture and sound."""
+"""``find_near_duplicates`` finds clips that look or sound alike across splits, by perceptual hashes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOUND_STEPS, SOUND_BANDS = 33, 9
 SOUND_RATE_HZ = 8_000
 #: Different shots differ in about half of the bits; the same one re-encoded in a few.
 MAX_SHARE = 0.08
-#: Parts of a hash that are looked up exactly; two hashes within the limit agree in at least one of so many.
+#: Parts of a hash that are looked up exactly; two hashes within the limit agree in at least one of them.
 PARTS = 24
 
 
@@ -42,7 +42,7 @@ class NearDuplicate:
 def find_near_duplicates(manifest: Manifest) -> list[NearDuplicate]:
     """Return the pairs of clips in different splits whose picture or sound is nearly the same.
 
-    Files that cannot be read are passed over here; that they are bad is found when they are scored.
+    Files that cannot be read are passed over here; scoring reports them.
     """
     paths, splits = manifest.rows["path"].tolist(), manifest.rows["split"].tolist()
     hashes = [media_hashes(manifest.file(path)) for path in paths]
@@ -118,8 +118,8 @@ def _samples(container: av.container.InputContainer) -> NDArray[np.float32]:
 def _close_pairs(hashes: dict[int, Bits]) -> Iterator[tuple[int, int, int]]:
     """Yield pairs within MAX_SHARE of each other, each once.
 
-    Hashes are cut into more parts than bits may differ in for most such pairs, so that near ones share a part; only
-    those are compared, which keeps the search linear for sets without duplicates.
+    Hashes are cut into more parts than such pairs differ in bits, so that each such pair shares a part. Only hashes
+    that share one are compared, which keeps the search linear for sets without duplicates.
     """
     buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     for name, bits in hashes.items():

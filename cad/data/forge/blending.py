@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def mask_box(mask: NDArray[np.float32], floor: float = 1 / 255) -> tuple[slice, slice]:
-    """Return the rows and columns outside of which ``mask`` (height, width) is nothing."""
+    """Return the rows and columns that hold all of ``mask`` (height, width) above ``floor``."""
     rows = np.flatnonzero(mask.max(axis=1) > floor)
     columns = np.flatnonzero(mask.max(axis=0) > floor)
     if not len(rows):

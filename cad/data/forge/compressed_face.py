@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.data.augment.picture import each_frame
-from cad.data.augment.video_codec import VideoCoding, coded_video
+from cad.data.augment.video_codec import VideoCoding, coded_video, with_scale
 from cad.data.forge.patching import rerendered
 from cad.data.forge.records import Job, Need, Stream
 from cad.data.forge.registry import register
@@ -27,7 +27,6 @@ def _compressed(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[
         crf = str(int(rng.integers(30, 42)))
         return coded_video(frames, VideoCoding("libx264", "h264", (("preset", "superfast"), ("crf", crf))))
     if draw < 0.75:
-        quality = str(118 * int(rng.integers(10, 24)))
-        return coded_video(frames, VideoCoding("mpeg4", "mpeg4", (("flags", "+qscale"), ("global_quality", quality))))
+        return coded_video(frames, with_scale("mpeg4", int(rng.integers(10, 24))))
     options = [int(cv2.IMWRITE_JPEG_QUALITY), int(rng.integers(15, 50))]
     return each_frame(frames, lambda frame: cv2.imdecode(cv2.imencode(".jpg", frame, options)[1], cv2.IMREAD_COLOR))

@@ -13,7 +13,7 @@ import numpy as np
 from cad.data.manifest import is_unnamed
 from cad.data.records import Clip
 
-#: A draw that hits the same person or event is repeated so often before giving up.
+#: Draws before giving up, where each hits the same person or event.
 _TRIES = 8
 
 
@@ -31,7 +31,7 @@ class Donors(Protocol):
 
 
 class Recording(Protocol):
-    """What a pool must know of a recording before it is read; ``Clip`` and ``cad.data.manifest.Row`` have it."""
+    """What a pool must know of a recording before it reads it; ``Clip`` and ``cad.data.manifest.Row`` have it."""
 
     @property
     def key(self) -> str:
@@ -78,8 +78,8 @@ class DonorPool:
     def other_speaker(self, clip: Clip, rng: np.random.Generator) -> Clip | None:
         """Return a recording of somebody else; every person is equally likely, whatever their number of recordings.
 
-        A donor of the same event (pair_id) is passed over: dubbed twins would carry the same words. Unnamed people may
-        be one and the same.
+        A donor of the same event (pair_id) is passed over, since dubbed twins say the same words. Unnamed people may
+        be one person.
         """
         for _ in range(_TRIES if self._identities else 0):
             recordings = self._by_identity[self._identities[int(rng.integers(len(self._identities)))]]

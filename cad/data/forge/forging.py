@@ -115,7 +115,7 @@ def _first_that_works(
 
 
 def _with_old_outside(forged: LabeledClip, genuine: LabeledClip) -> LabeledClip:
-    """Keep black where the source picture ended: warps and colours would tell forgeries by its missing."""
+    """Keep the picture black where its source ended: warps and colours change it, which would give forgeries away."""
     old, new = genuine.clip.frames, forged.clip.frames
     if old is None or new is None or new is old or (outside := outside_of(old)) is None:
         return forged

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pseudo-fakes by small trained networks (``tools/training/train_forgers.py``) with the traces of real generators.
 
-The networks are ONNX files in the folder that the environment variable CAD_FORGERS names (an environment variable,
-because data loaders' processes inherit it). Both kinds are off unless their weight is set.
+The networks are ONNX files in the folder that the environment variable CAD_FORGERS names; the processes of data loaders
+inherit such a variable. Both kinds are off unless their weight is set.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cad.data.forge.blending import blend, smooth_walk
 from cad.data.forge.face_mask import draw_face_mask, face_points
 from cad.data.forge.records import Job, Need, Stream, with_frames
-from cad.data.forge.registry import register
+from cad.data.forge.registry import forger_names, register
 from cad.data.forge.resynthesis import resynthesised
 from cad.data.forge.segment import draw_segment
 from cad.data.forge.spectra import mel_filters, stft
@@ -71,6 +71,12 @@ def neural_vocoder(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     return resynthesised(job, rng, "neural_vocoder", lambda audio, _: revoiced(audio, network))
 
 
+def usable_forgers() -> tuple[str, ...]:
+    """Return the registered kinds, without those that need trained networks where CAD_FORGERS names no folder."""
+    has_networks = bool(os.environ.get(FOLDER_VARIABLE))
+    return tuple(name for name in forger_names() if has_networks or name not in LEARNED)
+
+
 def redrawn(patches: NDArray[np.uint8], network: Path) -> NDArray[np.uint8]:
     """Return patches uint8 (slots, 128, 128, 3) as the autoencoder ``network`` draws them."""
     size = (PATCH_INPUT_PX, PATCH_INPUT_PX)
@@ -80,8 +86,7 @@ def redrawn(patches: NDArray[np.uint8], network: Path) -> NDArray[np.uint8]:
     pictures = np.clip(np.asarray(drawn) * 255 + 0.5, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
     out = np.empty_like(patches)
     for slot, picture in enumerate(pictures):
-        large = cv2.resize(np.ascontiguousarray(picture), patches.shape[2:0:-1], interpolation=cv2.INTER_LINEAR)
-        out[slot] = large
+        out[slot] = cv2.resize(np.ascontiguousarray(picture), patches.shape[2:0:-1], interpolation=cv2.INTER_LINEAR)
     return out
 
 

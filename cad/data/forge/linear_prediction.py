@@ -58,7 +58,7 @@ def _pitch(correlation: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArr
     """Return pitch in Hz and voicing in [0, 1] of each frame, from the autocorrelation's highest peak."""
     shortest, longest = (round(SAMPLE_RATE_HZ / hz) for hz in reversed(_PITCH_HZ))
     lags = np.arange(shortest, min(longest, _SIZE // 2))
-    # A window's own autocorrelation falls with the lag; dividing by it keeps low voices from losing.
+    # A window's own autocorrelation falls with the lag; dividing by it puts low voices on a par with high ones.
     fall = 1 - lags / _SIZE
     likeness = correlation[:, lags] / (correlation[:, :1] + 1e-9) / fall
     best = likeness.argmax(1)

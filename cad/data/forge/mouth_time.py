@@ -14,7 +14,7 @@ from cad.data.forge.segment import draw_segment
 from cad.data.forge.speech import has_speech
 from cad.data.records import Clip, LabeledClip
 
-#: The mouth comes from at least this far away (0.16 s), so that it really says something else.
+#: Least distance in time of the pasted mouth (0.16 s): nearer ones say the same.
 _LEAST_SLOTS = 4
 
 
@@ -31,7 +31,7 @@ def mouth_time(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     if there is None:
         return None
     mask = draw_face_mask(points, rng, ("mouth", "mouth", "lower_face"))
-    # Mouth corners move between the two moments; the pasted mouth is not moved after them, only drifts a little.
+    # Mouth corners move between the two moments; the pasted mouth does not follow them and only drifts a little.
     old = clip.frames[segment]
     foreground = _colour_matched(source.frames[there], old, mask)
     frames = clip.frames.copy()

@@ -30,7 +30,7 @@ def mouth_warp(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     slots = segment.stop - segment.start
     eye_distance = float(np.hypot(*(points[1] - points[0])))
     drive = np.clip(smooth_walk(slots, 4, rng, smoothing=rng.uniform(1.2, 3.0)), -1.8, 1.8)
-    # Opening is what speech moves most; without a floor on it, some forgeries would show nothing.
+    # Speech changes the opening most; without a least opening, some forgeries would show nothing.
     drive *= eye_distance * np.array([rng.uniform(0.06, 0.11), 0.04, 0.03, 0.03], dtype=np.float32)
     frames = clip.frames.copy()
     warp_mouth_in_place(
@@ -46,7 +46,7 @@ def warp_mouth_in_place(
     drive: NDArray[np.float32],
     interpolation: int,
 ) -> None:
-    """Move the mouth of ``frames`` uint8 (slots, side, side, 3), which are changed.
+    """Move the mouth of ``frames`` uint8 (slots, side, side, 3) in place.
 
     Args:
         frames: Crops.

@@ -19,7 +19,7 @@ from cad.loudness import slot_levels_dbfs
 def silence(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     """Replace speech by room noise as loud as the clip's quietest slots.
 
-    Off by default: one look at the level tells it apart, so it teaches little beside the contrastive loss.
+    It is off by default: its level alone gives it away, so it teaches little beside the contrastive loss.
     """
     audio, slots = job.target.clip.audio, job.target.clip.slots
     segment = draw_segment(slots, rng)

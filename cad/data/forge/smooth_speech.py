@@ -40,7 +40,7 @@ def _smoothed(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
     filters, _ = mel_filters(size, int(rng.choice([24, 40, 60])), 0.0, 8000.0)
     bands = np.log(magnitude @ filters.T + 1e-5)
     smooth = smooth_along_time(bands, rng.uniform(1.5, 4.0))
-    # Only speech is averaged: pauses keep their level, or a raised noise floor would say it all.
+    # Only speech is averaged: pauses keep their level, or a raised noise floor would give the forgery away.
     loud = bands.mean(axis=1)
     speech = np.clip((loud - loud.max() + 6.0) / 1.5, 0, 1)[:, None]
     mean = (speech * smooth).sum(axis=0) / speech.sum()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Short-time spectra for the voice forgers, forth and back, in float32 and without delay."""
+"""Short-time spectra for the voice forgers: there and back, in float32 and without delay."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
+from scipy.ndimage import gaussian_filter1d
 
 from cad.clock import SAMPLE_RATE_HZ
 
@@ -73,13 +74,8 @@ def through_mel(
 def smooth_along_time(values: NDArray[np.float32], sigma_frames: float) -> NDArray[np.float32]:
     """Return ``values`` (frames, bands) smoothed by a Gaussian along the first axis."""
     reach = max(1, round(3 * sigma_frames))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_frames) ** 2)
-    kernel = (kernel / kernel.sum()).astype(np.float32)
-    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
-    out = np.zeros_like(values)
-    for step, weight in enumerate(kernel):
-        out += weight * padded[step : step + len(values)]
-    return out
+    smooth = gaussian_filter1d(values, sigma_frames, axis=0, mode="nearest", radius=reach)
+    return np.asarray(smooth, dtype=np.float32)
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from cad.data.forge.registry import register
 from cad.data.forge.speech import has_speech
 from cad.data.records import LabeledClip
 
-#: Sound that has run away by less than this is in sync, by more than the other is not; between them unknown.
+#: Sound is in sync up to the first drift and out of sync from the second on; between them it is unknown.
 SURELY_TOGETHER_SECONDS = 0.04
 SURELY_APART_SECONDS = 0.08
 _TAPS = 16

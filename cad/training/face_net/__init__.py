@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The face nets' own workshop: teacher, labelled pictures, made scenes and crops, nets, training, measurement, card."""
+"""The workshop of the face nets: teacher, labelled pictures, made scenes and crops, nets, training, figures, card."""

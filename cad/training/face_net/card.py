@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifest and model card of a face net; every number comes from tools/training/evaluate_face_net.py."""
+"""Manifest and model card of a face net, from the figures of tools/training/evaluate_face_net.py alone."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The face nets against their teacher: recall, error of the points, false boxes, time."""
+"""``measure_face_nets`` measures the face nets against their teacher: recall, points, false boxes, time."""
 
 from __future__ import annotations
 
 import logging
 import platform
 import time
+import timeit
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,23 +33,29 @@ from cad.training.face_net.teacher import Floats, Picture, labels_path
 
 _log = logging.getLogger(__name__)
 
-#: A teacher's face counts as found if a found box overlaps its box (intersection over union) by this much.
+#: A face of the teacher is found if some box overlaps its box (intersection over union) by this much.
 SAME_FACE = 0.4
 SIZE_BINS_PX = ((24, 40), (40, 64), (64, 128), (128, 4000))
 BAR_SIZE_PX = 40
 FACELESS_LEAST_PX = 80
-#: The search without a second look would be used at this score.
+#: The score at which the search would be used without a second look.
 ALONE_SCORE = 0.5
 
 
 @dataclass
 class Tally:
-    """Counts and errors of one way of finding, by height of the face in pixels."""
+    """What one way of finding does with the teacher's faces.
 
-    faces: dict[tuple[int, int], int] = field(default_factory=lambda: dict.fromkeys(SIZE_BINS_PX, 0))
-    found: dict[tuple[int, int], int] = field(default_factory=lambda: dict.fromkeys(SIZE_BINS_PX, 0))
-    errors: list[float] = field(default_factory=list)
-    per_point: list[Floats] = field(default_factory=list)
+    Attributes:
+        heights: Of each face, in pixels.
+        errors: (5,) distances of each face's points, in eye distances; NaN where the face was not found.
+        extra: Boxes away from everything that the teacher saw.
+        frames: Pictures so far.
+        missed: One line for each face that was not found.
+    """
+
+    heights: list[float] = field(default_factory=list)
+    errors: list[Floats] = field(default_factory=list)
     extra: int = 0
     frames: int = 0
     missed: list[str] = field(default_factory=list)
@@ -58,40 +65,34 @@ class Tally:
         self.frames += 1
         boxes = np.stack([face.box_px for face in seen]) if seen else np.zeros((0, 4), np.float32)
         for face in one.faces:
-            self._add_face(one, face, seen, boxes)
+            height, points, shared = face[3] - face[1], face[4:].reshape(5, 2), overlap(face[:4], boxes)
+            if not SIZE_BINS_PX[0][0] <= height < SIZE_BINS_PX[-1][1]:
+                continue
+            self.heights.append(height)
+            if shared.max(initial=0) < SAME_FACE:
+                self.missed.append(f"{one.clip}@{one.slot} {height:.0f} px")
+                self.errors.append(np.full(5, np.nan))
+            else:
+                away = np.linalg.norm(seen[int(shared.argmax())].points_px - points, axis=1)
+                self.errors.append(away / np.linalg.norm(points[1] - points[0]))
         known = np.concatenate([one.faces[:, :4], one.unsure])
         self.extra += sum(overlap(box, known).max(initial=0) < 0.1 for box in boxes)
 
-    def _add_face(self, one: Labelled, face: Floats, seen: list[FaceDetection], boxes: Floats) -> None:
-        height = face[3] - face[1]
-        size = next((size for size in SIZE_BINS_PX if size[0] <= height < size[1]), None)
-        if size is None:
-            return
-        self.faces[size] += 1
-        shared = overlap(face[:4], boxes)
-        if shared.max(initial=0) < SAME_FACE:
-            self.missed.append(f"{one.clip}@{one.slot} {height:.0f} px")
-            return
-        self.found[size] += 1
-        if height >= BAR_SIZE_PX:
-            points = face[4:].reshape(5, 2)
-            away = np.linalg.norm(seen[int(shared.argmax())].points_px - points, axis=1)
-            self.per_point.append(away / np.linalg.norm(points[1] - points[0]))
-            self.errors.append(float(self.per_point[-1].mean()))
-
     def figures(self) -> dict[str, Any]:
         """Return recall, errors in eye distances and false boxes."""
-        large = [size for size in SIZE_BINS_PX if size[0] >= BAR_SIZE_PX]
-        faces, found = sum(self.faces[size] for size in large), sum(self.found[size] for size in large)
+        heights, errors = np.array(self.heights), np.array(self.errors).reshape(-1, 5)
+        is_found, is_large = ~np.isnan(errors[:, 0]), heights >= BAR_SIZE_PX
+        inside = {f"{low}-{high}": (low <= heights) & (heights < high) for low, high in SIZE_BINS_PX}
+        judged = errors[is_found & is_large]
         return {
-            "faces": faces,
-            "recall": found / max(faces, 1),
+            "faces": int(is_large.sum()),
+            "recall": len(judged) / max(int(is_large.sum()), 1),
             "recall_by_height_px": {
-                f"{low}-{high}": [self.found[low, high], self.faces[low, high]] for low, high in SIZE_BINS_PX
+                name: [int((is_found & here).sum()), int(here.sum())] for name, here in inside.items()
             },
-            "point_error_mean": float(np.mean(self.errors)),
-            "point_error_median": float(np.median(self.errors)),
-            "point_error_by_point": [float(v) for v in np.mean(self.per_point, axis=0)],
+            "point_error_mean": float(judged.mean()),
+            "point_error_median": float(np.median(judged.mean(axis=1))),
+            "point_error_by_point": judged.mean(axis=0).tolist(),
             "boxes_that_the_teacher_lacks_per_200_frames": 200 * self.extra / max(self.frames, 1),
         }
 
@@ -111,13 +112,9 @@ def faceless_pictures(pictures: list[Labelled]) -> list[Picture]:
 
 
 def milliseconds(run: Callable[[Picture], object], height: int, width: int, runs: int = 40) -> float:
-    """Return the median CPU time of one net on one thread; other work matters less to it than to wall time."""
+    """Return the median CPU time of one net on one thread, which other work disturbs less than wall time."""
     picture = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    times = []
-    for _ in range(runs):
-        start = time.process_time()
-        run(picture)
-        times.append(time.process_time() - start)
+    times = timeit.repeat(lambda: run(picture), timer=time.process_time, repeat=runs, number=1)
     return 1000 * float(np.median(times))
 
 
@@ -179,7 +176,7 @@ def measure_face_nets(manifest: Path, labels: Path, search: str, points: str, pe
 
 
 def _search_alone(finder: FaceFinder, picture: Picture) -> list[FaceDetection]:
-    """What the search at 320 px says by itself, at the score at which it stands alone."""
+    """Return what the search at 320 px finds by itself, at the score at which it stands alone."""
     found = finder.search(picture, min(1.0, 320 / max(picture.shape[:2])))
     return [face for face in found if face.score >= ALONE_SCORE]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train a face net on made scenes or crops, and write it as ONNX."""
+"""``train_face_net`` trains a face net on made scenes or crops for its tool, and writes it as ONNX."""
 
 from __future__ import annotations
 
@@ -21,22 +21,16 @@ from cad.faces.points import REFINE_PX
 from cad.training.face_net.net import FaceNet
 from cad.training.face_net.pictures import (
     TAUGHT_SAMPLES,
-    Labelled,
     faceless_regions,
     load_pictures,
     read_labels,
     sample_pictures,
 )
-from cad.training.face_net.points import CropMaker, PointNet, Sighting, false_sightings, patches_around, point_loss
+from cad.training.face_net.points import CropMaker, PointNet, false_sightings, patches_around, point_loss
 from cad.training.face_net.scenes import SceneMaker
 from cad.training.face_net.targets import face_loss
-from cad.training.face_net.teacher import Picture
 
 _log = logging.getLogger(__name__)
-
-#: Width, height and pictures a batch; about equal work each.
-SHAPES = ((320, 192, 8), (224, 160, 14), (192, 192, 14), (160, 224, 14), (128, 128, 30), (320, 320, 5))
-CROPS_A_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,35 +77,16 @@ class FaceNetRun:
 
 
 class _Batches(IterableDataset[tuple[Any, ...]]):
-    """Batches without end, other ones in each worker process."""
+    """Batches of a maker without end, other ones in each worker process; the loader makes tensors of them."""
 
-    def __init__(self, batches: Callable[..., Iterator[tuple[Any, ...]]], seed: int, *arguments: list[Any]) -> None:
-        self._batches, self._seed, self._arguments = batches, seed, arguments
+    def __init__(self, maker: Callable[..., SceneMaker | CropMaker], seed: int, *material: list[Any]) -> None:
+        self._maker, self._seed, self._material = maker, seed, material
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         info = get_worker_info()
-        return self._batches(*self._arguments, np.random.default_rng([self._seed, 0 if info is None else info.id]))
-
-
-def _scenes(pictures: list[Labelled], empty: list[Picture], rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
-    """Yield pictures, faces and unsure boxes of one size each."""
-    maker = SceneMaker(pictures, empty, rng)
-    while True:
-        width, height, count = SHAPES[int(rng.integers(len(SHAPES)))]
-        scenes = [maker.make(width, height) for _ in range(count)]
-        yield (
-            torch.from_numpy(np.stack([scene.picture for scene in scenes])),
-            [torch.from_numpy(scene.faces.astype(np.float32)) for scene in scenes],
-            [torch.from_numpy(scene.unsure.astype(np.float32)) for scene in scenes],
-        )
-
-
-def _crops(
-    pictures: list[Labelled], empty: list[Picture], hard: list[Sighting], rng: np.random.Generator
-) -> Iterator[tuple[Any, ...]]:
-    maker = CropMaker(pictures, empty, hard, rng)
-    while True:
-        yield tuple(torch.from_numpy(column) for column in maker.batch(CROPS_A_BATCH))
+        maker = self._maker(*self._material, np.random.default_rng([self._seed, 0 if info is None else info.id]))
+        while True:
+            yield maker.batch()
 
 
 def _source(run: FaceNetRun) -> _Batches:
@@ -123,9 +98,9 @@ def _source(run: FaceNetRun) -> _Batches:
     patches = patches_around(pictures, hard)
     _log.info("%d false sightings, %d of them away from faces", len(hard), len(patches))
     if run.what == "points":
-        return _Batches(_crops, run.seed, pictures, empty, hard)
-    # Hands and ears are as many as all other emptiness, or they would hardly be seen.
-    return _Batches(_scenes, run.seed, pictures, empty + patches * max(1, len(empty) // max(1, len(patches))))
+        return _Batches(CropMaker, run.seed, pictures, empty, hard)
+    # Hands and ears come as often as all other pictures without a face, or they would hardly be seen.
+    return _Batches(SceneMaker, run.seed, pictures, empty + patches * max(1, len(empty) // max(1, len(patches))))
 
 
 def _net(run: FaceNetRun) -> FaceNet | PointNet:
@@ -142,7 +117,7 @@ def _net(run: FaceNetRun) -> FaceNet | PointNet:
 
 def train_face_net(run: FaceNetRun) -> None:
     """Train, and leave the exponential mean of the weights in the run's folder, now and then and at the end."""
-    # Before OpenCV makes its threads: a loader process that is forked later would wait for them for ever.
+    # This stands before OpenCV makes its threads: a loader process that is forked later would wait for them for ever.
     cv2.setNumThreads(0)
     torch.set_num_threads(run.threads)
     ahead = 6 if run.workers else None
@@ -180,13 +155,10 @@ def _rate(progress: float, peak: float) -> float:
     return float(peak * min(1.0, progress / 0.03) * (0.5 * (1 + np.cos(np.pi * progress)) * 0.98 + 0.02))
 
 
+@torch.no_grad()
 def _follow(mean: torch.nn.Module, net: torch.nn.Module, keep: float) -> None:
-    with torch.no_grad():
-        for old, new in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
-            if old.dtype.is_floating_point:
-                old.lerp_(new, 1 - keep)
-            else:
-                old.copy_(new)
+    for old, new in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
+        old.copy_(old.lerp(new, 1 - keep) if old.is_floating_point() else new)
 
 
 def _keep(net: FaceNet | PointNet, folder: Path) -> None:
@@ -197,14 +169,12 @@ def _keep(net: FaceNet | PointNet, folder: Path) -> None:
 def export_face_net(net: FaceNet | PointNet, path: Path) -> None:
     """Write ``net`` as one ONNX file with a free batch (and height and width where it takes whole pictures)."""
     if isinstance(net, PointNet):
-        name, example = "crops", torch.zeros(1, REFINE_PX, REFINE_PX, 3, dtype=torch.uint8)
-        outputs = ["points", "boxes", "scores"]
-        axes = {key: {0: "batch"} for key in ("crops", *outputs)}
+        name, size, outputs = "crops", (REFINE_PX, REFINE_PX), ["points", "boxes", "scores"]
+        axes = {key: {0: "batch"} for key in (name, *outputs)}
     else:
-        name, example = "frames", torch.zeros(1, 192, 320, 3, dtype=torch.uint8)
-        outputs = ["boxes", "points", "scores"]
-        axes = {"frames": {0: "batch", 1: "height", 2: "width"}, **{key: {0: "batch", 1: "cells"} for key in outputs}}
+        name, size, outputs = "frames", (192, 320), ["boxes", "points", "scores"]
+        axes = {name: {0: "batch", 1: "height", 2: "width"}, **{key: {0: "batch", 1: "cells"} for key in outputs}}
     torch.onnx.export(
-        copy.deepcopy(net).eval(), (example,), str(path), input_names=[name], output_names=outputs, dynamic_axes=axes,
-        opset_version=17, dynamo=False,
+        copy.deepcopy(net).eval(), (torch.zeros(1, *size, 3, dtype=torch.uint8),), str(path), input_names=[name],
+        output_names=outputs, dynamic_axes=axes, opset_version=17, dynamo=False,
     )  # fmt: skip

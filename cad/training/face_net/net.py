@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The face net: anchor-free, depthwise separable, strides 8, 16 and 32; boxes, five points and a score a cell.
+"""The face net as torch trains it: it gives boxes, five points and a score for each cell, at strides 8, 16 and 32.
 
-In the manner of YuNet (Wu et al., Machine Intelligence Research 20, 2023); widths, neck and decoding are ours. A
-convolution of kernel 3, stride 2 and padding 1 puts output cell i over input pixel 2i, whatever the input's size, so
-cell i of stride s looks at pixel s * i and no size needs padding.
+It is anchor-free and depthwise separable, in the manner of YuNet (Wu et al., Machine Intelligence Research 20, 2023);
+widths, neck and decoding are ours. A convolution of kernel 3, stride 2 and padding 1 puts output cell i over input
+pixel 2i, whatever the input's size, so cell i of stride s looks at pixel s * i and no size needs padding.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 STRIDES = (8, 16, 32)
 MEAN, SPREAD = 127.5, 64.0
-#: exp() of a size beyond this is no face but an untrained net.
+#: A size whose logarithm lies above this comes from an untrained net.
 _SIZE_LIMIT = 4.0
 
 
@@ -26,7 +26,7 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups:
 
 
 class Separable(nn.Module):
-    """3x3 depthwise, 1x1 pointwise; a shortcut where the shapes allow it."""
+    """A 3x3 depthwise and a 1x1 pointwise convolution, with a shortcut where the shapes allow it."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def stage(inputs: int, outputs: int, repeats: int) -> nn.Sequential:
 
 
 class FaceNet(nn.Module):
-    """uint8 RGB pictures in, one candidate a cell out.
+    """Takes uint8 RGB pictures and gives one candidate for each cell.
 
     Input (batch, height, width, 3) uint8 or float of the same range, any size of at least 32. Output: ``boxes``
     (batch, cells, 4) left, top, right, bottom; ``points`` (batch, cells, 5, 2); ``scores`` (batch, cells) in [0, 1];
@@ -98,14 +98,19 @@ class FaceNet(nn.Module):
         return boxes, points, torch.sigmoid(logits)
 
 
+def cell_places(maps: Tensor, stride: int) -> Tensor:
+    """Return the pixel x, y (cells, 2) that each cell of ``maps`` (batch, channels, rows, columns) looks at."""
+    rows, columns = maps.shape[2:]
+    y, x = torch.arange(rows, device=maps.device).float(), torch.arange(columns, device=maps.device).float()
+    grid = torch.stack([x[None, :].expand(rows, columns), y[:, None].expand(rows, columns)], dim=-1)
+    return grid.reshape(-1, 2) * stride
+
+
 def decode(head: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return logits (batch, cells), boxes (batch, cells, 4) and points (batch, cells, 5, 2) of one level."""
-    rows, columns = head.shape[2], head.shape[3]
-    y = torch.arange(rows, device=head.device).float()[:, None].expand(rows, columns) * stride
-    x = torch.arange(columns, device=head.device).float()[None, :].expand(rows, columns) * stride
-    cells = torch.stack([x, y], dim=-1).reshape(1, -1, 2)
+    cells = cell_places(head, stride)
     flat = head.flatten(2).transpose(1, 2)
     centre = cells + flat[..., 1:3] * stride
     half = torch.exp(flat[..., 3:5].clamp(max=_SIZE_LIMIT)) * (stride / 2)
-    points = cells[:, :, None, :] + flat[..., 5:15].reshape(flat.shape[0], -1, 5, 2) * stride
+    points = cells[:, None] + flat[..., 5:15].reshape(flat.shape[0], -1, 5, 2) * stride
     return flat[..., 0], torch.cat([centre - half, centre + half], dim=-1), points

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled pictures out of clips, and pictures without a face, for training and for judging the face net."""
+"""Labelled pictures of clips, and pictures without a face, for the training and the measuring of face nets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class ClipLabels:
-    """The teacher's labels of one clip, false alarms of a single frame set aside; arrays as in ``Labelled``.
+    """The teacher's labels of one clip, without faces that it saw in one frame only; arrays as in ``Labelled``.
 
     Attributes:
         path: The clip.
@@ -79,29 +79,22 @@ def read_labels(manifest: Path, labels: Path, split: str) -> list[ClipLabels]:
     for row in rows:
         path = manifest.parent / row["path"]
         stored = labels_path(labels, path)
-        if stored.is_file():
-            found.append(_clip_labels(path, row["identity"], stored))
+        if not stored.is_file():
+            continue
+        with np.load(stored) as z:
+            faces = np.concatenate([z["face_box"], z["face_points"].reshape(-1, 10)], axis=1).astype(np.float32)
+            slot, score = z["face_slot"], z["face_score"]
+            sure = np.array([_lasting(i, slot, faces, score) for i in range(len(slot))], dtype=bool)
+            weak_slot = np.concatenate([z["weak_slot"], slot[~sure]])
+            weak_box = np.concatenate([z["weak_box"].reshape(-1, 4), faces[~sure, :4]])
+            found.append(
+                ClipLabels(path, row["identity"], z["slots"], slot[sure], faces[sure], weak_slot, weak_box)
+            )
     return found
 
 
-def _clip_labels(path: Path, identity: str, stored: Path) -> ClipLabels:
-    with np.load(stored) as z:
-        faces = np.concatenate([z["face_box"], z["face_points"].reshape(-1, 10)], axis=1).astype(np.float32)
-        slot, score = z["face_slot"], z["face_score"]
-        sure = np.array([_lasting(i, slot, faces, score) for i in range(len(slot))], dtype=bool)
-        return ClipLabels(
-            path,
-            identity,
-            z["slots"],
-            slot[sure],
-            faces[sure],
-            np.concatenate([z["weak_slot"], slot[~sure]]),
-            np.concatenate([z["weak_box"].reshape(-1, 4), faces[~sure, :4]]),
-        )
-
-
 def _lasting(index: int, slot: NDArray[np.int32], faces: Floats, score: Floats) -> bool:
-    """A face is believed if it is seen again at a neighbouring labelled slot, or is very sure where there is none."""
+    """Return whether a face is seen again at a neighbouring labelled slot or, where there is none, is very sure."""
     neighbours = np.abs(slot - slot[index]) == LABELLED_SLOT_STEP
     if not neighbours.any():
         return bool(score[index] >= SURE_ALONE)
@@ -128,17 +121,14 @@ def load_pictures(
         wanted = {usable[round(i)] for i in np.linspace(0, len(usable) - 1, per_clip)} if usable else set()
         for slot, picture in key_frames(clip.path) if wanted else ():
             if slot in wanted:
-                pictures.append(_reduced(clip, slot, picture, long_side_px, face_px))
+                faces, unsure = clip.at(slot)
+                tallest = float((faces[:, 3] - faces[:, 1]).max())
+                scale = min(1.0, long_side_px / max(picture.shape[:2]), face_px / tallest)
+                small, name = reduced(picture, scale), clip.path.stem
+                pictures.append(Labelled(small, faces * scale, unsure * scale, clip.identity, name, slot))
             if slot >= max(wanted):
                 break
     return pictures
-
-
-def _reduced(clip: ClipLabels, slot: int, picture: Picture, long_side_px: int, face_px: float) -> Labelled:
-    faces, unsure = clip.at(slot)
-    tallest = float((faces[:, 3] - faces[:, 1]).max())
-    scale = min(1.0, long_side_px / max(picture.shape[:2]), face_px / tallest)
-    return Labelled(reduced(picture, scale), faces * scale, unsure * scale, clip.identity, clip.path.stem, slot)
 
 
 def sample_pictures(names: tuple[str, ...]) -> list[Picture]:
@@ -165,7 +155,7 @@ def sample_pictures(names: tuple[str, ...]) -> list[Picture]:
 def faceless_regions(labelled: Labelled, least_px: int = 48) -> list[Picture]:
     """Return the parts of a picture left of, right of, above and below all of its faces, with room to spare."""
     height, width = labelled.picture.shape[:2]
-    boxes = np.concatenate([labelled.faces[:, :4], labelled.unsure[:, :4]])
+    boxes = np.concatenate([labelled.faces[:, :4], labelled.unsure])
     if len(boxes) == 0:
         return []
     room = 0.25 * (boxes[:, 2:] - boxes[:, :2]).max()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The second look: five points, a box and a score for one roughly aligned face; the net and what it learns from.
+"""The second look for the training of face nets: its net, its loss, and the crops that it learns from.
 
-The points are the means of five maps (integral regression; Sun et al., arXiv 1711.08229), which needs far fewer
-pictures than a fully connected head and moves with the face by construction.
+The net gives five points, a box and a score for one roughly aligned face. The points are the means of five maps
+(integral regression; Sun et al., arXiv 1711.08229): this needs far fewer pictures than a fully connected head, and the
+points move with the face by construction.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ from torch.nn import functional
 from cad.faces.align import align_face, canonical_points, similarity
 from cad.faces.net import FaceNet
 from cad.faces.points import REFINE_MARGIN_PX, REFINE_PX
-from cad.training.face_net.net import MEAN, SPREAD, Separable, convolution, stage
+from cad.training.face_net.net import MEAN, SPREAD, Separable, cell_places, convolution, stage
 from cad.training.face_net.pictures import Labelled, overlap
 from cad.training.face_net.scenes import SceneMaker, random_cut
 from cad.training.face_net.teacher import MIRROR, Floats, Picture
 
 #: A picture and the five points (5, 2) of what was taken for a face in it.
 Sighting = tuple[Picture, Floats]
-#: Crop, points (5, 2), box (4,), whether it is a face, whether its score counts.
-Crop = tuple[Picture, Floats, Floats, np.float32, np.float32]
+#: Crop, points (5, 2), box (4,), and 1 for a face.
+Crop = tuple[Picture, Floats, Floats, np.float32]
 
 MINE_SCORE = 0.15
+CROPS_A_BATCH = 64
+#: Points, box and class of a crop that shows no face.
+_NO_FACE = np.zeros((5, 2), np.float32), np.zeros(4, np.float32), np.float32(0)
 _STRIDE = 4
 
 
@@ -71,32 +75,29 @@ class PointNet(nn.Module):
     @staticmethod
     def _means(maps: Tensor) -> Tensor:
         weights = torch.softmax(maps.flatten(2), dim=-1)
-        rows, columns = maps.shape[2], maps.shape[3]
-        y = (torch.arange(rows).float() * _STRIDE)[:, None].expand(rows, columns).reshape(-1)
-        x = (torch.arange(columns).float() * _STRIDE)[None, :].expand(rows, columns).reshape(-1)
+        x, y = cell_places(maps, _STRIDE).unbind(dim=-1)
         return torch.stack([(weights * x).sum(dim=-1), (weights * y).sum(dim=-1)], dim=-1)
 
 
 def point_loss(
-    outputs: tuple[Tensor, Tensor, Tensor], points: Tensor, boxes: Tensor, is_face: Tensor, judged: Tensor
+    outputs: tuple[Tensor, Tensor, Tensor], points: Tensor, boxes: Tensor, is_face: Tensor
 ) -> dict[str, Tensor]:
-    """Parts of the loss; ``is_face`` (batch,) is 1 where points and boxes are known, ``judged`` where scores count."""
+    """Return the parts of the loss; points and boxes count where ``is_face`` (batch,) is 1."""
     found, found_boxes, logits = outputs
     place = canonical_points(REFINE_PX, REFINE_MARGIN_PX)
     eyes = float(place[1, 0] - place[0, 0])
     known = is_face > 0.5
     miss = (found[known] - points[known]) / eyes
     box = (found_boxes[known] - boxes[known]) / eyes
-    score = functional.binary_cross_entropy_with_logits(logits, is_face, reduction="none")
     return {
-        "score": 0.3 * (score * judged).sum() / judged.sum().clamp(min=1),
+        "score": 0.3 * functional.binary_cross_entropy_with_logits(logits, is_face),
         "box": 0.3 * functional.smooth_l1_loss(box, torch.zeros_like(box), beta=0.1),
         "point": 10 * functional.smooth_l1_loss(miss, torch.zeros_like(miss), beta=0.02),
     }
 
 
 def false_sightings(pictures: list[Labelled], search: FaceNet) -> list[Sighting]:
-    """Return (picture, points) where the search takes hands, ears or letters for faces, at a score of MINE_SCORE."""
+    """Return what the search takes for a face at MINE_SCORE though it is none, such as hands, ears and letters."""
     found = []
     for one in pictures:
         known = np.concatenate([one.faces[:, :4], one.unsure])
@@ -125,7 +126,7 @@ def patches_around(pictures: list[Labelled], sightings: list[Sighting]) -> list[
 
 
 class CropMaker:
-    """Makes roughly aligned crops of faces, and crops of what is none, without end.
+    """Makes roughly aligned crops of faces, and crops of other things, without end.
 
     Args:
         pictures: Labelled faces.
@@ -135,18 +136,14 @@ class CropMaker:
     """
 
     def __init__(
-        self,
-        pictures: list[Labelled],
-        empty: list[Picture],
-        hard: list[Sighting],
-        rng: np.random.Generator,
+        self, pictures: list[Labelled], empty: list[Picture], hard: list[Sighting], rng: np.random.Generator
     ) -> None:
         self._scenes = SceneMaker(pictures, empty, rng)
         self._empty, self._hard, self._rng = empty, hard, rng
 
-    def batch(self, count: int) -> tuple[NDArray[np.generic], ...]:
-        """Return the columns of ``count`` crops, each stacked along a first axis."""
-        return tuple(np.stack(column) for column in zip(*(self._one() for _ in range(count)), strict=True))
+    def batch(self) -> tuple[NDArray[np.generic], ...]:
+        """Return the columns of CROPS_A_BATCH crops, each stacked along a first axis."""
+        return tuple(np.stack(column) for column in zip(*(self._one() for _ in range(CROPS_A_BATCH)), strict=True))
 
     def _one(self) -> Crop:
         kind = self._rng.random()
@@ -164,15 +161,14 @@ class CropMaker:
             crop = self._scenes.background(REFINE_PX, REFINE_PX)
         else:
             crop = random_cut(rng, self._empty[int(rng.integers(len(self._empty)))], REFINE_PX, REFINE_PX)
-        blank = np.zeros((5, 2), np.float32), np.zeros(4, np.float32)
-        return self._spoiled(crop), *blank, np.float32(0), np.float32(1)
+        return self._spoiled(crop), *_NO_FACE
 
     def _spoiled(self, crop: Picture) -> Picture:
-        """Half of the crops stay as they are: most faces are neither dark nor blurred, and they teach exactness."""
+        # Half of the crops stay as they are: most faces are neither dark nor blurred, and they teach exactness.
         return self._scenes.spoil(self._covered(self._coarser(crop))) if self._rng.random() < 0.5 else crop
 
     def _face(self, far: bool) -> Crop:
-        """A face about where it is expected; or far off, which is not to be taken for one."""
+        """Return a face about where it is expected; ``far`` from there, it must not be taken for one."""
         rng, one = self._rng, self._scenes.draw()
         face = one.faces[int(rng.integers(len(one.faces)))]
         picture, points, box = one.picture, face[4:].reshape(5, 2), face[:4]
@@ -181,19 +177,20 @@ class CropMaker:
             box = box.copy()
             box[[0, 2]] = picture.shape[1] - 1 - box[[2, 0]]
         guess = self._guess(points, box, far)
-        crop = align_face(picture, guess, REFINE_PX, REFINE_MARGIN_PX)
-        into = similarity(guess, canonical_points(REFINE_PX, REFINE_MARGIN_PX))
-        crop = self._spoiled(crop)
+        crop = self._spoiled(align_face(picture, guess, REFINE_PX, REFINE_MARGIN_PX))
         if far:
-            return crop, np.zeros((5, 2), np.float32), np.zeros(4, np.float32), np.float32(0), np.float32(1)
+            return crop, *_NO_FACE
+        into = similarity(guess, canonical_points(REFINE_PX, REFINE_MARGIN_PX))
         inside = (points @ into[:, :2].T + into[:, 2]).astype(np.float32)
-        return crop, inside, _moved_box(box, into), np.float32(1), np.float32(1)
+        centre = into[:, :2] @ ((box[:2] + box[2:]) / 2) + into[:, 2]
+        half = (box[2:] - box[:2]) / 2 * float(np.hypot(into[0, 0], into[1, 0]))
+        return crop, inside, np.concatenate([centre - half, centre + half]).astype(np.float32), np.float32(1)
 
     def _guess(self, points: Floats, box: Floats, far: bool) -> Floats:
         rng = self._rng
         side = float(np.sqrt((box[2] - box[0]) * (box[3] - box[1])))
         centre = points.mean(axis=0)
-        # What a coarse search or a moment ago would say: the standard face about there, a little turned and sized.
+        # As a coarse search, or the frame before, would say it: the standard face, a little moved, turned and scaled.
         fit = similarity(canonical_points(), points)
         plain = canonical_points() @ fit[:, :2].T + fit[:, 2]
         turn = np.deg2rad(rng.normal(0, 9) if rng.random() < 0.85 else rng.uniform(-40, 40))
@@ -207,7 +204,7 @@ class CropMaker:
         return np.asarray((plain - centre) @ matrix.T + centre + shift, np.float32)
 
     def _coarser(self, crop: Picture) -> Picture:
-        """Small faces have few pixels; so do crops of them."""
+        # Small faces have few pixels, and so do crops of them.
         if self._rng.random() > 0.35:
             return crop
         size = max(12, int(REFINE_PX * self._rng.uniform(0.15, 0.8)))
@@ -231,9 +228,3 @@ def _mirrored(picture: Picture, points: Floats) -> Sighting:
     points = points[MIRROR]
     points[:, 0] = picture.shape[1] - 1 - points[:, 0]
     return np.ascontiguousarray(picture[:, ::-1]), points
-
-
-def _moved_box(box: Floats, into: Floats) -> Floats:
-    centre = into[:, :2] @ ((box[:2] + box[2:]) / 2) + into[:, 2]
-    half = (box[2:] - box[:2]) / 2 * float(np.hypot(into[0, 0], into[1, 0]))
-    return np.concatenate([centre - half, centre + half]).astype(np.float32)

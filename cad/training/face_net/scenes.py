@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Composed scenes: labelled faces pasted on other backgrounds at many sizes, turned, dimmed, blurred, covered.
+"""``SceneMaker`` composes scenes for the face nets: faces on other backgrounds, turned, dimmed, blurred and covered.
 
-All numbers here are choices of ours; the bars that they serve are in the model card.
+All numbers here are our choices; the bars that they serve are in the model card.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from cad.training.face_net.pictures import Labelled, overlap
 from cad.training.face_net.teacher import MIRROR, Floats, Picture, reduced
 
+#: Width, height and scenes of a batch; each is about equal work.
+SHAPES = ((320, 192, 8), (224, 160, 14), (192, 192, 14), (160, 224, 14), (128, 128, 30), (320, 320, 5))
 SMALLEST_PX, LARGEST_PX = 13.0, 240.0
 #: Faces whose mean side is smaller than this are neither taught nor punished.
 TAUGHT_PX = 11.0
@@ -39,12 +43,17 @@ class SceneMaker:
 
     def __init__(self, pictures: list[Labelled], empty: list[Picture], rng: np.random.Generator) -> None:
         self._pictures, self._empty, self._rng = pictures, empty, rng
-        counts: dict[str, int] = {}
-        for one in pictures:
-            counts[one.identity] = counts.get(one.identity, 0) + 1
+        counts = Counter(one.identity for one in pictures)
         # The root evens people out without letting a person of one clip stand for all.
         weights = np.array([counts[one.identity] ** -0.5 for one in pictures])
         self._share = np.cumsum(weights / weights.sum())
+
+    def batch(self) -> tuple[NDArray[np.uint8], list[Floats], list[Floats]]:
+        """Return pictures (scenes, height, width, 3), faces and unsure boxes of scenes of one size."""
+        width, height, count = SHAPES[int(self._rng.integers(len(SHAPES)))]
+        scenes = [self.make(width, height) for _ in range(count)]
+        pictures = np.stack([scene.picture for scene in scenes])
+        return pictures, [scene.faces for scene in scenes], [scene.unsure for scene in scenes]
 
     def make(self, width: int, height: int) -> Scene:
         """Return the next scene of this size in pixels."""
@@ -80,14 +89,14 @@ class SceneMaker:
         return random_cut(rng, self._an_empty(), width, height)
 
     def draw(self) -> Labelled:
-        """Return a labelled picture; people of many pictures are held back."""
+        """Return a labelled picture; people with many pictures are held back."""
         return self._pictures[min(int(np.searchsorted(self._share, self._rng.random())), len(self._pictures) - 1)]
 
     def _an_empty(self) -> Picture:
         return self._empty[int(self._rng.integers(len(self._empty)))]
 
     def _erased(self, width: int, height: int) -> Picture:
-        """A whole picture with its faces painted over: hair, necks and shoulders that are no face."""
+        """Return a picture with its faces painted over: hair, necks and shoulders are no face."""
         rng, one = self._rng, self.draw()
         picture = one.picture.copy()
         for box in np.concatenate([one.faces[:, :4], one.unsure[:, :4]]):
@@ -101,7 +110,7 @@ class SceneMaker:
         return random_cut(rng, picture, width, height, least=0.6)
 
     def _paste(self, scene: Scene, size: float, whole: bool) -> None:
-        """Put one person into the scene, unless that would cover a face that is there already."""
+        """Put one person into the scene, unless this would cover a face that is there already."""
         rng, one = self._rng, self.draw()
         main = one.faces[int(rng.integers(len(one.faces)))]
         side = float(np.sqrt((main[2] - main[0]) * (main[3] - main[1])))
@@ -110,23 +119,23 @@ class SceneMaker:
         matrix = self._matrix(main, scale, width, height)
         reach = None if whole else float(rng.uniform(0.75, 1.6)) * side
         faces, unsure = _kept(one, main, reach)
-        faces, mirrored = _moved_faces(faces, matrix), np.linalg.det(matrix[:, :2]) < 0
-        if mirrored:
-            faces[:, 4:] = faces[:, 4:].reshape(-1, 5, 2)[:, MIRROR].reshape(-1, 10)
+        points = (faces[:, 4:].reshape(-1, 2) @ matrix[:, :2].T + matrix[:, 2]).reshape(-1, 5, 2)
+        if np.linalg.det(matrix[:, :2]) < 0:
+            points = points[:, MIRROR]
+        faces = np.concatenate([_moved_boxes(faces[:, :4], matrix), points.reshape(-1, 10)], axis=1)
         mask = _warped_mask(one, main, reach, bool(rng.random() < 0.5), matrix, width, height)
-        covered = [
-            mask[_cut(box, width, height)].mean() if mask[_cut(box, width, height)].size else 0 for box in scene.faces
-        ]
-        if any(share > 0.05 for share in covered):
+        hidden = (mask[_cut(box, width, height)] for box in scene.faces)
+        if any(part.size and part.mean() > 0.05 for part in hidden):
             return
-        warped = _warp(one.picture, matrix, width, height, scale)
+        picture = one.picture if scale >= 0.7 else cv2.GaussianBlur(one.picture, (0, 0), 0.4 / scale)
+        warped = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR)
         alpha = mask[..., None]
         scene.picture = (warped * alpha + scene.picture * (1 - alpha)).astype(np.uint8)
         scene.faces = np.concatenate([scene.faces, faces]).astype(np.float32)
         scene.unsure = np.concatenate([scene.unsure, _moved_boxes(unsure, matrix)]).astype(np.float32)
 
     def _decoy(self, scene: Scene) -> None:
-        """Paste something that is no face with the same kind of edge, so that an edge says nothing."""
+        """Paste something that is no face with the same kind of edge, so that an edge tells nothing."""
         rng = self._rng
         height, width = scene.picture.shape[:2]
         side = int(min(self._size(20, 160), width / 2, height / 2))
@@ -154,7 +163,7 @@ class SceneMaker:
         return np.column_stack([linear, target - linear @ centre])
 
     def _cover(self, scene: Scene) -> Picture:
-        """Hands, microphones, subtitles: a block over part of some faces, which stay faces."""
+        """Return the picture with a block over part of some faces, like a hand, a microphone or a subtitle."""
         rng, picture = self._rng, scene.picture
         for face in scene.faces:
             if rng.random() > 0.12:
@@ -201,8 +210,6 @@ class SceneMaker:
     def _labelled(scene: Scene) -> Scene:
         """Set aside faces that are too small or mostly outside."""
         height, width = scene.picture.shape[:2]
-        if len(scene.faces) == 0:
-            return scene
         low = np.clip(scene.faces[:, :2], 0, [width, height])
         high = np.clip(scene.faces[:, 2:4], 0, [width, height])
         area = (scene.faces[:, 2:4] - scene.faces[:, :2]).prod(axis=1)
@@ -216,21 +223,19 @@ class SceneMaker:
 def _kept(one: Labelled, main: Floats, reach: float | None) -> tuple[Floats, Floats]:
     """Return the faces that come along and the boxes of what may be half of one."""
     if reach is None:
-        return one.faces.copy(), one.unsure.copy()
+        return one.faces, one.unsure
     centre = (main[:2] + main[2:4]) / 2
     same = overlap(main, one.faces) > 0.99
     near = np.abs((one.faces[:, :2] + one.faces[:, 2:4]) / 2 - centre).max(axis=1) < reach + (main[2] - main[0])
-    return one.faces[same].copy(), np.concatenate([one.unsure, one.faces[near & ~same, :4]])
+    return one.faces[same], np.concatenate([one.unsure, one.faces[near & ~same, :4]])
 
 
 def _warped_mask(
     one: Labelled, main: Floats, reach: float | None, oval: bool, matrix: Floats, width: int, height: int
 ) -> Floats:
-    """Where the pasted part is seen, 0 to 1, with a soft edge when it is cut out of its picture."""
-    mask = np.zeros(one.picture.shape[:2], np.float32)
-    if reach is None:
-        mask[:] = 1
-    else:
+    """Return where the pasted part is seen, 0 to 1, with a soft edge when it is cut out of its picture."""
+    mask = np.full(one.picture.shape[:2], reach is None, np.float32)
+    if reach is not None:
         x, y = (main[:2] + main[2:4]) / 2
         tall = reach * float(main[3] - main[1]) / float(np.sqrt((main[2] - main[0]) * (main[3] - main[1])))
         if oval:
@@ -240,14 +245,8 @@ def _warped_mask(
     return np.asarray(cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_LINEAR), np.float32)
 
 
-def _warp(picture: Picture, matrix: Floats, width: int, height: int, scale: float) -> Picture:
-    if scale < 0.7:
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.4 / scale), np.uint8)
-    return np.asarray(cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR), np.uint8)
-
-
 def _moved_boxes(boxes: Floats, matrix: Floats) -> Floats:
-    """Move boxes; a turned face keeps a box of its own proportions, not the hull of the turned one."""
+    """Return moved boxes; a turned face keeps a box of its own proportions, not the hull of the turned box."""
     centre = (boxes[:, :2] + boxes[:, 2:4]) / 2 @ matrix[:, :2].T + matrix[:, 2]
     scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     upright = np.square(matrix[:, 1] / np.linalg.norm(matrix[:, 1]))[1]
@@ -256,20 +255,12 @@ def _moved_boxes(boxes: Floats, matrix: Floats) -> Floats:
     return np.concatenate([centre - sides / 2, centre + sides / 2], axis=1)
 
 
-def _moved_faces(faces: Floats, matrix: Floats) -> Floats:
-    points = faces[:, 4:].reshape(-1, 2) @ matrix[:, :2].T + matrix[:, 2]
-    return np.concatenate([_moved_boxes(faces[:, :4], matrix), points.reshape(-1, 10)], axis=1)
-
-
 def _cut(box: Floats, width: int, height: int) -> tuple[slice, slice]:
-    x0, y0 = int(np.clip(box[0], 0, width)), int(np.clip(box[1], 0, height))
-    x1, y1 = int(np.clip(box[2], 0, width)), int(np.clip(box[3], 0, height))
+    x0, y0, x1, y1 = np.clip(box[:4], 0, [width, height, width, height]).astype(int)
     return slice(y0, max(y1, y0)), slice(x0, max(x1, x0))
 
 
-def random_cut(
-    rng: np.random.Generator, picture: Picture, width: int, height: int, least: float = 0.25
-) -> Picture:
+def random_cut(rng: np.random.Generator, picture: Picture, width: int, height: int, least: float = 0.25) -> Picture:
     """Return a random part of ``picture`` at the size asked for, mirrored every other time."""
     share = rng.uniform(least, 1.0)
     h, w = max(8, int(picture.shape[0] * share)), max(8, int(picture.shape[1] * share))
@@ -282,9 +273,8 @@ def _plain_or_gradient(rng: np.random.Generator, width: int, height: int) -> Pic
     corners = rng.integers(0, 256, (2, 2, 3)).astype(np.float32)
     if rng.random() < 0.5:
         corners = corners[0, 0] + rng.normal(0, 12, (2, 2, 3)).astype(np.float32)
-    return np.clip(
-        cv2.resize(corners.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 255
-    ).astype(np.uint8)
+    smooth = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.clip(smooth, 0, 255).astype(np.uint8)
 
 
 def _noise(rng: np.random.Generator, width: int, height: int) -> Picture:

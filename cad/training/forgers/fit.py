@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train the small networks that forge on genuine clips of the training split, for minutes, and write them as ONNX."""
+"""``train_forger`` trains a small network that forges, for minutes, on genuine train clips, and writes it as ONNX."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -50,7 +50,7 @@ def _patches(store: ClipStore, count: int, rng: np.random.Generator) -> NDArray[
 
 
 def patch_batches(store: ClipStore, patches: int, batch: int, rng: np.random.Generator) -> Batches:
-    """Yield pairs of the same batch (batch, 3, 96, 96) in [0, 1] of so many face patches, a few from each clip."""
+    """Yield each batch (batch, 3, 96, 96) in [0, 1] twice, as input and target, from ``patches`` face patches."""
     pictures = torch.from_numpy(_patches(store, patches, rng)).permute(0, 3, 1, 2).contiguous()
     while True:
         chosen = pictures[torch.from_numpy(rng.integers(0, len(pictures), batch))].float() / 255
@@ -60,7 +60,7 @@ def patch_batches(store: ClipStore, patches: int, batch: int, rng: np.random.Gen
 
 
 def voice_batches(store: ClipStore, voices: int, batch: int, rng: np.random.Generator) -> Batches:
-    """Yield log-mel (batch, 80, frames) and sound (batch, samples) of the same stretches of so many recordings."""
+    """Yield log-mel (batch, 80, frames) and sound (batch, samples) of the same stretches of ``voices`` recordings."""
     keys = _genuine_keys(store, needs_frames=False)
     read = [store.read(keys[index]).audio for index in rng.permutation(len(keys))[:voices]]
     samples = VOCODER_FRAMES * VOCODER_HOP
@@ -111,19 +111,19 @@ def export(net: nn.Module, example: Tensor, name: str, free_axes: dict[int, str]
     )  # fmt: skip
 
 
-def train_autoencoder(upsampler: Upsampler, batches: Batches, out: Path, seconds: float, seed: int) -> dict[str, Any]:
-    """Train one, write ``autoencoder_UPSAMPLER.onnx`` and return how it was made."""
-    torch.manual_seed(seed + UPSAMPLERS.index(upsampler))
-    net = FaceAutoencoder(upsampler, CODE_CHANNELS[UPSAMPLERS.index(upsampler)])
-    made, path = fit(net, batches, drawing_loss, seconds), out / f"autoencoder_{upsampler}.onnx"
-    export(net, torch.zeros(2, 3, PATCH_INPUT_PX, PATCH_INPUT_PX), "patches", {0: "slots"}, path)
-    return {"file": path.name, "bytes": path.stat().st_size, **made}
-
-
-def train_vocoder(upsampler: Upsampler, batches: Batches, out: Path, seconds: float, seed: int) -> dict[str, Any]:
-    """Train one, write ``vocoder_UPSAMPLER.onnx`` and return how it was made."""
-    torch.manual_seed(seed + UPSAMPLERS.index(upsampler))
-    net = SmallVocoder(upsampler)
-    made, path = fit(net, batches, spectral_loss, seconds), out / f"vocoder_{upsampler}.onnx"
-    export(net, torch.zeros(1, VOCODER_MELS, VOCODER_FRAMES), "mel", {2: "frames"}, path)
+def train_forger(
+    kind: Literal["autoencoder", "vocoder"], upsampler: Upsampler, batches: Batches, out: Path, seconds: float,
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Train one network, write ``KIND_UPSAMPLER.onnx`` and return how it was made."""
+    number, path = UPSAMPLERS.index(upsampler), out / f"{kind}_{upsampler}.onnx"
+    torch.manual_seed(seed + number)
+    if kind == "autoencoder":
+        net: nn.Module = FaceAutoencoder(upsampler, CODE_CHANNELS[number])
+        made = fit(net, batches, drawing_loss, seconds)
+        export(net, torch.zeros(2, 3, PATCH_INPUT_PX, PATCH_INPUT_PX), "patches", {0: "slots"}, path)
+    else:
+        net = SmallVocoder(upsampler)
+        made = fit(net, batches, spectral_loss, seconds)
+        export(net, torch.zeros(1, VOCODER_MELS, VOCODER_FRAMES), "mel", {2: "frames"}, path)
     return {"file": path.name, "bytes": path.stat().st_size, **made}

@@ -43,7 +43,7 @@ class SmallVocoder(nn.Module):
 
 
 class _Refined(nn.Module):
-    """Two dilated convolutions beside the identity."""
+    """A dilated and a plain convolution beside the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class _Refined(nn.Module):
 
 
 class _Shuffled(nn.Module):
-    """Channels become samples."""
+    """A convolution that turns groups of channels into ``factor`` times as many samples."""
 
     def __init__(self, before: int, after: int, factor: int) -> None:
         super().__init__()
@@ -68,10 +68,7 @@ class _Shuffled(nn.Module):
         self.layer = nn.Conv1d(before, after * factor, 3, padding=1)
 
     def forward(self, sound: Tensor) -> Tensor:
-        wide = self.layer(sound)
-        batch, channels, length = wide.shape
-        split = wide.reshape(batch, channels // self.factor, self.factor, length)
-        longer: Tensor = split.transpose(2, 3).reshape(batch, channels // self.factor, length * self.factor)
+        longer: Tensor = self.layer(sound).unflatten(1, (-1, self.factor)).transpose(2, 3).flatten(2)
         return longer
 
 

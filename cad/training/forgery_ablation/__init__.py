@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a kind of on-the-fly forgery is ablation: found with a frozen encoder, on forged rows of sources left out.
+"""The forgery ablation: what a kind of on-the-fly forgery adds, seen by a frozen encoder, on sources left out.
 
-``tools/training/forgery_ablation.py`` is the way in.
+``tools/training/forgery_ablation.py`` runs it.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources dealt out to folds, so that each fold has its share of genuine and of forged rows."""
+"""``folds_of_sources`` deals sources out to folds, so that each has its share of genuine and of forged rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ from cad.data.manifest import Row
 
 
 def folds_of_sources(genuine: Iterable[Row], forged: Iterable[Row], folds: int) -> dict[str, int]:
-    """Return the fold of each source; the largest source first, each to where its rows are missed most.
+    """Return the fold of each source; the largest comes first, and each goes where its rows are missed most.
 
     A source counts with the square root of its rows, as it does when training draws.
-
-    Args:
-        genuine: Genuine rows.
-        forged: Forged ones.
-        folds: How many folds.
 
     Example:
         >>> def row(source): return Row("", 0, source=source)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that the figures are computed from: rows, their folds and their statistics."""
+"""``gather`` gives the forgery ablation what its figures are computed from: rows, their folds and their statistics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.data.forge import Stream
-from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED
+from cad.data.forge.learned import FOLDER_VARIABLE, LEARNED, usable_forgers
 from cad.data.manifest import Row
 from cad.data.shards import ClipStore
 from cad.training.batches import Sample
@@ -50,7 +50,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Statistics by path of the row.
+    """Rows and folds, and statistics by path of the row.
 
     Attributes:
         rows: Genuine and forged rows.
@@ -69,13 +69,7 @@ class Gathered:
     kinds: Mapping[str, Known]
 
 
-def gather(
-    store: ClipStore,
-    rows: Sequence[Row],
-    plan: Plan,
-    statistics: Statistics,
-    folder: Path,
-) -> Gathered:
+def gather(store: ClipStore, rows: Sequence[Row], plan: Plan, statistics: Statistics, folder: Path) -> Gathered:
     """Return the statistics of the train rows among ``rows``, kept in ``folder``.
 
     A kind that no clip allows, or whose networks are not there, is left out, and the log says so.
@@ -104,19 +98,16 @@ def gather(
             sample = make(by_path[path])
             return None if sample is None else statistics(sample)
 
-        # What a window depends on; the number of rows is not among it, so that more of them only adds to the files.
+        # The name says what a window depends on. The number of rows is not part of it: more rows only add to the file.
         path = folder / f"{plan.stream}-{plan.slots}slots-{plan.folds}folds-seed{plan.seed}" / f"{name}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         return kept(path, list(by_path), compute, f"{plan.stream} {name}")
 
-    known = {
-        "plain": of("plain", [*real, *fake], windows.plain),
-        "genuine": of("genuine", real, windows.treated),
-        "forged": of("forged_rows", fake, windows.treated),
-    }
+    plain, treated = of("plain", [*real, *fake], windows.plain), of("genuine", real, windows.treated)
+    forged = of("forged_rows", fake, windows.treated)
     kinds: dict[str, Known] = {}
     for kind in kinds_of(plan.stream):
-        if kind in LEARNED and not os.environ.get(FOLDER_VARIABLE):
+        if kind not in usable_forgers():
             _log.info("%s is passed over: %s does not name a folder of trained networks", kind, FOLDER_VARIABLE)
             continue
         found = of(f"{kind}{_networks_of(kind)}", real, lambda row, kind=kind: windows.forged(row, kind))  # type: ignore[misc]
@@ -124,7 +115,7 @@ def gather(
             kinds[kind] = found
         else:
             _log.info("%s is passed over: no clip allows it, or a package that it needs is not installed", kind)
-    return Gathered((*real, *fake), fold_of, **known, kinds=kinds)
+    return Gathered((*real, *fake), fold_of, plain, treated, forged, kinds)
 
 
 def _networks_of(kind: str) -> str:

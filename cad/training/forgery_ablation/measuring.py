@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each kind is ablation: alone, on top of the other kinds, and on top of the forged rows."""
+"""Figures and tables of the forgery ablation: each kind alone, beside the other kinds, and beside the forged rows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from cad.evaluation.tables import markdown_table
 from cad.metrics import roc
 from cad.metrics.bootstrap import RESAMPLES, Estimate, interval, resample
-from cad.metrics.score_counts import Counts, Floats, count_scores, identity_codes
+from cad.metrics.score_counts import Floats, count_scores, identity_codes
 from cad.training.forgery_ablation.gathering import Gathered, Known
-from cad.training.forgery_ablation.left_out import judged_rows, left_out_scores
+from cad.training.forgery_ablation.left_out import left_out_scores
 
 _log = logging.getLogger(__name__)
 
-#: Kinds that put the data's own forged rows into genuine clips: they tell nothing of what a forger adds to the data.
+#: Kinds that put the data's own forged rows into genuine clips: they do not show what a forger adds to the data.
 MADE_OF_ROWS = ("synthetic_speech",)
 
 
@@ -84,23 +84,24 @@ def measure_ablation(gathered: Gathered, strength: float, resamples: int = RESAM
         strength: Of the classifier, see ``left_out_scores``.
         resamples: Bootstrap resamples over identities.
     """
-    judged = judged_rows(gathered)
+    judged = [row for row in gathered.rows if row.path in gathered.plain]
+    labels = np.array([row.is_fake for row in judged], dtype=np.int64)
+    identities = identity_codes([row.identity for row in judged])
     found: dict[str, _Scored] = {}
 
     def scored(name: str, *groups: Mapping[str, Known]) -> _Scored:
         if name not in found:
             _log.info("fit %s", name)
             fitted_on = [list(group.values()) for group in groups]
-            (scores,) = left_out_scores(gathered, judged.rows, [gathered.plain], fitted_on, strength)
-            found[name] = _Scored(scores, judged.labels, judged.identities, resamples)
+            (scores,) = left_out_scores(gathered, judged, [gathered.plain], fitted_on, strength)
+            found[name] = _Scored(scores, labels, identities, resamples)
         return found[name]
 
     def itself(known: Known) -> Estimate:
         twins = [row for row in gathered.rows if row.path in known and row.path in gathered.genuine]
         genuine, forged = left_out_scores(gathered, twins, [gathered.genuine, known], [[known]], strength)
-        codes = identity_codes([row.identity for row in twins])
-        labels = np.repeat([0, 1], len(twins))
-        return _Scored(np.concatenate([genuine, forged]), labels, np.tile(codes, 2), resamples).auc
+        codes, classes = identity_codes([row.identity for row in twins]), np.repeat([0, 1], len(twins))
+        return _Scored(np.concatenate([genuine, forged]), classes, np.tile(codes, 2), resamples).auc
 
     rows = {"forged rows": gathered.forged}
     pure = {kind: known for kind, known in gathered.kinds.items() if kind not in MADE_OF_ROWS}
@@ -123,29 +124,30 @@ def measure_ablation(gathered: Gathered, strength: float, resamples: int = RESAM
                 with_rows.minus(rows_alone),
             )
         )
-    forged = [row for row, label in zip(judged.rows, judged.labels, strict=True) if label]
+    forged = [row for row in judged if row.is_fake]
     return ForgeryAblation(
         tuple(sorted(kinds, key=lambda one: -one.adds_to_rows.value)),
         all_kinds.auc,
         rows_alone.auc,
         both.auc,
         both.minus(rows_alone),
-        len(judged.rows) - len(forged),
+        len(judged) - len(forged),
         len(forged),
-        len(set(judged.identities.tolist())),
+        len(set(identities.tolist())),
         len({row.source for row in forged}),
     )
 
 
 class _Scored:
-    """Scores with their AUC, and the AUC of each resample; all meet the same resamples."""
+    """The AUC of some scores, and of each resample; all scores meet the same resamples."""
 
     def __init__(
         self, scores: Floats, labels: NDArray[np.int64], identities: NDArray[np.int64], resamples: int
     ) -> None:
         levels = count_scores(scores, labels, identities)
         self._value = float(roc.auc(levels.count_once())[0])
-        self._drawn = resample(levels, _auc, resamples, seed=0)["auc"] if resamples else np.empty(0)
+        drawn = resample(levels, lambda counts: {"auc": roc.auc(counts)}, resamples, seed=0)
+        self._drawn = drawn.get("auc", np.empty(0))
 
     @property
     def auc(self) -> Estimate:
@@ -153,10 +155,6 @@ class _Scored:
 
     def minus(self, other: _Scored) -> Estimate:
         return Estimate(self._value - other._value, *interval(self._drawn - other._drawn))
-
-
-def _auc(counts: Counts) -> Mapping[str, Floats]:
-    return {"auc": roc.auc(counts)}
 
 
 def ablation_markdown(ablation: ForgeryAblation) -> str:
@@ -179,16 +177,8 @@ def ablation_markdown(ablation: ForgeryAblation) -> str:
         ]
         for one in ablation.kinds
     ]
-    headings = [
-        "kind",
-        "clips",
-        "itself",
-        "alone",
-        "all but it",
-        "it adds to the others",
-        "rows and it",
-        "it adds to the rows",
-    ]
+    headings = ["kind", "clips", "itself", "alone", "all but it"]
+    headings += ["it adds to the others", "rows and it", "it adds to the rows"]
     counts = (
         f"{ablation.forged} forged rows of {ablation.sources} sources against {ablation.genuine} genuine ones; "
         f"{ablation.identities} identities."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mean and deviation over a window of what a frozen encoder says, and a file in which they are kept."""
+"""Statistics of windows for the forgery ablation: mean and deviation of a frozen encoder's tokens, kept in files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cad.training.batches import Sample
 _log = logging.getLogger(__name__)
 
 Statistics = Callable[[Sample], NDArray[np.float32]]
-#: So many new clips are computed between two saves.
+#: Clips that are computed between two saves.
 _SAVED_EVERY = 25
 
 
@@ -57,17 +57,14 @@ def statistics_by(encoder: FaceEncoder | SpeechEncoder) -> Statistics:
 
 
 def kept(
-    path: Path,
-    keys: Sequence[str],
-    compute: Callable[[str], NDArray[np.float32] | None],
-    name: str = "",
+    path: Path, keys: Sequence[str], compute: Callable[[str], NDArray[np.float32] | None], name: str = ""
 ) -> Mapping[str, NDArray[np.float32]]:
     """Return the statistics of ``keys``; what the file at ``path`` has already is not computed again.
 
     Args:
         path: A ``.npz`` file, made if absent and saved now and then, so that a run that was stopped goes on.
         keys: Clips.
-        compute: Statistics of one; None where the clip gives none, which is remembered, too.
+        compute: Returns the statistics of one; None where the clip gives none, which is kept, too.
         name: What they are, for the log.
     """
     known = _loaded(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows to compare: a genuine clip and its forged twins, treated alike, and rows as they are."""
+"""``Windows`` gives the forgery ablation what it compares: genuine clips, their forged twins, and rows as they are."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from cad.data.augment import augment
 from cad.data.forge import Donors, Need, Stream, forge, forger_names, genuine, get_forger
 from cad.data.manifest import Row
-from cad.data.records import Clip, LabeledClip
+from cad.data.records import LabeledClip
 from cad.data.shards import ClipStore
 from cad.spec import HEADS
 from cad.training.batches import Sample, sample_of
-from cad.training.labels import is_fake_as_shown, judged_span, labeled_of_row, only_streams
+from cad.training.labels import is_fake_as_shown, judged_clip, labeled_of_row
 from cad.training.val_samples import ValSamples, row_windows
 
 _NEEDED_ELSEWHERE = {Stream.VIDEO: Need.SOUND, Stream.AUDIO: Need.PICTURE}
@@ -35,17 +35,17 @@ def kinds_of(stream: Stream) -> tuple[str, ...]:
 
 def genuine_rows(store: ClipStore, rows: list[Row], stream: Stream) -> list[Row]:
     """Return the genuine rows that have ``stream``."""
-    return [row for row in _with_stream(store, rows, stream) if not row.is_fake]
+    return [row for row in rows if not row.is_fake and _has_stream(store, row, stream)]
 
 
 def forged_rows(store: ClipStore, rows: list[Row], stream: Stream) -> list[Row]:
     """Return the rows whose ``stream`` is known to be fake."""
-    return [row for row in _with_stream(store, rows, stream) if is_fake_as_shown(row, {stream})]
+    return [row for row in rows if is_fake_as_shown(row, {stream}) and _has_stream(store, row, stream)]
 
 
-def _with_stream(store: ClipStore, rows: list[Row], stream: Stream) -> list[Row]:
-    entries = [(row, store.entry(row.path)) for row in rows]
-    return [row for row, entry in entries if (entry.has_frames if stream is Stream.VIDEO else entry.has_audio)]
+def _has_stream(store: ClipStore, row: Row, stream: Stream) -> bool:
+    entry = store.entry(row.path)
+    return entry.has_frames if stream is Stream.VIDEO else entry.has_audio
 
 
 class Windows:
@@ -69,7 +69,7 @@ class Windows:
 
     def treated(self, row: Row) -> Sample | None:
         """Return a random window of the row, treated as in training; None where nothing can be judged in it."""
-        clip = self._whole(row)
+        clip = judged_clip(self._store, row, {self._stream})
         window = genuine(clip, self._rng(row, _WINDOW), min(self._slots, clip.slots))
         return self._usable(self._treated(labeled_of_row(window.clip, row), row))
 
@@ -79,8 +79,8 @@ class Windows:
         Raises:
             OptionError: There is no such kind, or it needs networks that are not there.
         """
-        clip = self._whole(row)
-        # ``forge`` draws the place first, as ``genuine`` does: the same state of chance gives the same window.
+        clip = judged_clip(self._store, row, {self._stream})
+        # ``forge`` draws the place first, as ``genuine`` does: an equal generator gives the same window.
         rng, slots = self._rng(row, _WINDOW), min(self._slots, clip.slots)
         labeled = forge(clip, rng, self._donors(row), {kind: 1.0}, slots, second_share=0.0)
         sample = None if labeled is None else self._usable(self._treated(labeled, row))
@@ -94,10 +94,6 @@ class Windows:
     @property
     def _head(self) -> int:
         return HEADS.index(self._stream)
-
-    def _whole(self, row: Row) -> Clip:
-        span = judged_span(self._store.entry(row.path), {self._stream})
-        return only_streams(self._store.read(row.path, span.start, span.stop), {self._stream})
 
     def _treated(self, labeled: LabeledClip, row: Row) -> Sample:
         return sample_of(augment(labeled, self._rng(row, _TREATMENT)), self._slots)
