@@ -18,6 +18,8 @@ CROP_SIZE_PX = 160
 CANONICAL_POINTS_PX: NDArray[np.float32] = np.array(
     [[60.0, 60.0], [100.0, 60.0], [80.1, 82.9], [63.7, 106.3], [96.8, 106.1]], dtype=np.float32
 )
+#: Which point stands where another stood when the picture is mirrored.
+MIRRORED_POINTS = (1, 0, 2, 4, 3)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -152,7 +152,8 @@ def test_folders(tmp_path):
 def test_table(tmp_path):
     rows, problems = scan("table", trees.table, tmp_path)
     assert problems == {"no_label": 1, "bad_entry": 1}
-    assert facts(rows["1.mp4"])[0] == 0 and rows["2.mp4"].fake_segments == ((0.5, 1.0),)
+    assert facts(rows["1.mp4"])[0] == 0
+    assert rows["2.mp4"].fake_segments == rows["2.mp4"].audio_fake_segments == ((0.5, 1.0),)
 
 
 def test_every_row_says_its_data_set(tmp_path):

@@ -171,11 +171,11 @@ def folders(root: Path) -> Path:
 def table(root: Path) -> Path:
     """A CSV of one's own: words for labels, a row without one, a broken list of stretches."""
     rows = [
-        ["path", "label", "method", "fake_segments", "split", "colour"],
-        ["1.mp4", "bonafide", "", "", "test", "blue"],
-        ["2.mp4", "spoof", "vits", "[[0.5, 1.0]]", "test", "blue"],
-        ["3.mp4", "perhaps", "", "", "test", "blue"],
-        ["4.mp4", "fake", "vits", "half", "test", "blue"],
+        ["path", "label", "method", "fake_segments", "audio_fake_segments", "split", "colour"],
+        ["1.mp4", "bonafide", "", "", "", "test", "blue"],
+        ["2.mp4", "spoof", "vits", "[[0.5, 1.0]]", "[[0.5, 1.0]]", "test", "blue"],
+        ["3.mp4", "perhaps", "", "", "", "test", "blue"],
+        ["4.mp4", "fake", "vits", "half", "", "test", "blue"],
     ]
     write_rows(root / "labels.csv", rows)
     touch(root, *(row[0] for row in rows[1:]))

@@ -15,13 +15,14 @@ from tool_module import load_tool
 
 from cad.errors import MissingExtraError
 from cad.faces.points import REFINE_PX
+from cad.faces.records import MIRRORED_POINTS
 from cad.training.face_net import fit, points, scenes
 from cad.training.face_net.card import card
 from cad.training.face_net.evaluation import Tally
 from cad.training.face_net.pictures import Labelled, faceless_regions, read_labels
 from cad.training.face_net.scenes import SceneMaker
 from cad.training.face_net.targets import face_loss
-from cad.training.face_net.teacher import MIRROR, key_frames, label_picture, labels_path, load_teacher
+from cad.training.face_net.teacher import key_frames, label_picture, labels_path, load_teacher
 from cad.weights.registry import PACKAGE_FOLDER
 
 FACE = np.array([60, 50, 120, 130, 75, 80, 105, 80, 90, 95, 78, 112, 102, 112], np.float32)
@@ -43,7 +44,7 @@ class Teacher:
     def _onet(self, batch: np.ndarray) -> list[np.ndarray]:
         # Every crop has its own mirror image later in the batch, which sees the same points mirrored.
         shares = np.array([[0.3, 0.7, 0.5, 0.35, 0.65], [0.4, 0.4, 0.55, 0.75, 0.75]])
-        mirrored = np.array([1 - shares[0], shares[1]])[:, MIRROR]
+        mirrored = np.array([1 - shares[0], shares[1]])[:, list(MIRRORED_POINTS)]
         half = len(batch) // 2
         return [np.zeros(len(batch)), np.stack([shares.reshape(-1)] * half + [mirrored.reshape(-1)] * half)]
 
@@ -131,7 +132,7 @@ def test_a_few_steps_leave_a_file_that_runs(
     monkeypatch.setattr(fit, "false_sightings", lambda pictures, net: [sighting])
     monkeypatch.setattr(scenes, "SHAPES", ((96, 64, 2),))
     monkeypatch.setattr(points, "CROPS_A_BATCH", 4)
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "cad")
     run = fit.FaceNetRun(
         what, tmp_path, tmp_path, tmp_path, 1.0, 2, None, what == "points", 5, 3e-3, torch.get_num_threads(), 0, 1,
         "mine", None,

@@ -115,7 +115,7 @@ def test_gathering_keeps_to_train_rows_and_makes_every_kind(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     monkeypatch.delenv("CAD_FORGERS", raising=False)
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "cad")
     store = ClipStore(shards)
     plan = Plan(stream, 25, per_source=4, folds=2)
     statistics = statistics_by(encoder)

@@ -4,7 +4,7 @@
     python tools/data/make_shards.py MANIFEST --root FOLDER --out SHARDS [--split train]
 
 Rows go through the product's own reader and face tracker. A stopped run goes on where the last complete shard ended.
-Rows that give no clip are listed in SHARDS/failures.tsv (path, reason), which training takes as ``--data.excused``.
+Rows that give no clip are listed in SHARDS/failures.tsv (path, reason, split), for training's ``--data.excused``.
 Exit: 0 all rows are in the shards, 2 the manifest is not usable, 3 some rows are not in the shards.
 """
 

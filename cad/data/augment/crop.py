@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip
-from cad.faces.records import CROP_SIZE_PX
-
-#: Points change sides when the picture is mirrored: eyes with eyes, mouth corners with mouth corners.
-MIRRORED_POINTS = (1, 0, 2, 4, 3)
+from cad.faces.records import CROP_SIZE_PX, MIRRORED_POINTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def _known_fields(raw: Any, label: int) -> dict[str, Any]:
         if field.name == "label" or not text:
             continue
         of_kind: Callable[[str], Any] = {"int": int, "float": float}.get(str(field.type), str)
-        values[field.name] = parse_segments(text) if field.name == "fake_segments" else of_kind(text)
+        values[field.name] = parse_segments(text) if field.name.endswith("_segments") else of_kind(text)
     return {**values, "label": label}
 
 

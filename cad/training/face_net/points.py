@@ -18,10 +18,11 @@ from torch.nn import functional
 from cad.faces.align import align_face, canonical_points, similarity
 from cad.faces.net import FaceNet
 from cad.faces.points import REFINE_MARGIN_PX, REFINE_PX
+from cad.faces.records import MIRRORED_POINTS
 from cad.training.face_net.net import MEAN, SPREAD, Separable, cell_places, convolution, stage
 from cad.training.face_net.pictures import Labelled, overlap
 from cad.training.face_net.scenes import SceneMaker, random_cut
-from cad.training.face_net.teacher import MIRROR, Floats, Picture
+from cad.training.face_net.teacher import Floats, Picture
 
 #: A picture and the five points (5, 2) of what was taken for a face in it.
 Sighting = tuple[Picture, Floats]
@@ -225,6 +226,6 @@ class CropMaker:
 
 
 def _mirrored(picture: Picture, points: Floats) -> Sighting:
-    points = points[MIRROR]
+    points = points[list(MIRRORED_POINTS)]
     points[:, 0] = picture.shape[1] - 1 - points[:, 0]
     return np.ascontiguousarray(picture[:, ::-1]), points

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.faces.records import MIRRORED_POINTS
 from cad.training.face_net.pictures import Labelled, overlap
-from cad.training.face_net.teacher import MIRROR, Floats, Picture, reduced
+from cad.training.face_net.teacher import Floats, Picture, reduced
 
 #: Width, height and scenes of a batch; each is about equal work.
 SHAPES = ((320, 192, 8), (224, 160, 14), (192, 192, 14), (160, 224, 14), (128, 128, 30), (320, 320, 5))
@@ -121,7 +122,7 @@ class SceneMaker:
         faces, unsure = _kept(one, main, reach)
         points = (faces[:, 4:].reshape(-1, 2) @ matrix[:, :2].T + matrix[:, 2]).reshape(-1, 5, 2)
         if np.linalg.det(matrix[:, :2]) < 0:
-            points = points[:, MIRROR]
+            points = points[:, MIRRORED_POINTS]
         faces = np.concatenate([_moved_boxes(faces[:, :4], matrix), points.reshape(-1, 10)], axis=1)
         mask = _warped_mask(one, main, reach, bool(rng.random() < 0.5), matrix, width, height)
         hidden = (mask[_cut(box, width, height)] for box in scene.faces)

@@ -22,14 +22,13 @@ from numpy.typing import NDArray
 
 from cad.clock import FRAME_RATE_HZ
 from cad.errors import MissingExtraError
+from cad.faces.records import MIRRORED_POINTS
 
 #: Distance of labelled slots on the 25 Hz grid.
 LABELLED_SLOT_STEP = 5
 LONG_SIDE_PX = 480
 MIN_FACE_PX = 24
 SURE_SCORE = 0.9
-#: Order of the five points in a mirrored picture.
-MIRROR = [1, 0, 2, 4, 3]
 #: Moves of the last net's crop, as shares of its side: x, y, scale.
 JITTER = (
     (0.0, 0.0, 1.0),
@@ -152,7 +151,7 @@ def _refined_points(teacher: Any, picture: Picture, box: Floats) -> Floats:
     # Last net: x before y in its input, five x then five y in its output.
     raw = teacher._onet(((batch - 127.5) * 0.0078125).transpose(0, 2, 1, 3))
     shares = raw[1].reshape(-1, 2, 5).transpose(0, 2, 1)
-    straight, mirrored = shares[: len(squares)], shares[len(squares) :][:, MIRROR]
+    straight, mirrored = shares[: len(squares)], shares[len(squares) :][:, MIRRORED_POINTS]
     mirrored = np.stack([1 - mirrored[..., 0], mirrored[..., 1]], axis=-1)
     sides = np.array([square[2] for square in squares])[:, None, None]
     corners = np.array([square[:2] for square in squares])[:, None, :]
