@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.audio_utils import mel_filter_bank
 
 from cad.clock import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 
@@ -68,26 +69,6 @@ def mel_filters() -> Tensor:
 
     Source: Slaney, Auditory Toolbox, 1998 (linear below 1 kHz, logarithmic above), as in librosa.filters.mel.
     """
-    edges = _mel_to_hz(torch.linspace(0.0, _hz_to_mel(SAMPLE_RATE_HZ / 2), MEL_BANDS + 2, dtype=torch.float64))
-    bins = torch.linspace(0.0, SAMPLE_RATE_HZ / 2, N_FFT // 2 + 1, dtype=torch.float64)
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    triangles = torch.minimum(rising, falling).clamp(min=0.0)
-    return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).float()
-
-
-_HZ_PER_MEL = 200.0 / 3
-_LOG_FROM_HZ = 1000.0
-_LOG_STEP = math.log(6.4) / 27.0
-
-
-def _hz_to_mel(hertz: float) -> float:
-    if hertz < _LOG_FROM_HZ:
-        return hertz / _HZ_PER_MEL
-    return _LOG_FROM_HZ / _HZ_PER_MEL + math.log(hertz / _LOG_FROM_HZ) / _LOG_STEP
-
-
-def _mel_to_hz(mels: Tensor) -> Tensor:
-    linear = mels * _HZ_PER_MEL
-    above = _LOG_FROM_HZ * torch.exp(_LOG_STEP * (mels - _LOG_FROM_HZ / _HZ_PER_MEL))
-    return torch.where(linear < _LOG_FROM_HZ, linear, above)
+    top_hz = SAMPLE_RATE_HZ / 2
+    filters = mel_filter_bank(N_FFT // 2 + 1, MEL_BANDS, 0.0, top_hz, SAMPLE_RATE_HZ, norm="slaney", mel_scale="slaney")
+    return torch.from_numpy(filters.T).float().contiguous()

