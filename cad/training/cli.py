@@ -28,27 +28,20 @@ class TrainCLI(LightningCLI):
         if threads is not None:
             torch.set_num_threads(threads)
 
-    def _config_now(self) -> Any:
-        return self.config[self.subcommand] if self.subcommand else self.config
-
     def _run_options(self) -> RunOptions:
-        run = self._config_now().run
-        return run if isinstance(run, RunOptions) else RunOptions(**run.as_dict())
+        return RunOptions(**self._get(self.config, "run").as_dict())
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Return the trainer with the run's callbacks and loggers."""
         options = self._run_options()
+        net = self._get(self.config, "model").net
         named = self._get(self.config_init, "trainer").get("callbacks") or []
         return super().instantiate_trainer(
             default_root_dir=options.folder,
-            callbacks=[*callbacks_of(options, self._net_config()), *named],
+            callbacks=[*callbacks_of(options, net.as_dict()), *named],
             logger=loggers_of(options),
             **kwargs,
         )
-
-    def _net_config(self) -> dict[str, Any]:
-        net = self._config_now().model.net
-        return net.as_dict() if hasattr(net, "as_dict") else dict(net)
 
     def before_fit(self) -> None:
         """Keep the resolved configuration, and find the checkpoint to go on from."""

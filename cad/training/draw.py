@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -54,26 +54,11 @@ _ROWS_OF: dict[SampleKind, tuple[bool, bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A training row, and what decides which kinds of sample it serves.
-
-    Attributes:
-        row: The row.
-        has_face: Whether its clip has a face.
-        is_fake: Whether the streams that are shown are fake.
-    """
-
-    row: Row
-    has_face: bool
-    is_fake: bool
-
-
 class Draw:
     """Draws (kind, row) pairs.
 
     Args:
-        candidates: What can be drawn.
+        rows: What can be drawn, by whether a clip has a face and whether the streams that are shown are fake.
         mix: Share of each kind; a kind that has no row raises.
         source_power: A source with n rows is drawn in proportion to ``n ** source_power``: 1 follows the rows, 0
             makes all sources equally likely.
@@ -82,22 +67,21 @@ class Draw:
         DataError: A kind with a share has no rows.
 
     Example:
-        >>> row = Row("a.wav", 0, source="page")
-        >>> draw = Draw([Candidate(row, False, False)], Mix(0, 0, 0, 1, 0, 0), 0.5)
+        >>> genuine_speech = [Row("a.wav", 0, source="page")]
+        >>> draw = Draw({(False, False): genuine_speech}, Mix(0, 0, 0, 1, 0, 0), 0.5)
         >>> kind, drawn = draw(np.random.default_rng(0))
         >>> str(kind), drawn.path
         ('genuine_speech', 'a.wav')
     """
 
-    def __init__(self, candidates: Sequence[Candidate], mix: Mix, source_power: float) -> None:
+    def __init__(self, rows: Mapping[tuple[bool, bool], Sequence[Row]], mix: Mix, source_power: float) -> None:
         self._kinds = [SampleKind(name) for name, share in asdict(mix).items() if share > 0]
         self._shares = _normalised([share for share in asdict(mix).values() if share > 0])
         self._sources: dict[SampleKind, tuple[list[list[Row]], NDArray[np.float64]]] = {}
         for kind in self._kinds:
             by_source: dict[str, list[Row]] = defaultdict(list)
-            for candidate in candidates:
-                if (candidate.has_face, candidate.is_fake) == _ROWS_OF[kind]:
-                    by_source[candidate.row.source].append(candidate.row)
+            for row in rows.get(_ROWS_OF[kind], ()):
+                by_source[row.source].append(row)
             if not by_source:
                 raise DataError(f"no training row for samples of kind {kind}; set its share in the mix to 0")
             groups = [by_source[name] for name in sorted(by_source)]

@@ -10,7 +10,6 @@ import platform
 import subprocess
 import time
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from cad.training.averaging import WeightAverage
 from cad.training.scores import by_source
 from cad.training.start import WEIGHTS_NAME
 from cad.training.task import CadTask
+from cad.versions import installed_version
 
 #: Where Lightning's own state is kept, to go on from.
 LAST_NAME = "last.ckpt"
@@ -49,13 +49,8 @@ def _git(folder: Path, *words: str) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions that a run's figures may depend on."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    packages = {name: found for name in _PACKAGES if (found := installed_version(name)) is not None}
+    return {"python": platform.python_version(), "machine": platform.machine(), **packages}
 
 
 class RunRecord(Callback):

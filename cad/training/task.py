@@ -95,9 +95,9 @@ class CadTask(lightning.LightningModule):
         """Put frozen parts into eval mode; Lightning sets modes before this hook."""
         self.train()
 
-    def forward(self, batch: Batch) -> CadOutput:
-        """Return the net's output for a batch."""
-        output: CadOutput = self.net(batch.frames, batch.audio, batch.frames_present, batch.audio_present)
+    def forward(self, batch: Batch, **keep: Tensor) -> CadOutput:
+        """Return the net's output for a batch; ``keep`` is the net's ``keep_video`` and ``keep_audio``."""
+        output: CadOutput = self.net(batch.frames, batch.audio, batch.frames_present, batch.audio_present, **keep)
         return output
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -122,14 +122,7 @@ class CadTask(lightning.LightningModule):
         both = (batch.frames_present.amax(1) > 0) & (batch.audio_present.amax(1) > 0)
         keep_video = 1 - (both & (draw < drop.video)).float()
         keep_audio = 1 - (both & (draw >= 1 - drop.audio)).float()
-        output: CadOutput = self.net(
-            batch.frames,
-            batch.audio,
-            batch.frames_present,
-            batch.audio_present,
-            keep_video=keep_video,
-            keep_audio=keep_audio,
-        )
+        output: CadOutput = self(batch, keep_video=keep_video, keep_audio=keep_audio)
         return output, replace(batch, clip_labels=labels_without(batch.clip_labels, keep_video, keep_audio))
 
     def on_validation_epoch_start(self) -> None:
@@ -182,11 +175,9 @@ class CadTask(lightning.LightningModule):
         options = self.optimizer_options
         optimizer = make_optimizer(self.net, options)
         steps = self._steps_of_run()
-
-        def share(step: int) -> float:
-            return learning_rate_share(step, steps, options.warmup_steps, options.final_share)
-
-        schedule = LambdaLR(optimizer, share)
+        schedule = LambdaLR(
+            optimizer, lambda step: learning_rate_share(step, steps, options.warmup_steps, options.final_share)
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _steps_of_run(self) -> int:

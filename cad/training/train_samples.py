@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from cad.data.shards import ClipStore
 from cad.errors import OptionError
 from cad.training.batches import Sample, sample_of
 from cad.training.donors import StoreDonors
-from cad.training.draw import Candidate, Draw, Mix, SampleKind
+from cad.training.draw import Draw, Mix, SampleKind
 from cad.training.labels import is_fake_as_shown, judged_clip, labeled_of_row
 
 Augment = Callable[[LabeledClip, np.random.Generator], LabeledClip]
@@ -93,7 +94,7 @@ class TrainSamples(Dataset[Sample]):
         seed: int,
     ) -> None:
         self._store = store
-        self._draw = Draw(_candidates(store, rows, streams), mix, source_power)
+        self._draw = Draw(_rows_to_draw(store, rows, streams), mix, source_power)
         self._donors: Donors = StoreDonors(store, rows)
         self._lengths = lengths
         self._weights: Mapping[str, float] = DEFAULT_WEIGHTS if forging.weights is None else forging.weights
@@ -133,10 +134,12 @@ class TrainSamples(Dataset[Sample]):
         return cut(clip, int(rng.integers(0, clip.slots - length + 1)), length)
 
 
-def _candidates(store: ClipStore, rows: Sequence[Row], streams: Collection[str]) -> list[Candidate]:
-    found = []
+def _rows_to_draw(
+    store: ClipStore, rows: Sequence[Row], streams: Collection[str]
+) -> dict[tuple[bool, bool], list[Row]]:
+    found = defaultdict(list)
     for row in rows:
         is_fake = is_fake_as_shown(row, streams)
         if is_fake is not None:
-            found.append(Candidate(row, store.entry(row.path).has_frames, is_fake))
+            found[store.entry(row.path).has_frames, is_fake].append(row)
     return found
