@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cad.models.attention import BandedCrossAttention
+from cad.models.config import CadConfig
 from cad.models.lags import diagonals, expected_offset_seconds, lag_profile
 from cad.models.masks import local_sum, masked_mean
 from cad.models.temporal import TemporalBlock
@@ -46,39 +47,25 @@ class AlignmentHead(nn.Module):
     Args:
         lip_width: Features of a lip token.
         speech_width: Features of the sound in one slot.
-        width: Features of an embedding.
-        band_slots: Half-width of the attention band.
-        lag_slots: Largest lag compared.
-        local_slots: Length of the stretch behind a frame logit, odd.
-        prototypes: Number of prototypes of the frame distributions.
-        dropout: Dropout in training.
+        config: Width, band, lags, stretch behind a frame logit, prototypes and dropout.
     """
 
-    def __init__(
-        self,
-        lip_width: int,
-        speech_width: int,
-        width: int,
-        band_slots: int,
-        lag_slots: int,
-        local_slots: int,
-        prototypes: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, lip_width: int, speech_width: int, config: CadConfig) -> None:
         super().__init__()
-        self.band_slots, self.lag_slots, self.local_slots = band_slots, lag_slots, local_slots
+        width, dropout = config.width, config.fusion_dropout
+        self.band_slots, self.lag_slots, self.local_slots = config.band_slots, config.lag_slots, config.local_slots
         self.lip_in = _projection(lip_width, width, dropout)
         self.speech_in = _projection(speech_width, width, dropout)
         self.video_out = nn.Linear(width, width)
         self.audio_out = nn.Linear(width, width)
-        self.video_to_audio = BandedCrossAttention(width, _HEADS, band_slots)
-        self.audio_to_video = BandedCrossAttention(width, _HEADS, band_slots)
+        self.video_to_audio = BandedCrossAttention(width, _HEADS, self.band_slots)
+        self.audio_to_video = BandedCrossAttention(width, _HEADS, self.band_slots)
         self.shared_norm = nn.LayerNorm(2 * width)
         self.shared_out = nn.Linear(2 * width, width)
-        self.prototypes = nn.Linear(width, prototypes, bias=False)
+        self.prototypes = nn.Linear(width, config.prototypes, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.frame_logit = _small_network(2 * band_slots + 1 + 3)
-        self.clip_logit = _small_network(2 * lag_slots + 1 + 2)
+        self.frame_logit = _small_network(2 * self.band_slots + 1 + 3)
+        self.clip_logit = _small_network(2 * self.lag_slots + 1 + 2)
 
     def forward(self, lips: Tensor, speech: Tensor, video_present: Tensor, audio_present: Tensor) -> Alignment:
         """Align.

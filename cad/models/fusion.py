@@ -3,21 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 _ABSENT_LOGIT = -1e4
-
-
-@dataclass(frozen=True, slots=True)
-class Fused:
-    """The joint feature (batch, width) and the fused logit (batch,)."""
-
-    joint: Tensor
-    logit: Tensor
 
 
 class Fusion(nn.Module):
@@ -53,7 +43,7 @@ class Fusion(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, features: Tensor, logits: Tensor, present: Tensor) -> Fused:
+    def forward(self, features: Tensor, logits: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse.
 
         Args:
@@ -62,7 +52,7 @@ class Fusion(nn.Module):
             present: (batch, 3) 1 where the stream exists; the features and logits of others are not used.
 
         Returns:
-            The logit is 0 where no stream exists.
+            The joint feature (batch, width) and the fused logit (batch,), 0 where no stream exists.
         """
         normed = torch.stack([norm(features[:, index]) for index, norm in enumerate(self.norms)], dim=1)
         chosen = torch.where(present.unsqueeze(-1) > 0, normed, self.absent)
@@ -70,7 +60,7 @@ class Fusion(nn.Module):
         logit = self.residual(joint).squeeze(-1)
         if not self.concat:
             logit = logit + self._of_streams(logits.detach(), present)
-        return Fused(joint, logit * present.amax(1))
+        return joint, logit * present.amax(1)
 
     def _of_streams(self, logits: Tensor, present: Tensor) -> Tensor:
         """Return (batch,): rises with every present stream's logit."""

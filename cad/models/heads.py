@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from cad.models.masks import local_statistics, masked_mean, masked_softmax, masked_statistics
 from cad.models.standardize import RunningStandardizer
 
+#: Hidden units of the audio head.
+_HIDDEN = 48
+
 
 @dataclass(frozen=True, slots=True)
 class StreamJudgement:
@@ -41,26 +44,17 @@ class AudioHead(nn.Module):
         width: Features of the specific representation.
         local_slots: Length of the stretch behind a frame logit, odd.
         dropout: Share of statistics, and of hidden units, dropped in training.
-        hidden: Hidden units.
     """
 
-    def __init__(
-        self,
-        token_width: int,
-        tokens_per_slot: int,
-        width: int,
-        local_slots: int,
-        dropout: float,
-        hidden: int = 48,
-    ) -> None:
+    def __init__(self, token_width: int, tokens_per_slot: int, width: int, local_slots: int, dropout: float) -> None:
         super().__init__()
         self.tokens_per_slot = tokens_per_slot
         self.local_slots = local_slots
         self.standardize = RunningStandardizer(2 * token_width)
         self.dropout = nn.Dropout(dropout)
-        self.hidden = nn.Sequential(nn.Linear(2 * token_width, hidden), nn.GELU(), nn.Dropout(dropout))
-        self.logit = nn.Linear(hidden, 1)
-        self.feature = nn.Sequential(nn.Linear(hidden, width), nn.LayerNorm(width))
+        self.hidden = nn.Sequential(nn.Linear(2 * token_width, _HIDDEN), nn.GELU(), nn.Dropout(dropout))
+        self.logit = nn.Linear(_HIDDEN, 1)
+        self.feature = nn.Sequential(nn.Linear(_HIDDEN, width), nn.LayerNorm(width))
         nn.init.zeros_(self.logit.weight)
         nn.init.zeros_(self.logit.bias)
 

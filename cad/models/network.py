@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from cad.models.alignment import Alignment, AlignmentHead
 from cad.models.config import CadConfig
 from cad.models.distillation import Distillation
-from cad.models.encoders.registry import create_face_encoder, create_lip_encoder, create_speech_encoder
-from cad.models.fusion import Fused, Fusion
+from cad.models.encoders.interfaces import FaceEncoder, LipEncoder, SpeechEncoder
+from cad.models.encoders.registry import create_encoder
+from cad.models.fusion import Fusion
 from cad.models.heads import AudioHead, StreamJudgement, VideoHead
 from cad.models.logmel import MEL_BANDS, MEL_FRAMES_PER_SLOT
 from cad.models.output import CadFeatures, CadOutput
@@ -38,23 +39,18 @@ class CadModel(nn.Module):
     def __init__(self, config: CadConfig) -> None:
         super().__init__()
         self.config = config
-        self.face_encoder = create_face_encoder(config.face_encoder, config.face_options)
+        self.face_encoder = create_encoder(FaceEncoder, config.face_encoder, config.face_options)
         self.lip_encoder = (
-            None if config.lip_encoder is None else create_lip_encoder(config.lip_encoder, config.lip_options)
+            None if config.lip_encoder is None else create_encoder(LipEncoder, config.lip_encoder, config.lip_options)
         )
-        self.speech_encoder = create_speech_encoder(config.speech_encoder, config.speech_options)
+        self.speech_encoder = create_encoder(SpeechEncoder, config.speech_encoder, config.speech_options)
         lip_width = self.face_encoder.width if self.lip_encoder is None else self.lip_encoder.width
         token_width, per_slot = self.speech_encoder.width, self.speech_encoder.tokens_per_slot
         self.standardize_speech = RunningStandardizer(token_width)
         self.align = AlignmentHead(
             lip_width,
             token_width * per_slot + (MEL_BANDS * MEL_FRAMES_PER_SLOT if config.align_with_mel else 0),
-            config.width,
-            config.band_slots,
-            config.lag_slots,
-            config.local_slots,
-            config.prototypes,
-            config.fusion_dropout,
+            config,
         )
         self.audio_head = AudioHead(token_width, per_slot, config.width, config.local_slots, config.head_dropout)
         self.video_head = VideoHead(
@@ -148,9 +144,9 @@ class CadModel(nn.Module):
         present = torch.stack([video.present, sound.present, aligned.sync_present], dim=1) * mask
         logits = torch.stack([video.clip_logit, sound.clip_logit, aligned.sync_logit], dim=1) * mask
         features = torch.stack([video.feature, sound.feature, aligned.shared], dim=1)
-        fused: Fused = self.fusion(features, logits, present)
+        joint, fused_logit = self.fusion(features, logits, present)
         return CadOutput(
-            fused_logit=fused.logit,
+            fused_logit=fused_logit,
             video_logit=logits[:, 0],
             audio_logit=logits[:, 1],
             sync_logit=logits[:, 2],
@@ -165,8 +161,8 @@ class CadModel(nn.Module):
                 video_specific=video.feature,
                 audio_specific=sound.feature,
                 shared=aligned.shared,
-                joint=fused.joint,
-                **self.distill(video.feature, sound.feature, fused.joint),
+                joint=joint,
+                **self.distill(video.feature, sound.feature, joint),
                 video_embeddings=aligned.video_embeddings,
                 audio_embeddings=aligned.audio_embeddings,
                 video_log_probabilities=aligned.video_log_probabilities,

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 #: Values beyond this many deviations are cut: unusual recordings must not blow up a linear head.
 CLIP_DEVIATIONS = 8.0
+#: The statistics are the plain average of this many batches.
+SETTLING_BATCHES = 200
 
 
 class RunningStandardizer(nn.Module):
@@ -19,7 +21,6 @@ class RunningStandardizer(nn.Module):
 
     Args:
         width: Number of features.
-        settling_batches: The statistics are the plain average of this many batches.
 
     Example:
         >>> standardize = RunningStandardizer(2)
@@ -32,9 +33,8 @@ class RunningStandardizer(nn.Module):
     square: Tensor
     batches: Tensor
 
-    def __init__(self, width: int, settling_batches: int = 200) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.settling_batches = settling_batches
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("square", torch.ones(width))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
@@ -49,14 +49,14 @@ class RunningStandardizer(nn.Module):
         Returns:
             (..., width), cut at CLIP_DEVIATIONS.
         """
-        if self.training and int(self.batches) < self.settling_batches:
+        if self.training and int(self.batches) < SETTLING_BATCHES:
             self._update(values.detach(), present)
         variance = (self.square - self.mean.square()).clamp(min=1e-5)
         return ((values - self.mean) * variance.rsqrt()).clamp(-CLIP_DEVIATIONS, CLIP_DEVIATIONS)
 
     def settle(self) -> None:
         """Keep the statistics as they are from now on."""
-        self.batches.fill_(self.settling_batches)
+        self.batches.fill_(SETTLING_BATCHES)
 
     @torch.no_grad()
     def _update(self, values: Tensor, present: Tensor) -> None:

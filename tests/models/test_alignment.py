@@ -5,11 +5,11 @@ import torch
 
 from cad.models.alignment import AlignmentHead
 from cad.models.attention import BandedCrossAttention
+from cad.models.config import CadConfig
 
 
-def head(**options):
-    values = {"band_slots": 10, "lag_slots": 25, "local_slots": 13, "prototypes": 8, "dropout": 0.0, **options}
-    return AlignmentHead(6, 5, 16, **values).eval()
+def head():
+    return AlignmentHead(6, 5, CadConfig(width=16, prototypes=8, fusion_dropout=0.0)).eval()
 
 
 def test_attention_stays_inside_its_band():

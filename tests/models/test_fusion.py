@@ -8,7 +8,7 @@ from cad.models.fusion import Fusion
 
 
 def fused(fusion, logits, present):
-    return fusion(torch.zeros(len(logits), 3, 8), logits, present).logit
+    return fusion(torch.zeros(len(logits), 3, 8), logits, present)[1]
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def test_absent_streams_do_not_enter(fusion):
     features = torch.randn(1, 3, 8)
     changed = features.clone()
     changed[:, 1:] = 100.0
-    first = fusion(features, torch.tensor([[1.0, 0.0, 0.0]]), present)
-    second = fusion(changed, torch.tensor([[1.0, 50.0, -50.0]]), present)
-    assert torch.equal(first.logit, second.logit)
-    assert torch.equal(first.joint, second.joint)
+    joint, logit = fusion(features, torch.tensor([[1.0, 0.0, 0.0]]), present)
+    other_joint, other_logit = fusion(changed, torch.tensor([[1.0, 50.0, -50.0]]), present)
+    assert torch.equal(logit, other_logit)
+    assert torch.equal(joint, other_joint)
 
 
 def test_nothing_present_says_nothing(fusion):
@@ -60,7 +60,7 @@ def test_fused_loss_does_not_teach_the_heads(fusion):
 def test_concatenation_ignores_the_logits():
     fusion = Fusion(8, 0.0, concat=True).eval()
     features = torch.randn(2, 3, 8)
-    first = fusion(features, torch.zeros(2, 3), torch.ones(2, 3)).logit
-    second = fusion(features, torch.ones(2, 3), torch.ones(2, 3)).logit
+    first = fusion(features, torch.zeros(2, 3), torch.ones(2, 3))[1]
+    second = fusion(features, torch.ones(2, 3), torch.ones(2, 3))[1]
     assert torch.equal(first, second)
     assert first[0] != first[1]

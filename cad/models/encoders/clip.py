@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from cad.models.encoders.adapters import Adapted
 from cad.models.encoders.frames import images_of
-from cad.models.encoders.hub import from_hub
 from cad.models.encoders.interfaces import FaceEncoder
 
 #: Source: arXiv 2103.00020's published preprocessing.
@@ -66,8 +65,9 @@ class ClipFace(FaceEncoder):
 
     def load_pretrained(self) -> None:
         """Load CLIP's weights from the hub (see FaceEncoder)."""
-        state = from_hub(self.model, lambda: timm.create_model(self.model, pretrained=True, num_classes=0).state_dict())
-        self.adapted.load_base(state, self.model)
+        self.adapted.load_base(
+            self.model, lambda: timm.create_model(self.model, pretrained=True, num_classes=0).state_dict()
+        )
 
     def _encode(self, frames: Tensor, frames_present: Tensor) -> tuple[Tensor, Tensor]:
         batch, slots = frames_present.shape

@@ -12,7 +12,6 @@ from transformers import WhisperConfig, WhisperModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from cad.models.encoders.adapters import Adapted
-from cad.models.encoders.hub import from_hub
 from cad.models.encoders.interfaces import SpeechEncoder
 
 #: Architecture of openai/whisper-small's encoder. Source: arXiv 2212.04356, table 1.
@@ -63,8 +62,7 @@ class WhisperHub(SpeechEncoder):
 
     def load_pretrained(self) -> None:
         """Load Whisper's weights from the hub (see SpeechEncoder)."""
-        state = from_hub(self.model, lambda: WhisperModel.from_pretrained(self.model).get_encoder().state_dict())
-        self.adapted.load_base(state, self.model)
+        self.adapted.load_base(self.model, lambda: WhisperModel.from_pretrained(self.model).get_encoder().state_dict())
 
     def _encode(self, log_mel: Tensor) -> Tensor:
         net: Any = self.adapted.net
