@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from cad.errors import WeightsNotFoundError
 from cad.models.pretrained.assign import assign
 
+#: Before the adapters, in training.
+_DROPOUT = 0.1
+
 
 class Adapted(nn.Module):
     """A frozen net with low-rank adapters, which can be switched off.
@@ -24,13 +27,12 @@ class Adapted(nn.Module):
         net: Changed in place: its weights are frozen and the named layers wrapped.
         targets: Ends of the names of the linear layers that get an adapter.
         rank: Of the adapters.
-        dropout: Before the adapters, in training.
     """
 
-    def __init__(self, net: nn.Module, targets: tuple[str, ...], rank: int, dropout: float) -> None:
+    def __init__(self, net: nn.Module, targets: tuple[str, ...], rank: int) -> None:
         super().__init__()
         net.requires_grad_(False)
-        lora = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=dropout, target_modules=list(targets))
+        lora = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=_DROPOUT, target_modules=list(targets))
         self.net: nn.Module = inject_adapter_in_model(lora, net)
 
     @contextlib.contextmanager

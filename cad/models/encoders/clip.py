@@ -30,7 +30,6 @@ class ClipFace(FaceEncoder):
         model_options: Changes of its architecture, for small ones in tests.
         frames_per_window: Frames looked at, spread evenly over the window, whatever its length.
         rank: Of the adapters.
-        dropout: Before the adapters, in training.
     """
 
     mean: Tensor
@@ -42,7 +41,6 @@ class ClipFace(FaceEncoder):
         model_options: Mapping[str, Any] | None = None,
         frames_per_window: int = 16,
         rank: int = 8,
-        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         net: Any = timm.create_model(model, pretrained=False, num_classes=0, **(model_options or {}))
@@ -50,7 +48,7 @@ class ClipFace(FaceEncoder):
         self.frames_per_window = frames_per_window
         self.width = int(net.num_features)
         self.size_px = int(net.patch_embed.img_size[0])
-        self.adapted = Adapted(net, ("attn.qkv", "attn.proj"), rank, dropout)
+        self.adapted = Adapted(net, ("attn.qkv", "attn.proj"), rank)
         self.register_buffer("mean", torch.tensor(_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(_DEVIATION).reshape(1, 3, 1, 1), persistent=False)
 

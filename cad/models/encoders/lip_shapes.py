@@ -27,13 +27,11 @@ class LipShapes(LipEncoder):
 
     Args:
         net_width: Features between the picture net and the shape.
-        temporal_blocks: Convolutions over time in the picture net.
-        dropout: See LipNet.
     """
 
-    def __init__(self, net_width: int = 128, temporal_blocks: int = 1, dropout: float = 0.1) -> None:
+    def __init__(self, net_width: int = 128) -> None:
         super().__init__()
-        self.net = LipNet(width=net_width, temporal_blocks=temporal_blocks, dropout=dropout)
+        self.net = LipNet(width=net_width, temporal_blocks=1)
         self.shape = nn.Linear(net_width, 2 * LIP_POINT_COUNT)
         self.width = 4 * LIP_POINT_COUNT
 

@@ -19,7 +19,8 @@ from cad.models.pretrained.whisper import whisper_base_state
 class WhisperLayers(SpeechEncoder):
     """Log-mel, Whisper's two convolutions and its first transformer layers, 50 tokens a second.
 
-    Nothing is padded to 30 s: Whisper's positions are a fixed sinusoid, which is computed for the window's length.
+    Nothing is padded to 30 s: Whisper's positions are a fixed sinusoid, which is computed for the window's length. The
+    weights stay as they are.
 
     Source: arXiv 2212.04356; the defaults are those of its multilingual base model.
 
@@ -27,7 +28,6 @@ class WhisperLayers(SpeechEncoder):
         layers: Transformer layers used.
         width: Features of a hidden state.
         heads: Attention heads.
-        frozen: Keep the weights as they are.
         taps: After which layers, counted from 1, the hidden states are taken; side by side they are the token. The
             first layers carry the traces of synthesis, the later ones the words.
 
@@ -37,9 +37,7 @@ class WhisperLayers(SpeechEncoder):
 
     tokens_per_slot = 2
 
-    def __init__(
-        self, layers: int = 2, width: int = 512, heads: int = 8, frozen: bool = True, taps: tuple[int, ...] = (1, 2)
-    ) -> None:
+    def __init__(self, layers: int = 2, width: int = 512, heads: int = 8, taps: tuple[int, ...] = (1, 2)) -> None:
         super().__init__()
         if not taps or not set(taps) <= set(range(1, layers + 1)):
             raise OptionError(f"taps must be some of the layers 1 to {layers}, got {taps!r}")
@@ -49,8 +47,7 @@ class WhisperLayers(SpeechEncoder):
         self.conv1 = nn.Conv1d(MEL_BANDS, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.layers = nn.ModuleList(WhisperLayer(width, heads) for _ in range(layers))
-        if frozen:
-            self.requires_grad_(False)
+        self.requires_grad_(False)
 
     def encode(self, log_mel: Tensor) -> Tensor:
         """Return the tapped hidden states side by side (see SpeechEncoder)."""

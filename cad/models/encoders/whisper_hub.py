@@ -32,24 +32,19 @@ class WhisperHub(SpeechEncoder):
         model: Name on the hub.
         model_options: Changes of its architecture, for small ones in tests.
         rank: Of the adapters.
-        dropout: Before the adapters, in training.
     """
 
     tokens_per_slot = 2
 
     def __init__(
-        self,
-        model: str = "openai/whisper-small",
-        model_options: Mapping[str, Any] | None = None,
-        rank: int = 8,
-        dropout: float = 0.1,
+        self, model: str = "openai/whisper-small", model_options: Mapping[str, Any] | None = None, rank: int = 8
     ) -> None:
         super().__init__()
         config = WhisperConfig(**{**_SMALL, **(model_options or {})})
         self.model = model
         self.width = int(config.d_model)
         self.max_slots = int(config.max_source_positions) // self.tokens_per_slot
-        self.adapted = Adapted(WhisperEncoder(config), ("q_proj", "k_proj", "v_proj", "out_proj"), rank, dropout)
+        self.adapted = Adapted(WhisperEncoder(config), ("q_proj", "k_proj", "v_proj", "out_proj"), rank)
 
     def encode(self, log_mel: Tensor) -> Tensor:
         """Encode without adapters (see SpeechEncoder)."""
