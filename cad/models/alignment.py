@@ -21,7 +21,23 @@ _MAX_SCALE = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What alignment found; the fields are those of CadFeatures and CadOutput."""
+    """What alignment found; batch B, time T (25 Hz), lags L, feature width F, prototypes P.
+
+    Attributes:
+        sync_logit: (B,), 0 where nothing overlaps.
+        sync_frame_logits: (B, T), 0 where lips or sound are absent.
+        offset_seconds: (B,) by how much the sound lags behind the lips.
+        sync_present: (B,) 1 where lips and sound overlap.
+        shared: (B, F) feature of what lips and sound say about the same event.
+        video_embeddings: (B, T, F) unit vectors, lips; compared with ``audio_embeddings``.
+        audio_embeddings: (B, T, F) unit vectors, speech.
+        video_log_probabilities: (B, T, P) log distribution over prototypes at each frame, lips.
+        audio_log_probabilities: (B, T, P) likewise, speech.
+        agreement: (B, T) cosine in [-1, 1] between lips and the softly aligned speech.
+        lag_similarity: (B, L) mean cosine in [-1, 1] when the sound is read ``lag`` slots later.
+        lag_overlap: (B, L) number of slots behind each of these means.
+        scale: () inverse temperature that turns cosines into logits.
+    """
 
     sync_logit: Tensor
     sync_frame_logits: Tensor

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cad.clock import FRAME_RATE_HZ
+from cad.models.alignment import Alignment
 from cad.models.output import CadFeatures, CadOutput
 from cad.models.targets import CadTargets
 
@@ -63,24 +64,26 @@ def cad_loss(output: CadOutput, targets: CadTargets, weights: LossWeights) -> Lo
     """Return the training loss of a batch; a term for which the batch has no label is 0."""
     features = output.features
     video, audio, sync = features.stream_present.unbind(1)
+    fused_label, video_label, audio_label, sync_label = targets.clip_labels.unbind(1)
+    video_fake, audio_fake, sync_fake = targets.slot_labels.unbind(1)
     smoothing = weights.label_smoothing
     slot_sync = features.video_present * features.audio_present * sync.unsqueeze(1)
-    paired = (targets.sync_label == 0).float() * sync
+    paired = (sync_label == 0).float() * sync
     makers = {
-        "fused": lambda: known_bce(output.fused_logit, targets.fused_label, torch.maximum(video, audio), smoothing),
-        "video": lambda: known_bce(output.video_logit, targets.video_label, video, smoothing),
-        "audio": lambda: known_bce(output.audio_logit, targets.audio_label, audio, smoothing),
-        "sync": lambda: known_bce(output.sync_logit, targets.sync_label, sync, smoothing),
+        "fused": lambda: known_bce(output.fused_logit, fused_label, torch.maximum(video, audio), smoothing),
+        "video": lambda: known_bce(output.video_logit, video_label, video, smoothing),
+        "audio": lambda: known_bce(output.audio_logit, audio_label, audio, smoothing),
+        "sync": lambda: known_bce(output.sync_logit, sync_label, sync, smoothing),
         "video_frames": lambda: known_bce(
-            output.video_frame_logits, targets.video_fake, features.video_present * video.unsqueeze(1), smoothing
+            output.video_frame_logits, video_fake, features.video_present * video.unsqueeze(1), smoothing
         ),
         "audio_frames": lambda: known_bce(
-            output.audio_frame_logits, targets.audio_fake, features.audio_present * audio.unsqueeze(1), smoothing
+            output.audio_frame_logits, audio_fake, features.audio_present * audio.unsqueeze(1), smoothing
         ),
-        "sync_frames": lambda: known_bce(output.sync_frame_logits, targets.sync_fake, slot_sync, smoothing),
+        "sync_frames": lambda: known_bce(output.sync_frame_logits, sync_fake, slot_sync, smoothing),
         "contrast": lambda: contrast_loss(features, paired, targets.event),
-        "lags": lambda: lag_loss(features, targets.offset_seconds, targets.offset_known * sync),
-        "offset": lambda: offset_loss(output.offset_seconds, features, targets, sync),
+        "lags": lambda: lag_loss(features.aligned, targets.offset_seconds, targets.offset_known * sync),
+        "offset": lambda: offset_loss(output.offset_seconds, features.aligned, targets, sync),
         "kl": lambda: alignment_kl(features, paired),
         "distillation": lambda: distillation_loss(features),
     }
@@ -123,20 +126,20 @@ def contrast_loss(features: CadFeatures, paired: Tensor, event: Tensor) -> Tenso
         paired: (batch,) 1 where lips and sound are known to belong together.
         event: (batch,) see CadTargets.
     """
-    video = features.video_embeddings * features.video_present.unsqueeze(-1)
-    audio = features.audio_embeddings * features.audio_present.unsqueeze(-1)
+    video = features.aligned.video_embeddings * features.video_present.unsqueeze(-1)
+    audio = features.aligned.audio_embeddings * features.audio_present.unsqueeze(-1)
     overlap = torch.matmul(features.video_present, features.audio_present.T)
     similarity = torch.matmul(video.flatten(1), audio.flatten(1).T) / overlap.clamp(min=1.0)
     same = event.unsqueeze(0) == event.unsqueeze(1)
     own = torch.eye(len(event), dtype=torch.bool, device=event.device)
     barred = (same & ~own) | (overlap == 0)
-    logits = (similarity * features.scale).masked_fill(barred & ~own, -1e4)
+    logits = (similarity * features.aligned.scale).masked_fill(barred & ~own, -1e4)
     answers = torch.arange(len(event), device=event.device)
     losses = F.cross_entropy(logits, answers, reduction="none") + F.cross_entropy(logits.T, answers, reduction="none")
     return _mean_of(0.5 * losses, paired)
 
 
-def lag_loss(features: CadFeatures, offset_seconds: Tensor, known: Tensor) -> Tensor:
+def lag_loss(aligned: Alignment, offset_seconds: Tensor, known: Tensor) -> Tensor:
     """Return the cross-entropy of the true lag among all lags, where it is known and one of them.
 
     There is nothing to learn at a lag at which the stretches with lips and with sound do not overlap. The windows must
@@ -144,21 +147,21 @@ def lag_loss(features: CadFeatures, offset_seconds: Tensor, known: Tensor) -> Te
 
     Source: multi-way synchrony matching, Chung et al., arXiv 1809.08001.
     """
-    lag_slots = features.lag_similarity.shape[1] // 2
+    lag_slots = aligned.lag_similarity.shape[1] // 2
     lag = (offset_seconds * FRAME_RATE_HZ).round().long()
-    logits = (features.lag_similarity * features.scale).masked_fill(features.lag_overlap == 0, -1e4)
+    logits = (aligned.lag_similarity * aligned.scale).masked_fill(aligned.lag_overlap == 0, -1e4)
     answers = lag.clamp(-lag_slots, lag_slots) + lag_slots
-    seen = features.lag_overlap.gather(1, answers.unsqueeze(1)).squeeze(1) > 0
+    seen = aligned.lag_overlap.gather(1, answers.unsqueeze(1)).squeeze(1) > 0
     within = known * (lag.abs() <= lag_slots).float() * seen.float()
     return _mean_of(F.cross_entropy(logits, answers, reduction="none"), within)
 
 
-def offset_loss(estimate: Tensor, features: CadFeatures, targets: CadTargets, sync_present: Tensor) -> Tensor:
+def offset_loss(estimate: Tensor, aligned: Alignment, targets: CadTargets, sync_present: Tensor) -> Tensor:
     """Return the smoothed absolute error of the offset in slots / 10, where it is known and within the lags' range.
 
     Source: Huber, 1964.
     """
-    reach = (features.lag_similarity.shape[1] // 2) / FRAME_RATE_HZ
+    reach = (aligned.lag_similarity.shape[1] // 2) / FRAME_RATE_HZ
     used = targets.offset_known * sync_present * (targets.offset_seconds.abs() <= reach).float()
     scale = FRAME_RATE_HZ / 10.0
     errors = F.smooth_l1_loss(estimate * scale, targets.offset_seconds * scale, reduction="none", beta=0.1)
@@ -172,7 +175,7 @@ def alignment_kl(features: CadFeatures, paired: Tensor) -> Tensor:
 
     Source: a KL term between the modalities is named in arXiv 2505.15233; its form here is ours.
     """
-    video, audio = features.video_log_probabilities, features.audio_log_probabilities
+    video, audio = features.aligned.video_log_probabilities, features.aligned.audio_log_probabilities
     divergence = 0.5 * ((video.exp() - audio.exp()) * (video - audio)).sum(-1)
     return _mean_of(divergence, features.video_present * features.audio_present * paired.unsqueeze(1))
 

@@ -160,17 +160,9 @@ class CadModel(nn.Module):
                 stream_present=present,
                 video_specific=video.feature,
                 audio_specific=sound.feature,
-                shared=aligned.shared,
                 joint=joint,
                 **self.distill(video.feature, sound.feature, joint),
-                video_embeddings=aligned.video_embeddings,
-                audio_embeddings=aligned.audio_embeddings,
-                video_log_probabilities=aligned.video_log_probabilities,
-                audio_log_probabilities=aligned.audio_log_probabilities,
-                agreement=aligned.agreement,
-                lag_similarity=aligned.lag_similarity,
-                lag_overlap=aligned.lag_overlap,
-                scale=aligned.scale,
+                aligned=aligned,
             ),
         )
 

@@ -9,11 +9,8 @@ from torch import Tensor, nn
 from cad.models.losses import Losses, LossWeights, cad_loss
 from cad.models.output import CadOutput
 from cad.models.targets import CadTargets
-from cad.spec import HEADS
 from cad.training.batches import Batch
 from cad.training.labels import UNKNOWN
-
-_FUSED, _VIDEO, _AUDIO, _SYNC = (HEADS.index(head) for head in ("fused", "video", "audio", "sync"))
 
 
 class CadCriterion(nn.Module):
@@ -36,13 +33,8 @@ def targets_of(batch: Batch) -> CadTargets:
     """Return the targets of a batch for the losses."""
     known = ~torch.isnan(batch.offset_seconds)
     return CadTargets(
-        video_fake=batch.slot_labels[:, 0],
-        audio_fake=batch.slot_labels[:, 1],
-        sync_fake=batch.slot_labels[:, 2],
-        video_label=batch.clip_labels[:, _VIDEO],
-        audio_label=batch.clip_labels[:, _AUDIO],
-        sync_label=batch.clip_labels[:, _SYNC],
-        fused_label=batch.clip_labels[:, _FUSED],
+        slot_labels=batch.slot_labels,
+        clip_labels=batch.clip_labels,
         offset_seconds=torch.where(known, batch.offset_seconds, 0.0),
         offset_known=known.float(),
         event=batch.event,

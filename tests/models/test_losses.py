@@ -8,6 +8,7 @@ import torch
 from tiny_cad import tiny_small, windows
 from torch.nn import functional as F
 
+from cad.models.alignment import Alignment
 from cad.models.losses import (
     LossWeights,
     alignment_kl,
@@ -20,19 +21,17 @@ from cad.models.losses import (
 )
 from cad.models.output import CadFeatures
 from cad.models.targets import CadTargets
-from cad.spec import HEADS
 from cad.training.labels import window_labels
 
 TERMS = [item.name for item in dataclasses.fields(LossWeights) if item.name != "label_smoothing"]
 
 
 def targets_of(batch: int, time: int, **changes) -> CadTargets:
-    slots = {name: torch.zeros(batch, time) for name in ("video_fake", "audio_fake", "sync_fake")}
-    slots |= changes
-    labels = torch.from_numpy(window_labels(torch.stack(list(slots.values()), dim=1).numpy()))
+    streams = ("video_fake", "audio_fake", "sync_fake")
+    slots = torch.stack([changes.get(name, torch.zeros(batch, time)) for name in streams], dim=1)
     return CadTargets(
-        *slots.values(),
-        **{f"{name}_label": labels[:, number] for number, name in enumerate(HEADS)},
+        slot_labels=slots,
+        clip_labels=torch.from_numpy(window_labels(slots.numpy())),
         offset_seconds=torch.zeros(batch),
         offset_known=torch.ones(batch),
         event=torch.arange(batch),
@@ -50,25 +49,24 @@ def feature_spread(feature: torch.Tensor) -> torch.Tensor:
 
 
 def features_of(batch: int = 3, time: int = 8, width: int = 6, **changes) -> CadFeatures:
-    vectors = {
-        name: torch.randn(batch, width)
-        for name in (
-            "video_specific",
-            "audio_specific",
-            "shared",
-            "joint",
-            "joint_from_video",
-            "joint_from_audio",
-            "video_from_joint",
-            "audio_from_joint",
-        )
-    }
-    units = {name: F.normalize(torch.randn(batch, time, width), dim=-1) for name in ("video", "audio")}
+    names = ("video_specific", "audio_specific", "joint")
+    predictions = ("joint_from_video", "joint_from_audio", "video_from_joint", "audio_from_joint")
     values = {
         "video_present": torch.ones(batch, time),
         "audio_present": torch.ones(batch, time),
         "stream_present": torch.ones(batch, 3),
-        **vectors,
+        **{name: torch.randn(batch, width) for name in names + predictions},
+        "aligned": aligned_of(batch, time, width),
+    }
+    return CadFeatures(**{**values, **changes})
+
+
+def aligned_of(batch: int = 3, time: int = 8, width: int = 6, **changes) -> Alignment:
+    units = {name: F.normalize(torch.randn(batch, time, width), dim=-1) for name in ("video", "audio")}
+    values = {
+        **{name: torch.zeros(batch) for name in ("sync_logit", "offset_seconds", "sync_present")},
+        "sync_frame_logits": torch.zeros(batch, time),
+        "shared": torch.randn(batch, width),
         **{f"{name}_embeddings": value for name, value in units.items()},
         **{f"{name}_log_probabilities": value.log_softmax(-1) for name, value in units.items()},
         "agreement": torch.zeros(batch, time),
@@ -76,7 +74,11 @@ def features_of(batch: int = 3, time: int = 8, width: int = 6, **changes) -> Cad
         "lag_overlap": torch.ones(batch, 51),
         "scale": torch.tensor(10.0),
     }
-    return CadFeatures(**{**values, **changes})
+    return Alignment(**{**values, **changes})
+
+
+def realigned(features: CadFeatures, **changes) -> CadFeatures:
+    return dataclasses.replace(features, aligned=dataclasses.replace(features.aligned, **changes))
 
 
 def test_unknown_labels_and_absent_streams_have_no_gradient():
@@ -108,8 +110,8 @@ def test_a_batch_about_which_nothing_is_known_gives_zero_and_no_error():
 
 def test_contrast_is_least_for_own_sound():
     features = features_of()
-    matched = dataclasses.replace(features, audio_embeddings=features.video_embeddings)
-    swapped = dataclasses.replace(features, audio_embeddings=features.video_embeddings[[1, 2, 0]])
+    matched = realigned(features, audio_embeddings=features.aligned.video_embeddings)
+    swapped = realigned(features, audio_embeddings=features.aligned.video_embeddings[[1, 2, 0]])
     paired, event = torch.ones(3), torch.arange(3)
     assert contrast_loss(matched, paired, event) < contrast_loss(features, paired, event)
     assert contrast_loss(features, paired, event) < contrast_loss(swapped, paired, event)
@@ -117,7 +119,7 @@ def test_contrast_is_least_for_own_sound():
 
 def test_contrast_does_not_push_one_events_rows_apart():
     units = F.normalize(torch.randn(1, 8, 6), dim=-1).expand(3, -1, -1)
-    features = features_of(video_embeddings=units, audio_embeddings=units)
+    features = features_of(aligned=aligned_of(video_embeddings=units, audio_embeddings=units))
     assert contrast_loss(features, torch.ones(3), torch.zeros(3, dtype=torch.long)).item() == pytest.approx(0.0)
     assert contrast_loss(features, torch.ones(3), torch.arange(3)).item() > 1.0
 
@@ -133,40 +135,40 @@ def test_lag_loss_is_least_at_the_true_lag(offset):
     for lag in range(51):
         similarity = torch.zeros(1, 51)
         similarity[0, lag] = 1.0
-        features = features_of(1, lag_similarity=similarity, lag_overlap=torch.ones(1, 51))
-        losses.append(lag_loss(features, torch.tensor([offset]), torch.ones(1)).item())
+        aligned = aligned_of(1, lag_similarity=similarity)
+        losses.append(lag_loss(aligned, torch.tensor([offset]), torch.ones(1)).item())
     assert min(range(51), key=losses.__getitem__) == 25 + round(offset * 25)
 
 
 def test_offsets_out_of_reach_or_unknown_do_not_count():
-    features = features_of(2)
+    aligned = aligned_of(2)
     far = torch.tensor([1.4, 0.0])
-    assert lag_loss(features, far, torch.tensor([1.0, 0.0])).item() == 0.0
+    assert lag_loss(aligned, far, torch.tensor([1.0, 0.0])).item() == 0.0
     targets = dataclasses.replace(targets_of(2, 8), offset_seconds=far, offset_known=torch.tensor([1.0, 0.0]))
-    assert offset_loss(torch.ones(2), features, targets, torch.ones(2)).item() == 0.0
+    assert offset_loss(torch.ones(2), aligned, targets, torch.ones(2)).item() == 0.0
 
 
 def test_a_lag_at_which_nothing_overlaps_teaches_nothing():
     overlap = torch.ones(1, 51)
     overlap[0, 30] = 0.0
-    features = features_of(1, lag_similarity=torch.randn(1, 51), lag_overlap=overlap)
-    assert lag_loss(features, torch.tensor([0.2]), torch.ones(1)).item() == 0.0  # lag 5 is entry 30
+    aligned = aligned_of(1, lag_similarity=torch.randn(1, 51), lag_overlap=overlap)
+    assert lag_loss(aligned, torch.tensor([0.2]), torch.ones(1)).item() == 0.0  # lag 5 is entry 30
 
 
 def test_offset_loss_grows_with_the_error():
-    features, targets = features_of(1), targets_of(1, 8)
-    small, large = (offset_loss(torch.tensor([error]), features, targets, torch.ones(1)) for error in (0.04, 0.4))
+    aligned, targets = aligned_of(1), targets_of(1, 8)
+    small, large = (offset_loss(torch.tensor([error]), aligned, targets, torch.ones(1)) for error in (0.04, 0.4))
     assert 0 < small < large
 
 
 def test_kl_is_zero_for_equal_and_symmetric_otherwise():
     features = features_of()
-    same = dataclasses.replace(features, audio_log_probabilities=features.video_log_probabilities)
+    same = realigned(features, audio_log_probabilities=features.aligned.video_log_probabilities)
     assert alignment_kl(same, torch.ones(3)).item() == pytest.approx(0.0, abs=1e-7)
-    turned = dataclasses.replace(
+    turned = realigned(
         features,
-        video_log_probabilities=features.audio_log_probabilities,
-        audio_log_probabilities=features.video_log_probabilities,
+        video_log_probabilities=features.aligned.audio_log_probabilities,
+        audio_log_probabilities=features.aligned.video_log_probabilities,
     )
     assert alignment_kl(features, torch.ones(3)).item() > 0
     torch.testing.assert_close(alignment_kl(features, torch.ones(3)), alignment_kl(turned, torch.ones(3)))

@@ -123,8 +123,9 @@ def test_every_trained_parameter_gets_a_gradient(model):
     model.train()
     result = model(*windows())
     values = [getattr(result, name) for name in OUTPUTS]
-    values += [getattr(result.features, item.name) for item in dataclasses.fields(result.features)]
-    sum(value.square().sum() for value in values if value.requires_grad).backward()
+    for record in (result.features, result.features.aligned):
+        values += [getattr(record, item.name) for item in dataclasses.fields(record)]
+    sum(value.square().sum() for value in values if getattr(value, "requires_grad", False)).backward()
     without = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert without == []
 

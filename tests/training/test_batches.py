@@ -78,10 +78,10 @@ def test_batches_move_and_become_targets() -> None:
     batch = collate(samples).to(torch.device("cpu"))
     assert len(batch) == 2 and batch.frames.dtype == torch.uint8
     targets = targets_of(batch)
-    assert targets.video_label.tolist() == [1, 0] and targets.fused_label.tolist() == [1, 0]
+    assert targets.clip_labels[:, :2].tolist() == [[1, 1], [0, 0]]
     assert targets.offset_known.tolist() == [1, 0] and not torch.isnan(targets.offset_seconds).any()
     assert targets.event[0] == targets.event[1]  # the same pair_id
-    assert targets.video_fake[0, 10:].tolist() == [-1, -1]
+    assert targets.slot_labels[0, 0, 10:].tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize(

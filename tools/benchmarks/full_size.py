@@ -62,9 +62,9 @@ def windows(batch: int, slots: int) -> list[torch.Tensor]:
 def answers(batch: int, slots: int, device: str) -> CadTargets:
     """Return labels for a batch whose every second window is forged."""
     forged = (torch.arange(batch, device=device) % 2).float()
-    by_slot = forged.unsqueeze(1).expand(batch, slots)
     known, event = torch.ones_like(forged), torch.arange(batch, device=device)
-    return CadTargets(*[by_slot] * 3, *[forged] * 4, 0.4 * forged, known, event)
+    by_slot, by_head = forged[:, None, None].expand(batch, 3, slots), forged[:, None].expand(batch, 4)
+    return CadTargets(by_slot, by_head, 0.4 * forged, known, event)
 
 
 def peak_mib(device: str) -> int:
