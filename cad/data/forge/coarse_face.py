@@ -7,26 +7,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.forge.patching import rerendered
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.records import LabeledClip
+from cad.data.forge.patching import register_face
 
 _ENLARGERS = ("nearest", "bilinear", "cubic", "zero_insertion", "checkerboard")
 
 
-@register("coarse_face", needs=[Need.PICTURE], sets=[Stream.VIDEO])
-def coarse_face(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+@register_face("coarse_face")
+def coarse_face(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Shrink the face two- to fourfold and enlarge it again by a random kernel.
 
     Zero insertion leaves the spectral images of transposed convolution, the checkerboard those of a pixel
     shuffle whose sub-kernels differ. Source of the effects: Odena et al., 2016, "Deconvolution and checkerboard
     artifacts"; Durall et al., 2020, arXiv 2003.01826.
     """
-    return rerendered(job, rng, "coarse_face", _coarse)
-
-
-def _coarse(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     side = frames.shape[1]
     kind = _ENLARGERS[int(rng.integers(len(_ENLARGERS)))]
     small = side // 2 if kind in ("zero_insertion", "checkerboard") else round(side / rng.uniform(1.6, 4.0))

@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.data.forge.blending import blend, smooth_walk
-from cad.data.forge.face_mask import draw_face_mask, face_points
+from cad.data.forge.face_mask import draw_face, draw_face_mask
 from cad.data.forge.records import Job, Need, Stream, with_frames
 from cad.data.forge.registry import forger_names, register
 from cad.data.forge.resynthesis import resynthesised
-from cad.data.forge.segment import draw_segment
 from cad.data.forge.spectra import mel_filters, stft
 from cad.data.records import LabeledClip
 from cad.errors import OptionError
@@ -44,20 +43,18 @@ def autoencoder(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     Raises:
         OptionError: There are no trained autoencoders.
     """
-    clip = job.target.clip
     network = _drawn("autoencoder", rng)
-    segment = draw_segment(clip.slots, rng)
-    points = face_points(clip, segment)
-    if clip.frames is None or points is None:
+    face = draw_face(job.target.clip, rng)
+    if face is None:
         return None
+    segment, old, points = face
     mask = draw_face_mask(points, rng, ("face", "face", "inner_face", "lower_face", "mouth"))
     inner = np.ascontiguousarray(mask[PATCH, PATCH])
-    old = np.ascontiguousarray(clip.frames[segment, PATCH, PATCH])
-    new = redrawn(old, network)
-    frames = clip.frames.copy()
+    before = np.ascontiguousarray(old[:, PATCH, PATCH])
     drift = 0.4 * smooth_walk(len(old), 2, rng)
-    frames[segment, PATCH, PATCH] = blend(old, new, inner, rng.uniform(0.85, 1.0), drift)
-    return with_frames(job.target, frames, segment, "autoencoder")
+    new = old.copy()
+    new[:, PATCH, PATCH] = blend(before, redrawn(before, network), inner, rng.uniform(0.85, 1.0), drift)
+    return with_frames(job.target, new, segment, "autoencoder")
 
 
 @register("neural_vocoder", needs=[Need.SOUND], sets=[Stream.AUDIO])

@@ -7,19 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.forge.patching import rerendered
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.records import LabeledClip
+from cad.data.forge.patching import register_face
 
 
-@register("low_rank_face", needs=[Need.PICTURE], sets=[Stream.VIDEO])
-def low_rank_face(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+@register_face("low_rank_face", ("face", "inner_face", "lower_face", "mouth"))
+def low_rank_face(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Rebuild the face from a few principal components of its own frames."""
-    return rerendered(job, rng, "low_rank_face", _low_rank, ("face", "inner_face", "lower_face", "mouth"))
-
-
-def _low_rank(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     slots, side = frames.shape[:2]
     small = min(side, 64)
     rows = np.stack([cv2.resize(frame, (small, small), interpolation=cv2.INTER_AREA) for frame in frames])

@@ -66,17 +66,20 @@ class Forger:
 
 
 def with_frames(
-    target: LabeledClip, frames: NDArray[np.uint8], segment: slice, name: str, breaks_sync: bool = False
+    target: LabeledClip, forged_frames: NDArray[np.uint8], segment: slice, name: str, breaks_sync: bool = False
 ) -> LabeledClip:
-    """Return ``target`` with forged ``frames`` (slots, 192, 192, 3), labelled fake in ``segment``.
+    """Return ``target`` with ``forged_frames`` (slots of the segment, 192, 192, 3) in ``segment``, labelled fake there.
 
     Args:
         target: The clip before the forgery.
-        frames: The whole picture track; outside ``segment`` it must be the old one.
+        forged_frames: The pictures of ``segment`` alone.
         segment: Forged slots.
         name: The forger's name.
         breaks_sync: The lips no longer belong to the sound in ``segment``.
     """
+    assert target.clip.frames is not None
+    frames = target.clip.frames.copy()
+    frames[segment] = forged_frames
     forged = replace(
         target,
         clip=replace(target.clip, frames=frames),
