@@ -44,10 +44,9 @@ def resynthesised(job: Job, rng: np.random.Generator, name: str, resynthesis: Re
     if audio is None or not has_speech(audio):
         return None
     segment = draw_segment(job.target.clip.slots, rng)
-    if not has_speech(audio[samples_of(segment)]):
+    old = audio[samples_of(segment)]
+    if not has_speech(old):
         return None
     # The whole window is resynthesised, then the part is cut: no edge of a filter falls at the splice.
     piece = of_length(resynthesis(audio, rng), len(audio))[samples_of(segment)]
-    return with_audio(
-        job.target, spliced(audio, matched_level(piece, audio[samples_of(segment)]), segment), segment, name
-    )
+    return with_audio(job.target, spliced(audio, matched_level(piece, old), segment), segment, name)
