@@ -48,7 +48,7 @@ class Adapter:
         Raises:
             DataError: ``root`` is not this data set, its index cannot be read, or not one of its files is there.
         """
-        self.check_root(root)
+        self._check_root(root)
         indexed, problems = _first_rows(self.entries(root))
         present = [row for row in indexed if (root / row.path).exists()]
         if not present:
@@ -62,12 +62,8 @@ class Adapter:
         ]
         return Scan(tuple(replace(row, dataset=row.dataset or self.name) for row in present), tuple(problems))
 
-    def check_root(self, root: Path) -> None:
-        """Refuse a folder that is not the root of this data set.
-
-        Raises:
-            DataError: It is not; the message says what was looked for and what is there.
-        """
+    def _check_root(self, root: Path) -> None:
+        """Refuse another folder than this set's root, and say what was looked for and what is there."""
         if not root.is_dir():
             raise DataError(f"{root} is not a folder")
         if any(next(root.glob(pattern), None) is not None for pattern in self.landmarks):

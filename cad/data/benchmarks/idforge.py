@@ -55,7 +55,8 @@ def rows_v1(root: Path) -> Iterator[Row | Problem]:
 def rows_v2(root: Path) -> Iterator[Row | Problem]:
     """Yield every folder of frames: 16 pictures in four groups of four, an mp3 and a transcript."""
     for split in SPLITS:
-        for folder in _frame_folders(root / split):
+        sounds = (path for path in (root / split).rglob("*") if path.suffix.lower() in SOUND_SUFFIXES)
+        for folder in sorted({path.parent for path in sounds}):
             path = PurePosixPath(folder.relative_to(root).as_posix())
             number = len(list(folder.glob("*.jpg"))) + len(list(folder.glob("*.png")))
             if number != FRAMES_PER_VIDEO:
@@ -94,11 +95,6 @@ def _first_column(index: Path) -> Iterator[PurePosixPath]:
                     yield PurePosixPath(line[0].strip().replace("\\", "/"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{index} cannot be read: {error}") from error
-
-
-def _frame_folders(folder: Path) -> list[Path]:
-    sounds = [path for path in folder.rglob("*") if path.suffix.lower() in SOUND_SUFFIXES]
-    return sorted({path.parent for path in sounds})
 
 
 ADAPTER_V1 = Adapter("idforge", "IDForge v1", ("main/train.csv", "main/val.csv", "main/test.csv"), rows_v1)
