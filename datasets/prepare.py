@@ -26,14 +26,8 @@ HERE = Path(__file__).resolve().parent
 SPLIT_LIST = "identity_split.csv"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code: 0 written, 2 usage or data."""
-    options = parse(arguments)
-    return run_command(lambda: prepare(options), "prepare")
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("name", help=f"one of {', '.join(ADAPTERS)}")
@@ -42,7 +36,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--identity-split", type=Path, help="CSV with identity and split (default: the card's, where it has one)")
     add("--no-hash", action="store_true", help="do not hash the files")
     add("--no-probe", action="store_true", help="do not open the files for duration and frame rate")
-    return parser.parse_args(arguments)
+    return run_command(lambda: prepare(parser.parse_args(words)), "prepare")
 
 
 def prepare(options: argparse.Namespace) -> int:

@@ -14,14 +14,13 @@ four members, which share the clip's escaped key::
 
 from __future__ import annotations
 
+import glob
 import io
 import json
-import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -109,22 +108,14 @@ class ShardWriter:
         self._shard_bytes = shard_bytes
         for stale in self._folder.glob(f"{prefix}-*.tar.part"):
             stale.unlink()
-        complete = [path for path in sorted(self._folder.glob(f"{prefix}-*.tar")) if self._number(path) is not None]
-        self.done_keys: set[str] = {entry.key for path in complete for entry in _scan(path).values()}
-        self._next = max((self._number(path) or 0 for path in complete), default=-1) + 1
+        complete = sorted(self._folder.glob(f"{glob.escape(prefix)}-{'[0-9]' * 6}.tar"))
+        self.done_keys: set[str] = {key for path in complete for key in _scan(path)}
+        self._next = int(complete[-1].stem[-6:]) + 1 if complete else 0
         self._tar: tarfile.TarFile | None = None
-
-    def _number(self, path: Path) -> int | None:
-        match = re.fullmatch(re.escape(self._prefix) + r"-(\d{6})\.tar", path.name)
-        return int(match[1]) if match else None
-
-    @property
-    def _path(self) -> Path:
-        return self._folder / f"{self._prefix}-{self._next:06d}.tar"
 
     @property
     def _part(self) -> Path:
-        return self._path.with_suffix(".tar.part")
+        return self._folder / f"{self._prefix}-{self._next:06d}.tar.part"
 
     def write(self, clip: Clip, row: Mapping[str, str] | None = None) -> None:
         """Add one clip with its manifest row.
@@ -151,15 +142,13 @@ class ShardWriter:
             return
         self._tar.close()
         self._tar = None
-        self._part.replace(self._path)
+        self._part.replace(self._part.with_suffix(""))
         self._next += 1
 
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         # Every sample in the file is complete even when an exception ends the run.
         self.flush()
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -61,27 +61,26 @@ def draw_audio_coding(rng: np.random.Generator) -> AudioCoding:
 
 def coded_audio(audio: NDArray[np.float32], coding: AudioCoding) -> NDArray[np.float32]:
     """Return ``audio`` float32 (samples,) at 16 kHz after the codec: same length, in time to within 1 ms."""
-    delay = codec_delay_samples(coding.encoder, coding.decoder, coding.sample_format, coding.rate_hz)
+    delay = _delay_samples(replace(coding, bits_per_second=64_000 if coding.bits_per_second else None))
     at_rate = resampled(audio, SAMPLE_RATE_HZ, coding.rate_hz)
     decoded = _round_trip(at_rate, coding)[delay:]
     return of_length(resampled(decoded, coding.rate_hz, SAMPLE_RATE_HZ), len(audio))
 
 
 @lru_cache(maxsize=64)
-def codec_delay_samples(encoder: str, decoder: str, sample_format: str, rate_hz: int) -> int:
+def _delay_samples(coding: AudioCoding) -> int:
     """Return by how many samples at its own rate the codec's output lags, measured once on band-limited noise.
 
     No table would do: whether the decoder itself drops the priming samples differs between codecs and between
     versions of FFmpeg.
     """
-    rng = np.random.default_rng(0)
-    spectrum = rfft(rng.standard_normal(rate_hz).astype(np.float32))
+    rate_hz = coding.rate_hz
+    spectrum = rfft(np.random.default_rng(0).standard_normal(rate_hz).astype(np.float32))
     frequency = np.arange(len(spectrum)) * (rate_hz / (2 * (len(spectrum) - 1)))
     spectrum[(frequency < 200) | (frequency > 3000)] = 0
     probe = irfft(spectrum, rate_hz).astype(np.float32)
     probe *= np.float32(0.1 / probe.std())
-    bits = None if encoder.startswith("pcm") else 64_000
-    heard = _round_trip(probe, AudioCoding(encoder, decoder, sample_format, rate_hz, bits))
+    heard = _round_trip(probe, coding)
     size = next_fast_len(len(probe) + len(heard))
     likeness = irfft(rfft(heard, size) * np.conj(rfft(probe, size)), size)
     return int(np.argmax(likeness[: rate_hz // 4]))

@@ -144,20 +144,17 @@ def _without_gaps(frames: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDAr
 
 def _heard(audio: NDArray[np.float32], rng: np.random.Generator, options: AugmentOptions) -> NDArray[np.float32]:
     heard = audio
-    if rng.random() < options.reverb:
-        heard = sound.reverberant(heard, rng)
-    if rng.random() < options.sound_noise:
-        heard = sound.with_noise(heard, sound.coloured_noise(len(heard), rng), rng.uniform(3, 40))
-    if rng.random() < options.equalise:
-        heard = sound.equalised(heard, rng)
-    if rng.random() < options.band_limit:
-        heard = sound.band_limited(heard, rng)
-    if rng.random() < options.other_rate:
-        heard = sound.through_other_rate(heard, rng)
-    if rng.random() < options.clip:
-        heard = sound.clipped(heard, rng)
-    level_dbfs = rng.uniform(-35, -12)
-    heard = sound.at_level(heard, level_dbfs)
+    for share, treated in (
+        (options.reverb, sound.reverberant),
+        (options.sound_noise, sound.noisy),
+        (options.equalise, sound.equalised),
+        (options.band_limit, sound.band_limited),
+        (options.other_rate, sound.through_other_rate),
+        (options.clip, sound.clipped),
+    ):
+        if rng.random() < share:
+            heard = treated(heard, rng)
+    heard = sound.at_level(heard, rng.uniform(-35, -12))
     if rng.random() < options.audio_codec:
         heard = coded_audio(heard, draw_audio_coding(rng))
     if rng.random() < options.offset:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.data.augment.picture import each_frame
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip
 from cad.faces.records import CROP_SIZE_PX, MIRRORED_POINTS
 
@@ -90,13 +91,8 @@ def _warped(pictures: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray
     if side == STORED_CROP_SIZE_PX and np.array_equal(matrix, CropMove().matrix()):
         inner = slice(CROP_MARGIN_PX, CROP_MARGIN_PX + CROP_SIZE_PX)
         return np.ascontiguousarray(pictures[:, inner, inner])
-    own = _own_pixels(matrix, side)
-    out = np.empty((len(pictures), CROP_SIZE_PX, CROP_SIZE_PX, 3), dtype=np.uint8)
-    for slot, picture in enumerate(pictures):
-        out[slot] = cv2.warpAffine(
-            picture, own, (CROP_SIZE_PX, CROP_SIZE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-    return out
+    own, size = _own_pixels(matrix, side), (CROP_SIZE_PX, CROP_SIZE_PX)
+    return each_frame(pictures, lambda one: cv2.warpAffine(one, own, size, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _own_pixels(matrix: NDArray[np.float64], side: int) -> NDArray[np.float64]:

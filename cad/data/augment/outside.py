@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.data.augment.picture import each_frame
+
 #: Smaller shares of black (in 1) are dark pixels rather than an edge.
 _LEAST_SHARE = 0.002
 
@@ -27,12 +29,11 @@ def outside_of(frames: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     if not len(frames) or not any((edge.max(axis=2) == 0).mean() > 0.02 for edge in edges):
         return None
     half = (frames.shape[2] // 2, frames.shape[1] // 2)
-    found = np.empty((len(frames), half[1], half[0]), dtype=np.uint8)
+    coarse = each_frame(frames, lambda frame: cv2.resize(frame, half, interpolation=cv2.INTER_NEAREST))
+    black = each_frame(coarse, lambda frame: cv2.inRange(frame, (0, 0, 0), (0, 0, 0)))
+    # Opening drops single black pixels of hair and pupils.
     square = np.ones((3, 3), dtype=np.uint8)
-    for slot, frame in enumerate(frames):
-        coarse = cv2.resize(frame, half, interpolation=cv2.INTER_NEAREST)
-        # Opening drops single black pixels of hair and pupils.
-        found[slot] = cv2.morphologyEx(cv2.inRange(coarse, (0, 0, 0), (0, 0, 0)), cv2.MORPH_OPEN, square)
+    found = each_frame(black, lambda mask: cv2.morphologyEx(mask, cv2.MORPH_OPEN, square))
     return found if float((found > 0).mean()) > _LEAST_SHARE else None
 
 

@@ -63,12 +63,12 @@ def noisy(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
     field[:] = np.round(rng.standard_normal(field.shape, dtype=np.float32) * size)
     if rng.random() < 0.3:
         field = cv2.GaussianBlur(field, (3, 3), 0.8)
-    out = np.empty_like(frames)
-    for slot, frame in enumerate(frames):
+
+    def with_grain(frame: NDArray[np.uint8]) -> Any:
         top, left = rng.integers(0, 65, 2)
-        here = np.ascontiguousarray(field[top : top + height, left : left + width])
-        out[slot] = cv2.add(frame, here, dtype=cv2.CV_8U)
-    return out
+        return cv2.add(frame, np.ascontiguousarray(field[top : top + height, left : left + width]), dtype=cv2.CV_8U)
+
+    return each_frame(frames, with_grain)
 
 
 def rescaled(frames: NDArray[np.uint8], size_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -76,10 +76,7 @@ def rescaled(frames: NDArray[np.uint8], size_px: int, rng: np.random.Generator) 
     if size_px == frames.shape[1]:
         return frames
     kernel = _SHRINKERS[int(rng.integers(len(_SHRINKERS)))]
-    out = np.empty((len(frames), size_px, size_px, 3), dtype=np.uint8)
-    for slot, frame in enumerate(frames):
-        out[slot] = cv2.resize(frame, (size_px, size_px), interpolation=kernel)
-    return out
+    return each_frame(frames, lambda frame: cv2.resize(frame, (size_px, size_px), interpolation=kernel))
 
 
 def slower(frames: NDArray[np.uint8], grid_rate_hz: float, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -92,8 +89,5 @@ def slower(frames: NDArray[np.uint8], grid_rate_hz: float, rng: np.random.Genera
 
 
 def each_frame(frames: NDArray[np.uint8], change: Callable[[NDArray[np.uint8]], Any]) -> NDArray[np.uint8]:
-    """Return ``frames`` uint8 (slots, height, width, 3) with ``change`` made to each, which keeps the shape."""
-    out = np.empty_like(frames)
-    for slot, frame in enumerate(frames):
-        out[slot] = change(frame)
-    return out
+    """Return ``frames`` uint8 (slots, height, width, 3) with ``change`` made to each; it may change the size."""
+    return np.stack([change(frame) for frame in frames]) if len(frames) else frames

@@ -49,19 +49,11 @@ def coloured_noise(samples: int, rng: np.random.Generator) -> NDArray[np.float32
     return noise / np.float32(noise.std() + 1e-12)
 
 
-def with_noise(
-    audio: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float, level: float | None = None
-) -> NDArray[np.float32]:
-    """Return ``audio`` with ``noise`` added at ``snr_db`` below the level of the sound.
-
-    Args:
-        audio: float32 (samples,).
-        noise: float32 (samples,).
-        snr_db: Signal to noise ratio, in dB.
-        level: Level of the signal (root mean square); measured when None.
-    """
-    signal = rms(audio) if level is None else level
-    own = rms(noise)
+def noisy(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return ``audio`` with coloured noise added at 3 to 40 dB below the level of the sound."""
+    noise = coloured_noise(len(audio), rng)
+    snr_db = rng.uniform(3, 40)
+    signal, own = rms(audio), rms(noise)
     if signal <= 0 or own <= 0:
         return audio
     return audio + noise * np.float32(signal / own * 10 ** (-snr_db / 20))

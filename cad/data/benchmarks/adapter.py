@@ -34,13 +34,13 @@ class Adapter:
         name: Its key in the registry.
         title: The data set's published name.
         landmarks: Glob patterns; a folder in which none matches is not the root of this set.
-        rows: Reads the index under a root and returns all its rows and problems.
+        entries: Reads the index under a root and yields all its rows and problems.
     """
 
     name: str
     title: str
     landmarks: tuple[str, ...]
-    rows: Callable[[Path], Scan]
+    entries: Callable[[Path], Iterable[Row | Problem]]
 
     def scan(self, root: Path) -> Scan:
         """Return the rows whose files are under ``root``, and everything that could not be used.
@@ -48,27 +48,22 @@ class Adapter:
         Raises:
             DataError: ``root`` is not this data set, its index cannot be read, or not one of its files is there.
         """
-        self.check_root(root)
-        indexed = self.rows(root)
-        present = [row for row in indexed.rows if (root / row.path).exists()]
+        self._check_root(root)
+        indexed, problems = _first_rows(self.entries(root))
+        present = [row for row in indexed if (root / row.path).exists()]
         if not present:
             raise DataError(
-                f"{root}: the index of {self.title} names {len(indexed.rows)} files and none of them is there, for "
-                f"instance {[row.path for row in indexed.rows[:2]]}; is the archive only half extracted?"
+                f"{root}: the index of {self.title} names {len(indexed)} files and none of them is there, for "
+                f"instance {[row.path for row in indexed[:2]]}; is the archive only half extracted?"
             )
-        missing = (
+        problems += [
             Problem("missing_file", path, "the index names it but it is not on disk")
-            for path in sorted({row.path for row in indexed.rows} - {row.path for row in present})
-        )
-        rows = tuple(replace(row, dataset=row.dataset or self.name) for row in present)
-        return Scan(rows, (*indexed.problems, *missing))
+            for path in sorted({row.path for row in indexed} - {row.path for row in present})
+        ]
+        return Scan(tuple(replace(row, dataset=row.dataset or self.name) for row in present), tuple(problems))
 
-    def check_root(self, root: Path) -> None:
-        """Refuse a folder that is not the root of this data set.
-
-        Raises:
-            DataError: It is not; the message says what was looked for and what is there.
-        """
+    def _check_root(self, root: Path) -> None:
+        """Refuse another folder than this set's root, and say what was looked for and what is there."""
         if not root.is_dir():
             raise DataError(f"{root} is not a folder")
         if any(next(root.glob(pattern), None) is not None for pattern in self.landmarks):
@@ -95,6 +90,19 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[Mapping[str, str]
             yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def read_json_list(path: Path, row: Callable[[Mapping[str, Any]], Row]) -> Iterator[Row | Problem]:
+    """Yield what ``row`` makes of each entry of a JSON list, or the problem of one that it cannot be made of.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    for entry in read_json(path):
+        try:
+            yield row(entry)
+        except (KeyError, TypeError, ValueError) as error:
+            yield Problem("bad_entry", str(entry.get("file", "?")), f"{type(error).__name__}: {error}")
 
 
 def read_json(path: Path) -> Any:
@@ -130,13 +138,14 @@ def media_under(folder: Path, root: Path, suffixes: tuple[str, ...] = MEDIA_SUFF
     )
 
 
-def first_rows(rows: Iterable[Row], problems: Iterable[Problem] = ()) -> Scan:
-    """Return ``rows`` with one row a path, and ``problems`` with one more for each further row of a path."""
+def _first_rows(entries: Iterable[Row | Problem]) -> tuple[list[Row], list[Problem]]:
+    """Return one row a path, and the problems with one more for each further row of a path."""
     kept: dict[str, Row] = {}
-    problems = list(problems)
-    for row in rows:
-        known = kept.setdefault(row.path, row)
-        if known is not row:
-            same = "alike" if known == row else "with other labels; the first is used"
-            problems.append(Problem("duplicate_row", row.path, f"the index has it twice, {same}"))
-    return Scan(tuple(kept.values()), tuple(problems))
+    problems, repeated = [], []
+    for entry in entries:
+        if isinstance(entry, Problem):
+            problems.append(entry)
+        elif (known := kept.setdefault(entry.path, entry)) is not entry:
+            same = "alike" if known == entry else "with other labels; the first is used"
+            repeated.append(Problem("duplicate_row", entry.path, f"the index has it twice, {same}"))
+    return list(kept.values()), problems + repeated

@@ -8,9 +8,10 @@ word and the attack by its form.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_lines
+from cad.data.benchmarks.adapter import Adapter, read_lines
 from cad.data.manifest import Problem, Row
 
 LABELS = {"bonafide": 0, "spoof": 1}
@@ -19,19 +20,17 @@ PROTOCOLS = ("**/*.cm.*.trl.txt", "**/*.cm.*.trn.txt", "**/trial_metadata.txt")
 ATTACK = re.compile(r"A\d{2}")
 
 
-def rows(root: Path) -> Scan:
-    """Return every utterance of every protocol found under ``root``."""
-    found, problems = [], []
+def rows(root: Path) -> Iterator[Row | Problem]:
+    """Yield every utterance of every protocol found under ``root``."""
     for protocol in sorted({path for pattern in PROTOCOLS for path in root.glob(pattern)}):
         folder = _sound_folder(protocol, root)
         for line in read_lines(protocol):
             fields = line.split()
             label = next((LABELS[field] for field in fields if field in LABELS), None)
             if label is None or len(fields) < 5:
-                problems.append(Problem("bad_entry", fields[1] if len(fields) > 1 else "?", f"not a trial: {line!r}"))
-                continue
-            found.append(_row(fields, label, folder, _split(protocol)))
-    return first_rows(found, problems)
+                yield Problem("bad_entry", fields[1] if len(fields) > 1 else "?", f"not a trial: {line!r}")
+            else:
+                yield _row(fields, label, folder, _split(protocol))
 
 
 def _row(fields: list[str], label: int, folder: str, split: str) -> Row:

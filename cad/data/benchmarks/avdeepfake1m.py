@@ -3,31 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_json
+from cad.data.benchmarks.adapter import Adapter, read_json_list
 from cad.data.manifest import Problem, Row, segments_of
 
 FORGED = {"real": (0, 0), "visual_modified": (1, 0), "audio_modified": (0, 1), "both_modified": (1, 1)}
 FRAME_RATE_HZ = 25.0
 
 
-def rows(root: Path) -> Scan:
-    """Return every clip of the two indexes; paths in them are relative to the split's folder."""
-    found, problems = [], []
+def rows(root: Path) -> Iterator[Row | Problem]:
+    """Yield every clip of the two indexes; paths in them are relative to the split's folder."""
     for split in ("train", "val"):
         index = root / f"{split}_metadata.json"
-        if not index.is_file():
-            problems.append(Problem("missing_index", index.name, "the index of this split is not there"))
-            continue
-        for entry in read_json(index):
-            try:
-                found.append(_row(entry, split))
-            except (KeyError, TypeError, ValueError) as error:
-                problems.append(Problem("bad_entry", str(entry.get("file", "?")), f"{type(error).__name__}: {error}"))
-    return first_rows(found, problems)
+        if index.is_file():
+            yield from read_json_list(index, partial(_row, split=split))
+        else:
+            yield Problem("missing_index", index.name, "the index of this split is not there")
 
 
 def _row(entry: Mapping[str, Any], split: str) -> Row:

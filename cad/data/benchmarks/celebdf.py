@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, Scan, media_under, read_lines
+from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, media_under, read_lines
 from cad.data.manifest import Problem, Row
 
 TEST_LIST = "List_of_testing_videos.txt"
@@ -13,30 +14,28 @@ REAL_FOLDERS = ("Celeb-real", "YouTube-real")
 FAKE_FOLDER = "Celeb-synthesis"
 
 
-def rows(root: Path) -> Scan:
-    """Return every video; labels come from the folder, and the list is held against it."""
-    listed = dict(_listed(root))
-    problems = [] if listed else [Problem("missing_index", TEST_LIST, "without it no video is known to be a test one")]
-    found = []
+def rows(root: Path) -> Iterator[Row | Problem]:
+    """Yield every video; labels come from the folder, and the list is held against it."""
+    listed = _listed(root)
+    if not listed:
+        yield Problem("missing_index", TEST_LIST, "without it no video is known to be a test one")
+    present = set()
     for folder in (*REAL_FOLDERS, FAKE_FOLDER):
         for path in media_under(root / folder, root, VIDEO_SUFFIXES):
             row = _row(path, folder, "test" if path in listed else "train")
             if listed.get(path, row.label) != row.label:
-                problems.append(
-                    Problem("label_conflict", path, "the list has another label than the folder; 1 is real")
-                )
-            found.append(row)
-    present = {row.path for row in found}
-    problems += [Problem("missing_file", path, "the list names it") for path in listed if path not in present]
-    return Scan(tuple(found), tuple(problems))
+                yield Problem("label_conflict", path, "the list has another label than the folder; 1 is real")
+            present.add(path)
+            yield row
+    yield from (Problem("missing_file", path, "the list names it") for path in listed if path not in present)
 
 
-def _listed(root: Path) -> list[tuple[str, int]]:
-    """Return path and label (1 fake, after turning the list's over) of the test videos."""
+def _listed(root: Path) -> dict[str, int]:
+    """Return the label (1 fake, after turning the list's over) of each test video's path."""
     if not (root / TEST_LIST).is_file():
-        return []
+        return {}
     lines = [line.split(maxsplit=1) for line in read_lines(root / TEST_LIST)]
-    return [(path, 1 - int(real)) for real, path in lines]
+    return {path: 1 - int(real) for real, path in lines}
 
 
 def _row(path: str, folder: str, split: str) -> Row:

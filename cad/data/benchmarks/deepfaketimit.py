@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, Scan, media_under
+from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, media_under
 from cad.data.manifest import Row
 
 QUALITIES = ("lower_quality", "higher_quality")
 
 
-def rows(root: Path) -> Scan:
-    """Return every face swap (``<quality>/<speaker>/<sentence>-video-<speaker>.avi``) and, if VidTIMIT is beside it in
+def rows(root: Path) -> Iterator[Row]:
+    """Yield every face swap (``<quality>/<speaker>/<sentence>-video-<speaker>.avi``) and, if VidTIMIT is beside it in
     ``vidtimit/``, the genuine videos. The forgeries alone have one class only.
     """
-    found = [_fake(path) for quality in QUALITIES for path in media_under(root / quality, root, VIDEO_SUFFIXES)]
-    if (root / "vidtimit").is_dir():
-        found += [_real(path) for path in media_under(root / "vidtimit", root, VIDEO_SUFFIXES)]
-    return Scan(tuple(found), ())
+    for quality in QUALITIES:
+        yield from map(_fake, media_under(root / quality, root, VIDEO_SUFFIXES))
+    yield from map(_real, media_under(root / "vidtimit", root, VIDEO_SUFFIXES))
 
 
 def _fake(path: str) -> Row:

@@ -3,32 +3,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_json
+from cad.data.benchmarks.adapter import Adapter, read_json
 from cad.data.manifest import Problem, Row
 
 LABELS = {"REAL": 0, "FAKE": 1}
 SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
-def rows(root: Path) -> Scan:
-    """Return every clip of every part.
+def rows(root: Path) -> Iterator[Row | Problem]:
+    """Yield every clip of every part.
 
     Some of the fakes have forged sound and the set does not say which: ``audio_fake`` is unknown for all of them,
     and ``video_fake`` too, since of a fake only the sound may be forged.
     """
-    found, problems = [], []
     for index in sorted(root.glob("metadata.json")) + sorted(root.glob("*/metadata.json")):
         folder = index.parent.relative_to(root)
         for name, entry in read_json(index).items():
             path = (folder / name).as_posix()
             if entry.get("label") not in LABELS:
-                problems.append(Problem("no_label", path, f"label is {entry.get('label')!r}, not REAL or FAKE"))
+                yield Problem("no_label", path, f"label is {entry.get('label')!r}, not REAL or FAKE")
                 continue
             label = LABELS[entry["label"]]
             original = str(entry.get("original") or name)
-            row = Row(
+            yield Row(
                 path=path,
                 label=label,
                 video_fake=-1 if label else 0,
@@ -40,8 +40,6 @@ def rows(root: Path) -> Scan:
                 split=SPLITS.get(str(entry.get("split", "train")), ""),
                 language="en",
             )
-            found.append(row)
-    return first_rows(found, problems)
 
 
 ADAPTER = Adapter("dfdc", "DFDC", ("metadata.json", "*/metadata.json"), rows)

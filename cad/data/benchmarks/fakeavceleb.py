@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_csv
+from cad.data.benchmarks.adapter import Adapter, read_csv
 from cad.data.manifest import Row
 
 COLUMNS = ("source", "target1", "target2", "method", "category", "type", "race", "gender", "path")
@@ -18,12 +18,8 @@ ARCHIVE_PREFIX = "FakeAVCeleb/"
 FORGED = {"A": (0, 0), "B": (0, 1), "C": (1, 0), "D": (1, 1)}
 
 
-def rows(root: Path) -> Scan:
-    """Return every clip that ``meta_data.csv`` names, once; 22 files stand in it twice."""
-    return first_rows(_rows(root))
-
-
-def _rows(root: Path) -> Iterator[Row]:
+def rows(root: Path) -> Iterator[Row]:
+    """Yield every clip that ``meta_data.csv`` names; 22 files stand in it twice."""
     for raw in read_csv(root / "meta_data.csv", (*COLUMNS, FOLDER_COLUMN)):
         video_fake, audio_fake = FORGED[raw["category"].strip()]
         identity, donor = raw["source"].strip(), raw["target1"].strip()

@@ -6,12 +6,12 @@ They serve KoDF, DF40, AVLips, DeepSpeak, PolyGlotFake, MAVOS-DD and private set
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter, Scan, first_rows, media_under, read_csv
+from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter, media_under, read_csv
 from cad.data.manifest import LABEL_WORDS, Problem, Row, parse_segments
 from cad.errors import DataError
 
@@ -19,45 +19,36 @@ SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "
 TABLES = ("manifest.csv", "labels.csv", "metadata.csv")
 
 
-def rows_of_folders(root: Path) -> Scan:
-    """Return every media file with a folder named like a class above it.
+def rows_of_folders(root: Path) -> Iterator[Row | Problem]:
+    """Yield every media file with a folder named like a class above it.
 
     A folder above or below it may name the split; the folder below the class names the method (of a fake) or the
     person (of a genuine clip), where there is one.
     """
-    found, problems = [], []
     for path in media_under(root, root):
-        row = _row(path)
-        if row is None:
-            problems.append(Problem("no_class", path, "no folder above it is called real, fake or the like"))
-        else:
-            found.append(row)
-    return Scan(tuple(found), tuple(problems))
+        yield _row(path) or Problem("no_class", path, "no folder above it is called real, fake or the like")
 
 
-def rows_of_table(root: Path) -> Scan:
-    """Return the rows of ``manifest.csv`` (or ``labels.csv``, ``metadata.csv``) with at least path and label."""
+def rows_of_table(root: Path) -> Iterator[Row | Problem]:
+    """Yield the rows of ``manifest.csv`` (or ``labels.csv``, ``metadata.csv``) with at least path and label."""
     table = next(root / name for name in TABLES if (root / name).is_file())
-    found, problems = [], []
     for number, raw in enumerate(read_csv(table, ("path", "label")), start=2):
         word = (raw["label"] or "").strip().lower()
         if word not in LABEL_WORDS:
-            problems.append(Problem("no_label", raw["path"], f"line {number}: label {raw['label']!r}"))
+            yield Problem("no_label", raw["path"], f"line {number}: label {raw['label']!r}")
             continue
         try:
-            found.append(Row(**_known_fields(raw, LABEL_WORDS[word])))
+            yield Row(**_known_fields(raw, LABEL_WORDS[word]))
         except (ValueError, DataError) as error:
-            problems.append(Problem("bad_entry", raw["path"], f"line {number}: {error}"))
-    return first_rows(found, problems)
+            yield Problem("bad_entry", raw["path"], f"line {number}: {error}")
 
 
 def _row(path: str) -> Row | None:
     folders = path.split("/")[:-1]
-    place = next((i for i, name in enumerate(folders) if _class(name) is not None), None)
-    if place is None:
+    classes = ((place, _class(name)) for place, name in enumerate(folders))
+    place, label = next((found for found in classes if found[1] is not None), (0, None))
+    if label is None:
         return None
-    label = _class(folders[place])
-    assert label is not None
     below = [name for name in folders[place + 1 :] if name.lower() not in SPLIT_FOLDERS]
     split = next((SPLIT_FOLDERS[name.lower()] for name in folders if name.lower() in SPLIT_FOLDERS), "")
     sound_only = path.lower().endswith(SOUND_SUFFIXES)

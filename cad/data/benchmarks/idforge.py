@@ -11,7 +11,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter, Scan, first_rows
+from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter
 from cad.data.manifest import Problem, Row
 from cad.errors import DataError
 
@@ -38,37 +38,34 @@ def forged(folder: str) -> tuple[int, int, int]:
     return 1, int(parts[0] in ("face", "lip")), int("rvc" in parts or "tts" in parts)
 
 
-def rows_v1(root: Path) -> Scan:
-    """Return every clip of the three lists; they have no header and the path in the first column."""
-    found, problems = [], []
+def rows_v1(root: Path) -> Iterator[Row | Problem]:
+    """Yield every clip of the three lists; they have no header and the path in the first column."""
     for split in SPLITS:
         index = root / "main" / f"{split}.csv"
         if not index.is_file():
-            problems.append(Problem("missing_index", f"main/{split}.csv", "the list of this split is not there"))
+            yield Problem("missing_index", f"main/{split}.csv", "the list of this split is not there")
             continue
         for path in _first_column(index):
             try:
-                found.append(_row(PurePosixPath("main") / path, path, split))
+                yield _row(PurePosixPath("main") / path, path, split)
             except DataError as error:
-                problems.append(Problem("unknown_category", str(path), str(error)))
-    return first_rows(found, problems)
+                yield Problem("unknown_category", str(path), str(error))
 
 
-def rows_v2(root: Path) -> Scan:
-    """Return every folder of frames: 16 pictures in four groups of four, an mp3 and a transcript."""
-    found, problems = [], []
+def rows_v2(root: Path) -> Iterator[Row | Problem]:
+    """Yield every folder of frames: 16 pictures in four groups of four, an mp3 and a transcript."""
     for split in SPLITS:
-        for folder in _frame_folders(root / split):
+        sounds = (path for path in (root / split).rglob("*") if path.suffix.lower() in SOUND_SUFFIXES)
+        for folder in sorted({path.parent for path in sounds}):
             path = PurePosixPath(folder.relative_to(root).as_posix())
             number = len(list(folder.glob("*.jpg"))) + len(list(folder.glob("*.png")))
             if number != FRAMES_PER_VIDEO:
-                problems.append(Problem("incomplete_frames", str(path), f"{number} of {FRAMES_PER_VIDEO} pictures"))
+                yield Problem("incomplete_frames", str(path), f"{number} of {FRAMES_PER_VIDEO} pictures")
+            inside = PurePosixPath(*path.parts[1:])
             try:
-                row = _row(path, PurePosixPath(*path.parts[1:]), split, "frames, not a video: needs a reader of frames")
-                found.append(row)
+                yield _row(path, inside, split, "frames, not a video: needs a reader of frames")
             except DataError as error:
-                problems.append(Problem("unknown_category", str(path), str(error)))
-    return Scan(tuple(found), tuple(problems))
+                yield Problem("unknown_category", str(path), str(error))
 
 
 def _row(path: PurePosixPath, inside: PurePosixPath, split: str, note: str = "") -> Row:
@@ -98,11 +95,6 @@ def _first_column(index: Path) -> Iterator[PurePosixPath]:
                     yield PurePosixPath(line[0].strip().replace("\\", "/"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{index} cannot be read: {error}") from error
-
-
-def _frame_folders(folder: Path) -> list[Path]:
-    sounds = [path for path in folder.rglob("*") if path.suffix.lower() in SOUND_SUFFIXES]
-    return sorted({path.parent for path in sounds})
 
 
 ADAPTER_V1 = Adapter("idforge", "IDForge v1", ("main/train.csv", "main/val.csv", "main/test.csv"), rows_v1)

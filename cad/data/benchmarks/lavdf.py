@@ -3,27 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cad.data.benchmarks.adapter import Adapter, Scan, first_rows, read_json
+from cad.data.benchmarks.adapter import Adapter, read_json_list
 from cad.data.manifest import Problem, Row, segments_of
 
 SPLITS = {"train": "train", "dev": "val", "val": "val", "test": "test"}
 INDEXES = ("metadata.json", "metadata.min.json")
 
 
-def rows(root: Path) -> Scan:
-    """Return every clip of the index."""
-    index = next(root / name for name in INDEXES if (root / name).is_file())
-    found, problems = [], []
-    for entry in read_json(index):
-        try:
-            found.append(_row(entry))
-        except (KeyError, TypeError, ValueError) as error:
-            problems.append(Problem("bad_entry", str(entry.get("file", "?")), f"{type(error).__name__}: {error}"))
-    return first_rows(found, problems)
+def rows(root: Path) -> Iterator[Row | Problem]:
+    """Yield every clip of the index."""
+    yield from read_json_list(next(root / name for name in INDEXES if (root / name).is_file()), _row)
 
 
 def _row(entry: Mapping[str, Any]) -> Row:

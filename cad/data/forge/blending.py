@@ -21,8 +21,8 @@ def blend(
     background: NDArray[np.uint8],
     foreground: NDArray[np.uint8],
     mask: NDArray[np.float32],
-    ratios: NDArray[np.float32] | float = 1.0,
-    shifts_px: NDArray[np.float32] | None = None,
+    ratio: float,
+    shifts_px: NDArray[np.float32],
 ) -> NDArray[np.uint8]:
     """Return ``background`` with ``foreground`` where ``mask`` is one.
 
@@ -30,25 +30,20 @@ def blend(
         background: uint8 (slots, height, width, 3).
         foreground: uint8, same shape.
         mask: float32 (height, width) in [0, 1].
-        ratios: Strength in [0, 1], one or (slots,).
+        ratio: Strength in [0, 1].
         shifts_px: float32 (slots, 2); moves the mask in each slot (x, y).
     """
     out = background.copy()
     rows, columns = mask_box(mask)
-    if shifts_px is not None:
-        pad = int(np.ceil(np.abs(shifts_px).max(initial=0)))
-        rows = slice(max(rows.start - pad, 0), min(rows.stop + pad, mask.shape[0]))
-        columns = slice(max(columns.start - pad, 0), min(columns.stop + pad, mask.shape[1]))
+    pad = int(np.ceil(np.abs(shifts_px).max(initial=0)))
+    rows = slice(max(rows.start - pad, 0), min(rows.stop + pad, mask.shape[0]))
+    columns = slice(max(columns.start - pad, 0), min(columns.stop + pad, mask.shape[1]))
     inside = np.ascontiguousarray(mask[rows, columns])
     size = (inside.shape[1], inside.shape[0])
-    strength = np.broadcast_to(np.asarray(ratios, dtype=np.float32), (len(out),))
-    for slot in range(len(out)):
-        weight = inside
-        if shifts_px is not None:
-            move = np.array([[1, 0, shifts_px[slot, 0]], [0, 1, shifts_px[slot, 1]]], dtype=np.float32)
-            moved = cv2.warpAffine(inside, move, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            weight = np.asarray(moved, dtype=np.float32)
-        weight = weight * strength[slot]
+    for slot, (right, down) in enumerate(shifts_px):
+        move = np.array([[1, 0, right], [0, 1, down]], dtype=np.float32)
+        moved = cv2.warpAffine(inside, move, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        weight = np.asarray(moved, dtype=np.float32) * np.float32(ratio)
         out[slot, rows, columns] = cv2.blendLinear(
             np.ascontiguousarray(foreground[slot, rows, columns]),
             np.ascontiguousarray(background[slot, rows, columns]),

@@ -3,54 +3,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.forge.patching import rerendered
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.records import LabeledClip
+from cad.data.augment.picture import each_frame
+from cad.data.forge.patching import register_face
 
-_ENLARGERS = ("nearest", "bilinear", "cubic", "zero_insertion", "checkerboard")
+_INTERPOLATIONS = {"nearest": cv2.INTER_NEAREST, "bilinear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+_ENLARGERS = (*_INTERPOLATIONS, "zero_insertion", "checkerboard")
 
 
-@register("coarse_face", needs=[Need.PICTURE], sets=[Stream.VIDEO])
-def coarse_face(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+@register_face("coarse_face")
+def coarse_face(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Shrink the face two- to fourfold and enlarge it again by a random kernel.
 
     Zero insertion leaves the spectral images of transposed convolution, the checkerboard those of a pixel
     shuffle whose sub-kernels differ. Source of the effects: Odena et al., 2016, "Deconvolution and checkerboard
     artifacts"; Durall et al., 2020, arXiv 2003.01826.
     """
-    return rerendered(job, rng, "coarse_face", _coarse)
-
-
-def _coarse(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     side = frames.shape[1]
     kind = _ENLARGERS[int(rng.integers(len(_ENLARGERS)))]
     small = side // 2 if kind in ("zero_insertion", "checkerboard") else round(side / rng.uniform(1.6, 4.0))
     shrink = int(rng.choice([cv2.INTER_AREA, cv2.INTER_LINEAR]))
     kernel = _transposed_kernel(kind, rng)
     sharpen = rng.uniform(0.0, 0.6)
-    out = np.empty_like(frames)
-    for slot, frame in enumerate(frames):
+
+    def coarse(frame: NDArray[np.uint8]) -> Any:
         low = cv2.resize(frame, (small, small), interpolation=shrink)
-        large: NDArray[np.uint8] = _enlarged(np.asarray(low, dtype=np.uint8), side, kind, kernel)
-        if sharpen > 0.15 and kind in ("bilinear", "cubic"):  # networks give edges back that were lost
-            soft = cv2.GaussianBlur(large, (0, 0), 1.5)
-            large = np.asarray(cv2.addWeighted(large, 1 + sharpen, soft, -sharpen, 0), dtype=np.uint8)
-        out[slot] = large
-    return out
+        if kind in ("zero_insertion", "checkerboard"):
+            stuffed = np.zeros_like(frame)
+            stuffed[::2, ::2] = low
+            return cv2.filter2D(stuffed, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+        large = cv2.resize(low, (side, side), interpolation=_INTERPOLATIONS[kind])
+        if sharpen <= 0.15 or kind == "nearest":
+            return large
+        soft = cv2.GaussianBlur(large, (0, 0), 1.5)  # networks give edges back that were lost
+        return cv2.addWeighted(large, 1 + sharpen, soft, -sharpen, 0)
 
-
-def _enlarged(low: NDArray[np.uint8], side: int, kind: str, kernel: NDArray[np.float32]) -> NDArray[np.uint8]:
-    if kind in ("zero_insertion", "checkerboard"):
-        stuffed = np.zeros((side, side, 3), dtype=np.uint8)
-        stuffed[::2, ::2] = low
-        return np.asarray(cv2.filter2D(stuffed, -1, kernel, borderType=cv2.BORDER_REFLECT_101), dtype=np.uint8)
-    flags = {"nearest": cv2.INTER_NEAREST, "bilinear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
-    return np.asarray(cv2.resize(low, (side, side), interpolation=flags[kind]), dtype=np.uint8)
+    return each_frame(frames, coarse)
 
 
 def _transposed_kernel(kind: str, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -9,19 +9,12 @@ from numpy.typing import NDArray
 
 from cad.data.augment.picture import each_frame
 from cad.data.augment.video_codec import VideoCoding, coded_video, with_scale
-from cad.data.forge.patching import rerendered
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.records import LabeledClip
+from cad.data.forge.patching import register_face
 
 
-@register("compressed_face", needs=[Need.PICTURE], sets=[Stream.VIDEO])
-def compressed_face(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+@register_face("compressed_face")
+def compressed_face(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Take the face alone through a strong video codec, or a still-picture codec frame by frame."""
-    return rerendered(job, rng, "compressed_face", _compressed)
-
-
-def _compressed(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     draw = rng.random()
     if draw < 0.5:
         crf = str(int(rng.integers(30, 42)))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cad.data.manifest import is_unnamed
+from cad.data.manifest import Row, is_unnamed
 from cad.data.records import Clip
 
 #: Draws before giving up, where each hits the same person or event.
@@ -30,20 +30,8 @@ class Donors(Protocol):
         """Return speech that a machine made."""
 
 
-class Recording(Protocol):
-    """What a pool must know of a recording before it reads it; ``Clip`` and ``cad.data.manifest.Row`` have it."""
-
-    @property
-    def key(self) -> str:
-        """Unique name."""
-
-    @property
-    def identity(self) -> str:
-        """Who speaks."""
-
-    @property
-    def pair_id(self) -> str:
-        """Same id = same event or speaker."""
+#: A recording in a pool; a row's clip is read when it is drawn.
+Recording = Clip | Row
 
 
 class DonorPool:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.data.forge.segment import draw_segment
 from cad.data.records import STORED_CROP_SIZE_PX, Clip
 
 #: Outlines in the frame of the face: origin between the eyes, x along the eyes, y down, unit = eye distance
@@ -24,49 +25,42 @@ FACE_PARTS: dict[str, tuple[float, float, float, float, float]] = {
 
 
 def draw_face_mask(
-    points_px: NDArray[np.float32],
-    rng: np.random.Generator,
-    parts: Sequence[str] = tuple(FACE_PARTS),
-    size_px: int = STORED_CROP_SIZE_PX,
-    is_soft: bool = True,
+    points_px: NDArray[np.float32], rng: np.random.Generator, parts: Sequence[str]
 ) -> NDArray[np.float32]:
-    """Return a mask in [0, 1] (size, size): a randomly deformed outline, elastic-warped and blurred.
+    """Return a mask in [0, 1] (192, 192): a randomly deformed outline, elastic-warped and blurred by a random width.
 
     The idea of deforming and blurring a face hull is from "Detecting Deepfakes with Self-Blended Images"
     (arXiv 2204.08376, section 3.2); outlines from five points, and the numbers, are ours.
 
     Args:
-        points_px: float32 (5, 2) or (slots, 5, 2); of several slots the median counts.
+        points_px: float32 (slots, 5, 2); the median counts.
         rng: Source of chance.
         parts: Names from FACE_PARTS to draw from.
-        size_px: Width and height of the crop.
-        is_soft: Blur the border by a random width; otherwise by one pixel only.
     """
     part = parts[int(rng.integers(len(parts)))]
     outline = _outline(points_px, FACE_PARTS[part], rng)
-    mask = np.zeros((size_px, size_px), dtype=np.float32)
+    mask = np.zeros((STORED_CROP_SIZE_PX, STORED_CROP_SIZE_PX), dtype=np.float32)
     cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 1.0, lineType=cv2.LINE_8, shift=4)
     mask = _elastic(mask, rng)
-    narrow = part in ("mouth", "eyes")
-    sigma = rng.uniform(1.0, 5.0 if narrow else 9.0) if is_soft else 1.0
+    sigma = rng.uniform(1.0, 5.0 if part in ("mouth", "eyes") else 9.0)
     mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), dtype=np.float32)
-    if is_soft and rng.random() < 0.5:  # move the soft border inwards, as blurring and thresholding again does
+    if rng.random() < 0.5:  # move the soft border inwards, as blurring and thresholding again does
         mask = (mask - 0.5) * 2
     return np.asarray(np.clip(mask, 0, 1), dtype=np.float32)
 
 
-def face_points(clip: Clip, segment: slice) -> NDArray[np.float32] | None:
-    """Return the points float32 (seen slots, 5, 2) of the slots in ``segment`` in which a face was seen, or None."""
-    if clip.points_px is None:
+def draw_face(clip: Clip, rng: np.random.Generator) -> tuple[slice, NDArray[np.uint8], NDArray[np.float32]] | None:
+    """Return a random segment to forge, a view of its frames, and the points of its slots with a face; None without."""
+    segment = draw_segment(clip.slots, rng)
+    if clip.frames is None or clip.points_px is None or not clip.frames_present[segment].any():
         return None
-    points = clip.points_px[segment][clip.frames_present[segment]]
-    return points if len(points) else None
+    return segment, clip.frames[segment], clip.points_px[segment][clip.frames_present[segment]]
 
 
 def _outline(
     points_px: NDArray[np.float32], part: tuple[float, float, float, float, float], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    points = np.median(points_px, axis=0) if points_px.ndim == 3 else points_px
+    points = np.median(points_px, axis=0)
     right = points[1] - points[0]
     eye_distance = float(np.hypot(*right)) or 1.0
     across = right / eye_distance

@@ -7,19 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.forge.patching import rerendered
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.records import LabeledClip
+from cad.data.forge.patching import register_face
 
 
-@register("flicker", needs=[Need.PICTURE], sets=[Stream.VIDEO])
-def flicker(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+@register_face("flicker", ("face", "face", "inner_face", "lower_face", "mouth", "eyes"))
+def flicker(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Make place, size, colour and sharpness of the face independent between frames, in random proportions."""
-    return rerendered(job, rng, "flicker", _trembling, ("face", "face", "inner_face", "lower_face", "mouth", "eyes"))
-
-
-def _trembling(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     slots, side = frames.shape[:2]
     # At least one of the three is clearly there; the others may be too.
     parts = rng.uniform(0, 1, 3)

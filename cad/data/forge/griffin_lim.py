@@ -6,55 +6,37 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.forge.resynthesis import resynthesised
+from cad.data.forge.resynthesis import register_voice
 from cad.data.forge.spectra import Spectrum, istft, stft, through_mel
-from cad.data.records import LabeledClip
 
 #: Window lengths in samples at 16 kHz (25 to 64 ms) and how often the hop fits into them, as recipes have them.
 _WINDOWS = (512, 512, 768, 1024)
 _MELS = (40, 64, 80, 80, 100, 128)
 
 
-@register("griffin_lim", needs=[Need.SOUND], sets=[Stream.AUDIO])
-def griffin_lim(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+@register_voice("griffin_lim")
+def griffin_lim(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Find phases for a mel spectrogram by iteration.
 
     Source: Griffin and Lim, 1984, with the momentum of Perraudin, Balazs and Søndergaard, 2013.
     """
-    return resynthesised(job, rng, "griffin_lim", _with_found_phases)
-
-
-@register("made_up_phase", needs=[Need.SOUND], sets=[Stream.AUDIO])
-def made_up_phase(job: Job, rng: np.random.Generator) -> LabeledClip | None:
-    """Give a mel spectrogram phases that were never heard: random ones, or the old ones blurred by noise."""
-    return resynthesised(job, rng, "made_up_phase", _with_made_up_phases)
-
-
-def _with_found_phases(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     size = _WINDOWS[int(rng.integers(len(_WINDOWS)))]
     hop = size // 4
     magnitude = _mel_magnitude(np.abs(stft(audio, size, hop)), size, rng)
-    start = _random_phases(magnitude.shape, rng)
-    # From 4 rounds (metallic) to 14 (smooth); more costs more and changes little.
-    return phases_found(magnitude, start, size, hop, len(audio), rounds=int(rng.integers(4, 15)))
-
-
-def phases_found(
-    magnitude: NDArray[np.float32], phases: Spectrum, size: int, hop: int, samples: int, rounds: int
-) -> NDArray[np.float32]:
-    """Return sound float32 (samples,) for ``magnitude`` (frames, bins) after ``rounds`` from unit ``phases``."""
+    phases = _random_phases(magnitude.shape, rng)
     before = np.zeros_like(phases)
-    for _ in range(rounds):
-        heard = stft(istft(magnitude * phases, size, hop, samples), size, hop)
+    # From 4 rounds (metallic) to 14 (smooth); more costs more and changes little.
+    for _ in range(int(rng.integers(4, 15))):
+        heard = stft(istft(magnitude * phases, size, hop, len(audio)), size, hop)
         moved = heard + np.float32(0.9) * (heard - before)
         before = heard
         phases = np.asarray(moved / np.maximum(np.abs(moved), np.float32(1e-8)), dtype=np.complex64)
-    return istft(magnitude * phases, size, hop, samples)
+    return istft(magnitude * phases, size, hop, len(audio))
 
 
-def _with_made_up_phases(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+@register_voice("made_up_phase")
+def made_up_phase(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Give a mel spectrogram phases that were never heard: random ones, or the old ones blurred by noise."""
     size = _WINDOWS[int(rng.integers(len(_WINDOWS)))]
     hop = size // int(rng.choice([2, 4]))
     spectrum = stft(audio, size, hop)

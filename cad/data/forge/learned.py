@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.data.augment.picture import each_frame
 from cad.data.forge.blending import blend, smooth_walk
-from cad.data.forge.face_mask import draw_face_mask, face_points
+from cad.data.forge.face_mask import draw_face, draw_face_mask
 from cad.data.forge.records import Job, Need, Stream, with_frames
 from cad.data.forge.registry import forger_names, register
 from cad.data.forge.resynthesis import resynthesised
-from cad.data.forge.segment import draw_segment
 from cad.data.forge.spectra import mel_filters, stft
 from cad.data.records import LabeledClip
 from cad.errors import OptionError
@@ -44,20 +44,18 @@ def autoencoder(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     Raises:
         OptionError: There are no trained autoencoders.
     """
-    clip = job.target.clip
     network = _drawn("autoencoder", rng)
-    segment = draw_segment(clip.slots, rng)
-    points = face_points(clip, segment)
-    if clip.frames is None or points is None:
+    face = draw_face(job.target.clip, rng)
+    if face is None:
         return None
+    segment, old, points = face
     mask = draw_face_mask(points, rng, ("face", "face", "inner_face", "lower_face", "mouth"))
     inner = np.ascontiguousarray(mask[PATCH, PATCH])
-    old = np.ascontiguousarray(clip.frames[segment, PATCH, PATCH])
-    new = redrawn(old, network)
-    frames = clip.frames.copy()
+    before = np.ascontiguousarray(old[:, PATCH, PATCH])
     drift = 0.4 * smooth_walk(len(old), 2, rng)
-    frames[segment, PATCH, PATCH] = blend(old, new, inner, rng.uniform(0.85, 1.0), drift)
-    return with_frames(job.target, frames, segment, "autoencoder")
+    new = old.copy()
+    new[:, PATCH, PATCH] = blend(before, redrawn(before, network), inner, rng.uniform(0.85, 1.0), drift)
+    return with_frames(job.target, new, segment, "autoencoder")
 
 
 @register("neural_vocoder", needs=[Need.SOUND], sets=[Stream.AUDIO])
@@ -80,14 +78,11 @@ def usable_forgers() -> tuple[str, ...]:
 def redrawn(patches: NDArray[np.uint8], network: Path) -> NDArray[np.uint8]:
     """Return patches uint8 (slots, 128, 128, 3) as the autoencoder ``network`` draws them."""
     size = (PATCH_INPUT_PX, PATCH_INPUT_PX)
-    small = np.stack([cv2.resize(patch, size, interpolation=cv2.INTER_AREA) for patch in patches])
+    small = each_frame(patches, lambda patch: cv2.resize(patch, size, interpolation=cv2.INTER_AREA))
     given = np.ascontiguousarray(small.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
     (drawn,) = _session(str(network), os.getpid()).run(None, {"patches": given})
-    pictures = np.clip(np.asarray(drawn) * 255 + 0.5, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
-    out = np.empty_like(patches)
-    for slot, picture in enumerate(pictures):
-        out[slot] = cv2.resize(np.ascontiguousarray(picture), patches.shape[2:0:-1], interpolation=cv2.INTER_LINEAR)
-    return out
+    pictures = np.ascontiguousarray(np.clip(drawn * 255 + 0.5, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1))
+    return each_frame(pictures, lambda one: cv2.resize(one, patches.shape[2:0:-1], interpolation=cv2.INTER_LINEAR))
 
 
 def revoiced(audio: NDArray[np.float32], network: Path) -> NDArray[np.float32]:

@@ -8,23 +8,16 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
 from cad.clock import SAMPLE_RATE_HZ
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.forge.resynthesis import resynthesised
+from cad.data.forge.resynthesis import register_voice
 from cad.data.forge.spectra import istft, stft
-from cad.data.records import LabeledClip
 
 _SIZE, _HOP = 512, 128
 _PITCH_HZ = (60.0, 400.0)
 
 
-@register("linear_prediction", needs=[Need.SOUND], sets=[Stream.AUDIO])
-def linear_prediction(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+@register_voice("linear_prediction")
+def linear_prediction(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Resynthesise by linear prediction with a made-up excitation."""
-    return resynthesised(job, rng, "linear_prediction", _vocoded)
-
-
-def _vocoded(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     spectrum = stft(audio, _SIZE, _HOP)
     correlation = np.asarray(irfft(np.square(np.abs(spectrum)), axis=1), dtype=np.float32)
     order = int(rng.integers(10, 25))

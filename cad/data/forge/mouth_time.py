@@ -6,11 +6,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.forge.blending import blend, smooth_walk
-from cad.data.forge.face_mask import draw_face_mask, face_points
+from cad.data.forge.blending import blend, mask_box, smooth_walk
+from cad.data.forge.face_mask import draw_face, draw_face_mask
 from cad.data.forge.records import Job, Need, Stream, with_frames
 from cad.data.forge.registry import register
-from cad.data.forge.segment import draw_segment
 from cad.data.forge.speech import has_speech
 from cad.data.records import Clip, LabeledClip
 
@@ -22,21 +21,19 @@ _LEAST_SLOTS = 4
 def mouth_time(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     """Paste the mouth region of other slots of the source over the window's, colours matched slot by slot."""
     clip, source = job.target.clip, job.source
-    segment = draw_segment(clip.slots, rng)
-    points = face_points(clip, segment)
-    if clip.frames is None or source.frames is None or points is None:
+    face = draw_face(clip, rng)
+    if face is None or source.frames is None:
         return None
+    segment, old, points = face
     here = np.arange(segment.start, segment.stop) + job.first_slot
     there = _other_slots(here, source, rng)
     if there is None:
         return None
     mask = draw_face_mask(points, rng, ("mouth", "mouth", "lower_face"))
     # Mouth corners move between the two moments; the pasted mouth does not follow them and only drifts a little.
-    old = clip.frames[segment]
     foreground = _colour_matched(source.frames[there], old, mask)
-    frames = clip.frames.copy()
-    frames[segment] = blend(old, foreground, mask, rng.uniform(0.85, 1.0), 0.4 * smooth_walk(len(old), 2, rng))
-    return with_frames(job.target, frames, segment, "mouth_time", breaks_sync=has_speech(clip.audio))
+    new = blend(old, foreground, mask, rng.uniform(0.85, 1.0), 0.4 * smooth_walk(len(old), 2, rng))
+    return with_frames(job.target, new, segment, "mouth_time", breaks_sync=has_speech(clip.audio))
 
 
 def _other_slots(here: NDArray[np.int64], source: Clip, rng: np.random.Generator) -> NDArray[np.int64] | None:
@@ -66,8 +63,7 @@ def _colour_matched(
         return foreground
     step = background[:, rim].mean(1, dtype=np.float32) - foreground[:, rim].mean(1, dtype=np.float32)
     step = np.clip(step, -12, 12)  # more is an open mouth on the rim, not another light
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = (slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    box = (slice(None), *mask_box(mask, floor=0))
     out = foreground.copy()
     out[box] = np.clip(foreground[box] + np.round(step)[:, None, None].astype(np.int16), 0, 255)
     return out

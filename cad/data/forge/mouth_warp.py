@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.data.forge.blending import smooth_walk
-from cad.data.forge.face_mask import face_points
+from cad.data.forge.face_mask import draw_face
 from cad.data.forge.records import Job, Need, Stream, with_frames
 from cad.data.forge.registry import register
-from cad.data.forge.segment import draw_segment
 from cad.data.forge.speech import has_speech
 from cad.data.records import LabeledClip
 
@@ -22,21 +21,18 @@ from cad.data.records import LabeledClip
 def mouth_warp(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     """Warp the mouth region to a smooth random movement of opening, width and place."""
     clip = job.target.clip
-    segment = draw_segment(clip.slots, rng)
-    seen = face_points(clip, segment)
-    if clip.frames is None or seen is None:
+    face = draw_face(clip, rng)
+    if face is None:
         return None
+    segment, old, seen = face
     points = np.median(seen, axis=0)
-    slots = segment.stop - segment.start
     eye_distance = float(np.hypot(*(points[1] - points[0])))
-    drive = np.clip(smooth_walk(slots, 4, rng, smoothing=rng.uniform(1.2, 3.0)), -1.8, 1.8)
+    drive = np.clip(smooth_walk(len(old), 4, rng, smoothing=rng.uniform(1.2, 3.0)), -1.8, 1.8)
     # Speech changes the opening most; without a least opening, some forgeries would show nothing.
     drive *= eye_distance * np.array([rng.uniform(0.06, 0.11), 0.04, 0.03, 0.03], dtype=np.float32)
-    frames = clip.frames.copy()
-    warp_mouth_in_place(
-        frames[segment], points, eye_distance, drive, int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
-    )
-    return with_frames(job.target, frames, segment, "mouth_warp", breaks_sync=has_speech(clip.audio))
+    new = old.copy()
+    warp_mouth_in_place(new, points, eye_distance, drive, int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
+    return with_frames(job.target, new, segment, "mouth_warp", breaks_sync=has_speech(clip.audio))
 
 
 def warp_mouth_in_place(

@@ -8,26 +8,11 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
 from cad.clock import SAMPLE_RATE_HZ
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.forge.resynthesis import resynthesised
+from cad.data.forge.resynthesis import register_voice
 from cad.data.forge.spectra import istft, stft
-from cad.data.records import LabeledClip
 from cad.resampling import of_length, resampled
 
 _SIZES = (512, 768, 1024)
-
-
-@register("phase_vocoder", needs=[Need.SOUND], sets=[Stream.AUDIO])
-def phase_vocoder(job: Job, rng: np.random.Generator) -> LabeledClip | None:
-    """Stretch and squeeze back: same words, same time, with the phasiness of machines."""
-    return resynthesised(job, rng, "phase_vocoder", _there_and_back)
-
-
-@register("pitch_formant", needs=[Need.SOUND], sets=[Stream.AUDIO])
-def pitch_formant(job: Job, rng: np.random.Generator) -> LabeledClip | None:
-    """Move the pitch by two to seven semitones, half the time with the formants, half the time without."""
-    return resynthesised(job, rng, "pitch_formant", _other_pitch)
 
 
 def stretched(audio: NDArray[np.float32], factor: float, size: int) -> NDArray[np.float32]:
@@ -53,13 +38,17 @@ def stretched(audio: NDArray[np.float32], factor: float, size: int) -> NDArray[n
     return istft((magnitude * turned).astype(np.complex64), size, hop, round(len(audio) * factor))
 
 
-def _there_and_back(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+@register_voice("phase_vocoder")
+def phase_vocoder(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Stretch and squeeze back: same words, same time, with the phasiness of machines."""
     size = _SIZES[int(rng.integers(len(_SIZES)))]
     factor = float(np.exp(rng.choice([-1, 1]) * rng.uniform(0.1, 0.4)))
     return stretched(stretched(audio, factor, size), 1 / factor, size)
 
 
-def _other_pitch(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+@register_voice("pitch_formant")
+def pitch_formant(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Move the pitch by two to seven semitones, half the time with the formants, half the time without."""
     semitones = rng.choice([-1, 1]) * rng.uniform(2, 7)
     # A ratio of small whole numbers keeps the polyphase resampler short.
     given = round(100 * 2 ** (semitones / 12))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -48,6 +48,9 @@ class Job:
     donors: Donors
 
 
+Maker = Callable[[Job, np.random.Generator], LabeledClip | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Forger:
     """One kind of forgery under its registered name.
@@ -62,28 +65,26 @@ class Forger:
     name: str
     needs: frozenset[Need]
     sets: frozenset[Stream]
-    make: Callable[[Job, np.random.Generator], LabeledClip | None]
+    make: Maker
 
 
 def with_frames(
-    target: LabeledClip, frames: NDArray[np.uint8], segment: slice, name: str, breaks_sync: bool = False
+    target: LabeledClip, forged_frames: NDArray[np.uint8], segment: slice, name: str, breaks_sync: bool = False
 ) -> LabeledClip:
-    """Return ``target`` with forged ``frames`` (slots, 192, 192, 3), labelled fake in ``segment``.
+    """Return ``target`` with ``forged_frames`` (slots of the segment, 192, 192, 3) in ``segment``, labelled fake there.
 
     Args:
         target: The clip before the forgery.
-        frames: The whole picture track; outside ``segment`` it must be the old one.
+        forged_frames: The pictures of ``segment`` alone.
         segment: Forged slots.
         name: The forger's name.
         breaks_sync: The lips no longer belong to the sound in ``segment``.
     """
-    forged = replace(
-        target,
-        clip=replace(target.clip, frames=frames),
-        video_fake=_marked(target.video_fake, segment),
-        methods=_named(target.methods, name),
-    )
-    return _without_sync(forged, segment) if breaks_sync and target.clip.audio is not None else forged
+    assert target.clip.frames is not None
+    frames = target.clip.frames.copy()
+    frames[segment] = forged_frames
+    clip = replace(target.clip, frames=frames)
+    return _forged(target, clip, segment, name, {Stream.VIDEO}, breaks_sync and clip.audio is not None)
 
 
 def with_audio(
@@ -106,24 +107,18 @@ def with_audio(
     """
     if audio.shape != (target.clip.slots * SAMPLES_PER_FRAME,):
         raise ValueError(f"{name}: {audio.shape} samples for {target.clip.slots} slots")
-    forged = replace(
-        target,
-        clip=replace(target.clip, audio=audio.astype(np.float32, copy=False)),
-        audio_fake=_marked(target.audio_fake, segment) if is_synthetic else target.audio_fake,
-        methods=_named(target.methods, name),
-    )
-    return _without_sync(forged, segment) if breaks_sync and target.clip.frames is not None else forged
+    clip = replace(target.clip, audio=audio.astype(np.float32, copy=False))
+    sets = {Stream.AUDIO} if is_synthetic else set()
+    return _forged(target, clip, segment, name, sets, breaks_sync and clip.frames is not None)
 
 
-def _without_sync(target: LabeledClip, segment: slice) -> LabeledClip:
-    return replace(target, sync_fake=_marked(target.sync_fake, segment), offset_seconds=None)
-
-
-def _marked(track: NDArray[np.float32], segment: slice) -> NDArray[np.float32]:
-    marked = track.copy()
-    marked[segment] = 1.0
-    return marked
-
-
-def _named(methods: tuple[str, ...], name: str) -> tuple[str, ...]:
-    return (*(method for method in methods if method != "real"), name)
+def _forged(
+    target: LabeledClip, clip: Clip, segment: slice, name: str, sets: Set[Stream], breaks_sync: bool
+) -> LabeledClip:
+    methods = (*(method for method in target.methods if method != "real"), name)
+    forged = replace(target, clip=clip, methods=methods, offset_seconds=None if breaks_sync else target.offset_seconds)
+    for stream in sets | {Stream.SYNC} if breaks_sync else sets:
+        track = getattr(target, f"{stream}_fake").copy()
+        track[segment] = 1.0
+        forged = replace(forged, **{f"{stream}_fake": track})
+    return forged

@@ -6,13 +6,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 
-import numpy as np
-
-from cad.data.forge.records import Forger, Job, Need, Stream
-from cad.data.records import LabeledClip
+from cad.data.forge.records import Forger, Maker, Need, Stream
 from cad.errors import OptionError
 
-Maker = Callable[[Job, np.random.Generator], LabeledClip | None]
 _FORGERS: dict[str, Forger] = {}
 
 

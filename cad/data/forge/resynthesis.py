@@ -8,13 +8,25 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.data.forge.records import Job, with_audio
+from cad.data.forge.records import Job, Need, Stream, with_audio
+from cad.data.forge.registry import register
 from cad.data.forge.segment import draw_segment, samples_of, spliced
 from cad.data.forge.speech import has_speech, matched_level
 from cad.data.records import LabeledClip
 from cad.resampling import of_length
 
 Resynthesis = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+
+
+def register_voice(name: str) -> Callable[[Resynthesis], Resynthesis]:
+    """Return a decorator that makes a resynthesis the forger ``name`` of the voice; see ``resynthesised``."""
+
+    def add(resynthesis: Resynthesis) -> Resynthesis:
+        make = register(name, needs=[Need.SOUND], sets=[Stream.AUDIO])
+        make(lambda job, rng: resynthesised(job, rng, name, resynthesis))
+        return resynthesis
+
+    return add
 
 
 def resynthesised(job: Job, rng: np.random.Generator, name: str, resynthesis: Resynthesis) -> LabeledClip | None:
@@ -32,10 +44,9 @@ def resynthesised(job: Job, rng: np.random.Generator, name: str, resynthesis: Re
     if audio is None or not has_speech(audio):
         return None
     segment = draw_segment(job.target.clip.slots, rng)
-    if not has_speech(audio[samples_of(segment)]):
+    old = audio[samples_of(segment)]
+    if not has_speech(old):
         return None
     # The whole window is resynthesised, then the part is cut: no edge of a filter falls at the splice.
     piece = of_length(resynthesis(audio, rng), len(audio))[samples_of(segment)]
-    return with_audio(
-        job.target, spliced(audio, matched_level(piece, audio[samples_of(segment)]), segment), segment, name
-    )
+    return with_audio(job.target, spliced(audio, matched_level(piece, old), segment), segment, name)

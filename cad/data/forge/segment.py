@@ -17,9 +17,9 @@ WHOLE_SHARE = 0.7
 MIN_SEGMENT_SLOTS = 8
 
 
-def draw_segment(slots: int, rng: np.random.Generator, whole_share: float = WHOLE_SHARE) -> slice:
+def draw_segment(slots: int, rng: np.random.Generator) -> slice:
     """Return the slots [start, stop) to forge in a window of ``slots``."""
-    if slots <= MIN_SEGMENT_SLOTS or rng.random() < whole_share:
+    if slots <= MIN_SEGMENT_SLOTS or rng.random() < WHOLE_SHARE:
         return slice(0, slots)
     length = int(rng.integers(MIN_SEGMENT_SLOTS, slots))
     start = int(rng.integers(0, slots - length + 1))

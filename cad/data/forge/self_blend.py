@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from cad.data.augment.colour import colour_matrix, recoloured, tone_table
 from cad.data.augment.picture import each_frame, sharpened
 from cad.data.forge.blending import blend, smooth_walk
-from cad.data.forge.face_mask import draw_face_mask, face_points
+from cad.data.forge.face_mask import draw_face, draw_face_mask
 from cad.data.forge.records import Job, Need, Stream, with_frames
 from cad.data.forge.registry import register
-from cad.data.forge.segment import draw_segment
 from cad.data.records import LabeledClip
 
 _RATIOS = (0.3, 0.5, 0.75, 1.0, 1.0, 1.0)
@@ -28,21 +27,17 @@ _RATIOS = (0.3, 0.5, 0.75, 1.0, 1.0, 1.0)
 @register("self_blend", needs=[Need.PICTURE], sets=[Stream.VIDEO])
 def self_blend(job: Job, rng: np.random.Generator) -> LabeledClip | None:
     """Blend the face over itself; the changed copy is the face or, half the time, what surrounds it."""
-    clip = job.target.clip
-    segment = draw_segment(clip.slots, rng)
-    points = face_points(clip, segment)
-    if clip.frames is None or points is None:
+    face = draw_face(job.target.clip, rng)
+    if face is None:
         return None
-    old = clip.frames[segment]
+    segment, old, points = face
     mask = draw_face_mask(points, rng, ("face", "face", "inner_face", "lower_face", "mouth", "eyes"))
     changed = _perturbed(old, rng)
     foreground, background = (changed, old) if rng.random() < 0.5 else (old, changed)
     foreground = _moved(foreground, rng)
     drift = 0.7 * smooth_walk(len(old), 2, rng)
     ratio = _RATIOS[int(rng.integers(len(_RATIOS)))]
-    frames = clip.frames.copy()
-    frames[segment] = blend(background, foreground, mask, ratio, drift)
-    return with_frames(job.target, frames, segment, "self_blend")
+    return with_frames(job.target, blend(background, foreground, mask, ratio, drift), segment, "self_blend")
 
 
 def _perturbed(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

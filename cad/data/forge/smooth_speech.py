@@ -7,33 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLE_RATE_HZ
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.forge.resynthesis import resynthesised
+from cad.data.forge.resynthesis import register_voice
 from cad.data.forge.spectra import istft, mel_filters, smooth_along_time, stft
-from cad.data.records import LabeledClip
 from cad.resampling import of_length, resampled
 
 
-@register("smooth_speech", needs=[Need.SOUND], sets=[Stream.AUDIO])
-def smooth_speech(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+@register_voice("smooth_speech")
+def smooth_speech(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Smooth the spectral envelope along time and shrink its variance, which is what averaging models do.
 
     Source of the effect: Toda and Tokuda, 2007 (global variance).
     """
-    return resynthesised(job, rng, "smooth_speech", _smoothed)
-
-
-@register("upsampled_band", needs=[Need.SOUND], sets=[Stream.AUDIO])
-def upsampled_band(job: Job, rng: np.random.Generator) -> LabeledClip | None:
-    """Replace the high band by the images of zero insertion and add the tones of uneven kernels.
-
-    Source of the effect: Pons et al., 2021, "Upsampling artifacts in neural audio synthesis", arXiv 2010.14356.
-    """
-    return resynthesised(job, rng, "upsampled_band", _upsampled)
-
-
-def _smoothed(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     size, hop = 512, 128
     spectrum = stft(audio, size, hop)
     magnitude = np.abs(spectrum)
@@ -53,7 +37,12 @@ def _smoothed(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
     return istft((spectrum * change * turned).astype(np.complex64), size, hop, len(audio))
 
 
-def _upsampled(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+@register_voice("upsampled_band")
+def upsampled_band(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Replace the high band by the images of zero insertion and add the tones of uneven kernels.
+
+    Source of the effect: Pons et al., 2021, "Upsampling artifacts in neural audio synthesis", arXiv 2010.14356.
+    """
     factor = int(rng.choice([2, 2, 4]))
     low = resampled(audio, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ // factor)
     stuffed = np.zeros(len(low) * factor, dtype=np.float32)
@@ -63,16 +52,13 @@ def _upsampled(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
         stuffed[:] = np.repeat(low, factor)
         stuffed = np.roll(stuffed, -(factor // 2)) if factor > 2 else stuffed
     size, hop = 512, 128
-    images = stft(of_length(stuffed, len(audio)), size, hop)
-    original = stft(audio, size, hop)
     knee = size // 2 // factor
-    high = np.zeros_like(original)
-    high[:, knee:] = images[:, knee:]
-    wanted = np.abs(original[:, knee:]).mean(axis=1, keepdims=True)
-    given = np.abs(high[:, knee:]).mean(axis=1, keepdims=True)
-    high[:, knee:] *= np.minimum(wanted / np.maximum(given, 1e-7), 10.0) * np.float32(rng.uniform(0.5, 1.3))
-    mixed = original.copy()
-    mixed[:, knee:] = high[:, knee:]
+    images = stft(of_length(stuffed, len(audio)), size, hop)[:, knee:]
+    mixed = stft(audio, size, hop)
+    wanted = np.abs(mixed[:, knee:]).mean(axis=1, keepdims=True)
+    given = np.abs(images).mean(axis=1, keepdims=True)
+    gain = np.minimum(wanted / np.maximum(given, 1e-7), 10.0) * np.float32(rng.uniform(0.5, 1.3))
+    mixed[:, knee:] = images * gain
     return istft(mixed, size, hop, len(audio)) + _tones(audio, rng)
 
 

@@ -11,6 +11,7 @@ from scipy.fft import irfft, rfft
 from scipy.ndimage import gaussian_filter1d
 
 from cad.clock import SAMPLE_RATE_HZ
+from cad.resampling import of_length
 
 Spectrum = NDArray[np.complex64]
 
@@ -38,11 +39,7 @@ def istft(spectrum: Spectrum, size: int, hop: int, samples: int) -> NDArray[np.f
     total = np.zeros((count + per, hop), dtype=np.float32)
     for part in range(per):
         total[part : part + count] += frames[:, part * hop : (part + 1) * hop]
-    sound = total.reshape(-1)[size // 2 :] / _overlap(size, hop, count)
-    out = np.zeros(samples, dtype=np.float32)
-    length = min(samples, len(sound))
-    out[:length] = sound[:length]
-    return out
+    return of_length(total.reshape(-1)[size // 2 :] / _overlap(size, hop, count), samples)
 
 
 @lru_cache(maxsize=32)

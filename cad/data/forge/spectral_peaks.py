@@ -8,23 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.data.augment.picture import each_frame
-from cad.data.forge.patching import rerendered
-from cad.data.forge.records import Job, Need, Stream
-from cad.data.forge.registry import register
-from cad.data.records import LabeledClip
+from cad.data.forge.patching import register_face
 
 
-@register("spectral_peaks", needs=[Need.PICTURE], sets=[Stream.VIDEO])
-def spectral_peaks(job: Job, rng: np.random.Generator) -> LabeledClip | None:
+@register_face("spectral_peaks")
+def spectral_peaks(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Smooth the face a little, as generators do, and add a faint fixed grid of 2, 4 or 8 pixels.
 
     Source of the effect: Frank et al., 2020, "Leveraging frequency analysis for deep fake image recognition",
     arXiv 2003.08685.
     """
-    return rerendered(job, rng, "spectral_peaks", _with_grid)
-
-
-def _with_grid(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     side = frames.shape[1]
     period = int(rng.choice([2, 4, 8]))
     tile = rng.standard_normal((period, period, 3)).astype(np.float32)

@@ -13,6 +13,8 @@ from cad.loudness import rms, slot_levels_dbfs
 ACTIVE_RANGE_DB = 30.0
 #: ... and above the noise floor of poor recordings.
 SILENCE_DBFS = -60.0
+#: Share of active slots from which sound is speech.
+LEAST_SHARE = 0.3
 
 
 def active_slots(audio: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -21,9 +23,9 @@ def active_slots(audio: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(levels >= max(levels.max(initial=SILENCE_DBFS) - ACTIVE_RANGE_DB, SILENCE_DBFS))
 
 
-def has_speech(audio: NDArray[np.float32] | None, least_share: float = 0.3) -> bool:
-    """Say whether at least ``least_share`` of the slots are active."""
-    return audio is not None and len(audio) >= SAMPLES_PER_FRAME and bool(active_slots(audio).mean() >= least_share)
+def has_speech(audio: NDArray[np.float32] | None) -> bool:
+    """Say whether at least ``LEAST_SHARE`` of the slots are active."""
+    return audio is not None and len(audio) >= SAMPLES_PER_FRAME and bool(active_slots(audio).mean() >= LEAST_SHARE)
 
 
 def matched_level(piece: NDArray[np.float32], like: NDArray[np.float32]) -> NDArray[np.float32]:
