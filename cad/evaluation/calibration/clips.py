@@ -48,9 +48,7 @@ class AnalysedPart:
         view = next((view for view in views_of(self.rows) if view.head == head), None)
         if view is None:
             return np.empty(0), np.empty(0, dtype=np.int8)
-        logits = np.array(
-            [None if isinstance(one, str) else one.clip_logits[head] for one in self.found], dtype=float
-        )
+        logits = np.array([None if isinstance(one, str) else one.clip_logits[head] for one in self.found], dtype=float)
         counts = view.mask & ~np.isnan(logits)
         return logits[counts], view.labels[counts]
 
