@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,10 +70,6 @@ class FileScore:
             seconds=math.nan if seconds is None else float(seconds),
             offset_seconds=raw.get("offset_seconds"),
         )
-
-    def of_stream(self, stream: str) -> FileScore:
-        """Return the record with the segments of one stream alone."""
-        return replace(self, segments=tuple(segment for segment in self.segments if segment[3] == stream))
 
     def to_row(self) -> dict[str, Any]:
         """Return the record as one flat row; NaN where a head was not used."""

@@ -24,7 +24,7 @@ from typing import Any
 from cad.command import run_command
 from cad.errors import DataError
 from cad.evaluation.shortcut_baselines.versus_baselines import nearest_text, versus_markdown
-from cad.evaluation.stored_reports import StoredReport, read_audit, read_report, require_same_weights
+from cad.evaluation.stored_reports import StoredReport, read_audit, read_reports
 from cad.evaluation.tables import HEADINGS, estimate_from_json, markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,8 +104,7 @@ def figures_text(report: Path, audit: Path | None = None, further: Sequence[Path
     Raises:
         DataError: Files do not belong together, or are not what they should be.
     """
-    ours, others = read_report(report), [read_report(folder) for folder in further]
-    require_same_weights(ours, *others)
+    ours, *others = read_reports(report, *further)
     views = next(iter(ours.parts.values()))["views"]
     first = views[0]
     counts = f"{first['measured']['reals']} real and {first['measured']['fakes']} fake"
