@@ -229,4 +229,3 @@ def leftovers(folder: Path) -> tuple[int, int, int]:
     """Return how many child processes, open descriptors and files in the folder there are."""
     children = sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children"))
     return children, len(list(Path("/proc/self/fd").iterdir())), len(list(folder.iterdir()))
-
