@@ -66,9 +66,6 @@ def evaluate(options: argparse.Namespace) -> int:
     except WeightsError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 4
-    except KeyboardInterrupt:
-        print(f"evaluate: stopped; the same line goes on from {options.out}", file=sys.stderr)
-        raise
     return 0
 
 
@@ -140,13 +137,17 @@ def run_detector(options: argparse.Namespace, protocol: Protocol, manifests: Map
         f"{options.resamples} resamples. Operating points: {points}."
     ]
     results = []
-    for part in parts_of(protocol, manifests):
-        scorer, progress = scorer_with(by_part.get(part.name, options.weights)), Progress(part.name)
-        results.append(run_part(part, scorer, scorer.thresholds, protocol, out, progress, options.resamples))
-        progress.done()
-        if scorer.identity != first.identity:
-            facts.append(f"Weights of {part.name}: `{scorer.identity}`.")
-    text = write_results(results, protocol, facts, out, first.thresholds)
+    try:
+        for part in parts_of(protocol, manifests):
+            scorer, progress = scorer_with(by_part.get(part.name, options.weights)), Progress(part.name)
+            results.append(run_part(part, scorer, scorer.thresholds, protocol, out, progress, options.resamples))
+            progress.done()
+            if scorer.identity != first.identity:
+                facts.append(f"Weights of {part.name}: `{scorer.identity}`.")
+        text = write_results(results, protocol, facts, out, first.thresholds)
+    except KeyboardInterrupt:
+        print(f"evaluate: stopped; the same line goes on from {out}", file=sys.stderr)
+        raise
     print(f"evaluate: scores, report and figures are in {out}", file=sys.stderr)
     return text
 

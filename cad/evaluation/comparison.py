@@ -28,19 +28,16 @@ COMPARED = ("fpr", "tpr", "auc", "ap_fake", "eer", "tpr_at_fpr_5")
 class Difference:
     """First minus second, with its interval and the p-value of no difference."""
 
-    first: str
-    second: str
-    metric: str
     estimate: Estimate
     p_value: float
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Figures of each detector on the common rows, and the differences of each pair."""
+    """Figures of each detector on the common rows, and the differences of each pair by metric."""
 
     measured: Mapping[str, Measured]
-    differences: tuple[Difference, ...]
+    differences: Mapping[tuple[str, str], Mapping[str, Difference]]
     problems: Mapping[str, Mapping[str, int]]
     left_out: int
 
@@ -76,27 +73,27 @@ def compare_systems(
     measured = {
         name: measure_common(values[common], threshold=thresholds.get(name, 0.5)) for name, values in scores.items()
     }
-    pairs = combinations(systems, 2)
-    differences = [_difference(first, second, metric, measured) for first, second in pairs for metric in COMPARED]
+    differences = {
+        (first, second): {metric: _difference(measured[first], measured[second], metric) for metric in COMPARED}
+        for first, second in combinations(systems, 2)
+    }
     problems = {name: found.counts() for name, found in joined.items()}
-    return Comparison(measured, tuple(differences), problems, int((~common).sum()))
+    return Comparison(measured, differences, problems, int((~common).sum()))
 
 
 def comparison_markdown(comparison: Comparison) -> str:
     """Return the table of the detectors and one of differences for each pair."""
     lines = [[name, *measured_cells(measured, NAMES)] for name, measured in comparison.measured.items()]
     parts = [markdown_table(["detector", "real / fake", *(HEADINGS[name] for name in NAMES)], lines)]
-    for first, second in combinations(comparison.measured, 2):
-        chosen = [d for d in comparison.differences if (d.first, d.second) == (first, second)]
-        lines = [[HEADINGS[d.metric], d.estimate.text(), f"{d.p_value:.3f}"] for d in chosen]
+    for (first, second), found in comparison.differences.items():
+        lines = [[HEADINGS[metric], one.estimate.text(), f"{one.p_value:.3f}"] for metric, one in found.items()]
         table = markdown_table(["metric", "difference", "p (no difference)"], lines)
         parts.append(f"**{first} minus {second}** (paired bootstrap over identities)\n\n{table}")
     return "\n\n".join(parts)
 
 
-def _difference(first: str, second: str, metric: str, measured: Mapping[str, Measured]) -> Difference:
-    one, other = measured[first], measured[second]
+def _difference(first: Measured, second: Measured, metric: str) -> Difference:
     nothing = np.empty(0)  # without resamples
-    values = one.drawn.get(metric, nothing) - other.drawn.get(metric, nothing)
-    value = one.estimates[metric].value - other.estimates[metric].value
-    return Difference(first, second, metric, Estimate(value, *interval(values)), paired_p_value(values))
+    values = first.drawn.get(metric, nothing) - second.drawn.get(metric, nothing)
+    value = first.estimates[metric].value - second.estimates[metric].value
+    return Difference(Estimate(value, *interval(values)), paired_p_value(values))

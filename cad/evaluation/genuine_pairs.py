@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,12 +32,27 @@ def desync_parts(protocol: Protocol, manifest: Manifest) -> Iterator[Part]:
     for shift in protocol.shifts_seconds:
         pairs = _Pairs(manifest)
         for row in rows.to_dict("records"):
-            pairs.add_shift(row, shift, lengths[row["path"]], protocol.min_seconds)
+            length = lengths[row["path"]] - abs(shift)
+            if length < protocol.min_seconds:
+                pairs.left_out["too short for this shift"] += 1
+                continue
+            file, start = manifest.file(row["path"]), max(0.0, -shift)
+            # Sound from later in the file comes too early.
+            in_step, moved = Cut(start, start, length), Cut(start, start + shift, length)
+            pairs.add(row, "in step", 0, partial(cut_clip, file, cut=in_step), true_offset=0.0)
+            pairs.add(row, f"shift{shift:+.2f}", 1, partial(cut_clip, file, cut=moved), true_offset=-shift)
         yield pairs.part(f"shift {shift:+.2f} s")
     pairs = _Pairs(manifest)
     donors = _other_people(rows, protocol.seed)
     for row in rows.to_dict("records"):
-        pairs.add_dub(row, donors[row["path"]], lengths, protocol.min_seconds)
+        donor = donors[row["path"]]
+        length = min(lengths[row["path"]], lengths.get(donor, 0.0))
+        if length < protocol.min_seconds:
+            pairs.left_out["no donor that is long enough"] += 1
+            continue
+        file = manifest.file(row["path"])
+        pairs.add(row, "in step", 0, partial(cut_clip, file, cut=Cut(0.0, 0.0, length)))
+        pairs.add(row, "dub", 1, partial(cut_clip, file, cut=Cut(0.0, 0.0, length, manifest.file(donor))))
     yield pairs.part("other speaker")
 
 
@@ -49,11 +65,22 @@ def splice_parts(protocol: Protocol, manifest: Manifest) -> Iterator[Part]:
     pairs = _Pairs(manifest)
     for row in rows.to_dict("records"):
         kind = "the same words, forged" if row["path"] in paired else "another person"
-        donor = donors.get(row["path"], "")
-        if lengths[row["path"]] < protocol.min_seconds:
-            pairs.skip("shorter than the protocol asks for")
+        donor, seconds = donors.get(row["path"], ""), lengths[row["path"]]
+        if seconds < protocol.min_seconds:
+            pairs.left_out["shorter than the protocol asks for"] += 1
             continue
-        pairs.add_splice(row, donor, kind, lengths[row["path"]], protocol.splice_seconds, rng)
+        length = float(rng.uniform(*protocol.splice_seconds))
+        start = float(rng.uniform(0.1, max(0.1, seconds - length - 0.1)))
+        if not donor or seconds < length + 0.4:
+            pairs.left_out["no donor" if not donor else "too short for a splice"] += 1
+            continue
+        file, voice = manifest.file(row["path"]), manifest.file(donor)
+        if _common_seconds(voice) < length:
+            pairs.left_out["donor too short"] += 1
+            continue
+        spliced = partial(replace_sound, file, donor=voice, start_seconds=start, stop_seconds=start + length)
+        pairs.add(row, "whole", 0, partial(cut_clip_from, file, start_seconds=0.0))
+        pairs.add(row, "spliced", 1, spliced, segments_text([(start, start + length)]), kind)
     yield pairs.part("spliced voice")
 
 
@@ -64,65 +91,23 @@ class _Pairs:
         self.manifest = manifest
         self.rows: list[dict[str, Any]] = []
         self.makes: dict[str, Make] = {}
-        self.left_out: dict[str, int] = {}
+        self.left_out: Counter[str] = Counter()
 
-    def add_shift(self, row: Mapping[str, Any], shift: float, seconds: float, min_seconds: float) -> None:
-        length = seconds - abs(shift)
-        if length < min_seconds:
-            self.skip("too short for this shift")
-            return
-        file, start = self.manifest.file(row["path"]), max(0.0, -shift)
-        self._add(row, "in step", 0, cut_clip, file, true_offset=0.0, cut=Cut(start, start, length))
-        # Sound from later in the file comes too early.
-        self._add(row, f"shift{shift:+.2f}", 1, cut_clip, file, true_offset=-shift,
-                  cut=Cut(start, start + shift, length))  # fmt: skip
-
-    def add_dub(self, row: Mapping[str, Any], donor: str, lengths: Mapping[str, float], min_seconds: float) -> None:
-        length = min(lengths[row["path"]], lengths.get(donor, 0.0))
-        if length < min_seconds:
-            self.skip("no donor that is long enough")
-            return
-        file = self.manifest.file(row["path"])
-        self._add(row, "in step", 0, cut_clip, file, cut=Cut(0.0, 0.0, length))
-        self._add(row, "dub", 1, cut_clip, file, cut=Cut(0.0, 0.0, length, self.manifest.file(donor)))
-
-    def add_splice(
-        self, row: Mapping[str, Any], donor: str, kind: str, seconds: float, bounds: tuple[float, float],
-        rng: np.random.Generator,
-    ) -> None:  # fmt: skip
-        length = float(rng.uniform(*bounds))
-        start = float(rng.uniform(0.1, max(0.1, seconds - length - 0.1)))
-        if not donor or seconds < length + 0.4:
-            self.skip("no donor" if not donor else "too short for a splice")
-            return
-        file, voice = self.manifest.file(row["path"]), self.manifest.file(donor)
-        if _common_seconds(voice) < length:
-            self.skip("donor too short")
-            return
-        stretch = segments_text([(start, start + length)])
-        self._add(row, "whole", 0, cut_clip_from, file, start_seconds=0.0)
-        self._add(row, "spliced", 1, replace_sound, file, segments=stretch, method=kind, donor=voice,
-                  start_seconds=start, stop_seconds=start + length)  # fmt: skip
-
-    def part(self, name: str) -> Part:
-        import pandas
-
-        return Part(name, pandas.DataFrame(self.rows), self.manifest.root, self.makes, self.left_out)
-
-    def _add(
-        self, row: Mapping[str, Any], what: str, label: int, make: Callable[..., Path], file: Path, segments: str = "",
-        method: str = "", true_offset: float = math.nan, **arguments: Any,
+    def add(
+        self, row: Mapping[str, Any], what: str, label: int, make: Make, segments: str = "", method: str = "",
+        true_offset: float = math.nan,
     ) -> None:  # fmt: skip
         path = f"{row['path']}#{what}"
         forged = {"label": label, "fake_segments": segments, "method": (method or what) if label else "real",
                   "category": what, TRUE_OFFSET: true_offset}  # fmt: skip
         # Each stream by itself stays genuine in a shift; in a splice the sound holds another voice.
         self.rows.append({**row, **forged, "path": path, "audio_fake": int(bool(segments)), "video_fake": 0})
-        self.makes[path] = partial(make, file, **arguments)
+        self.makes[path] = make
 
-    def skip(self, why: str) -> None:
-        """Count a row that cannot take part."""
-        self.left_out[why] = self.left_out.get(why, 0) + 1
+    def part(self, name: str) -> Part:
+        import pandas
+
+        return Part(name, pandas.DataFrame(self.rows), self.manifest.root, self.makes, self.left_out)
 
 
 def _genuine_with_both(manifest: Manifest, protocol: Protocol) -> tuple[pd.DataFrame, dict[str, float]]:

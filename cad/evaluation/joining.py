@@ -60,13 +60,12 @@ def read_scores(path: Path) -> pd.DataFrame:
     return table.assign(path=table["path"].astype(str))
 
 
-def join(rows: pd.DataFrame, scores: pd.DataFrame, score_column: str = "p_file") -> Joined:
+def join(rows: pd.DataFrame, scores: pd.DataFrame) -> Joined:
     """Put ``scores`` beside ``rows`` by path.
 
     Args:
         rows: Of a manifest.
-        scores: With ``path`` and ``score_column``; of a path that stands there twice the first row is used.
-        score_column: The score that a row cannot do without.
+        scores: With ``path`` and ``p_file``; of a path that stands there twice the first row is used.
 
     Raises:
         DataError: No score belongs to any row.
@@ -79,13 +78,13 @@ def join(rows: pd.DataFrame, scores: pd.DataFrame, score_column: str = "p_file")
         )
     repeated = scores["path"].duplicated()
     joined = rows.merge(scores[~repeated], on="path", how="left", validate="one_to_one", suffixes=("", "_scores"))
-    value = joined[score_column].to_numpy(dtype=np.float64)
+    value = joined["p_file"].to_numpy(dtype=np.float64)
     answered = joined["path"].isin(scored)
     unusable = answered & ~np.isfinite(value)
     if "answer" in joined:
         # Saying *inconclusive* without a probability is an answer; it is counted among the answers.
         unusable &= joined["answer"].isin(("fake", "real"))
-    joined.loc[unusable, score_column] = np.nan
+    joined.loc[unusable, "p_file"] = np.nan
     problems = (
         _problems("score_twice", scores["path"][repeated], "scored more than once; the first is used")
         + _problems("score_without_row", sorted(scored - known), "scored but not in the manifest")

@@ -113,7 +113,9 @@ def localisation_figures(files: Sequence[Proposals]) -> Mapping[str, float]:
     return {**precision, **recall}
 
 
-def localise(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int) -> dict[str, Estimate]:
+def localise(
+    rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, seed: int, stream: str | None = None
+) -> dict[str, Estimate]:
     """Return AP and AR of the segments that a detector gives, with intervals over identities.
 
     Args:
@@ -121,9 +123,12 @@ def localise(rows: pd.DataFrame, scores: Sequence[FileScore], resamples: int, se
         scores: One a row.
         resamples: Bootstrap resamples, LOCALISATION_RESAMPLES at most.
         seed: Of the draws.
+        stream: Whose segments alone are measured; None measures all.
     """
     files = [
-        Proposals.of([(p, start, stop) for start, stop, p, _ in score.segments], parse_segments(text))
+        Proposals.of(
+            [(p, start, stop) for start, stop, p, of in score.segments if stream in (None, of)], parse_segments(text)
+        )
         for text, score in zip(rows["fake_segments"], scores, strict=True)
     ]
     codes, number = identity_codes(rows["identity"].to_numpy()), min(resamples, LOCALISATION_RESAMPLES)
@@ -135,8 +140,7 @@ def localise_by_stream(
 ) -> dict[str, dict[str, Estimate]]:
     """Return ``localise`` of the segments that each stream gives alone."""
     streams = sorted({segment[3] for score in scores for segment in score.segments})
-    alone = {stream: [score.of_stream(stream) for score in scores] for stream in streams}
-    return {stream: localise(rows, own, resamples, seed) for stream, own in alone.items()}
+    return {stream: localise(rows, scores, resamples, seed, stream) for stream in streams}
 
 
 def _hits(file: Proposals, overlap: float) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,13 +44,9 @@ class FileScore:
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
         return {
-            "path": self.path,
-            "answer": self.answer,
+            **asdict(self),
             "probability": {head: _rounded(value) for head, value in self.probability.items()},
             "logit": {head: _rounded(value) for head, value in self.logit.items()},
-            "segments": [list(segment) for segment in self.segments],
-            "reasons": list(self.reasons),
-            "error": self.error,
             "seconds": None if math.isnan(self.seconds) else round(self.seconds, 3),
             "offset_seconds": _rounded(self.offset_seconds),
         }
@@ -74,10 +70,6 @@ class FileScore:
             seconds=math.nan if seconds is None else float(seconds),
             offset_seconds=raw.get("offset_seconds"),
         )
-
-    def of_stream(self, stream: str) -> FileScore:
-        """Return the record with the segments of one stream alone."""
-        return replace(self, segments=tuple(segment for segment in self.segments if segment[3] == stream))
 
     def to_row(self) -> dict[str, Any]:
         """Return the record as one flat row; NaN where a head was not used."""

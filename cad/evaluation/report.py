@@ -208,6 +208,4 @@ class _Measurer:
         self, scores: NDArray[np.float64], labels: NDArray[Any], mask: NDArray[np.bool_], threshold: float
     ) -> Measured:
         codes = self.codes[mask]
-        return measure(
-            scores[mask], labels[mask], codes, threshold=threshold, resamples=self.resamples, seed=self.seed
-        )
+        return measure(scores[mask], labels[mask], codes, threshold=threshold, resamples=self.resamples, seed=self.seed)

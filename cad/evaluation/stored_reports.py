@@ -66,15 +66,17 @@ def read_report(folder: Path) -> StoredReport:
     return StoredReport(folder, protocol, weights[1], split[1], parts)
 
 
-def require_same_weights(first: StoredReport, *others: StoredReport) -> None:
-    """Refuse reports that must not stand side by side.
+def read_reports(*folders: Path) -> list[StoredReport]:
+    """Return reports that may stand side by side.
 
     Raises:
-        DataError: One was measured with other weights or face nets than ``first``.
+        DataError: One is unusable, or was measured with other weights or face nets than the first.
     """
+    first, *others = found = [read_report(folder) for folder in folders]
     for other in others:
         if other.weights != first.weights:
             raise DataError(f"{other.folder} was measured with {other.weights}, {first.folder} with {first.weights}")
+    return found
 
 
 def view_figures(part: Mapping[str, Any], view: str) -> dict[str, Estimate]:

@@ -38,19 +38,19 @@ def test_platt_of_separable_inverted_and_one_class():
 def test_operating_point_keeps_its_rate(rng):
     p = rng.random(1000)
     labels = (rng.random(1000) < p).astype(np.int8)
-    chosen = choose_operating_point(p, labels, 0.05, 0.1, "here")
+    point, costs = choose_operating_point(p, labels, 0.05, 0.1, "here")
     real, fake = p[labels == 0], p[labels == 1]
-    assert (real >= chosen.point.fake_threshold).mean() <= 0.05
-    assert (real >= chosen.point.fake_threshold - 0.01).mean() > 0.05 - 0.02
-    assert chosen.point.real_threshold < chosen.point.fake_threshold
-    assert (real < chosen.point.real_threshold).mean() >= 0.49
-    assert chosen.miss_rate == pytest.approx((fake < chosen.point.real_threshold).mean())
+    assert (real >= point.fake_threshold).mean() <= 0.05
+    assert (real >= point.fake_threshold - 0.01).mean() > 0.05 - 0.02
+    assert point.real_threshold < point.fake_threshold
+    assert (real < point.real_threshold).mean() >= 0.49
+    assert costs["miss_rate"] == pytest.approx((fake < point.real_threshold).mean(), abs=1e-4)
 
 
 def test_operating_point_of_perfect_scores_has_no_band_to_fall_into():
     p, labels = np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1], np.int8)
-    chosen = choose_operating_point(p, labels, 0.05, 0.1, "")
-    assert chosen.false_positive_rate == 0 and chosen.point.fake_threshold > 0.2
+    point, costs = choose_operating_point(p, labels, 0.05, 0.1, "")
+    assert costs["false_positive_rate"] == 0 and point.fake_threshold > 0.2
 
 
 def test_frame_calibration_holds_the_share_of_clips():

@@ -233,11 +233,11 @@ def test_two_systems_with_a_paired_test(rng):
     bad.loc[5, "p_file"] = np.nan
     found = compare_systems(rows, {"good": good, "bad": bad}, {}, resamples=300)
     assert found.left_out == 2 and set(found.problems["bad"]) == {"score_not_finite"}
-    auc = next(d for d in found.differences if d.metric == "auc")
+    auc = found.differences["good", "bad"]["auc"]
     assert auc.estimate.value > 0 and auc.estimate.low > 0 and auc.p_value < 0.02
     same = compare_systems(rows, {"a": good, "b": good}, {}, resamples=100)
-    assert all(d.estimate.value == 0 and d.p_value == 1.0 for d in same.differences)
-    bare = compare_systems(rows, {"a": good, "b": bad}, {}, resamples=0).differences[0].estimate
+    assert all(d.estimate.value == 0 and d.p_value == 1.0 for d in same.differences["a", "b"].values())
+    bare = compare_systems(rows, {"a": good, "b": bad}, {}, resamples=0).differences["a", "b"]["fpr"].estimate
     assert np.isnan(bare.low) and not np.isnan(bare.value)
     text = comparison_markdown(found)
     assert "**good minus bad**" in text and "| AUC |" in text

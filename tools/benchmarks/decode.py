@@ -15,12 +15,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import av
+import numpy as np
 from benchmarks.media_clips import run_ffmpeg
 
 from cad.media.limits import MediaLimits
 from cad.media.pool import MediaPool
+
+T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,12 +63,12 @@ def measure(path: Path, rounds: int, threads: int) -> dict[str, object]:
             ours.append(seconds)
     for _ in range(rounds):
         with MediaPool(limits) as cold:
-            seconds, _ = timed(lambda: open_only(cold, path))
-            started.append(seconds[0])
-    wall, processor = (
-        {name: statistics.median(item[which] for item in times) for name, times in (("bare", bare), ("ours", ours))}
-        for which in (0, 1)
-    )
+            began = time.perf_counter()
+            with cold.open(path):
+                pass
+            started.append(time.perf_counter() - began)
+    bare_wall, bare_processor = np.median(bare, axis=0).tolist()
+    wall, processor = np.median(ours, axis=0).tolist()
     return {
         "file_frames": frames,
         "grid_slots": slots,
@@ -72,26 +76,27 @@ def measure(path: Path, rounds: int, threads: int) -> dict[str, object]:
         "rounds": rounds,
         "cores": os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 2),
-        "bare_wall_seconds": round(wall["bare"], 3),
-        "read_wall_seconds": round(wall["ours"], 3),
-        "wall_ratio": round(wall["ours"] / wall["bare"], 3),
-        "bare_processor_seconds": round(processor["bare"], 3),
-        "read_processor_seconds": round(processor["ours"], 3),
-        "processor_ratio": round(processor["ours"] / processor["bare"], 3),
+        "bare_wall_seconds": round(bare_wall, 3),
+        "read_wall_seconds": round(wall, 3),
+        "wall_ratio": round(wall / bare_wall, 3),
+        "bare_processor_seconds": round(bare_processor, 3),
+        "read_processor_seconds": round(processor, 3),
+        "processor_ratio": round(processor / bare_processor, 3),
         "cold_open_seconds": round(statistics.median(started), 3),
     }
 
 
-def timed(work: Callable[[], int]) -> tuple[tuple[float, float], int]:
-    """Return (wall seconds, processor seconds of this process and its live children) and what the work returned."""
+def timed(work: Callable[[], T]) -> tuple[tuple[float, float], T]:
+    """Return (wall seconds, processor seconds of this process and its children) and what the work returned."""
     began, used = time.perf_counter(), processor_seconds()
     result = work()
     return (time.perf_counter() - began, processor_seconds() - used), result
 
 
 def processor_seconds() -> float:
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    total = own.ru_utime + own.ru_stime
+    """Return what this process, its ended children and its living ones have used so far."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    total = sum(usage.ru_utime + usage.ru_stime for usage in usages)
     tick = os.sysconf("SC_CLK_TCK")
     for children in Path("/proc/self/task").glob("*/children"):
         for pid in children.read_text().split():
@@ -114,8 +119,3 @@ def decode_bare(path: Path, threads: int) -> int:
 def read(pool: MediaPool, path: Path) -> int:
     with pool.open(path) as reader:
         return sum(len(chunk.present) for chunk in reader.video_chunks())
-
-
-def open_only(pool: MediaPool, path: Path) -> int:
-    with pool.open(path):
-        return 0

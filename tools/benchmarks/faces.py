@@ -9,7 +9,6 @@ domain photograph that sways before a panned, noisy background.
 from __future__ import annotations
 
 import argparse
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from benchmarks.decode import timed
 
 from cad.faces.finder import FaceFinder
 from cad.faces.tracker import FaceTracker
@@ -55,11 +55,13 @@ def run(args: argparse.Namespace) -> dict[str, object]:
 
 def decoding_seconds(path: Path) -> tuple[float, int]:
     """Return CPU seconds of reading all pictures, in this process and the decoding one, and the number of slots."""
-    before, slots = _cpu_seconds(), 0
-    with open_media(path) as reader:
-        for chunk in reader.video_chunks():
-            slots += len(chunk.frames)
-    return _cpu_seconds() - before, slots
+
+    def read() -> int:
+        with open_media(path) as reader:
+            return sum(len(chunk.frames) for chunk in reader.video_chunks())
+
+    (_, seconds), slots = timed(read)
+    return seconds, slots
 
 
 def face_seconds(path: Path) -> tuple[float, int]:
@@ -75,11 +77,6 @@ def face_seconds(path: Path) -> tuple[float, int]:
     found = tracker.flush()
     spent += time.thread_time() - start
     return spent, len(tracks | {crops.track_id for crops in found})
-
-
-def _cpu_seconds() -> float:
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def make_clip(path: Path, seconds: float, faces: int) -> None:

@@ -43,10 +43,7 @@ ALL_VIDEO, ALL_AUDIO = tuple(VIDEO), tuple(AUDIO)
 AVI_PRIMING_SECONDS = {"mp3": 1105 / 44_100, "aac": 1024 / 48_000}
 #: What each container may hold (by its standard or by what FFmpeg writes into it).
 LEGAL: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "mp4": (
-        ("h264", "hevc", "hevc10", "vp9", "av1", "mpeg1", "mpeg2", "mjpeg"),
-        ("aac", "opus", "mp3", "ac3", "vorbis"),
-    ),
+    "mp4": (ALL_VIDEO, ("aac", "opus", "mp3", "ac3", "vorbis")),
     "mov": (("h264", "hevc", "hevc10", "mpeg1", "mpeg2", "mjpeg"), ("aac", "mp3", "pcm", "ac3")),
     "mkv": (ALL_VIDEO, ALL_AUDIO),
     "webm": (("vp9", "av1"), ("opus", "vorbis")),

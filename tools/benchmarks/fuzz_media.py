@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from benchmarks.media_clips import run_ffmpeg
@@ -71,15 +72,9 @@ def is_clean(figures: dict[str, object]) -> bool:
 
 def fuzz(folder: Path, count: int, seed: int, keep: Path | None = None, progress: bool = False) -> dict[str, object]:
     """Read ``count`` damaged files, with ``folder`` as the temporary folder, and return the figures."""
-    former = tempfile.tempdir, os.environ.get("TMPDIR")
-    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # whatever is left lying about lies there
-    try:
+    # Whatever is left lying about lies there.
+    with mock.patch.object(tempfile, "tempdir", str(folder)), mock.patch.dict(os.environ, TMPDIR=str(folder)):
         return fuzz_here(folder, count, seed, keep, progress)
-    finally:
-        tempfile.tempdir = former[0]
-        os.environ.pop("TMPDIR")
-        if former[1] is not None:
-            os.environ["TMPDIR"] = former[1]
 
 
 def fuzz_here(folder: Path, count: int, seed: int, keep: Path | None, progress: bool) -> dict[str, object]:
@@ -234,4 +229,3 @@ def leftovers(folder: Path) -> tuple[int, int, int]:
     """Return how many child processes, open descriptors and files in the folder there are."""
     children = sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children"))
     return children, len(list(Path("/proc/self/fd").iterdir())), len(list(folder.iterdir()))
-

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cad.media.pool import MediaPool
 from cad.media.records import ReadReport
+from cad.runs import runs_of
 
 FFMPEG = shutil.which("ffmpeg")
 #: Flashes and beeps begin here, on frames of 25 fps and of 50 fps, and last FLASH_SECONDS.
@@ -77,7 +78,7 @@ def write_sources(folder: Path, shape: Shape = Shape()) -> tuple[Path, Path]:
 def flash_times(frames: NDArray[np.uint8], present: NDArray[np.bool_], first_slot: int = 0) -> list[float]:
     """Return the middle of every flash, in seconds of grid time."""
     bright = (frames.mean(axis=(1, 2, 3)) > 140) & present
-    return [(first_slot + (start + stop - 1) / 2) / 25 for start, stop in runs(bright)]
+    return [(first_slot + (start + stop - 1) / 2) / 25 for start, stop in runs_of(bright)]
 
 
 def beep_times(samples: NDArray[np.float32]) -> list[float]:
@@ -86,7 +87,7 @@ def beep_times(samples: NDArray[np.float32]) -> list[float]:
     loud = envelope > 0.12
     # One beep is one run: zero crossings and codec ripple leave short holes.
     loud = np.convolve(loud, np.ones(321), mode="same") > 0
-    return [((start + stop) / 2) / 16_000 - 0.02 for start, stop in runs(loud)]
+    return [((start + stop) / 2) / 16_000 - 0.02 for start, stop in runs_of(loud)]
 
 
 def read_events(pool: MediaPool, path: Path) -> tuple[list[float], list[float], tuple[ReadReport, int, float]]:
@@ -100,12 +101,6 @@ def read_events(pool: MediaPool, path: Path) -> tuple[list[float], list[float], 
     beeps = beep_times(sound.samples) if sound is not None else []
     heard = 0.0 if sound is None else float(sound.present.sum()) / 25
     return flashes, beeps, (report, int(present.sum()), heard)
-
-
-def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return (start, stop) of every stretch of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def flip_bits(data: bytes, share: float, start: int, stop: int, seed: int = 1) -> bytes:

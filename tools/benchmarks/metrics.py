@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas
+from benchmarks.decode import timed
 
 from cad.data.manifest import Manifest, read_manifest, write_manifest
 from cad.evaluation.joining import join
@@ -35,13 +35,11 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="cad-bench-") as folder:
         path = Path(folder) / "manifest.parquet"
         write_manifest(generated_rows(args.rows, rng), path)
-        load = Clock()
-        manifest = read_manifest(path)
-        load_wall, load_cpu = load.read()
+        (load_wall, load_cpu), manifest = timed(lambda: read_manifest(path))
     scores = generated_scores(manifest, rng)
-    clock = Clock()
-    report = build_report(join(manifest.rows, scores), {}, groups=("method",), resamples=args.resamples)
-    wall, cpu = clock.read()
+    (wall, cpu), report = timed(
+        lambda: build_report(join(manifest.rows, scores), {}, groups=("method",), resamples=args.resamples)
+    )
     auc = report.views[0].measured.estimates["auc"]
     return {
         "rows": args.rows,
@@ -56,16 +54,6 @@ def run(args: argparse.Namespace) -> dict[str, object]:
         "bars": [LOAD_BAR_SECONDS, MEASURE_BAR_SECONDS],
         "ok": load_wall <= LOAD_BAR_SECONDS and wall <= MEASURE_BAR_SECONDS,
     }
-
-
-class Clock:
-    """Wall-clock and CPU seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def read(self) -> tuple[float, float]:
-        return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
 def generated_rows(number: int, rng: np.random.Generator) -> pandas.DataFrame:

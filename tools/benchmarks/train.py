@@ -19,7 +19,7 @@ from benchmarks.full_size import wait
 from lightning.pytorch import Callback
 
 from cad.training.batches import Batch
-from cad.training.cli import TrainCLI, main
+from cad.training.cli import main
 from cad.training.task import CadTask
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -64,14 +64,6 @@ def bare_seconds(task: CadTask, batch: Batch, batches: int, warm_up: int) -> flo
     return time.perf_counter() - started
 
 
-def loop_clock(cli: TrainCLI, warm_up: int) -> LoopClock:
-    """Train, and return the clock that ran beside it."""
-    clock = LoopClock(warm_up)
-    cli.trainer.callbacks.insert(0, clock)  # type: ignore[attr-defined]
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-    return clock
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default=str(ROOT / "configs" / "train" / "cad_small.yaml"))
     parser.add_argument("--batches", type=int, default=30)
@@ -85,7 +77,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         words += [f"--data.batches={options.batches + options.warm_up}", "--trainer.limit_val_batches=0"]
         words += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
         cli = main([*words, *options.more], run=False)
-        clock = loop_clock(cli, options.warm_up)
+        clock = LoopClock(options.warm_up)
+        cli.trainer.callbacks.insert(0, clock)  # type: ignore[attr-defined]
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     assert clock.batch is not None and isinstance(cli.model, CadTask)
     task = cli.model.to(clock.batch.frames.device)
     bare = bare_seconds(task, clock.batch, options.batches, options.warm_up)

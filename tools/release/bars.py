@@ -21,7 +21,7 @@ import pandas
 
 from cad.command import run_command
 from cad.data.manifest import read_manifest
-from cad.evaluation.stored_reports import StoredReport, read_audit, read_report, require_same_weights, view_figures
+from cad.evaluation.stored_reports import StoredReport, read_audit, read_reports, view_figures
 from cad.evaluation.tables import estimate_from_json, markdown_table
 from cad.metrics.bootstrap import Estimate
 from cad.metrics.roc import auc_of
@@ -59,10 +59,8 @@ class Bar:
 
 def bars_of(folder: Path) -> Iterator[Bar]:
     """Yield the bars that the reports in ``folder`` answer, all of one set of weights."""
-    val, desync, splices, reencoded = reports = [
-        read_report(folder / name) for name in ("val", "desync", "splices_one_second", "reencoded")
-    ]
-    require_same_weights(*reports)
+    names = ("val", "desync", "splices_one_second", "reencoded")
+    val, desync, splices, reencoded = read_reports(*(folder / name for name in names))
     clips = val.part("as_is")
     speech = view_figures(clips, "audio head, sound alone")
     yield Bar("audio head, recordings of speech: AUC", speech["auc"], 0.95)

@@ -18,6 +18,7 @@ import pandas
 
 from cad.command import run_command
 from cad.data.manifest import read_manifest
+from cad.evaluation.tables import markdown_table
 from cad.runtime.scorer import Scorer
 from cad.weights.registry import read_entry
 
@@ -53,14 +54,14 @@ def data_table(manifest: Path) -> tuple[str, int]:
     dataset = rows["dataset"] if "dataset" in rows else rows["source"]
     licence = rows["licence"] if "licence" in rows else pandas.Series("", rows.index)
     groups = rows.groupby([dataset.where(dataset != "", rows["source"]), licence.replace("", "not stated")], sort=False)
-    lines = ["| data | licence | real | fake | identities | methods |", "|---|---|---|---|---|---|"]
+    lines = []
     for (name, terms), members in sorted(groups, key=lambda item: -len(item[1])):
         fakes = members[members["label"] == 1]
         people = members.loc[members["identity"] != "", "identity"].nunique()
         real, methods = len(members) - len(fakes), fakes["method"].nunique()
-        lines.append(f"| {name} | {terms} | {real} | {len(fakes)} | {people} | {methods} |")
+        lines.append([name, terms, *map(str, (real, len(fakes), people, methods))])
     faces = rows.loc[(rows["video_fake"] == 0) & (rows["identity"] != ""), "identity"].nunique()
-    return "\n".join(lines), int(faces)
+    return markdown_table(["data", "licence", "real", "fake", "identities", "methods"], lines), int(faces)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -77,6 +78,10 @@ def write_card(options: argparse.Namespace) -> int:
     entry = read_entry(options.weights)
     spec = Scorer(str(options.weights)).spec
     table, people = data_table(options.manifest)
+    thresholds = [
+        [head, f"{point.fake_threshold:.3f}", f"{point.real_threshold:.3f}", point.chosen_on]
+        for head, point in spec.operating_points.items()
+    ]
     parts = [
         INTRODUCTION.format(
             name=entry.name,
@@ -84,15 +89,11 @@ def write_card(options: argparse.Namespace) -> int:
             sha256=entry.sha256,
             trained_on=spec.trained_on or "see below",
             commit=spec.commit or "not recorded",
-        )
+        ),
+        f"## Thresholds\n\n{markdown_table(['head', 'fake at or above', 'real below', 'chosen for'], thresholds)}",
+        LIMITS.format(people=people),
+        f"## Training data\n\n{table}",
     ]
-    parts.append("## Thresholds\n\n| head | fake at or above | real below | chosen for |\n|---|---|---|---|")
-    parts[-1] += "".join(
-        f"\n| {head} | {point.fake_threshold:.3f} | {point.real_threshold:.3f} | {point.chosen_on} |"
-        for head, point in spec.operating_points.items()
-    )
-    parts.append(LIMITS.format(people=people))
-    parts.append(f"## Training data\n\n{table}")
     for report in options.report:
         title, _, folder = report.partition("=")
         text = (Path(folder) / "report.md").read_text(encoding="utf-8")

@@ -13,8 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from figures_text import ROOT
-from fill_readme import fill
+from fill_readme import ROOT, fill
 
 from cad.command import run_command
 from cad.evaluation.tables import markdown_table

@@ -1,25 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes of an exported model one with measured numbers in its ModelSpec, and the scores that it then gives."""
+"""Makes of an exported model one with measured numbers in its ModelSpec, and the scores that it then gives.
+
+Calibration and operating points of all heads are tightened until the answers on whole files keep the rate.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from cad.data.manifest import Manifest
 from cad.detector import Detector
-from cad.evaluation.calibration.clips import AnalysedClip, Say, gather_clips
-from cad.evaluation.calibration.fitting import Aim, fit_spec
-from cad.evaluation.detector_scorer import file_score, scorer_identity
+from cad.errors import ExportError
+from cad.evaluation.calibration.clips import AnalysedPart, CalibrationClips, Say, gather_clips
+from cad.evaluation.calibration.platt import choose_operating_point, fit_platt, frame_calibration
+from cad.evaluation.detector_scorer import file_score, highest_frame_logits, scorer_identity
 from cad.evaluation.records import FileScore
 from cad.evaluation.scorelog import write_log
 from cad.options import DetectOptions
-from cad.spec import METADATA_KEY, ModelSpec
+from cad.spec import HEADS, METADATA_KEY, Calibration, ModelSpec, OperatingPoint
+from cad.verdict.analysis import Analysis
+from cad.verdict.calibrate import platt
+from cad.verdict.judge import judge
 from cad.weights.registry import MANIFEST_NAME
+
+#: Each round of tightening leaves this share of the rate that a head may spend.
+TIGHTENING = 0.8
+ROUNDS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +78,72 @@ def calibrate(
         detector = Detector(DetectOptions(model=str(weights), threads=options.threads))
         clips = gather_clips(detector, manifest, options.split, options.clips, options.desync_clips, say)
     counts = f"{len(clips.plain.rows)} clips and {len(clips.copies.rows)} re-encoded genuine copies"
-    aim = Aim(options.max_fpr, options.max_miss, f"{options.split}: {counts}")
-    spec, figures = fit_spec(replace(detector.spec, name=name), clips, aim, say)
+    spec, figures = fit_spec(replace(detector.spec, name=name), clips, options, f"{options.split}: {counts}", say)
     sha256 = _write_model(model, output, spec)
-    write_log(output.with_suffix(".scores.jsonl"), scorer_identity(name, sha256), _scores(clips.plain.clips, spec))
+    write_log(output.with_suffix(".scores.jsonl"), scorer_identity(name, sha256), _scores(clips.plain, spec))
     return {"name": name, "sha256": sha256, **figures, "spec": json.loads(spec.to_json())}
+
+
+def fit_spec(
+    spec: ModelSpec, clips: CalibrationClips, options: CalibrationOptions, chosen_on: str, say: Say
+) -> tuple[ModelSpec, dict[str, object]]:
+    """Return ``spec`` with new numbers, and the figures that these have on the clips they were chosen on.
+
+    Args:
+        spec: Of the model that measured the clips; a head without rows of both classes keeps its numbers.
+        clips: What is fitted on.
+        options: Whose rates the operating points are chosen for.
+        chosen_on: One line on the data, kept in the spec.
+        say: Called with heads that keep their numbers.
+
+    Raises:
+        ExportError: After ROUNDS rounds of tightening too many genuine files are still called fake.
+    """
+    found = {head: clips.head_logits(head) for head in HEADS}
+    for head in [head for head, (_, labels) in found.items() if len(set(labels.tolist())) < 2]:
+        say(f"{head}: no rows of both classes; its numbers stay as they are")
+        del found[head]
+    heads = {head: fit_platt(*logits) for head, logits in found.items()}
+    real, allowed, figures = clips.genuine(), options.max_fpr, {}
+    for _ in range(ROUNDS):
+        chosen = {
+            head: choose_operating_point(platt(logits, heads[head]), labels, allowed, options.max_miss, chosen_on)
+            for head, (logits, labels) in found.items()
+        }
+        points = {head: point for head, (point, _) in chosen.items()}
+        result = replace(
+            spec,
+            calibration={**spec.calibration, **heads, **_of_frames(heads, points, real, options.max_fpr)},
+            operating_points={**spec.operating_points, **points},
+        )
+        answers = [judge(analysis, result).label.value for analysis in real]
+        rate = answers.count("fake") / max(len(answers), 1)
+        figures = {
+            "genuine_files": len(real),
+            "false_positive_rate_of_files": round(rate, 4),
+            "head_rate_allowed": round(allowed, 4),
+            "heads": {head: costs for head, (_, costs) in chosen.items()},
+            "unreadable": clips.unreadable,
+        }
+        if rate <= options.max_fpr:
+            return result, figures
+        allowed *= TIGHTENING
+    raise ExportError(f"no operating point keeps {options.max_fpr:.3f} of genuine files: {figures}")
+
+
+def _of_frames(
+    heads: Mapping[str, Calibration], points: Mapping[str, OperatingPoint], real: Sequence[Analysis], max_fpr: float
+) -> dict[str, Calibration]:
+    """Return the calibration of frame logits of each stream that was fitted and that genuine files have."""
+    highest = defaultdict(list)
+    for analysis in real:
+        for stream, logit in highest_frame_logits(analysis).items():
+            highest[stream].append(logit)
+    return {
+        f"{stream}_frame": frame_calibration(heads[stream], np.array(logits), points[stream].fake_threshold, max_fpr)
+        for stream, logits in highest.items()
+        if stream in heads
+    }
 
 
 def _weights_folder(model: Path, folder: Path) -> Path:
@@ -93,10 +168,7 @@ def _write_model(model: Path, output: Path, spec: ModelSpec) -> str:
     return hashlib.sha256(output.read_bytes()).hexdigest()
 
 
-def _scores(clips: Iterable[AnalysedClip], spec: ModelSpec) -> Iterable[FileScore]:
+def _scores(part: AnalysedPart, spec: ModelSpec) -> Iterable[FileScore]:
     """Yield what the product says of each clip under the new numbers."""
-    for clip in clips:
-        if clip.analysis is None:
-            yield FileScore(clip.path, "error", error=clip.error)
-        else:
-            yield file_score(clip.path, clip.analysis, spec)
+    for path, found in zip(part.rows["path"], part.found, strict=True):
+        yield FileScore(path, "error", error=found) if isinstance(found, str) else file_score(path, found, spec)

@@ -37,36 +37,25 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysedClip:
-    """One clip and what was measured of it: None if it could not be read or made, with the code of the error."""
-
-    path: str
-    analysis: Analysis | None
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class AnalysedPart:
-    """Rows of a manifest with what was measured of each."""
+    """Rows of a manifest with what was measured of each: the code of the error if it could not be read or made."""
 
     rows: pd.DataFrame
-    clips: tuple[AnalysedClip, ...]
+    found: tuple[Analysis | str, ...]
 
     def head_logits(self, head: str) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         """Return raw logits and labels (1 fake) of the rows that judge a head (see ``views_of``)."""
         view = next((view for view in views_of(self.rows) if view.head == head), None)
         if view is None:
             return np.empty(0), np.empty(0, dtype=np.int8)
-        logits = np.array(
-            [clip.analysis.clip_logits[head] if clip.analysis is not None else None for clip in self.clips], dtype=float
-        )
+        logits = np.array([None if isinstance(one, str) else one.clip_logits[head] for one in self.found], dtype=float)
         counts = view.mask & ~np.isnan(logits)
         return logits[counts], view.labels[counts]
 
     def genuine(self) -> list[Analysis]:
         """Return what was measured of the genuine rows that could be read."""
-        pairs = zip(self.clips, self.rows["label"], strict=True)
-        return [clip.analysis for clip, label in pairs if label == 0 and clip.analysis is not None]
+        pairs = zip(self.found, self.rows["label"], strict=True)
+        return [one for one, label in pairs if label == 0 and not isinstance(one, str)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +85,7 @@ class CalibrationClips:
     @property
     def unreadable(self) -> int:
         """How many clips could not be read or made."""
-        parts = (self.plain, self.copies, self.desync)
-        return sum(clip.analysis is None for part in parts for clip in part.clips)
+        return sum(isinstance(one, str) for part in (self.plain, self.copies, self.desync) for one in part.found)
 
 
 def gather_clips(
@@ -159,17 +147,17 @@ def reencoded_part(plain: Part) -> Part:
 
 def analyse_part(detector: Detector, part: Part, say: Say) -> AnalysedPart:
     """Return what the detector measures of each row, made if it must be; an unreadable one is counted, not fatal."""
-    clips = []
+    found: list[Analysis | str] = []
     with tempfile.TemporaryDirectory(prefix="cad-calibrate-") as folder:
         for number, path in enumerate(part.rows["path"], start=1):
             try:
                 with part.file_of(path, Path(folder)) as file:
-                    clips.append(AnalysedClip(path, detector.analyse(file)))
+                    found.append(detector.analyse(file))
             except MediaError as error:
-                clips.append(AnalysedClip(path, None, error.code))
+                found.append(error.code)
             except DataError as error:
                 say(f"{path}: {error}")
-                clips.append(AnalysedClip(path, None, "not_made"))
+                found.append("not_made")
             if number % SAID_EVERY == 0 or number == len(part.rows):
                 say(f"{part.name}: {number}/{len(part.rows)}")
-    return AnalysedPart(part.rows, tuple(clips))
+    return AnalysedPart(part.rows, tuple(found))

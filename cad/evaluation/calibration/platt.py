@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,34 +16,6 @@ Floats = NDArray[np.float64]
 #: Smallest slope of a head that tells nothing: a slope of zero or less would reverse its evidence.
 LEAST_SCALE = 0.02
 ITERATIONS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """An operating point and what it costs on the data that it was chosen on.
-
-    Attributes:
-        point: The thresholds.
-        false_positive_rate: Share of genuine rows at or above ``fake_threshold``.
-        true_positive_rate: Share of fakes at or above it.
-        inconclusive_real: Share of genuine rows between the thresholds.
-        miss_rate: Share of fakes below ``real_threshold``.
-        reals: Number of genuine rows.
-        fakes: Number of fakes.
-    """
-
-    point: OperatingPoint
-    false_positive_rate: float
-    true_positive_rate: float
-    inconclusive_real: float
-    miss_rate: float
-    reals: int
-    fakes: int
-
-    def figures(self) -> dict[str, float]:
-        """Return the rates and counts as plain values."""
-        rates = ("false_positive_rate", "true_positive_rate", "inconclusive_real", "miss_rate")
-        return {"real": self.reals, "fake": self.fakes, **{name: round(getattr(self, name), 4) for name in rates}}
 
 
 def fit_platt(logits: Floats, labels: NDArray[np.int8]) -> Calibration:
@@ -81,8 +52,8 @@ def fit_platt(logits: Floats, labels: NDArray[np.int8]) -> Calibration:
 
 def choose_operating_point(
     probabilities: Floats, labels: NDArray[np.int8], max_fpr: float, max_miss: float, chosen_on: str
-) -> Chosen:
-    """Return thresholds for a false-positive rate, with a band below in which nothing is said.
+) -> tuple[OperatingPoint, dict[str, float]]:
+    """Return thresholds for a false-positive rate, with a band below in which nothing is said, and what they cost.
 
     ``fake_threshold`` is the lowest at which at most ``max_fpr`` of the genuine rows are called fake.
     ``real_threshold`` is the highest at which at most ``max_miss`` of the fakes are called real, but not so low that
@@ -94,21 +65,25 @@ def choose_operating_point(
         max_fpr: Highest share of genuine rows at or above ``fake_threshold``.
         max_miss: Share of fakes that may lie below ``real_threshold``.
         chosen_on: One line on the data, kept in the spec.
+
+    Returns:
+        The thresholds, and figures on the same rows: how many are ``real`` and ``fake``, the share of genuine rows and
+        of fakes at or above ``fake_threshold`` (``false_positive_rate``, ``true_positive_rate``), of genuine rows
+        between the thresholds (``inconclusive_real``) and of fakes below ``real_threshold`` (``miss_rate``).
     """
     real, fake = np.sort(probabilities[labels == 0]), np.sort(probabilities[labels == 1])
     fake_threshold = _above(real, max_fpr)
     missed = fake[min(int(max_miss * len(fake)), len(fake) - 1)]
     real_threshold = float(min(max(missed, np.median(real)), fake_threshold))
-    rate = float((real >= fake_threshold).mean())
-    return Chosen(
-        OperatingPoint(fake_threshold, real_threshold, round(rate, 4), chosen_on),
-        rate,
-        float((fake >= fake_threshold).mean()),
-        float(((real >= real_threshold) & (real < fake_threshold)).mean()),
-        float((fake < real_threshold).mean()),
-        len(real),
-        len(fake),
-    )
+    rates = {
+        "false_positive_rate": real >= fake_threshold,
+        "true_positive_rate": fake >= fake_threshold,
+        "inconclusive_real": (real >= real_threshold) & (real < fake_threshold),
+        "miss_rate": fake < real_threshold,
+    }
+    figures = {name: round(float(rows.mean()), 4) for name, rows in rates.items()}
+    point = OperatingPoint(fake_threshold, real_threshold, figures["false_positive_rate"], chosen_on)
+    return point, {"real": len(real), "fake": len(fake), **figures}
 
 
 def frame_calibration(clip: Calibration, highest_real: Floats, fake_threshold: float, max_fpr: float) -> Calibration:

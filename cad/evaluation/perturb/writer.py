@@ -59,8 +59,7 @@ def write_clip(
         frames = iter(pictures)
         first = next(frames, None)
         video = _video_stream(container, first, fps, encoding) if first is not None and fps is not None else None
-        audio = _audio_stream(container, sound, encoding) if sound is not None and len(sound.samples) else None
-        packets = list(_audio_packets(audio, sound)) if audio is not None and sound is not None else []
+        packets = list(_audio_packets(container, sound, encoding)) if sound is not None and len(sound.samples) else []
         if video is not None and first is not None:
             # Sound first in memory (a clip of it is small), then interleaved with the picture by time.
             packets = sorted([*packets, *_video_packets(video, first, frames)], key=_decode_time)
@@ -94,31 +93,16 @@ def _video_packets(stream: Any, first: Picture, rest: Iterator[Picture]) -> Iter
     yield from stream.encode(None)
 
 
-def _audio_stream(container: Any, sound: Sound, encoding: Encoding) -> Any:
+def _audio_packets(container: Any, sound: Sound, encoding: Encoding) -> Iterator[Any]:
     rates = RATES_HZ.get(encoding.audio)
     rate = sound.rate_hz if rates is None else next((r for r in rates if r >= sound.rate_hz), rates[-1])
     stream = container.add_stream(AUDIO_ENCODERS[encoding.audio], rate=rate)
     stream.layout = "mono"
     if encoding.bit_rate_bps is not None:
         stream.bit_rate = encoding.bit_rate_bps
-    return stream
-
-
-def _audio_packets(stream: Any, sound: Sound) -> Iterator[Any]:
     frame = av.AudioFrame.from_ndarray(np.clip(sound.samples, -1, 1)[None], format="flt", layout="mono")
     frame.sample_rate, frame.pts, frame.time_base = sound.rate_hz, 0, Fraction(1, sound.rate_hz)
-    context = stream.codec_context
-    resampler = av.AudioResampler(format=context.format, layout="mono", rate=context.sample_rate)
-    fifo = av.AudioFifo()
-    for out in [*resampler.resample(frame), *resampler.resample(None)]:
-        out.pts = None
-        fifo.write(out)
-    context.open(strict=False)
-    size, position = context.frame_size or 4096, 0
-    while (chunk := fifo.read(size, partial=True)) is not None:
-        chunk.pts, chunk.time_base = position, Fraction(1, context.sample_rate)
-        position += chunk.samples
-        yield from stream.encode(chunk)
+    yield from stream.encode(frame)  # which resamples it and parts it into the encoder's frames
     yield from stream.encode(None)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -119,11 +120,7 @@ def clip_features(file: Path) -> dict[str, float]:
 
 def few_frames(file: Path) -> NDArray[np.uint8] | None:
     """Return PICTURES frames from the first PICTURES_AMONG of a clip, or None without picture."""
-    kept = []
-    for number, frame in enumerate(read_pictures(file, clip_info(file))):
-        if number >= PICTURES_AMONG:
-            break
-        kept.append(_square(frame.pixels))
+    kept = [_square(frame.pixels) for frame in islice(read_pictures(file, clip_info(file)), PICTURES_AMONG)]
     if not kept:
         return None
     return np.stack([kept[round(place)] for place in np.linspace(0, len(kept) - 1, PICTURES)])

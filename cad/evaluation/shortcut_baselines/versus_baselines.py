@@ -30,45 +30,38 @@ class VersusBaseline:
     """AUC of a baseline and of a detector on the rows of a view that both scored.
 
     Attributes:
-        baseline: Its title.
+        control: The baseline's title.
         detector: Its name.
         view: Of ``VIEWS``.
         reals: Genuine rows that both scored.
         fakes: Forged ones.
-        baseline_auc: AUC of the baseline.
+        control_auc: AUC of the baseline.
         detector_auc: AUC of the detector.
         above: Detector minus baseline, both bootstrapped with the same draws of people.
     """
 
-    baseline: str
+    control: str
     detector: str
     view: str
     reals: int
     fakes: int
-    baseline_auc: Estimate
+    control_auc: Estimate
     detector_auc: Estimate
     above: Estimate
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {
-            _STORED.get(name, name): estimate_json(value) if isinstance(value, Estimate) else value
-            for name, value in values
-        }
+        return {name: estimate_json(value) if isinstance(value, Estimate) else value for name, value in values}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> VersusBaseline:
         """Return the record that ``to_json`` wrote."""
-        stored = {field.name: raw[_STORED.get(field.name, field.name)] for field in fields(cls)}
+        stored = {field.name: raw[field.name] for field in fields(cls)}
         values: dict[str, Any] = {
             name: estimate_from_json(value) if isinstance(value, dict) else value for name, value in stored.items()
         }
         return cls(**values)
-
-
-#: Keys of the stored reports where they differ from the names here.
-_STORED = {"baseline": "control", "baseline_auc": "control_auc"}
 
 
 def versus_baselines(
@@ -91,23 +84,22 @@ def versus_baselines(
             found = compare_systems(rows[view.mask], {detector: ours, title: scores}, {}, resamples=resamples)
         except DataError:  # the baseline sees nothing of these rows, or of one class alone
             continue
-        above = next(item.estimate for item in found.differences if item.metric == "auc")
         first, second = found.measured[detector], found.measured[title]
-        auc = second.estimates["auc"], first.estimates["auc"]
-        yield VersusBaseline(title, detector, view.name, first.reals, first.fakes, *auc, above)
+        auc, above = (second.estimates["auc"], first.estimates["auc"]), found.differences[detector, title]["auc"]
+        yield VersusBaseline(title, detector, view.name, first.reals, first.fakes, *auc, above.estimate)
 
 
 def versus_markdown(found: Sequence[VersusBaseline], detector: str) -> str:
     """Return the table of one detector: a line for each baseline, its AUC and the detector's in pairs of columns."""
-    chosen = {(item.baseline, item.view): item for item in found if item.detector == detector}
+    chosen = {(item.control, item.view): item for item in found if item.detector == detector}
     views = {view: title for view, title in VIEWS.items() if any(key[1] == view for key in chosen)}
     lines = []
-    for baseline in dict.fromkeys(item.baseline for item in found):
+    for control in dict.fromkeys(item.control for item in found):
         cells: list[str] = []
         for view in views:
-            item = chosen.get((baseline, view))
-            cells += [item.baseline_auc.text(), item.detector_auc.text()] if item else ["-", "-"]
-        lines.append([baseline, *cells])
+            item = chosen.get((control, view))
+            cells += [item.control_auc.text(), item.detector_auc.text()] if item else ["-", "-"]
+        lines.append([control, *cells])
     headings = [heading for title in views.values() for heading in (f"{title}: AUC", f"{detector} on the same rows")]
     return markdown_table(["control", *headings], lines)
 
@@ -119,5 +111,5 @@ def nearest_text(found: Sequence[VersusBaseline], detector: str) -> str:
         items = [item for item in found if item.detector == detector and item.view == view]
         if items:
             least = min(items, key=lambda item: item.above.value)
-            parts.append(f"{title} {least.above.text()} above {least.baseline}")
+            parts.append(f"{title} {least.above.text()} above {least.control}")
     return f"AUC of {detector} over the control that comes nearest: {'; '.join(parts)}." if parts else ""
