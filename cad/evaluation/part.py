@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cad.errors import CadError, DataError
 
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Make(Protocol):
-    """Writes the file that is scored for a path to ``target`` plus a suffix and returns where it lies."""
-
-    def __call__(self, *, target: Path) -> Path:
-        """Write it."""
-        ...
+#: Writes the file that is scored for a path to ``target=`` plus a suffix and returns where it lies.
+Make = Callable[..., Path]
 
 
 @dataclass(frozen=True, slots=True)

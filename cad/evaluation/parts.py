@@ -6,14 +6,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from cad.data.manifest import Manifest
 from cad.errors import DataError
 from cad.evaluation.genuine_pairs import desync_parts, splice_parts
-from cad.evaluation.part import Part
+from cad.evaluation.part import Make, Part
 from cad.evaluation.perturb.catalogue import REENCODED, perturb_file, perturbation
 from cad.evaluation.perturb.edits import cut_clip_from, trim_leading_silence
 from cad.evaluation.protocols import Kind, Protocol
@@ -103,7 +102,7 @@ def _robustness(protocol: Protocol, manifest: Manifest) -> Iterator[Part]:
             yield Part(f"{name} {number}" if name != "none" else "none", rows, manifest.root, makes)
 
 
-_CONDITIONS: Mapping[str, Callable[..., Path] | None] = {
+_CONDITIONS: Mapping[str, Make | None] = {
     "as_is": None,
     "rewritten": partial(cut_clip_from, start_seconds=0.0),
     "trimmed": trim_leading_silence,

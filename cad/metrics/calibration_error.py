@@ -10,6 +10,8 @@ import numpy as np
 from cad.metrics.score_counts import Counts, Floats, divide
 
 BINS = 15
+#: Inner borders of the bins.
+CUTS: Floats = np.linspace(0.0, 1.0, BINS + 1)[1:-1]
 
 
 def expected_calibration_error(counts: Counts) -> Floats:
@@ -20,7 +22,7 @@ def expected_calibration_error(counts: Counts) -> Floats:
     Source: Naeini et al., AAAI 2015.
     """
     probability = np.clip(counts.values, 0.0, 1.0)[:, None]
-    starts = np.searchsorted(probability[:, 0], calibration_cuts(), side="left")
+    starts = np.searchsorted(probability[:, 0], CUTS, side="left")
     edges = np.concatenate([[0], starts, [len(probability)]])
     both = counts.fake + counts.real
     # Sums between the edges of the bins, which may be empty.
@@ -40,9 +42,3 @@ def balanced_calibration_error(counts: Counts) -> Floats:
     fakes, reals = counts.fake.sum(axis=0), counts.real.sum(axis=0)
     even = replace(counts, fake=divide(counts.fake, fakes), real=divide(counts.real, reals))
     return expected_calibration_error(even)
-
-
-def calibration_cuts() -> Floats:
-    """Return the inner borders of the calibration bins."""
-    cuts: Floats = np.linspace(0.0, 1.0, BINS + 1)[1:-1]
-    return cuts

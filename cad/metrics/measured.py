@@ -99,9 +99,9 @@ def measure(
     summary = partial(summarise, threshold=threshold, are_probabilities=probabilities)
     exact = count_scores(scores, labels, identities)
     values = summary(exact.count_once())
-    cuts = [threshold, *calibration_error.calibration_cuts()]
+    cuts = [threshold, *calibration_error.CUTS]
     merged = count_scores(scores, labels, identities, max_distinct=BOOTSTRAP_SCORES, cuts=cuts)
     spread = resample(merged, summary, resamples, seed) if resamples and merged.identities > 1 else {}
     estimates = {name: Estimate(float(values[name][0]), *interval(spread.get(name, np.empty(0)))) for name in NAMES}
-    fakes, reals = exact.sizes
+    fakes, reals = int(exact.fake.sum()), int(exact.real.sum())
     return Measured(estimates, fakes, reals, exact.identities, threshold, spread)

@@ -47,11 +47,6 @@ class ScoreCounts:
     real: Any
     identities: int
 
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """Number of fake and of real rows."""
-        return int(self.fake.sum()), int(self.real.sum())
-
     def count(self, weights: Floats) -> Counts:
         """Return the counts when identity ``i`` is taken ``weights[i, b]`` times.
 

@@ -84,7 +84,7 @@ def test_one_class_gives_no_ranking_but_a_rate():
 def test_merged_levels_keep_thresholds_exact(rng):
     labels = rng.integers(0, 2, 5000)
     scores = rng.random(5000)
-    cuts = [0.37, *calibration_error.calibration_cuts()]
+    cuts = [0.37, *calibration_error.CUTS]
     exact, merged = count_scores(scores, labels), count_scores(scores, labels, max_distinct=100, cuts=cuts)
     assert len(merged.values) < 130
     first, second = (summarise(levels.count_once(), 0.37) for levels in (exact, merged))

@@ -99,14 +99,10 @@ def scores_of_baselines(protocol: Protocol, train: Manifest, test: Manifest, out
     judged = features_of(test, out / f"features_{protocol.split}.jsonl")
     columns = fitted.columns.union(judged.columns)
     train_features, test_features = fitted.reindex(columns=columns), judged.reindex(columns=columns)
-    sources = train.rows["source"].astype(str).to_numpy() if "source" in train.rows else None
+    labels, sources = train.rows["label"].to_numpy(), train.rows["source"].astype(str).to_numpy()
     found = {}
     for name in protocol.controls:
         chosen = baseline(name)
-        if chosen.guesses_source and sources is None:
-            print(f"audit: {chosen.title}: left out, the manifest has no column source", file=sys.stderr)
-            continue
-        labels = train.rows["label"].to_numpy()
         scores = baseline_scores(chosen, train_features, labels, test_features, protocol.seed, sources)
         found[chosen.title] = test.rows[["path"]].assign(p_file=scores)
         found[chosen.title].to_csv(out / f"{name}.csv", index=False)

@@ -14,8 +14,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas
-
 from cad.command import run_command
 from cad.data.manifest import read_manifest
 from cad.evaluation.tables import markdown_table
@@ -51,9 +49,8 @@ LIMITS = """## Where it fails
 def data_table(manifest: Path) -> tuple[str, int]:
     """Return a Markdown table of the train rows by data set and licence, and the number of people with a face."""
     rows = read_manifest(manifest).select("train").rows
-    dataset = rows["dataset"] if "dataset" in rows else rows["source"]
-    licence = rows["licence"] if "licence" in rows else pandas.Series("", rows.index)
-    groups = rows.groupby([dataset.where(dataset != "", rows["source"]), licence.replace("", "not stated")], sort=False)
+    dataset = rows["dataset"].where(rows["dataset"] != "", rows["source"])
+    groups = rows.groupby([dataset, rows["licence"].replace("", "not stated")], sort=False)
     lines = []
     for (name, terms), members in sorted(groups, key=lambda item: -len(item[1])):
         fakes = members[members["label"] == 1]

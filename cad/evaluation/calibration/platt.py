@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.errors import DataError
+from cad.metrics.score_counts import Floats
 from cad.spec import Calibration, OperatingPoint
-
-Floats = NDArray[np.float64]
 
 #: Smallest slope of a head that tells nothing: a slope of zero or less would reverse its evidence.
 LEAST_SCALE = 0.02

@@ -18,8 +18,8 @@ from cad.clock import SAMPLE_RATE_HZ
 from cad.evaluation.perturb.edits import leading_silence_seconds
 from cad.evaluation.perturb.source import Sound, clip_info, read_pictures, read_sound
 from cad.loudness import rms
+from cad.metrics.score_counts import Floats
 
-Floats = NDArray[np.float64]
 Features = Mapping[str, float]
 
 FRAME_SAMPLES, HOP_SAMPLES, BANDS = 512, 160, 40
