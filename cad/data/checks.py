@@ -59,22 +59,34 @@ def check_manifest(
         DataError: The split has no rows.
     """
     chosen = manifest.select(split)
-    findings = [
-        *_missing_classes(chosen.rows),
-        *_missing_files(chosen),
-        *(_wrong_hashes(chosen) if hashes else ()),
-        *_on_two_sides(manifest.rows),
-        *_bad_segments(chosen.rows),
-    ]
-    if near_duplicates:
-        from cad.data.benchmarks.near_duplicates import find_near_duplicates
-
-        pairs = find_near_duplicates(manifest)
-        findings += _finding(
-            Severity.WARNING, "near_duplicate", "clips that look or sound alike are on two sides of a split",
-            [f"{pair.first} ~ {pair.second} ({pair.medium}, {pair.distance} of {pair.bits} bits)" for pair in pairs],
-        )  # fmt: skip
-    return sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
+    rows, absent = chosen.rows, missing_files(chosen)
+    stated = rows[rows["fake_segments"] != ""]
+    error, warning = Severity.ERROR, Severity.WARNING
+    absence = (warning, "missing_file", "files are not on disk, or empty")
+    if len(absent) == len(rows):
+        absence = (error, "missing_file", "not one file is there; check --root")
+    cases: dict[tuple[Severity, str, str], Sequence[str]] = {
+        (error, "one_class", "no ranking can be measured without both classes"): _missing_classes(rows),
+        absence: absent,
+        (error, "wrong_hash", "the file is not the one that the manifest was made from"): (
+            _with_other_bytes(chosen) if hashes else ()
+        ),
+        (error, "identity_on_two_sides", "people are on two sides"): sorted(shared_identities(manifest.rows)),
+        # A cloned voice on two sides is worth a warning, though it leaks no face.
+        (warning, "voice_on_two_sides", "voices (also cloned ones) are on two sides"): sorted(
+            shared_values(manifest.rows, "identity")
+        ),
+        (warning, "pair_on_two_sides", "events or utterances are on two sides"): sorted(
+            shared_values(manifest.rows, "pair_id")
+        ),
+        (error, "bad_segments", "stretches are empty or outside their clip"): _bad_segments(stated),
+        (error, "segments_on_real", "genuine rows have forged stretches"): list(stated["path"][stated["label"] == 0]),
+        (warning, "near_duplicate", "clips that look or sound alike are on two sides of a split"): (
+            _alike(manifest) if near_duplicates else ()
+        ),
+    }
+    found = [Finding(*kind, len(paths), tuple(paths[:EXAMPLES])) for kind, paths in cases.items() if paths]
+    return sorted(found, key=lambda finding: finding.severity is not error)
 
 
 def findings_text(name: str, findings: Sequence[Finding]) -> str:
@@ -146,62 +158,27 @@ def file_sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _finding(severity: Severity, code: str, text: str, cases: Sequence[str]) -> list[Finding]:
-    return [Finding(severity, code, text, len(cases), tuple(cases[:EXAMPLES]))] if cases else []
-
-
-def _missing_classes(rows: pd.DataFrame) -> list[Finding]:
+def _missing_classes(rows: pd.DataFrame) -> list[str]:
     present = set(rows["label"].tolist())
-    missing = [name for label, name in ((0, "real"), (1, "fake")) if label not in present]
-    return _finding(Severity.ERROR, "one_class", "no ranking can be measured without both classes", missing)
+    return [name for label, name in ((0, "real"), (1, "fake")) if label not in present]
 
 
-def _missing_files(manifest: Manifest) -> list[Finding]:
-    missing = missing_files(manifest)
-    every = len(missing) == len(manifest.rows)
-    text = "not one file is there; check --root" if every else "files are not on disk, or empty"
-    return _finding(Severity.ERROR if every else Severity.WARNING, "missing_file", text, missing)
+def _with_other_bytes(manifest: Manifest) -> list[str]:
+    stated = manifest.rows.loc[manifest.rows["sha256"] != "", ["path", "sha256"]]
+    files = ((path, manifest.file(path), sha256) for path, sha256 in stated.itertuples(index=False))
+    return [path for path, file, sha256 in files if file.exists() and file_sha256(file) != sha256]
 
 
-def _wrong_hashes(manifest: Manifest) -> list[Finding]:
-    rows = manifest.rows
-    wrong = [
-        path
-        for path, stated in zip(rows["path"], rows["sha256"], strict=True)
-        if stated and manifest.file(path).exists() and file_sha256(manifest.file(path)) != stated
-    ]
-    return _finding(Severity.ERROR, "wrong_hash", "the file is not the one that the manifest was made from", wrong)
+def _alike(manifest: Manifest) -> list[str]:
+    from cad.data.benchmarks.near_duplicates import find_near_duplicates
+
+    pairs = find_near_duplicates(manifest)
+    return [f"{pair.first} ~ {pair.second} ({pair.medium}, {pair.distance} of {pair.bits} bits)" for pair in pairs]
 
 
-def _on_two_sides(rows: pd.DataFrame) -> list[Finding]:
-    return [
-        *_finding(Severity.ERROR, "identity_on_two_sides", "people are on two sides", sorted(shared_identities(rows))),
-        # A cloned voice on two sides is worth a warning, though it leaks no face.
-        *_finding(
-            Severity.WARNING, "voice_on_two_sides", "voices (also cloned ones) are on two sides",
-            sorted(shared_values(rows, "identity")),
-        ),
-        *_finding(
-            Severity.WARNING, "pair_on_two_sides", "events or utterances are on two sides",
-            sorted(shared_values(rows, "pair_id")),
-        ),
-    ]  # fmt: skip
-
-
-def _bad_segments(rows: pd.DataFrame) -> list[Finding]:
-    stated = rows[rows["fake_segments"] != ""]
-    bad, on_real = [], []
-    for path, text, seconds, label in zip(
-        stated["path"], stated["fake_segments"], stated["duration_seconds"], stated["label"], strict=True
-    ):
-        if not _segments_fit(text, seconds):
-            bad.append(f"{path} {text}")
-        if label == 0:
-            on_real.append(path)
-    return [
-        *_finding(Severity.ERROR, "bad_segments", "stretches are empty or outside their clip", bad),
-        *_finding(Severity.ERROR, "segments_on_real", "genuine rows have forged stretches", on_real),
-    ]
+def _bad_segments(stated: pd.DataFrame) -> list[str]:
+    rows = stated[["path", "fake_segments", "duration_seconds"]].itertuples(index=False)
+    return [f"{path} {text}" for path, text, seconds in rows if not _segments_fit(text, seconds)]
 
 
 def _segments_fit(text: str, seconds: float) -> bool:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +77,7 @@ class Scorer:
 def batches(windows: Iterable[Window]) -> Iterator[list[Window]]:
     """Yield lists of up to BATCH_WINDOWS consecutive windows of one length."""
     for _, alike in groupby(windows, key=lambda window: len(window.frames_present)):
-        batch: list[Window] = []
-        for window in alike:
-            batch.append(window)
-            if len(batch) == BATCH_WINDOWS:
-                yield batch
-                batch = []
-        if batch:
+        while batch := list(islice(alike, BATCH_WINDOWS)):
             yield batch
 
 

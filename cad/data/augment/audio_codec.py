@@ -6,18 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import irfft, rfft
+from scipy.signal import correlate
 
 from cad.clock import SAMPLE_RATE_HZ
+from cad.data.augment.video_codec import coded_frames
 from cad.resampling import of_length, resampled
-
-_Choice = TypeVar("_Choice", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ def draw_audio_coding(rng: np.random.Generator) -> AudioCoding:
     """Return a random codec, rate and bit rate: mostly AAC, MP3 and Opus, sometimes telephony."""
     draw = rng.random()
     if draw < 0.35:
-        rate = _drawn((16_000, 22_050, 24_000, 32_000, 44_100, 48_000), rng)
+        rate = int(rng.choice((16_000, 22_050, 24_000, 32_000, 44_100, 48_000)))
         return AudioCoding("aac", "aac", "fltp", rate, _bits(rng, 20_000, 128_000, rate))
     if draw < 0.62:
-        rate = _drawn((16_000, 22_050, 24_000, 44_100), rng)
+        rate = int(rng.choice((16_000, 22_050, 24_000, 44_100)))
         return AudioCoding("libmp3lame", "mp3float", "fltp", rate, _bits(rng, 24_000, 128_000, rate))
     if draw < 0.84:
-        rate = _drawn((16_000, 24_000, 48_000), rng)
+        rate = int(rng.choice((16_000, 24_000, 48_000)))
         return AudioCoding("libopus", "opus", "flt", rate, _bits(rng, 10_000, 64_000, rate))
     if draw < 0.92:
         return AudioCoding("ac3", "ac3", "fltp", 48_000, _bits(rng, 48_000, 128_000, 48_000))
     if draw < 0.96:
-        law = _drawn(("pcm_mulaw", "pcm_alaw"), rng)
+        law = str(rng.choice(("pcm_mulaw", "pcm_alaw")))
         return AudioCoding(law, law, "s16", 8_000, None)
     return AudioCoding("g722", "g722", "s16", 16_000, 64_000)
 
@@ -76,13 +76,10 @@ def _delay_samples(coding: AudioCoding) -> int:
     """
     rate_hz = coding.rate_hz
     spectrum = rfft(np.random.default_rng(0).standard_normal(rate_hz).astype(np.float32))
-    frequency = np.arange(len(spectrum)) * (rate_hz / (2 * (len(spectrum) - 1)))
-    spectrum[(frequency < 200) | (frequency > 3000)] = 0
+    spectrum[:200] = spectrum[3001:] = 0  # a second long, so that the bins are 1 Hz wide
     probe = irfft(spectrum, rate_hz).astype(np.float32)
     probe *= np.float32(0.1 / probe.std())
-    heard = _round_trip(probe, coding)
-    size = next_fast_len(len(probe) + len(heard))
-    likeness = irfft(rfft(heard, size) * np.conj(rfft(probe, size)), size)
+    likeness = correlate(_round_trip(probe, coding), probe, method="fft")[len(probe) - 1 :]
     return int(np.argmax(likeness[: rate_hz // 4]))
 
 
@@ -101,22 +98,14 @@ def _round_trip(audio: NDArray[np.float32], coding: AudioCoding) -> NDArray[np.f
     padded = np.concatenate([audio, np.zeros((-len(audio)) % block + 4 * block, dtype=np.float32)])
     if coding.sample_format == "s16":
         padded = (np.clip(padded, -1, 1) * 32767).astype(np.int16)
-    packets = []
+    given = []
     for start in range(0, len(padded), block):
         frame = av.AudioFrame.from_ndarray(padded[None, start : start + block], coding.sample_format, "mono")
         frame.sample_rate, frame.pts = coding.rate_hz, start
-        packets += encoder.encode(frame)
-    packets += encoder.encode(None)
-    return _decoded(packets, encoder.extradata, coding)
-
-
-def _decoded(packets: list[Any], extradata: bytes | None, coding: AudioCoding) -> NDArray[np.float32]:
+        given.append(frame)
     decoder = cast(AudioCodecContext, av.CodecContext.create(coding.decoder, "r"))
-    if extradata:
-        decoder.extradata = extradata
     decoder.sample_rate, decoder.layout = coding.rate_hz, "mono"
-    decoder.thread_count = 1
-    frames = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+    frames = coded_frames(given, encoder, decoder)
     pieces = [frame.to_ndarray().reshape(-1) for frame in frames]
     sound = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
     if sound.dtype == np.int16:
@@ -128,7 +117,3 @@ def _decoded(packets: list[Any], extradata: bytes | None, coding: AudioCoding) -
 def _bits(rng: np.random.Generator, low: int, high: int, rate_hz: int) -> int:
     drawn = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     return int(min(drawn, 6 * rate_hz) // 1000 * 1000)
-
-
-def _drawn(choices: tuple[_Choice, ...], rng: np.random.Generator) -> _Choice:
-    return choices[int(rng.integers(len(choices)))]

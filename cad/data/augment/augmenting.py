@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
+from cad.clock import SAMPLES_PER_FRAME
 from cad.data.augment import picture, sound
 from cad.data.augment.audio_codec import coded_audio, draw_audio_coding
 from cad.data.augment.crop import cropped, cropped_masks, draw_crop_move
 from cad.data.augment.outside import blacken, draw_outside, outside_of
 from cad.data.augment.video_codec import coded_video, draw_video_coding
-from cad.data.records import STORED_CROP_SIZE_PX, Clip, LabeledClip
+from cad.data.records import Clip, LabeledClip
 from cad.faces.records import CROP_SIZE_PX
 
 
@@ -99,20 +99,17 @@ def augment_clip(clip: Clip, rng: np.random.Generator, options: AugmentOptions |
 def _seen(clip: Clip, frames: NDArray[np.uint8], rng: np.random.Generator, options: AugmentOptions) -> Clip:
     pictures = _without_gaps(frames, clip.frames_present)
     outside = outside_of(pictures)
-    if rng.random() < options.slow:
-        pictures = picture.slower(pictures, FRAME_RATE_HZ, rng)
-    if rng.random() < options.colour:
-        pictures = picture.with_random_colour(pictures, rng)
-    if rng.random() < options.grey:
-        pictures = picture.grey(pictures)
-    if rng.random() < options.rescale:
-        pictures = picture.rescaled(pictures, _source_size(rng), rng)
-    if rng.random() < options.blur:
-        pictures = picture.blurred(pictures, rng)
-    if rng.random() < options.picture_noise:
-        pictures = picture.noisy(pictures, rng)
-    if rng.random() < options.sharpen:
-        pictures = picture.sharpened(pictures, rng.uniform(0.2, 0.8))
+    for share, treated in (
+        (options.slow, picture.slower),
+        (options.colour, picture.with_random_colour),
+        (options.grey, lambda shown, _: picture.grey(shown)),
+        (options.rescale, picture.rescaled),
+        (options.blur, picture.blurred),
+        (options.picture_noise, picture.noisy),
+        (options.sharpen, lambda shown, rng: picture.sharpened(shown, rng.uniform(0.2, 0.8))),
+    ):
+        if rng.random() < share:
+            pictures = treated(pictures, rng)
     if rng.random() < options.video_codec:
         pictures = coded_video(pictures, draw_video_coding(rng))
         if rng.random() < options.second_video_codec:
@@ -127,11 +124,6 @@ def _seen(clip: Clip, frames: NDArray[np.uint8], rng: np.random.Generator, optio
     if not clip.frames_present.all():
         moved.frames[~clip.frames_present] = 0
     return moved
-
-
-def _source_size(rng: np.random.Generator) -> int:
-    scale = float(np.exp(rng.uniform(np.log(0.35), np.log(1.15))))
-    return 2 * round(STORED_CROP_SIZE_PX * scale / 2)
 
 
 def _without_gaps(frames: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.clock import FRAME_RATE_HZ
 from cad.data.augment.colour import colour_matrix, recoloured, tone_table
+from cad.data.records import STORED_CROP_SIZE_PX
 
 #: Frame rates of sources that are slower than the grid, in Hz: their frames are repeated on it.
 SLOW_RATES_HZ = (8.0, 10.0, 12.5, 15.0, 16.0, 20.0, 23.976)
@@ -71,20 +73,22 @@ def noisy(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
     return each_frame(frames, with_grain)
 
 
-def rescaled(frames: NDArray[np.uint8], size_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return ``frames`` at ``size_px`` (even) on both sides, by a random resampling kernel."""
+def rescaled(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return stored crops at 0.35 to 1.15 times their size (even on both sides), by a random resampling kernel."""
+    scale = float(np.exp(rng.uniform(np.log(0.35), np.log(1.15))))
+    size_px = 2 * round(STORED_CROP_SIZE_PX * scale / 2)
     if size_px == frames.shape[1]:
         return frames
-    kernel = _SHRINKERS[int(rng.integers(len(_SHRINKERS)))]
+    kernel = int(rng.choice(_SHRINKERS))
     return each_frame(frames, lambda frame: cv2.resize(frame, (size_px, size_px), interpolation=kernel))
 
 
-def slower(frames: NDArray[np.uint8], grid_rate_hz: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+def slower(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return ``frames`` as a source of a lower rate looks on the grid: nearest frame in time, so some repeat."""
-    rate = SLOW_RATES_HZ[int(rng.integers(len(SLOW_RATES_HZ)))]
+    rate = float(rng.choice(SLOW_RATES_HZ))
     phase = rng.uniform(0, 1)
-    ticks = np.round(np.arange(len(frames)) * rate / grid_rate_hz + phase)
-    taken = np.round((ticks - phase) * grid_rate_hz / rate).astype(int)
+    ticks = np.round(np.arange(len(frames)) * rate / FRAME_RATE_HZ + phase)
+    taken = np.round((ticks - phase) * FRAME_RATE_HZ / rate).astype(int)
     return np.asarray(frames[np.clip(taken, 0, len(frames) - 1)])
 
 

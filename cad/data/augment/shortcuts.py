@@ -59,8 +59,12 @@ def shortcut_check(forged: Iterable[Clip], genuine: Iterable[Clip]) -> tuple[Sho
     positive, negative = [clip_statistics(clip) for clip in forged], [clip_statistics(clip) for clip in genuine]
     if not positive or not negative:
         raise ValueError(f"need clips of both classes, got {len(positive)} forged and {len(negative)} genuine")
-    found = [_shortcut(name, positive, negative) for name in STATISTICS]
-    return tuple(sorted((one for one in found if one is not None), key=lambda one: -one.strength))
+    found = []
+    for name in STATISTICS:
+        ours, theirs = (np.array([one[name] for one in side if name in one]) for side in (positive, negative))
+        if len(ours) and len(theirs):
+            found.append(Shortcut(name, auc_of(ours, theirs), len(ours), len(theirs)))
+    return tuple(sorted(found, key=lambda one: -one.strength))
 
 
 def clip_statistics(clip: Clip) -> Mapping[str, float]:
@@ -73,14 +77,6 @@ def clip_statistics(clip: Clip) -> Mapping[str, float]:
         seen = np.stack(grey).astype(np.float32)
         values |= {name: function(seen) for name, function in _PICTURE.items()}
     return values
-
-
-def _shortcut(name: str, forged: list[Mapping[str, float]], genuine: list[Mapping[str, float]]) -> Shortcut | None:
-    positive = np.array([one[name] for one in forged if name in one])
-    negative = np.array([one[name] for one in genuine if name in one])
-    if not len(positive) or not len(negative):
-        return None
-    return Shortcut(name, auc_of(positive, negative), len(positive), len(negative))
 
 
 def _loudness(audio: NDArray[np.float32]) -> float:

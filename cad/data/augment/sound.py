@@ -89,7 +89,7 @@ def clipped(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
 
 def through_other_rate(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Return ``audio`` taken to a random other rate and back, with a random filter shape."""
-    rate = _COMMON_RATES_HZ[int(rng.integers(len(_COMMON_RATES_HZ)))]
+    rate = int(rng.choice(_COMMON_RATES_HZ))
     beta = rng.uniform(1.0, 9.0)
     there = resampled(audio, SAMPLE_RATE_HZ, rate, beta)
     return of_length(resampled(there, rate, SAMPLE_RATE_HZ, beta), len(audio))

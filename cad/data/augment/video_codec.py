@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
 import av
 import cv2
@@ -76,20 +77,23 @@ def coded_video(frames: NDArray[np.uint8], coding: VideoCoding) -> NDArray[np.ui
     encoder.time_base, encoder.framerate = Fraction(1, FRAME_RATE_HZ), Fraction(FRAME_RATE_HZ)
     encoder.options = dict(coding.options)
     encoder.thread_count = 1
-    packets = []
+    given = []
     for slot, frame in enumerate(frames):
-        picture = av.VideoFrame.from_ndarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
-        picture.pts = slot
-        packets += encoder.encode(picture)
-    packets += encoder.encode(None)
-    decoder = cast(VideoCodecContext, av.CodecContext.create(coding.decoder, "r"))
-    decoder.thread_count = 1
-    if encoder.extradata:
-        decoder.extradata = encoder.extradata
-    pictures = [picture for packet in [*packets, None] for picture in decoder.decode(packet)]
+        given.append(av.VideoFrame.from_ndarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), format="yuv420p"))
+        given[slot].pts = slot
+    pictures = coded_frames(given, encoder, av.CodecContext.create(coding.decoder, "r"))
     if len(pictures) != len(frames):
         raise RuntimeError(f"{coding.encoder} gave {len(pictures)} of {len(frames)} frames back")
     out = np.empty_like(frames)
     for slot, picture in enumerate(pictures):  # decoders give frames in presentation order
         out[slot] = cv2.cvtColor(picture.to_ndarray(format="yuv420p"), cv2.COLOR_YUV2RGB_I420)
     return out
+
+
+def coded_frames(frames: Iterable[Any], encoder: Any, decoder: Any) -> list[Any]:
+    """Return PyAV's ``frames`` (of a picture or a sound) after an encoder and a decoder that has not been opened."""
+    packets = [packet for frame in [*frames, None] for packet in encoder.encode(frame)]
+    if encoder.extradata:
+        decoder.extradata = encoder.extradata
+    decoder.thread_count = 1
+    return [frame for packet in [*packets, None] for frame in decoder.decode(packet)]

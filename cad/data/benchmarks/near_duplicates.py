@@ -100,13 +100,9 @@ def sound_hash(samples: NDArray[np.float32]) -> Bits:
 
 def _few_frames(container: av.container.InputContainer) -> list[NDArray[np.uint8]]:
     """Return FRAMES grey frames, evenly spread over the clip."""
-    kept: list[NDArray[np.uint8]] = []
-    for frame in container.decode(video=0):
-        grey = frame.reformat(width=64, height=64, format="gray").to_ndarray()
-        kept.append(np.asarray(grey[:64, :64], dtype=np.uint8))
-    if not kept:
-        return []
-    return [kept[round(place)] for place in np.linspace(0, len(kept) - 1, FRAMES)]
+    frames = container.decode(video=0)
+    grey = [frame.reformat(width=64, height=64, format="gray").to_ndarray() for frame in frames]
+    return [grey[round(place)] for place in np.linspace(0, len(grey) - 1, FRAMES)] if grey else []
 
 
 def _samples(container: av.container.InputContainer) -> NDArray[np.float32]:
