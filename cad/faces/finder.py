@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.faces.align import align_face, canonical_points, similarity
-from cad.faces.matching import SAME_FACE, is_among
 from cad.faces.net import FaceNet
-from cad.faces.overlap import keep_best
+from cad.faces.overlap import SAME_FACE, is_among, keep_best
 from cad.faces.points import REFINE_MARGIN_PX, REFINE_PX, PointNet
 from cad.faces.records import FaceDetection
 from cad.weights import find_entry
 
+#: At most this many faces of one picture are found and followed, the largest first.
+MAX_FACES = 8
 #: Long sides at which a picture is searched, from cheap to dear.
 LONG_SIDES_PX = (320, 640, 1280)
 #: If a face is smaller than this at the size at which it was found, still smaller ones may have been missed.
@@ -50,16 +51,14 @@ class FaceFinder:
     Args:
         net: Searches pictures; the packaged one if None.
         point_net: Looks at faces; the packaged one if None.
-        max_faces: At most this many faces of one picture are returned, the largest.
 
     Raises:
         WeightsError: As FaceNet.
     """
 
-    def __init__(self, net: FaceNet | None = None, point_net: PointNet | None = None, max_faces: int = 8) -> None:
+    def __init__(self, net: FaceNet | None = None, point_net: PointNet | None = None) -> None:
         self._net = net or FaceNet()
         self._point_net = point_net or PointNet()
-        self._max_faces = max_faces
 
     @property
     def nets(self) -> dict[str, str]:
@@ -81,7 +80,7 @@ class FaceFinder:
             known: Faces of this frame that need not be found again.
 
         Returns:
-            At most ``max_faces`` new faces in the frame's pixels.
+            At most MAX_FACES new faces in the frame's pixels.
         """
         found: list[FaceDetection] = []
         for scale in scales_of(frame.shape[1], frame.shape[0], depth):
@@ -89,7 +88,7 @@ class FaceFinder:
             found += [face for face in self.confirm(frame, fresh) if not is_among(face, (*known, *found))]
             if any(_height(face) * scale >= SMALL_FACE_PX for face in (*known, *found)):
                 break
-        return sorted(found, key=_height, reverse=True)[: self._max_faces]
+        return sorted(found, key=_height, reverse=True)[:MAX_FACES]
 
     def search(self, frame: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
         """Return what the net sees of the whole picture reduced by ``scale``, without the second look."""
@@ -118,9 +117,8 @@ class FaceFinder:
         sure = [replace(look, score=together(face.score, look.score)) for face, look in pairs]
         steady = [self._from_aside(frame, face) for face in sure if face.score >= NEW_SCORE]
         kept = sorted((face for face in steady if face is not None), key=lambda face: face.score, reverse=True)
-        if len(kept) < 2:
-            return kept
-        return [kept[index] for index in keep_best(np.stack([face.box_px for face in kept]), SAME_FACE)]
+        boxes = np.reshape([face.box_px for face in kept], (-1, 4))
+        return [kept[index] for index in keep_best(boxes, SAME_FACE)]
 
     def _from_aside(self, frame: NDArray[np.uint8], face: FaceDetection) -> FaceDetection | None:
         """Return ``face`` with the mean of its points as seen from ASIDE, or None if they do not stay in place."""
@@ -152,11 +150,9 @@ class FaceFinder:
             return []
         patches = np.stack([align_face(frame, points, REFINE_PX, REFINE_MARGIN_PX) for points in expected_points_px])
         seen = self._point_net.refine(patches)
-        faces: list[FaceDetection | None] = []
-        for index, expected in enumerate(expected_points_px):
-            face = _in_frame(seen.points_px[index], seen.boxes_px[index], float(seen.scores[index]), expected)
-            faces.append(face if face.score >= least_score and _is_a_shape(face.points_px) else None)
-        return faces
+        looks = zip(seen.points_px, seen.boxes_px, seen.scores.tolist(), expected_points_px, strict=True)
+        faces = [_in_frame(*look) for look in looks]
+        return [face if face.score >= least_score and _is_a_shape(face.points_px) else None for face in faces]
 
 
 def moved_aside(
@@ -186,12 +182,7 @@ def scales_of(width: int, height: int, depth: int) -> list[float]:
         >>> scales_of(1280, 720, 3), scales_of(500, 400, 3), scales_of(200, 100, 2)
         ([0.25, 0.5, 1.0], [0.64, 1.0], [1.0])
     """
-    scales: list[float] = []
-    for side in LONG_SIDES_PX[: max(1, depth)]:
-        scales.append(min(1.0, side / max(width, height)))
-        if scales[-1] == 1.0:
-            break
-    return scales
+    return sorted({min(1.0, side / max(width, height)) for side in LONG_SIDES_PX[: max(1, depth)]})
 
 
 def _in_frame(

@@ -3,35 +3,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.faces.matching import SAME_FACE
-from cad.faces.overlap import keep_best
-from cad.faces.session import open_face_session
+from cad.errors import SpecMismatchError
+from cad.faces.overlap import SAME_FACE, keep_best
+from cad.weights import load_bytes
+from cad.weights.session import open_session
 
 DEFAULT_NET = "face_yunet_s2"
 _OUTPUTS = ("boxes", "points", "scores")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """What the net saw in one picture, best first, doubles removed.
+class Seen:
+    """The faces that a net saw, in the pixels of what it was given.
 
     Attributes:
-        boxes_px: float32 (faces, 4) left, top, right, bottom.
         points_px: float32 (faces, 5, 2) x, y.
+        boxes_px: float32 (faces, 4) left, top, right, bottom.
         scores: float32 (faces,) in [0, 1].
     """
 
-    boxes_px: NDArray[np.float32]
     points_px: NDArray[np.float32]
+    boxes_px: NDArray[np.float32]
     scores: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.scores)
 
 
 class FaceNet:
@@ -51,7 +51,7 @@ class FaceNet:
         self.name = name
         self._session = open_face_session(name, "frames", _OUTPUTS)
 
-    def detect(self, pictures: NDArray[np.uint8], least_score: float) -> list[Candidates]:
+    def detect(self, pictures: NDArray[np.uint8], least_score: float) -> list[Seen]:
         """Return the faces in each picture, in its own pixels.
 
         Args:
@@ -59,12 +59,36 @@ class FaceNet:
             least_score: Candidates below it are dropped.
 
         Returns:
-            One record for each picture; of two candidates that overlap more than SAME_FACE the better stays.
+            One record for each picture, best first; of two candidates that overlap more than SAME_FACE the better
+            stays.
         """
         found = []
         for boxes, points, scores in zip(*self._session.run(list(_OUTPUTS), {"frames": pictures}), strict=True):
             above = np.flatnonzero(scores >= least_score)
             order = above[np.argsort(-scores[above], kind="stable")]
             order = order[keep_best(boxes[order], SAME_FACE)]
-            found.append(Candidates(boxes[order], points[order], scores[order]))
+            found.append(Seen(points[order], boxes[order], scores[order]))
         return found
+
+
+def open_face_session(name: str, frames_input: str, outputs: Sequence[str]) -> Any:
+    """Return an ONNX Runtime session on the CPU for the weights called ``name``.
+
+    Args:
+        name: Weights of kind ``face``.
+        frames_input: Name that its only input must have; its type must be uint8.
+        outputs: Outputs that it must have.
+
+    Raises:
+        WeightsError: As FaceNet.
+        SpecMismatchError: Inputs or outputs are others.
+    """
+    session = open_session(load_bytes(name), name, threads=1)  # the other cores are for decoding
+    inputs = [(node.name, node.type) for node in session.get_inputs()]
+    found = {node.name for node in session.get_outputs()}
+    if inputs != [(frames_input, "tensor(uint8)")] or not found.issuperset(outputs):
+        raise SpecMismatchError(
+            f"{name}: the net must take {frames_input} (uint8) and give {', '.join(outputs)}; "
+            f"this one takes {inputs} and gives {', '.join(sorted(found))}"
+        )
+    return session

@@ -9,13 +9,14 @@ straight line.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.faces.finder import LONG_SIDES_PX, SMALL_FACE_PX, FaceFinder
-from cad.faces.matching import is_among, match
+from cad.faces.finder import LONG_SIDES_PX, MAX_FACES, SMALL_FACE_PX, FaceFinder
+from cad.faces.overlap import is_among, match
 from cad.faces.records import FaceDetection
 from cad.faces.track import BRIDGE_SLOTS, LOST_SLOTS, FaceTrack
 
@@ -41,37 +42,27 @@ class Shot:
     Args:
         finder: Finds the faces.
         frame_at: Gives the picture of a recent slot, or None where there is none.
-        max_faces: At most this many are followed at a time, the largest first.
     """
 
-    def __init__(self, finder: FaceFinder, frame_at: FrameAt, max_faces: int) -> None:
+    def __init__(self, finder: FaceFinder, frame_at: FrameAt) -> None:
         self._finder = finder
         self._frame_at = frame_at
-        self._max_faces = max_faces
         self.tracks: list[FaceTrack] = []
         self._last_slot: int | None = None
-        self._last_look: int | None = None
-        self._last_search: int | None = None
-        self._last_deep: int | None = None
-        self._last_deepest: int | None = None
+        self._last_look = self._last_search = self._last_deep = self._last_deepest = -math.inf
 
     def push(self, slot: int, frame: NDArray[np.uint8]) -> None:
         """Take the picture of the next slot that has one."""
         self._last_slot = slot
-        searching = self._due(self._last_search, slot, SEARCH_STEP)
-        if searching or self._due(self._last_look, slot, LOOK_STEP):
-            missed = self._look(slot, frame)
-            if searching or missed:
-                self._search(slot, frame, missed)
+        searching = slot - self._last_search >= SEARCH_STEP
+        if searching or slot - self._last_look >= LOOK_STEP:
+            self._look(slot, frame, searching)
 
     def close(self) -> None:
         """Look at the last picture of the shot, so that nothing after the last look has to be guessed."""
         slot = self._last_slot
-        if slot is None or slot == self._last_look or (frame := self._frame_at(slot)) is None:
-            return
-        missed = self._look(slot, frame)
-        if missed:
-            self._search(slot, frame, missed)
+        if slot is not None and slot != self._last_look and (frame := self._frame_at(slot)) is not None:
+            self._look(slot, frame, searching=False)
 
     def retire(self, slot: int) -> list[FaceTrack]:
         """Take out and return the tracks that have not been seen for LOST_SLOTS before ``slot``."""
@@ -79,12 +70,8 @@ class Shot:
         self.tracks = [track for track in self.tracks if slot - track.last_slot <= LOST_SLOTS]
         return gone
 
-    @staticmethod
-    def _due(last: int | None, slot: int, step: int) -> bool:
-        return last is None or slot - last >= step
-
-    def _look(self, slot: int, frame: NDArray[np.uint8]) -> list[FaceTrack]:
-        """Look for every track where it is expected; return those not seen."""
+    def _look(self, slot: int, frame: NDArray[np.uint8], searching: bool) -> None:
+        """Look for every track where it is expected, and search if asked to or if one is not seen there."""
         self._last_look = slot
         seen = self._finder.refine(frame, [track.expected_points(slot) for track in self.tracks], KNOWN_SCORE)
         missed: list[FaceTrack] = []
@@ -95,7 +82,8 @@ class Shot:
             else:
                 taken.append(face)
                 self._note(track, slot, frame, face)
-        return missed
+        if searching or missed:
+            self._search(slot, frame, missed)
 
     def _search(self, slot: int, frame: NDArray[np.uint8], missed: list[FaceTrack]) -> None:
         """Go over the whole picture for the tracks that were missed where they were expected, and for new ones."""
@@ -107,7 +95,7 @@ class Shot:
                 self._note(track, slot, frame, fresh[index])
                 seen_now.append(fresh[index])
         for face in fresh:
-            if len(self.tracks) < self._max_faces and not is_among(face, seen_now):
+            if len(self.tracks) < MAX_FACES and not is_among(face, seen_now):
                 self.tracks.append(FaceTrack(slot, face, frame))
                 seen_now.append(face)
 
@@ -115,10 +103,10 @@ class Shot:
         """Return how many sizes the search may try: all of them at first and now and then, else only the cheapest."""
         scale = min(1.0, LONG_SIDES_PX[0] / max(frame.shape[:2]))
         large = any((track.last.box_px[3] - track.last.box_px[1]) * scale >= SMALL_FACE_PX for track in self.tracks)
-        if large or not self._due(self._last_deep, slot, DEEP_STEP):
+        if large or slot - self._last_deep < DEEP_STEP:
             return 1
         self._last_deep = slot
-        if not self._due(self._last_deepest, slot, DEEPEST_STEP):
+        if slot - self._last_deepest < DEEPEST_STEP:
             return 2
         self._last_deepest = slot
         return len(LONG_SIDES_PX)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +55,7 @@ class FaceTrack:
 
     def see(self, slot: int, face: FaceDetection) -> None:
         """Add a sighting in its place by time; it replaces one at the same slot."""
-        index = int(np.searchsorted(self._slots, slot))
+        index = bisect_left(self._slots, slot)
         if index < len(self._slots) and self._slots[index] == slot:
             self._faces[index] = face
             return
@@ -90,10 +92,8 @@ class FaceTrack:
 
     def present_at(self, slot: int) -> bool:
         """Say whether the face is there at ``slot``: seen, or between two near sightings."""
-        index = int(np.searchsorted(self._slots, slot))
-        if index < len(self._slots) and self._slots[index] == slot:
-            return True
-        return 0 < index < len(self._slots) and self._slots[index] - self._slots[index - 1] <= BRIDGE_SLOTS
+        before, after = bisect_right(self._slots, slot) - 1, bisect_left(self._slots, slot)
+        return before >= 0 and after < len(self._slots) and self._slots[after] - self._slots[before] <= BRIDGE_SLOTS
 
     def state_at(self, slot: int) -> FaceDetection:
         """Return box, smoothed points and score at a slot at which the face is present."""
@@ -112,11 +112,8 @@ class FaceTrack:
 
     def _around(self, slot: int) -> tuple[NDArray[np.intp], list[FaceDetection]]:
         """Return the sightings about ``slot`` that no gap separates from it."""
-        start = stop = int(np.searchsorted(self._slots, slot))
-        if stop < len(self._slots) and self._slots[stop] == slot:
-            stop += 1
-        elif start > 0:
-            start -= 1
+        stop = bisect_right(self._slots, slot)
+        start = stop - 1
         while start > 0 and self._joined(start - 1) and self._slots[start] > slot - REACH_SLOTS:
             start -= 1
         while stop < len(self._slots) and self._joined(stop - 1) and self._slots[stop - 1] < slot + REACH_SLOTS:

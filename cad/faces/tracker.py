@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +26,13 @@ MIN_TRACK_SLOTS = 10
 class FaceTracker:
     """Follows every face of one file; pictures come in chunks and in order.
 
-    A track never crosses a cut. Where a face is not seen its crops are marked absent; only gaps of at most
-    BRIDGE_SLOTS are bridged. The pictures of the last LAG_SLOTS slots are held, no more.
+    At most MAX_FACES are followed at a time, the largest first. A track never crosses a cut. Where a face is not seen
+    its crops are marked absent; only gaps of at most BRIDGE_SLOTS are bridged. The pictures of the last LAG_SLOTS
+    slots are held, no more.
 
     Args:
         size_px: Side of the crops.
         margin_px: Margin around the canonical crop on every side (192 with 16 for training).
-        max_faces: At most this many faces are followed at a time, the largest first.
         finder: Finds the faces; one with the packaged net if None. It may be shared by trackers.
 
     Raises:
@@ -41,22 +40,16 @@ class FaceTracker:
         WeightsError: The packaged net is damaged.
     """
 
-    def __init__(
-        self,
-        size_px: int = CROP_SIZE_PX,
-        margin_px: int = 0,
-        max_faces: int = 8,
-        finder: FaceFinder | None = None,
-    ) -> None:
+    def __init__(self, size_px: int = CROP_SIZE_PX, margin_px: int = 0, finder: FaceFinder | None = None) -> None:
         canonical_points(size_px, margin_px)
-        self._size_px, self._margin_px, self._max_faces = size_px, margin_px, max_faces
-        self._finder = finder or FaceFinder(max_faces=max_faces)
+        self._size_px, self._margin_px = size_px, margin_px
+        self._finder = finder or FaceFinder()
         self._cuts = CutDetector()
-        self._held: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._held: dict[int, NDArray[np.uint8]] = {}
         # Memory of pictures that are no longer held: fresh memory for each would cost more than the copy itself.
         self._spare: list[NDArray[np.uint8]] = []
         self._outbox = Outbox()
-        self._shot = self._new_shot()
+        self._shot = Shot(self._finder, self._held.get)
         self._next_slot = 0
         self._pictures = 0
 
@@ -92,15 +85,12 @@ class FaceTracker:
         self._held[slot] = frame
         self._shot.push(slot, frame)
 
-    def _new_shot(self) -> Shot:
-        return Shot(self._finder, self._held.get, self._max_faces)
-
     def _end_shot(self) -> None:
         self._shot.close()
         self._crop_until(math.inf)
         for track in self._shot.tracks:
             self._outbox.close(track)
-        self._shot = self._new_shot()
+        self._shot = Shot(self._finder, self._held.get)
 
     def _crop_until(self, stop: float) -> None:
         """Make the crops of all slots before ``stop`` and let go of their pictures."""

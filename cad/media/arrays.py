@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cad.clock import SAMPLE_RATE_HZ
 from cad.closing import Closing
-from cad.errors import MediaError, MediaLimitError, MediaUnreadableError, OptionError
+from cad.errors import MediaError, MediaUnreadableError, OptionError
 from cad.media.chunks import CHUNK_SLOTS, ChunkBuilder
 from cad.media.coverage import StreamReading, make_report
 from cad.media.grid import PicturePlacer, origin_seconds, period_seconds
@@ -169,10 +169,7 @@ class ArraySource(Closing):
             raise OptionError("frames must hold at least one frame, got none")
         self._stamped = chain(ahead, stamped)
         height, width, _ = ahead[0][1].shape
-        if height * width > self._limits.max_pixels_per_frame:
-            raise MediaLimitError(
-                self._name, f"has pictures of {width}x{height} pixels; the limit is {self._limits.max_pixels_per_frame}"
-            )
+        self._limits.check_picture(self._name, width, height)
         stamps = np.array([seconds for seconds, _ in ahead]) if given is None else given
         span = float(stamps[-1] - stamps[0])
         rate = fps or ((len(stamps) - 1) / span if span > 0 else 0.0)
@@ -214,9 +211,7 @@ class ArraySource(Closing):
         if video is not None and video.declared_frames == 1 and audio is None:
             kind = MediaKind.IMAGE
         seconds = max(stream.declared_seconds or 0.0 for stream in (video, audio) if stream is not None)
-        limit = self._limits.max_duration_seconds
-        if seconds > limit:
-            raise MediaLimitError(self._name, f"lasts {seconds:.0f} s; the limit is {limit:.0f} s")
+        self._limits.check_declared(self._name, seconds)
         return MediaInfo(
             path=self._name,
             kind=kind,

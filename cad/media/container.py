@@ -134,15 +134,8 @@ class OpenContainer(Closing):
         if self.video is None and self.audio is None:
             raise _no_stream_error(self.name, self.container)
         if self.video is not None:
-            width, height = self.video.codec_context.width, self.video.codec_context.height
-            if width * height > limits.max_pixels_per_frame:
-                raise MediaLimitError(
-                    self.name,
-                    f"has pictures of {width}x{height} pixels; the limit is {limits.max_pixels_per_frame}",
-                )
-        seconds = (self.container.duration or 0) / av.time_base
-        if seconds > limits.max_duration_seconds:
-            raise MediaLimitError(self.name, f"lasts {seconds:.0f} s; the limit is {limits.max_duration_seconds:.0f} s")
+            limits.check_picture(self.name, self.video.codec_context.width, self.video.codec_context.height)
+        limits.check_declared(self.name, (self.container.duration or 0) / av.time_base)
 
 
 def _open(fd: int, name: str) -> InputContainer:

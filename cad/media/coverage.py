@@ -52,10 +52,8 @@ def make_report(info: MediaInfo, picture: StreamReading | None, sound: StreamRea
 def _picture_coverage(info: MediaInfo, reading: StreamReading) -> float:
     assert info.video is not None
     progress, video = reading.progress, info.video
-    if info.kind is MediaKind.IMAGE:
-        return 1.0 if progress.decoded else 0.0
-    if progress.decoded == 0:
-        return 0.0
+    if info.kind is MediaKind.IMAGE or progress.decoded == 0:
+        return float(progress.decoded > 0)
     shares = [progress.decoded / (progress.decoded + progress.bad_packets) if not reading.complete else 1.0]
     if video.declared_seconds:
         end = video.start_seconds + video.declared_seconds - info.origin_seconds

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cad.clock import FRAME_RATE_HZ
 from cad.errors import MediaLimitError
 from cad.media.limits import MediaLimits
-from cad.media.messages import Progress
+from cad.media.messages import Placement, Progress
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 
 T = TypeVar("T")
@@ -48,21 +47,6 @@ def origin_seconds(video: VideoStreamInfo | None, audio: AudioStreamInfo | None)
     spans = sorted((s.start_seconds, s.declared_seconds or 0.0) for s in (video, audio) if s is not None)
     (earlier, earlier_length), (later, _) = spans[0], spans[-1]
     return earlier if earlier_length and later >= earlier + earlier_length else later
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """The slots of one frame.
-
-    Attributes:
-        first_slot: First slot that no frame before has taken.
-        missing: Empty slots from there.
-        count: Slots after them that show the frame.
-    """
-
-    first_slot: int
-    missing: int
-    count: int
 
 
 class FramePlacer:
@@ -193,12 +177,9 @@ class PicturePlacer:
         self._decoded += 1
         self._pixels += width * height
         self._seconds = seconds + self._period_seconds
-        text = None
-        if width * height > limits.max_pixels_per_frame:
-            text = f"has pictures of {width}x{height} pixels; the limit is {limits.max_pixels_per_frame}"
-        elif self._pixels > limits.max_total_pixels:
+        limits.check_picture(self._info.path, width, height)
+        if self._pixels > limits.max_total_pixels:
             text = f"has more than {limits.max_total_pixels:.3g} pixels in all, which is the limit"
-        elif seconds > limits.max_duration_seconds:
-            text = f"goes on after the limit of {limits.max_duration_seconds:.0f} s"
-        if text is not None:
             raise MediaLimitError(self._info.path, text)
+        if seconds > limits.max_duration_seconds:
+            raise MediaLimitError(self._info.path, f"goes on after the limit of {limits.max_duration_seconds:.0f} s")

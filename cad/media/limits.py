@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
-from cad.errors import OptionError
+from cad.errors import MediaLimitError, OptionError
 
 _MIB = 1024 * 1024
 
@@ -52,6 +53,18 @@ class MediaLimits:
                 raise OptionError(f"MediaLimits.{field.name} must be above 0, got {getattr(self, field.name)}")
         if self.max_side_px < 16:
             raise OptionError(f"MediaLimits.max_side_px must be at least 16, got {self.max_side_px}")
+
+    def check_picture(self, name: str | Path, width: int, height: int) -> None:
+        """Raise MediaLimitError, which calls the file ``name``, if its pictures have too many pixels."""
+        if width * height > self.max_pixels_per_frame:
+            raise MediaLimitError(
+                name, f"has pictures of {width}x{height} pixels; the limit is {self.max_pixels_per_frame}"
+            )
+
+    def check_declared(self, name: str | Path, seconds: float) -> None:
+        """Raise MediaLimitError if the file declares to last too long."""
+        if seconds > self.max_duration_seconds:
+            raise MediaLimitError(name, f"lasts {seconds:.0f} s; the limit is {self.max_duration_seconds:.0f} s")
 
     @property
     def max_frame_bytes(self) -> int:

@@ -55,22 +55,31 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Placement:
+    """The slots of one frame.
+
+    Attributes:
+        first_slot: First slot that no frame before has taken.
+        missing: Empty slots from there.
+        count: Slots after them that show the frame.
+    """
+
+    first_slot: int
+    missing: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame(Placement):
     """A frame in the shared block.
 
     Attributes:
         buffer: Number of its buffer, to be given back.
         offset: Where it begins in the block, in bytes.
-        first_slot: First slot that no frame before has taken.
-        missing: Empty slots from there.
-        count: Slots after them that show it.
     """
 
     buffer: int
     offset: int
-    first_slot: int
-    missing: int
-    count: int
 
 
 @dataclass(frozen=True, slots=True)

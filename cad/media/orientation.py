@@ -102,11 +102,7 @@ def turn(pixels: NDArray[np.uint8], orientation: Orientation) -> NDArray[np.uint
     """Return a view of (height, width, 3) pixels that stands upright."""
     transpose, flip_rows, flip_columns = orientation
     view = pixels.transpose(1, 0, 2) if transpose else pixels
-    if flip_rows:
-        view = view[::-1]
-    if flip_columns:
-        view = view[:, ::-1]
-    return view
+    return view[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
 
 
 def degrees_clockwise(orientation: Orientation) -> int:

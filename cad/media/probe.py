@@ -140,12 +140,11 @@ def _declared_seconds(source: OpenContainer, stream: VideoStream | AudioStream, 
 
 def _end_by_tag(tag: str) -> float | None:
     """Return when the stream ends by a Matroska duration tag such as ``00:00:02.080000000``, in seconds."""
-    hours, _, rest = tag.partition(":")
-    minutes, _, seconds = rest.partition(":")
     try:
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+        hours, minutes, seconds = map(float, tag.split(":"))
     except ValueError:
         return None
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _container_seconds(source: OpenContainer) -> float:

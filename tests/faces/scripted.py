@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from cad.faces.align import canonical_points
-from cad.faces.matching import same_place
+from cad.faces.overlap import same_place
 from cad.faces.records import FaceDetection
 from cad.media.records import VideoFrames
 

@@ -146,7 +146,7 @@ def test_nets_are_small_verified_and_take_what_they_say() -> None:
     sizes = [find_entry(name).path.stat().st_size for name in ("face_yunet_s2", "face_points_s2")]
     assert sum(sizes) <= 1_000_000
     seen = FaceNet().detect(np.zeros((2, 97, 131, 3), np.uint8), 0.9)
-    assert [len(one) for one in seen] == [0, 0]
+    assert [len(one.scores) for one in seen] == [0, 0]
     look = PointNet().refine(np.zeros((3, REFINE_PX, REFINE_PX, 3), np.uint8))
     assert look.points_px.shape == (3, 5, 2) and look.boxes_px.shape == (3, 4) and look.scores.max() < 0.5
     with pytest.raises(SpecMismatchError, match="crops of 112 px"):

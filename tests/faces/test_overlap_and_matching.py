@@ -3,8 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cad.faces.matching import match, same_place
-from cad.faces.overlap import keep_best, overlaps
+from cad.faces.overlap import keep_best, match, overlaps, same_place
 from cad.faces.records import FaceDetection
 
 

@@ -150,9 +150,10 @@ def test_crops_for_training_have_their_margin() -> None:
         FaceTracker(size_px=100, margin_px=50, finder=ScriptedFinder())
 
 
-def test_at_most_so_many_faces() -> None:
+def test_at_most_so_many_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cad.faces.shot.MAX_FACES", 2)
     heads = [Head(50, 120, 20, 0), Head(150, 120, 30, 1), Head(260, 120, 40, 2)]
-    assert len(_follow([draw(heads)] * 20, max_faces=2)) == 2
+    assert len(_follow([draw(heads)] * 20)) == 2
 
 
 def test_a_slot_twice_is_refused() -> None:
