@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from benchmarks.media_clips import EVENT_SECONDS, Shape, beep_times, flash_times, is_event, run_ffmpeg, write_sources
+from benchmarks.media_clips import EVENT_SECONDS, beep_times, flash_times, is_event, run_ffmpeg, write_sources
 from numpy.typing import NDArray
 
 from cad.media.grid import FramePlacer, StampFilter, reach_seconds
@@ -187,7 +187,7 @@ def test_a_hole_in_the_sound_is_a_hole_on_the_grid(make_clip: Make) -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 96_000])
 def test_sound_keeps_time_and_level_through_resampling(ffmpeg: None, tmp_path: Path, rate: int) -> None:
-    _, wave = write_sources(tmp_path, Shape(rate_hz=rate))
+    _, wave = write_sources(tmp_path, rate_hz=rate)
     stereo = tmp_path / "stereo.wav"
     run_ffmpeg("-i", wave, "-af", "pan=stereo|c0=c0|c1=c0", stereo)
     with open_media(stereo) as reader:

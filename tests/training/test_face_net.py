@@ -134,7 +134,7 @@ def test_a_few_steps_leave_a_file_that_runs(
     monkeypatch.setattr(points, "CROPS_A_BATCH", 4)
     caplog.set_level("INFO", "cad")
     run = fit.FaceNetRun(
-        what, tmp_path, tmp_path, tmp_path, 1.0, 2, None, what == "points", 5, 3e-3, torch.get_num_threads(), 0, 1,
+        what, tmp_path, tmp_path, tmp_path, 1.0, 2, 5, 3e-3, torch.get_num_threads(), 0, 1,
         "mine", None,
     )  # type: ignore[arg-type]  # fmt: skip
     fit.train_face_net(run)

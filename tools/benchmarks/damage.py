@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.formats import distance
-from benchmarks.media_clips import Shape, flip_bits, media_bytes, read_events, run_ffmpeg, write_sources
+from benchmarks.media_clips import flip_bits, media_bytes, read_events, run_ffmpeg, write_sources
 
 from cad.errors import MediaError
 from cad.media.pool import MediaPool
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     del arguments
     with tempfile.TemporaryDirectory(prefix="cad-bench-") as name, MediaPool() as pool:
         folder = Path(name)
-        picture, sound = write_sources(folder, Shape(seconds=SECONDS))
+        picture, sound = write_sources(folder, SECONDS)
         whole = folder / "whole.mp4"
         inputs = ("-i", picture, "-i", sound)
         run_ffmpeg(*inputs, *H264, "-c:a", "aac", "-movflags", "+faststart", whole)

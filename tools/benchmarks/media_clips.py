@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,7 @@ FFMPEG = shutil.which("ffmpeg")
 #: Flashes and beeps begin here, on frames of 25 fps and of 50 fps, and last FLASH_SECONDS.
 EVENT_SECONDS = (0.6, 1.4)
 FLASH_SECONDS = 0.16
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Size and rates of a generated clip."""
-
-    width: int = 160
-    height: int = 120
-    fps: float = 25.0
-    seconds: float = 2.0
-    rate_hz: int = 48_000
+WIDTH, HEIGHT, FPS = 160, 120, 25.0
 
 
 def run_ffmpeg(*arguments: str | Path, stdin: bytes | None = None) -> None:
@@ -49,27 +38,27 @@ def is_event(seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
     return inside
 
 
-def write_sources(folder: Path, shape: Shape = Shape()) -> tuple[Path, Path]:
+def write_sources(folder: Path, seconds: float = 2.0, rate_hz: int = 48_000) -> tuple[Path, Path]:
     """Write a lossless picture file (NUT, raw) and a WAV with the events; return both paths."""
     picture, sound = folder / "picture.nut", folder / "sound.wav"
-    count = round(shape.seconds * shape.fps)
-    times = np.arange(count) / shape.fps
+    count = round(seconds * FPS)
+    times = np.arange(count) / FPS
     rng = np.random.default_rng(7)
-    texture = rng.integers(20, 60, (shape.height, shape.width), np.uint8)
+    texture = rng.integers(20, 60, (HEIGHT, WIDTH), np.uint8)
     frames = np.repeat(texture[None], count, axis=0)
     frames[is_event(times)] = 230
     for index in range(count):  # a moving bar, so that no two frames are alike
-        frames[index, :, (4 * index) % shape.width : (4 * index) % shape.width + 4] = 120
+        frames[index, :, (4 * index) % WIDTH : (4 * index) % WIDTH + 4] = 120
     run_ffmpeg(
-        *("-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{shape.width}x{shape.height}", "-r", str(shape.fps)),
+        *("-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(FPS)),
         *("-i", "-", "-pix_fmt", "yuv420p", "-c:v", "rawvideo", picture),
         stdin=frames.tobytes(),
     )
-    sample_times = np.arange(round(shape.seconds * shape.rate_hz)) / shape.rate_hz
+    sample_times = np.arange(round(seconds * rate_hz)) / rate_hz
     wave = 0.002 * rng.standard_normal(len(sample_times))
     wave[is_event(sample_times)] += 0.5 * np.sin(2 * np.pi * 1000 * sample_times[is_event(sample_times)])
     run_ffmpeg(
-        *("-f", "s16le", "-ar", str(shape.rate_hz), "-ac", "1", "-i", "-", sound),
+        *("-f", "s16le", "-ar", str(rate_hz), "-ac", "1", "-i", "-", sound),
         stdin=(np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes(),
     )
     return picture, sound

@@ -33,8 +33,6 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--steps", type=int, default=None, help="in place of --minutes")
-    parser.add_argument("--first-slots", type=int, default=None, help="decode only so many slots of each clip")
-    parser.add_argument("--head-only", action="store_true", help="points: only score and box learn")
     parser.add_argument("--per-clip", type=int, default=5)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)

@@ -30,7 +30,6 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=180, help="for each network")
     parser.add_argument("--only", choices=("autoencoder", "vocoder"))
-    parser.add_argument("--upsampler", action="append", choices=UPSAMPLERS, help="only this one (may be repeated)")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--patches", type=int, default=6000, help="face patches held in memory")
     parser.add_argument("--voices", type=int, default=600, help="recordings held in memory")
@@ -44,12 +43,11 @@ def train(options: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     store = ClipStore(options.shards)
-    chosen = [upsampler for upsampler in UPSAMPLERS if upsampler in (options.upsampler or UPSAMPLERS)]
     sources = {"autoencoder": (patch_batches, options.patches), "vocoder": (voice_batches, options.voices)}
     for kind in [options.only] if options.only else sources:
         batches_of, held = sources[kind]
         batches = batches_of(store, held, options.batch, np.random.default_rng(options.seed))
-        for upsampler in chosen:
+        for upsampler in UPSAMPLERS:
             made = train_forger(kind, upsampler, batches, options.out, options.seconds, options.seed)
             print(json.dumps(made), flush=True)
     return 0

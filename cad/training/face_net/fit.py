@@ -44,8 +44,6 @@ class FaceNetRun:
         out: Folder for ``last.pt`` and ``model.onnx``.
         minutes: Length of the run.
         steps: In place of ``minutes``.
-        first_slots: Decode only so many slots of each clip.
-        head_only: points: only score and box learn.
         per_clip: Pictures of a clip.
         rate: Highest learning rate.
         threads: Of torch.
@@ -61,8 +59,6 @@ class FaceNetRun:
     out: Path
     minutes: float
     steps: int | None
-    first_slots: int | None
-    head_only: bool
     per_clip: int
     rate: float
     threads: int
@@ -91,7 +87,7 @@ class _Batches(IterableDataset[tuple[Any, ...]]):
 
 def _source(run: FaceNetRun) -> _Batches:
     clips = read_labels(run.manifest, run.labels, "train")
-    pictures = load_pictures(clips, run.per_clip, 400, 200.0, run.first_slots)
+    pictures = load_pictures(clips, run.per_clip, 400, 200.0)
     empty = sample_pictures(TAUGHT_SAMPLES) + [region for one in pictures[::3] for region in faceless_regions(one)]
     _log.info("%d clips, %d pictures, %d without a face", len(clips), len(pictures), len(empty))
     hard = [] if run.mine is None else false_sightings(pictures, SearchNet(run.mine))
@@ -108,10 +104,6 @@ def _net(run: FaceNetRun) -> FaceNet | PointNet:
     net = FaceNet() if run.what == "search" else PointNet()
     if run.resume is not None:
         net.load_state_dict(torch.load(run.resume, weights_only=True))
-    if run.head_only:
-        net.eval()
-        for name, parameter in net.named_parameters():
-            parameter.requires_grad_(name.startswith("whole."))
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
@@ -124,7 +116,7 @@ def train_face_net(run: FaceNetRun) -> None:
     loader = iter(DataLoader(_source(run), batch_size=None, num_workers=run.workers, prefetch_factor=ahead))
     net = _net(run)
     mean = copy.deepcopy(net)
-    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=run.rate, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=run.rate, weight_decay=1e-4)
     loss_of: Callable[..., dict[str, torch.Tensor]] = face_loss if run.what == "search" else point_loss
     run.out.mkdir(parents=True, exist_ok=True)
     started, step = time.time(), 0

@@ -8,21 +8,19 @@ pixel 2i, whatever the input's size, so cell i of stride s looks at pixel s * i 
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.ops import Conv2dNormActivation  # type: ignore[import-untyped]
 
 STRIDES = (8, 16, 32)
 MEAN, SPREAD = 127.5, 64.0
 #: A size whose logarithm lies above this comes from an untrained net.
 _SIZE_LIMIT = 4.0
-
-
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Return a convolution without bias that keeps the size (divides it by the stride), and its BatchNorm."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(outputs)
-    )
+#: A convolution without bias that keeps the size (divides it by the stride), and its BatchNorm.
+convolution = partial(Conv2dNormActivation, activation_layer=None)
 
 
 class Separable(nn.Module):
@@ -100,10 +98,8 @@ class FaceNet(nn.Module):
 
 def cell_places(maps: Tensor, stride: int) -> Tensor:
     """Return the pixel x, y (cells, 2) that each cell of ``maps`` (batch, channels, rows, columns) looks at."""
-    rows, columns = maps.shape[2:]
-    y, x = torch.arange(rows, device=maps.device).float(), torch.arange(columns, device=maps.device).float()
-    grid = torch.stack([x[None, :].expand(rows, columns), y[:, None].expand(rows, columns)], dim=-1)
-    return grid.reshape(-1, 2) * stride
+    rows, columns = (torch.arange(side, device=maps.device).float() for side in maps.shape[2:])
+    return torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1).reshape(-1, 2) * stride
 
 
 def decode(head: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -107,17 +107,11 @@ def overlap(box: Floats, boxes: Floats) -> Floats:
     return shared
 
 
-def load_pictures(
-    clips: list[ClipLabels], per_clip: int, long_side_px: int, face_px: float, first_slots: int | None = None
-) -> list[Labelled]:
-    """Decode up to ``per_clip`` labelled slots a clip, reduced to ``long_side_px`` and to faces of ``face_px``.
-
-    With ``first_slots`` only the start of each clip is decoded, which is quicker and shows fewer poses.
-    """
+def load_pictures(clips: list[ClipLabels], per_clip: int, long_side_px: int, face_px: float) -> list[Labelled]:
+    """Decode up to ``per_clip`` labelled slots a clip, reduced to ``long_side_px`` and to faces of ``face_px``."""
     pictures = []
     for clip in clips:
         usable = [int(slot) for slot in clip.slots if len(clip.at(slot)[0])]
-        usable = [slot for slot in usable if first_slots is None or slot < first_slots]
         wanted = {usable[round(i)] for i in np.linspace(0, len(usable) - 1, per_clip)} if usable else set()
         for slot, picture in key_frames(clip.path) if wanted else ():
             if slot in wanted:

@@ -15,14 +15,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.clock import FRAME_RATE_HZ
-from cad.errors import MissingExtraError
+from cad.errors import MediaUnreadableError, MissingExtraError
 from cad.faces.records import MIRRORED_POINTS
+from cad.media.reader import open_media
+from cad.media.records import Outcome
 
 #: Distance of labelled slots on the 25 Hz grid.
 LABELLED_SLOT_STEP = 5
@@ -41,6 +41,8 @@ JITTER = (
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.floating]
+#: What ``label_picture`` returns where there is no face.
+_NO_FACES = {"box": np.zeros((0, 4)), "points": np.zeros((0, 5, 2)), "plain": np.zeros((0, 5, 2)), "score": np.zeros(0)}
 
 
 class _Runner:
@@ -79,39 +81,15 @@ def key_frames(path: Path) -> Iterator[tuple[int, Picture]]:
     """Yield slot and upright RGB frame, uint8 (height, width, 3), of every fifth slot, by presentation time.
 
     Raises:
-        av.FFmpegError: The file cannot be decoded.
+        MediaError: The file cannot be decoded.
     """
-    origin = max(_first_seconds(path, "video"), _first_seconds(path, "audio"))
-    with av.open(str(path)) as container:
-        step = LABELLED_SLOT_STEP / FRAME_RATE_HZ
-        slot, best = 0, None
-        for frame in container.decode(container.streams.video[0]):
-            if frame.time is None:
-                continue
-            seconds = frame.time - origin
-            # A slot shows the frame before it unless the one after it is nearer.
-            while best is not None and (due := slot / FRAME_RATE_HZ) < seconds and abs(best[0] - due) <= seconds - due:
-                if abs(best[0] - due) <= step / 2:
-                    yield slot, _upright(best[1])
-                slot += LABELLED_SLOT_STEP
-            best = (seconds, frame)
-        if best is not None and abs(best[0] - slot / FRAME_RATE_HZ) <= 0.5 / FRAME_RATE_HZ:
-            yield slot, _upright(best[1])
-
-
-def _first_seconds(path: Path, kind: str) -> float:
-    with av.open(str(path)) as container:
-        for stream in getattr(container.streams, kind)[:1]:
-            for frame in container.decode(stream):
-                if frame.time is not None:
-                    return float(frame.time)
-    return 0.0
-
-
-def _upright(frame: Any) -> Picture:
-    picture = frame.to_ndarray(format="rgb24")
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, turns))
+    with open_media(path) as reader:
+        for chunk in reader.video_chunks():
+            for slot, (picture, present) in enumerate(zip(chunk.frames, chunk.present, strict=True), chunk.first_slot):
+                if present and slot % LABELLED_SLOT_STEP == 0:
+                    yield slot, picture
+        if reader.report.outcome not in (Outcome.OK, Outcome.NO_AUDIO):
+            raise MediaUnreadableError(str(path), reader.report.text)
 
 
 def reduced(picture: Picture, scale: float) -> Picture:
@@ -132,8 +110,7 @@ def label_picture(teacher: Any, picture: Picture) -> dict[str, Floats]:
     small = reduced(picture, scale)
     boxes, points = teacher.detect_faces_raw(small)
     if len(boxes) == 0:
-        none = np.zeros((0, 5, 2))
-        return {"box": np.zeros((0, 4)), "points": none, "plain": none, "score": np.zeros(0)}
+        return dict(_NO_FACES)
     plain = points.T.reshape(-1, 2, 5).transpose(0, 2, 1)
     refined = np.stack([_refined_points(teacher, small, box) for box in boxes])
     return {"box": boxes[:, :4] / scale, "points": refined / scale, "plain": plain / scale, "score": boxes[:, 4]}
@@ -187,35 +164,32 @@ def label_clip(path: Path, out: Path) -> int:
 
     Raises:
         MissingExtraError: The teacher is not installed.
-        av.FFmpegError: The file cannot be decoded.
+        MediaError: The file cannot be decoded.
     """
-    teacher = load_teacher()
-    slots: list[int] = []
-    size = (0, 0)
-    rows: dict[str, list[Any]] = {name: [] for name in ("slot", "box", "points", "plain", "score")}
+    teacher, size, found = load_teacher(), (0, 0), {}
     for slot, picture in key_frames(path):
-        found = label_picture(teacher, picture)
+        found[slot] = label_picture(teacher, picture)
         size = (picture.shape[1], picture.shape[0])
-        slots.append(slot)
-        rows["slot"].extend([slot] * len(found["score"]))
-        for name, values in found.items():
-            rows[name].extend(values)
-    score, slot_of = np.array(rows["score"], np.float32), np.array(rows["slot"], np.int32)
-    box = np.array(rows["box"], np.float32).reshape(-1, 4)
-    sure = score >= SURE_SCORE
+    slots = np.array(list(found), np.int32)
+    slot_of = np.repeat(slots, np.array([len(one["score"]) for one in found.values()], np.intp))
+    rows = {
+        name: np.concatenate([none, *(one[name] for one in found.values())]).astype(np.float32)
+        for name, none in _NO_FACES.items()
+    }
+    sure = rows["score"] >= SURE_SCORE
     partial = out.with_suffix(".partial.npz")
     np.savez_compressed(
         partial,
-        slots=np.array(slots, np.int32),
+        slots=slots,
         size_px=np.array(size, np.int32),
         face_slot=slot_of[sure],
-        face_box=box[sure],
-        face_points=np.array(rows["points"], np.float32).reshape(-1, 5, 2)[sure],
-        face_points_plain=np.array(rows["plain"], np.float32).reshape(-1, 5, 2)[sure],
-        face_score=score[sure],
+        face_box=rows["box"][sure],
+        face_points=rows["points"][sure],
+        face_points_plain=rows["plain"][sure],
+        face_score=rows["score"][sure],
         weak_slot=slot_of[~sure],
-        weak_box=box[~sure],
-        weak_score=score[~sure],
+        weak_box=rows["box"][~sure],
+        weak_score=rows["score"][~sure],
     )
     partial.rename(out)
     return int(sure.sum())
