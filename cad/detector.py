@@ -277,7 +277,8 @@ class Detector(Closing):
             analysis = self._open_and_analyse(clip, cancelled)
             return Result(analysis.path, judge(analysis, self.spec), analysis)
         except MediaError as error:
-            return Result(name, error=error)
+            # A path stays as it was given; bytes, streams and sources have the name that the reader gave them.
+            return Result(name if isinstance(clip, str | Path) else str(error.path), error=error)
         except Exception as error:
             logger.debug("fault while analysing %s", name, exc_info=True)
             text = f"the analysis failed with {type(error).__name__}: {error} (-v shows where)"

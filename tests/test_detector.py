@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import io
 import subprocess
 import sys
 import threading
@@ -207,6 +208,12 @@ def test_a_batch_gives_results_in_order_and_a_fault_in_one_is_its_row(detector, 
     first, *others = detector.detect_many(files[:2])
     assert first.error.code == "internal" and "ZeroDivisionError" in first.error.text
     assert [result.error for result in others] == [None]
+
+
+def test_what_has_no_path_has_one_name_whether_it_can_be_read_or_not(detector, tmp_path):
+    content = write_wav(tmp_path / "a.wav", talk(1.0)).read_bytes()
+    clips = [content, content[:20], io.BytesIO(content), io.BytesIO(b"no media")]
+    assert [result.path for result in detector.detect_many(clips)] == ["<bytes>", "<bytes>", "<stream>", "<stream>"]
 
 
 def test_a_batch_takes_its_files_as_it_needs_them_and_ends_when_it_is_closed(detector, tmp_path):

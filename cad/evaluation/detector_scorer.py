@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ import numpy as np
 from cad.detector import Detector
 from cad.errors import MediaError
 from cad.evaluation.records import FileScore
-from cad.faces import net, points
 from cad.options import DetectOptions
 from cad.spec import HEADS, ModelSpec
 from cad.verdict.analysis import Analysis
@@ -21,10 +21,6 @@ from cad.verdict.calibrate import calibrate, operating_point_of
 from cad.verdict.judge import verdict_of
 from cad.verdict.segments import candidate_segments
 from cad.verdict.timeline import smooth, stream_timelines
-from cad.weights.registry import find_entry
-
-#: Both look at every frame: with other face nets the same detector gives other scores.
-FACE_NETS = (net.DEFAULT_NET, points.DEFAULT_NET)
 
 
 class DetectorScorer:
@@ -44,7 +40,7 @@ class DetectorScorer:
     @property
     def identity(self) -> str:
         """Name and hash of the weights and of the face nets."""
-        return scorer_identity(self._detector.model.name, self._detector.model.sha256)
+        return scorer_identity(self._detector.nets)
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -61,14 +57,12 @@ class DetectorScorer:
         return file_score(path, analysis, self._detector.spec, time.perf_counter() - start)
 
 
-def scorer_identity(name: str, sha256: str) -> str:
-    """Return the identity that scores are kept under: all files whose bytes decide them, first the detector's.
+def scorer_identity(nets: Mapping[str, str]) -> str:
+    """Return the identity that scores are kept under: sha256 by name of all nets that decide them, the detector first.
 
-    Raises:
-        WeightsError: The package lacks a face net.
+    With other face nets the same detector gives other scores.
     """
-    entries = [find_entry(face_net) for face_net in FACE_NETS]
-    return " ".join([f"{name} {sha256}", *(f"{entry.name} {entry.sha256}" for entry in entries)])
+    return " ".join(f"{name} {sha256}" for name, sha256 in nets.items())
 
 
 def highest_frame_logits(analysis: Analysis) -> dict[str, float]:

@@ -201,17 +201,16 @@ def test_further_protocols_in_the_readme_must_be_of_the_same_weights(miniature, 
 
 
 def test_scores_are_kept_under_the_face_nets_too(tiny_weights, monkeypatch):
-    from cad.faces import net, points
+    from cad.faces import finder, net, points
 
     scorer = detector_scorer.DetectorScorer(str(tiny_weights))
     nets = [find_entry(name) for name in (net.DEFAULT_NET, points.DEFAULT_NET)]
     assert scorer.identity.split()[0] == tiny_weights.name
     for entry in nets:
         assert f"{entry.name} {entry.sha256}" in scorer.identity
-    before = scorer.identity
     newer = dataclasses.replace(nets[1], sha256="0" * 64)
-    monkeypatch.setattr(detector_scorer, "find_entry", lambda name: newer if name == newer.name else find_entry(name))
-    assert scorer.identity != before
+    monkeypatch.setattr(finder, "find_entry", lambda name: newer if name == newer.name else find_entry(name))
+    assert detector_scorer.DetectorScorer(str(tiny_weights)).identity != scorer.identity
 
 
 def test_an_interrupted_evaluation_goes_on(miniature, tiny_weights, faces, tmp_path, capsys, monkeypatch):
@@ -267,7 +266,7 @@ def test_calibrate_writes_a_model_that_keeps_its_rate(miniature, tiny_weights, f
     # The graph itself is untouched, and the scores under the new numbers are there for the evaluation to go on from.
     assert onnx.load(str(output)).graph == onnx.load(str(tiny_weights / "model.onnx")).graph
     log = output.with_suffix(".scores.jsonl").read_text().splitlines()
-    assert json.loads(log[0])["scorer"] == detector_scorer.scorer_identity("new", result["sha256"])
+    assert json.loads(log[0])["scorer"] == detector_scorer.scorer_identity({"new": result["sha256"]})
     assert len(log) == 11
     answers = {json.loads(text)["path"]: json.loads(text)["answer"] for text in log[1:]}
     assert answers["av/p0_11.mp4"] == "fake" and answers["av/p0_00.mp4"] != "fake"

@@ -80,7 +80,8 @@ def calibrate(
     counts = f"{len(clips.plain.rows)} clips and {len(clips.copies.rows)} re-encoded genuine copies"
     spec, figures = fit_spec(replace(detector.spec, name=name), clips, options, f"{options.split}: {counts}", say)
     sha256 = _write_model(model, output, spec)
-    write_log(output.with_suffix(".scores.jsonl"), scorer_identity(name, sha256), _scores(clips.plain, spec))
+    identity = scorer_identity(detector.nets | {name: sha256})  # the detector was opened under that name
+    write_log(output.with_suffix(".scores.jsonl"), identity, _scores(clips.plain, spec))
     return {"name": name, "sha256": sha256, **figures, "spec": json.loads(spec.to_json())}
 
 
