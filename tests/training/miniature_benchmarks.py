@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmarks in miniature, with clips that can be trained on: the portrait speaks, in as many people as are asked for."""
+"""Benchmarks in miniature, with clips that can be trained on: the portrait speaks, in as many people as it takes."""
 
 from __future__ import annotations
 
