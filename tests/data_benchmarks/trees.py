@@ -56,21 +56,6 @@ def idforge_v2(root: Path) -> Path:
     return root
 
 
-def lavdf(root: Path) -> Path:
-    """A genuine clip without an original, a forged one in dev, an entry without a field."""
-    entries = [
-        {"file": "train/1.mp4", "n_fakes": 0, "fake_periods": [], "duration": 4.2, "original": None,
-         "modify_video": False, "modify_audio": False, "split": "train"},
-        {"file": "dev/2.mp4", "n_fakes": 2, "fake_periods": [[0.5, 1.0], [2.0, 2.4]], "duration": 5.0,
-         "original": "dev/1.mp4", "modify_video": True, "modify_audio": True, "split": "dev"},
-        {"file": "test/3.mp4", "split": "test"},
-    ]  # fmt: skip
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "metadata.json").write_text(json.dumps(entries))
-    touch(root, "train/1.mp4", "dev/2.mp4")
-    return root
-
-
 def avdeepfake1m(root: Path) -> Path:
     """Paths relative to the split's folder; no index of the training split."""
     entries = [

@@ -9,31 +9,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
-from cad.data.benchmarks.adapter import Adapter, read_lines
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.index_files import lines, one_of, rows_of
+from cad.data.benchmarks.tree import SOUND_SUFFIXES, Tree
 from cad.data.manifest import Problem, Row
 
 LABELS = {"bonafide": 0, "spoof": 1}
 SPLIT_WORDS = {"train": "train", "trn": "train", "dev": "val", "eval": "test"}
-PROTOCOLS = ("**/*.cm.*.trl.txt", "**/*.cm.*.trn.txt", "**/trial_metadata.txt")
+PROTOCOLS = ("*.cm.*.trl.txt", "*.cm.*.trn.txt", "*trial_metadata.txt")
 ATTACK = re.compile(r"A\d{2}")
 
 
-def rows(root: Path) -> Iterator[Row | Problem]:
-    """Yield every utterance of every protocol found under ``root``."""
-    for protocol in sorted({path for pattern in PROTOCOLS for path in root.glob(pattern)}):
-        folder = _sound_folder(protocol, root)
-        for line in read_lines(protocol):
-            fields = line.split()
-            label = next((LABELS[field] for field in fields if field in LABELS), None)
-            if label is None or len(fields) < 5:
-                yield Problem("bad_entry", fields[1] if len(fields) > 1 else "?", f"not a trial: {line!r}")
-            else:
-                yield _row(fields, label, folder, _split(protocol))
+def rows(tree: Tree) -> Iterator[Row | Problem]:
+    """Yield every utterance of every protocol found under the root."""
+    for protocol in sorted({path for pattern in PROTOCOLS for path in tree.matching(pattern)}):
+        folder, split = _sound_folder(protocol, tree), _split(protocol)
+        yield from rows_of(lines(tree.root / protocol, 5), partial(_row, folder=folder, split=split))
 
 
-def _row(fields: list[str], label: int, folder: str, split: str) -> Row:
+def _row(fields: list[str], folder: str, split: str) -> Row:
+    word = next((field for field in fields if field in LABELS), fields[-1])
+    label = one_of(LABELS, word, "class")
     attack = next((field for field in fields if ATTACK.fullmatch(field)), "spoof")
     return Row(
         path=f"{folder}/{fields[1]}.flac",
@@ -47,19 +45,18 @@ def _row(fields: list[str], label: int, folder: str, split: str) -> Row:
     )
 
 
-def _split(protocol: Path) -> str:
-    words = protocol.name.lower().split(".")
+def _split(protocol: str) -> str:
+    words = protocol.rpartition("/")[2].lower().split(".")
     # The keys of 2021 are all of its evaluation part.
     return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), "test")
 
 
-def _sound_folder(protocol: Path, root: Path) -> str:
+def _sound_folder(protocol: str, tree: Tree) -> str:
     """Return the folder of the FLAC files that belong to a protocol, relative to the root."""
-    part = next((word for word in protocol.name.split(".") if word in SPLIT_WORDS), "eval")
+    part = next((word for word in protocol.rpartition("/")[2].split(".") if word in SPLIT_WORDS), "eval")
     part = "train" if part == "trn" else part
-    candidates = sorted(path for path in root.glob("**/flac") if part in path.parent.name.lower())
-    folder = candidates[0] if candidates else root / "flac"
-    return folder.relative_to(root).as_posix()
+    candidates = [path for path in tree.matching("*flac") if part in path.lower()]
+    return candidates[0] if candidates else "flac"
 
 
-ADAPTER = Adapter("asvspoof", "ASVspoof 2019 LA / 2021", PROTOCOLS, rows)
+ADAPTER = Adapter("asvspoof", "ASVspoof 2019 LA / 2021", PROTOCOLS, rows, SOUND_SUFFIXES)

@@ -5,29 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from cad.data.benchmarks.adapter import Adapter, read_json_list
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.index_files import json_entries, one_of, rows_of
+from cad.data.benchmarks.tree import VIDEO_SUFFIXES, Tree
 from cad.data.manifest import Problem, Row, segments_of
 
 FORGED = {"real": (0, 0), "visual_modified": (1, 0), "audio_modified": (0, 1), "both_modified": (1, 1)}
 FRAME_RATE_HZ = 25.0
 
 
-def rows(root: Path) -> Iterator[Row | Problem]:
+def rows(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every clip of the two indexes; paths in them are relative to the split's folder."""
     for split in ("train", "val"):
-        index = root / f"{split}_metadata.json"
-        if index.is_file():
-            yield from read_json_list(index, partial(_row, split=split))
+        if index := tree.find(f"{split}_metadata.json"):
+            yield from rows_of(json_entries(tree.root / index), partial(_row, split=split))
         else:
-            yield Problem("missing_index", index.name, "the index of this split is not there")
+            yield Problem("missing_index", f"{split}_metadata.json", "the index of this split is not there")
 
 
 def _row(entry: Mapping[str, Any], split: str) -> Row:
     kind = entry["modify_type"]
-    video_fake, audio_fake = FORGED[kind]
+    video_fake, audio_fake = one_of(FORGED, kind, "modify_type")
     file = str(entry["file"]).replace("\\", "/")
     original = str(entry.get("original") or file)
     return Row(
@@ -49,4 +49,11 @@ def _row(entry: Mapping[str, Any], split: str) -> Row:
     )
 
 
-ADAPTER = Adapter("avdeepfake1m", "AV-Deepfake1M", ("train_metadata.json", "val_metadata.json"), rows)
+ADAPTER = Adapter(
+    "avdeepfake1m",
+    "AV-Deepfake1M",
+    ("train_metadata.json", "val_metadata.json"),
+    rows,
+    VIDEO_SUFFIXES,
+    splits_share_people=True,
+)

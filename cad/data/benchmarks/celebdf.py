@@ -4,38 +4,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, media_under, read_lines
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.index_files import lines, one_of
+from cad.data.benchmarks.tree import VIDEO_SUFFIXES, Tree
 from cad.data.manifest import Problem, Row
+from cad.errors import DataError
 
 TEST_LIST = "List_of_testing_videos.txt"
 REAL_FOLDERS = ("Celeb-real", "YouTube-real")
 FAKE_FOLDER = "Celeb-synthesis"
 
 
-def rows(root: Path) -> Iterator[Row | Problem]:
+def rows(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every video; labels come from the folder, and the list is held against it."""
-    listed = _listed(root)
-    if not listed:
+    listed: dict[str, int] = {}
+    if (index := tree.find(TEST_LIST)) is None:
         yield Problem("missing_index", TEST_LIST, "without it no video is known to be a test one")
+    else:
+        for entry in lines(tree.root / index, 2):
+            if isinstance(entry, Problem):
+                yield entry
+                continue
+            place, fields = entry
+            try:
+                path = " ".join(fields[1:])
+                listed[tree.find(path) or path] = one_of({"1": 0, "0": 1}, fields[0], "class")
+            except DataError as error:
+                yield Problem("bad_row", place, str(error))
     present = set()
     for folder in (*REAL_FOLDERS, FAKE_FOLDER):
-        for path in media_under(root / folder, root, VIDEO_SUFFIXES):
+        for path in tree.under(folder, VIDEO_SUFFIXES):
             row = _row(path, folder, "test" if path in listed else "train")
             if listed.get(path, row.label) != row.label:
                 yield Problem("label_conflict", path, "the list has another label than the folder; 1 is real")
             present.add(path)
             yield row
     yield from (Problem("missing_file", path, "the list names it") for path in listed if path not in present)
-
-
-def _listed(root: Path) -> dict[str, int]:
-    """Return the label (1 fake, after turning the list's over) of each test video's path."""
-    if not (root / TEST_LIST).is_file():
-        return {}
-    lines = [line.split(maxsplit=1) for line in read_lines(root / TEST_LIST)]
-    return {path: 1 - int(real) for real, path in lines}
 
 
 def _row(path: str, folder: str, split: str) -> Row:
@@ -59,4 +64,6 @@ def _row(path: str, folder: str, split: str) -> Row:
     )
 
 
-ADAPTER = Adapter("celebdf", "Celeb-DF v2", ("Celeb-real", FAKE_FOLDER, TEST_LIST), rows)
+ADAPTER = Adapter(
+    "celebdf", "Celeb-DF v2", ("Celeb-real", FAKE_FOLDER, TEST_LIST), rows, VIDEO_SUFFIXES, splits_share_people=True
+)

@@ -4,21 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from cad.data.benchmarks.adapter import VIDEO_SUFFIXES, Adapter, media_under
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.tree import VIDEO_SUFFIXES, Tree
 from cad.data.manifest import Row
 
 QUALITIES = ("lower_quality", "higher_quality")
 
 
-def rows(root: Path) -> Iterator[Row]:
+def rows(tree: Tree) -> Iterator[Row]:
     """Yield every face swap (``<quality>/<speaker>/<sentence>-video-<speaker>.avi``) and, if VidTIMIT is beside it in
     ``vidtimit/``, the genuine videos. The forgeries alone have one class only.
     """
     for quality in QUALITIES:
-        yield from map(_fake, media_under(root / quality, root, VIDEO_SUFFIXES))
-    yield from map(_real, media_under(root / "vidtimit", root, VIDEO_SUFFIXES))
+        yield from map(_fake, tree.under(quality, VIDEO_SUFFIXES))
+    yield from map(_real, tree.under("vidtimit", VIDEO_SUFFIXES))
 
 
 def _fake(path: str) -> Row:
@@ -45,4 +45,4 @@ def _real(path: str) -> Row:
     return Row(path, 0, 0, 0, "real", "real", parts[1], "", f"{parts[1]}/{sentence}", "vidtimit", language="en")
 
 
-ADAPTER = Adapter("deepfaketimit", "DeepfakeTIMIT", QUALITIES, rows)
+ADAPTER = Adapter("deepfaketimit", "DeepfakeTIMIT", QUALITIES, rows, VIDEO_SUFFIXES)

@@ -3,43 +3,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
 
-from cad.data.benchmarks.adapter import Adapter, read_json
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.index_files import json_items, one_of, rows_of
+from cad.data.benchmarks.tree import VIDEO_SUFFIXES, Tree
 from cad.data.manifest import Problem, Row
 
 LABELS = {"REAL": 0, "FAKE": 1}
 SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
-def rows(root: Path) -> Iterator[Row | Problem]:
+def rows(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every clip of every part.
 
     Some of the fakes have forged sound and the set does not say which: ``audio_fake`` is unknown for all of them,
     and ``video_fake`` too, since of a fake only the sound may be forged.
     """
-    for index in sorted(root.glob("metadata.json")) + sorted(root.glob("*/metadata.json")):
-        folder = index.parent.relative_to(root)
-        for name, entry in read_json(index).items():
-            path = (folder / name).as_posix()
-            if entry.get("label") not in LABELS:
-                yield Problem("no_label", path, f"label is {entry.get('label')!r}, not REAL or FAKE")
-                continue
-            label = LABELS[entry["label"]]
-            original = str(entry.get("original") or name)
-            yield Row(
-                path=path,
-                label=label,
-                video_fake=-1 if label else 0,
-                audio_fake=-1 if label else 0,
-                method="dfdc" if label else "real",
-                identity=original,
-                pair_id=original,
-                source=folder.as_posix(),
-                split=SPLITS.get(str(entry.get("split", "train")), ""),
-                language="en",
-            )
+    for index in (*tree.matching("metadata.json"), *tree.matching("*/metadata.json")):
+        folder = index.rpartition("/")[0]
+        yield from rows_of(json_items(tree.root / index), partial(_row, folder))
 
 
-ADAPTER = Adapter("dfdc", "DFDC", ("metadata.json", "*/metadata.json"), rows)
+def _row(folder: str, item: tuple[str, Mapping[str, Any]]) -> Row | Problem:
+    name, entry = item
+    path = f"{folder}/{name}" if folder else name
+    if "label" not in entry:
+        return Problem("no_label", path, "has no label")
+    label = one_of(LABELS, entry["label"], "label")
+    original = str(entry.get("original") or name)
+    return Row(
+        path=path,
+        label=label,
+        video_fake=-1 if label else 0,
+        audio_fake=-1 if label else 0,
+        method="dfdc" if label else "real",
+        identity=original,
+        pair_id=original,
+        source=folder,
+        split=SPLITS.get(str(entry.get("split", "train")), ""),
+        language="en",
+    )
+
+
+ADAPTER = Adapter("dfdc", "DFDC", ("metadata.json", "*/metadata.json"), rows, VIDEO_SUFFIXES)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 
-from cad.data.benchmarks.adapter import read_csv
+from cad.data.benchmarks.index_files import csv_rows
 from cad.data.checks import file_sha256
 from cad.data.manifest import Problem, Row
 from cad.errors import DataError
@@ -61,10 +61,13 @@ def identity_splits(path: Path) -> dict[str, str]:
     """Return the split of each identity from a CSV file with the columns identity and split.
 
     Raises:
-        DataError: The file is no such list, or an identity is in two splits.
+        DataError: The file is no such list, a line of it is malformed, or an identity is in two splits.
     """
     found: dict[str, str] = {}
-    for raw in read_csv(path, ("identity", "split")):
+    for entry in csv_rows(path, ("identity", "split")):
+        if isinstance(entry, Problem):
+            raise DataError(f"{entry.path}: {entry.text}")
+        raw = entry[1]
         if found.setdefault(raw["identity"], raw["split"]) != raw["split"]:
             raise DataError(f"{path}: identity {raw['identity']} is in {found[raw['identity']]} and {raw['split']}")
     return found

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
-from cad.data.benchmarks.adapter import Adapter, read_csv
-from cad.data.manifest import Row
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.index_files import csv_rows, one_of, rows_of
+from cad.data.benchmarks.tree import VIDEO_SUFFIXES, Tree
+from cad.data.manifest import Problem, Row
 
 COLUMNS = ("source", "target1", "target2", "method", "category", "type", "race", "gender", "path")
 #: The last column has no name; it holds the folder, with the archive's own name in front.
@@ -18,25 +19,29 @@ ARCHIVE_PREFIX = "FakeAVCeleb/"
 FORGED = {"A": (0, 0), "B": (0, 1), "C": (1, 0), "D": (1, 1)}
 
 
-def rows(root: Path) -> Iterator[Row]:
+def rows(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every clip that ``meta_data.csv`` names; 22 files stand in it twice."""
-    for raw in read_csv(root / "meta_data.csv", (*COLUMNS, FOLDER_COLUMN)):
-        video_fake, audio_fake = FORGED[raw["category"].strip()]
-        identity, donor = raw["source"].strip(), raw["target1"].strip()
-        folder = raw[FOLDER_COLUMN].strip().replace("\\", "/").removeprefix(ARCHIVE_PREFIX).strip("/")
-        yield Row(
-            path=f"{folder}/{raw['path'].strip()}",
-            label=int(bool(video_fake or audio_fake)),
-            video_fake=video_fake,
-            audio_fake=audio_fake,
-            method=raw["method"].strip(),
-            category=raw["type"].strip(),
-            identity=identity,
-            source_identity="" if donor == "-" else donor,
-            pair_id=f"{identity}/{raw['path'].split('_')[0].removesuffix('.mp4')}",
-            source=f"{raw['race'].strip()}/{raw['gender'].strip()}",
-            language="en",
-        )
+    index = tree.root / tree.matching("meta_data.csv")[0]
+    yield from rows_of(csv_rows(index, (*COLUMNS, FOLDER_COLUMN)), _row)
 
 
-ADAPTER = Adapter("fakeavceleb", "FakeAVCeleb v1.2", ("meta_data.csv",), rows)
+def _row(raw: Mapping[str, str]) -> Row:
+    video_fake, audio_fake = one_of(FORGED, raw["category"], "category")
+    identity, donor = raw["source"], raw["target1"]
+    folder = raw[FOLDER_COLUMN].replace("\\", "/").removeprefix(ARCHIVE_PREFIX).strip("/")
+    return Row(
+        path=f"{folder}/{raw['path']}",
+        label=int(bool(video_fake or audio_fake)),
+        video_fake=video_fake,
+        audio_fake=audio_fake,
+        method=raw["method"],
+        category=raw["type"],
+        identity=identity,
+        source_identity="" if donor == "-" else donor,
+        pair_id=f"{identity}/{raw['path'].split('_')[0].removesuffix('.mp4')}",
+        source=f"{raw['race']}/{raw['gender']}",
+        language="en",
+    )
+
+
+ADAPTER = Adapter("fakeavceleb", "FakeAVCeleb v1.2", ("meta_data.csv",), rows, VIDEO_SUFFIXES)

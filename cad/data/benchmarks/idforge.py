@@ -7,16 +7,19 @@ The folder's name says what was done: ``face_`` and ``lip_`` forge the picture, 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import PurePosixPath
 
-from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.index_files import lines, rows_of
+from cad.data.benchmarks.tree import SOUND_SUFFIXES, Tree
 from cad.data.manifest import Problem, Row
 from cad.errors import DataError
 
 SPLITS = ("train", "val", "test")
 PREFIXES = ("pristine", "face_", "lip_", "rvc", "tts", "audiomismatch")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 FRAMES_PER_VIDEO = 16
 
 
@@ -38,34 +41,34 @@ def forged(folder: str) -> tuple[int, int, int]:
     return 1, int(parts[0] in ("face", "lip")), int("rvc" in parts or "tts" in parts)
 
 
-def rows_v1(root: Path) -> Iterator[Row | Problem]:
+def rows_v1(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every clip of the three lists; they have no header and the path in the first column."""
     for split in SPLITS:
-        index = root / "main" / f"{split}.csv"
-        if not index.is_file():
+        index = tree.find(f"main/{split}.csv")
+        if index is None:
             yield Problem("missing_index", f"main/{split}.csv", "the list of this split is not there")
             continue
-        for path in _first_column(index):
-            try:
-                yield _row(PurePosixPath("main") / path, path, split)
-            except DataError as error:
-                yield Problem("unknown_category", str(path), str(error))
+        yield from rows_of(lines(tree.root / index, delimiter=","), partial(_listed, split=split))
 
 
-def rows_v2(root: Path) -> Iterator[Row | Problem]:
+def rows_v2(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every folder of frames: 16 pictures in four groups of four, an mp3 and a transcript."""
     for split in SPLITS:
-        sounds = (path for path in (root / split).rglob("*") if path.suffix.lower() in SOUND_SUFFIXES)
-        for folder in sorted({path.parent for path in sounds}):
-            path = PurePosixPath(folder.relative_to(root).as_posix())
-            number = len(list(folder.glob("*.jpg"))) + len(list(folder.glob("*.png")))
-            if number != FRAMES_PER_VIDEO:
-                yield Problem("incomplete_frames", str(path), f"{number} of {FRAMES_PER_VIDEO} pictures")
-            inside = PurePosixPath(*path.parts[1:])
-            try:
-                yield _row(path, inside, split, "frames, not a video: needs a reader of frames")
-            except DataError as error:
-                yield Problem("unknown_category", str(path), str(error))
+        folders = dict.fromkeys(path.rpartition("/")[0] for path in tree.under(split, SOUND_SUFFIXES))
+        yield from rows_of(((folder, folder) for folder in folders), partial(_folder, split=split))
+        for folder in folders:
+            if (number := len(tree.under(folder, PICTURE_SUFFIXES))) != FRAMES_PER_VIDEO:
+                yield Problem("incomplete_frames", folder, f"{number} of {FRAMES_PER_VIDEO} pictures")
+
+
+def _listed(fields: list[str], split: str) -> Row:
+    path = PurePosixPath(fields[0].replace("\\", "/"))
+    return _row(PurePosixPath("main") / path, path, split)
+
+
+def _folder(folder: str, split: str) -> Row:
+    path = PurePosixPath(folder)
+    return _row(path, PurePosixPath(*path.parts[1:]), split, "frames, not a video: needs a reader of frames")
 
 
 def _row(path: PurePosixPath, inside: PurePosixPath, split: str, note: str = "") -> Row:
@@ -85,16 +88,6 @@ def _row(path: PurePosixPath, inside: PurePosixPath, split: str, note: str = "")
         language="en",
         note=note,
     )
-
-
-def _first_column(index: Path) -> Iterator[PurePosixPath]:
-    try:
-        with index.open(newline="", encoding="utf-8-sig") as stream:
-            for line in csv.reader(stream):
-                if line and line[0].strip():
-                    yield PurePosixPath(line[0].strip().replace("\\", "/"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{index} cannot be read: {error}") from error
 
 
 ADAPTER_V1 = Adapter("idforge", "IDForge v1", ("main/train.csv", "main/val.csv", "main/test.csv"), rows_v1)

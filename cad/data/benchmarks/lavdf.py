@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from cad.data.benchmarks.adapter import Adapter, read_json_list
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.index_files import json_entries, one_of, rows_of
+from cad.data.benchmarks.tree import VIDEO_SUFFIXES, Tree
 from cad.data.manifest import Problem, Row, segments_of
 
 SPLITS = {"train": "train", "dev": "val", "val": "val", "test": "test"}
 INDEXES = ("metadata.json", "metadata.min.json")
 
 
-def rows(root: Path) -> Iterator[Row | Problem]:
+def rows(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every clip of the index."""
-    yield from read_json_list(next(root / name for name in INDEXES if (root / name).is_file()), _row)
+    index = next(path for name in INDEXES for path in tree.matching(name))
+    yield from rows_of(json_entries(tree.root / index), _row)
 
 
 def _row(entry: Mapping[str, Any]) -> Row:
@@ -34,11 +36,11 @@ def _row(entry: Mapping[str, Any]) -> Row:
         identity=str(original),
         pair_id=str(original),
         fake_segments=segments_of(entry["fake_periods"]),
-        split=SPLITS[entry["split"]],
+        split=one_of(SPLITS, entry["split"], "split"),
         duration_seconds=float(entry["duration"]),
         fps=25.0,
         language="en",
     )
 
 
-ADAPTER = Adapter("lavdf", "LAV-DF", INDEXES, rows)
+ADAPTER = Adapter("lavdf", "LAV-DF", INDEXES, rows, VIDEO_SUFFIXES)

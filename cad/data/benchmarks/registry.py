@@ -16,6 +16,7 @@ from cad.data.benchmarks import (
     folders,
     idforge,
     lavdf,
+    table,
 )
 from cad.data.benchmarks.adapter import Adapter
 from cad.errors import OptionError
@@ -34,9 +35,12 @@ ADAPTERS: dict[str, Adapter] = {
         deepfaketimit.ADAPTER,
         asvspoof.ADAPTER,
         folders.FOLDERS,
-        folders.TABLE,
+        table.ADAPTER,
     )
 }
+
+#: Sets whose authors put the same people on several sides: training and scoring tell it and go on.
+SPLITS_SHARE_PEOPLE = frozenset(adapter.name for adapter in ADAPTERS.values() if adapter.splits_share_people)
 
 
 def adapter(name: str) -> Adapter:
