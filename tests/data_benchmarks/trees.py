@@ -73,55 +73,6 @@ def avdeepfake1m(root: Path) -> Path:
     return root
 
 
-def dfdc(root: Path) -> Path:
-    """Two parts; one entry without a label."""
-    parts = {
-        "dfdc_train_part_0": {
-            "a.mp4": {"label": "REAL", "split": "train", "original": None},
-            "b.mp4": {"label": "FAKE", "split": "train", "original": "a.mp4"},
-        },
-        "dfdc_train_part_1": {"c.mp4": {"split": "train"}, "d.mp4": {"label": "REAL", "split": "train"}},
-    }
-    for part, entries in parts.items():
-        touch(root / part, *entries)
-        (root / part / "metadata.json").write_text(json.dumps(entries))
-    return root
-
-
-def faceforensics(root: Path) -> Path:
-    """Two compressions, pairs in the split lists, one list missing, one video in no list."""
-    touch(
-        root,
-        "original_sequences/youtube/c23/videos/000.mp4",
-        "original_sequences/youtube/c23/videos/003.mp4",
-        "original_sequences/youtube/c40/videos/999.mp4",
-        "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4",
-        "manipulated_sequences/NeuralTextures/c40/videos/003_000.mp4",
-    )
-    (root / "train.json").write_text(json.dumps([["000", "003"]]))
-    (root / "val.json").write_text(json.dumps([["719", "720"]]))
-    return root
-
-
-def celebdf(root: Path) -> Path:
-    """In the list 1 is real and 0 is fake; it names a file that is not there."""
-    touch(
-        root, "Celeb-real/id0_0000.mp4", "Celeb-real/id1_0000.mp4", "YouTube-real/00000.mp4",
-        "Celeb-synthesis/id0_id16_0000.mp4", "Celeb-synthesis/id1_id3_0000.mp4",
-    )  # fmt: skip
-    lines = ["1 Celeb-real/id0_0000.mp4", "1 YouTube-real/00000.mp4", "0 Celeb-synthesis/id0_id16_0000.mp4"]
-    (root / "List_of_testing_videos.txt").write_text("\n".join([*lines, "0 Celeb-synthesis/id9_id8_0001.mp4", ""]))
-    return root
-
-
-def deepfaketimit(root: Path) -> Path:
-    """Two qualities, sound beside the pictures (and not a clip of its own), genuine videos in vidtimit/."""
-    for quality in ("lower_quality", "higher_quality"):
-        touch(root, f"{quality}/fadg0/sa1-video-fram1.avi", f"{quality}/fadg0/sa1.wav")
-    touch(root, "vidtimit/fadg0/video/sa1.avi")
-    return root
-
-
 def asvspoof(root: Path) -> Path:
     """2019 with its two shapes of protocol, and a line that is no trial."""
     folder = root / "LA/ASVspoof2019_LA_cm_protocols"
@@ -144,12 +95,6 @@ def asvspoof_2021(root: Path) -> Path:
     ]
     (folder / "trial_metadata.txt").write_text("\n".join(lines))
     touch(root / "ASVspoof2021_LA_eval/flac", "LA_E_9332881.flac", "LA_E_7294490.flac")
-    return root
-
-
-def folders(root: Path) -> Path:
-    """Class folders in several spellings, splits above and below, a file with no class."""
-    touch(root, "train/real/ann/1.mp4", "train/Fake/wav2lip/bob/2.mp4", "test/fake_v2/tts/3.wav", "extra/4.mp4")
     return root
 
 

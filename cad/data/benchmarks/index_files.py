@@ -65,7 +65,7 @@ def one_of(accepted: Mapping[str, Value], word: object, what: str) -> Value:
 
 
 def csv_rows(
-    path: Path, columns: tuple[str, ...], *, delimiter: str = ",", optional: tuple[str, ...] = ()
+    path: Path, columns: tuple[str, ...], *, delimiter: str = ",", optional: tuple[str, ...] = (), legacy: str = ""
 ) -> Placed[Mapping[str, str]]:
     """Yield the rows of a CSV file with a header, without blanks around names and values.
 
@@ -74,11 +74,12 @@ def csv_rows(
         columns: Columns that it must have; a row without one of them is a problem.
         delimiter: Between columns.
         optional: Columns that are given as empty text where the header lacks them.
+        legacy: Encoding of the whole file where it is not UTF-8.
 
     Raises:
         DataError: The file cannot be read or its header lacks a column.
     """
-    text, problems = _text_of(path)
+    text, problems = _text_of(path, legacy)
     yield from problems
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = [name.strip() for name in _next(reader, path) or ()]
@@ -161,7 +162,9 @@ def json_items(path: Path) -> Placed[tuple[str, Mapping[str, Any]]]:
     Raises:
         DataError: The file cannot be read, or is no JSON object.
     """
-    value = read_json(path)
+    problems: list[Problem] = []
+    value = read_json(path, problems)
+    yield from problems
     if not isinstance(value, Mapping):
         raise DataError(f"{path} holds no JSON object but a {type(value).__name__}")
     for name, member in value.items():
@@ -171,22 +174,25 @@ def json_items(path: Path) -> Placed[tuple[str, Mapping[str, Any]]]:
             yield Problem("bad_row", f"{path.name}, {name!r}", f"is no JSON object: {str(member)[:60]!r}")
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
+def read_json(path: Path, problems: list[Problem]) -> Any:
+    """Return the content of a JSON file; what was odd about its encoding is added to ``problems``.
 
     Raises:
         DataError: It cannot be read.
     """
+    text, odd = _text_of(path)
+    problems += odd
     try:
-        return json.loads(_text_of(path)[0])
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}") from error
 
 
-def _text_of(path: Path) -> tuple[str, list[Problem]]:
+def _text_of(path: Path, legacy: str = "") -> tuple[str, list[Problem]]:
     """Return a text file's content without its byte-order mark, and what was odd about its encoding.
 
-    UTF-16 is known by its mark or by its zero bytes; lines that are not UTF-8 are read as Latin-1, which any byte is.
+    UTF-16 is known by its mark or by its zero bytes; lines that are not UTF-8 are read as Latin-1, which any byte is,
+    unless the whole file is in the encoding ``legacy``.
     """
     try:
         raw = path.read_bytes()
@@ -203,6 +209,11 @@ def _text_of(path: Path) -> tuple[str, list[Problem]]:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError:
         pass
+    if legacy:
+        try:
+            return raw.decode(legacy), [Problem("other_encoding", path.name, f"is {legacy}, not UTF-8")]
+        except UnicodeDecodeError:
+            pass
     decoded, problems = [], []
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
