@@ -52,16 +52,18 @@ def _row(tree: Tree, part: str, item: tuple[str, Mapping[str, Any]]) -> Row | Pr
         # The set names no people; a clip and the fakes made of it are what must not be separated.
         identity=str(original or name),
         pair_id=str(original or name),
-        source=part,
+        source=part.rpartition("/")[2].lower(),
         split=one_of(SPLITS, entry.get("split", "train"), "split"),
         language="en",
     )
 
 
 def place_of(tree: Tree, name: str, folders: tuple[str, ...]) -> str:
-    """Return the path of a clip in the first of these folders that has it, or what it would be in the first."""
-    places = [f"{folder}/{name}".lstrip("/") for folder in folders]
-    return next((found for place in places if (found := tree.find(place))), places[0])
+    """Return the path of a clip in one of these folders, or what it would be in the last of them that is there."""
+    places = {folder: f"{folder}/{name}".lstrip("/") for folder in folders}
+    if found := next((found for place in places.values() if (found := tree.find(place))), None):
+        return found
+    return next((place for folder, place in reversed(places.items()) if tree.find(folder)), places[folders[0]])
 
 
 ADAPTER = Adapter("dfdc", "DFDC (training parts)", INDEXES, rows, VIDEO_SUFFIXES)

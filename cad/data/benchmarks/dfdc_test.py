@@ -10,7 +10,6 @@ as ``validation/labels.csv`` beside them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from cad.data.benchmarks.adapter import Adapter
@@ -40,11 +39,10 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
                 if isinstance(entry, Problem):
                     yield entry
                     continue
-                known = kept.setdefault(entry.path, entry)
-                if known.label != entry.label:
-                    yield Problem("label_conflict", entry.path, f"{name} says another label than {INDEX_NAMES[0]}, used")
-                else:
-                    kept[entry.path] = replace(known, category=known.category or entry.category)
+                if kept.get(entry.path, entry).label != entry.label:
+                    yield Problem("label_conflict", entry.path, f"{name} says another label than {INDEX_NAMES[0]}")
+                elif entry.path not in kept or entry.category:
+                    kept[entry.path] = entry
     yield from kept.values()
 
 

@@ -32,10 +32,16 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
     Folders above or below may name the split; the folder below the class names the method (of a fake) or the person
     (of a genuine clip), where there is one.
     """
-    clips = {_spot(path): path for path in tree.under("", VIDEO_SUFFIXES)}
+    videos = tree.under("", VIDEO_SUFFIXES)
+    clips = {_spot(path) for path in videos}
+    folders = {spot.rpartition("/")[0] for spot in clips}
     for path in tree.under(""):
-        video = clips.get(_spot(path), path) if path.lower().endswith(SOUND_SUFFIXES) else path
-        yield _row(path) if video == path else Problem("sound_of_clip", path, f"the sound of {video}: no clip of its own")
+        spot = _spot(path)
+        apart = not SOUND_FOLDERS.isdisjoint(path.lower().split("/")[:-1])
+        if path.lower().endswith(SOUND_SUFFIXES) and (spot in clips or apart and spot.rpartition("/")[0] in folders):
+            yield Problem("sound_of_clip", path, "sound of the videos beside it, of which each has a row")
+        else:
+            yield _row(path)
 
 
 def _row(path: str) -> Row | Problem:
