@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Celeb-DF v1 and v2 (CVPR 2020): three folders; in ``List_of_testing_videos.txt`` **1 is real and 0 is fake**. No sound.
+"""Celeb-DF v1 and v2 (CVPR 2020): three folders; in ``List_of_testing_videos.txt`` **1 is real and 0 is fake**.
 
-Layouts: the release (github.com/yuezunli/celeb-deepfakeforensics), with videos right in ``Celeb-real/``,
+No sound. Layouts: the release (github.com/yuezunli/celeb-deepfakeforensics), with videos right in ``Celeb-real/``,
 ``YouTube-real/`` and ``Celeb-synthesis/``; and one ``videos/`` deeper as SCLBD/DeepfakeBench (``preprocessing/``) and
 mapooon/SelfBlendedImages (``data/datasets.md``, which also writes ``Youtube-real``) lay it out. The list names the
 release's paths in each of them.
@@ -55,10 +55,10 @@ def rows(tree: Tree, version: str) -> Iterator[Row | Problem]:
         label, form = FOLDERS[key[0]]
         if (stated := listed.get(key, label)) != label:
             yield Problem("label_conflict", path, f"the list says {'fake' if stated else 'real'}; 1 is real in it")
-        name = form.fullmatch(key[1].rsplit(".", 1)[0])
-        if name is None:
+        said = form.fullmatch(key[1].rsplit(".", 1)[0])
+        if said is None:
             yield Problem("bad_name", path, f"videos of {key[0]} are called {form.pattern}: the person is unknown")
-        yield _row(path, key[0], name, ("test" if key in listed else "train") if known else "")
+        yield _row(path, key[0], said, ("test" if key in listed else "train") if known else "")
 
 
 def _listed(tree: Tree) -> tuple[dict[tuple[str, str], int], list[Problem]]:

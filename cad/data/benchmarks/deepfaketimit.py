@@ -23,7 +23,7 @@ _SWAP = re.compile(r"(?P<sentence>[a-z0-9]+)-video-(?P<donor>[fm][a-z]{3}\d)")
 
 
 def rows(tree: Tree) -> Iterator[Row | Problem]:
-    """Yield every face swap and, where VidTIMIT is there, the genuine videos. The forgeries alone are one class only."""
+    """Yield every face swap and, where VidTIMIT is there, the genuine videos; forgeries alone are one class only."""
     for path in tree.under("", VIDEO_SUFFIXES):
         *folders, name = path.lower().split("/")
         speaker = next((part for part in reversed(folders) if _SPEAKER.fullmatch(part)), "")

@@ -35,7 +35,7 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
 
 def _row(tree: Tree, part: str, item: tuple[str, Mapping[str, Any]]) -> Row | Problem:
     name, entry = item
-    path = place_of(tree, name, (part, f"{part}/videos"))
+    path = place_of(tree, name, (part, f"{part}/videos".lstrip("/")))
     if "label" not in entry:
         text = "is of the test set, which the adapter dfdc_test reads" if "is_fake" in entry else "has no label"
         return Problem("no_label", path, text)

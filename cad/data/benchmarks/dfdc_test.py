@@ -2,9 +2,9 @@
 """DFDC's test set (arXiv 2006.07397), 5,000 clips: ``labels.csv`` (filename, label; 1 is fake) and ``metadata.json``.
 
 Layouts: the release, whose ``metadata.json`` says ``is_fake`` and what was done to each clip (``augmentations``), as
-ahaliassos/LipForensics reads it (``data/datasets/DFDC/metadata.json``); SCLBD/DeepfakeBench (``test/labels.csv``, videos
-in ``test/videos/``); mapooon/SelfBlendedImages (``labels.csv``, ``videos/``). The 4,000 clips of the public test set lie
-as ``validation/labels.csv`` beside them.
+ahaliassos/LipForensics reads it (``data/datasets/DFDC/metadata.json``); SCLBD/DeepfakeBench (``test/labels.csv``,
+videos in ``test/videos/``); mapooon/SelfBlendedImages (``labels.csv``, ``videos/``). The 4,000 clips of the public test
+set may lie beside them, with ``validation/labels.csv``.
 """
 
 from __future__ import annotations

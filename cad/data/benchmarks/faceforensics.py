@@ -4,8 +4,8 @@
 Layouts:
     - the release (github.com/ondyari/FaceForensics, ``dataset/README.md``), which SCLBD/DeepfakeBench and
       mapooon/SelfBlendedImages read as it is: ``original_sequences/{youtube,actors}/{raw,c23,c40}/videos`` and
-      ``manipulated_sequences/<method>/{raw,c23,c40}/videos``, with ``{train,val,test}.json`` at the root, in ``splits/``
-      or in ``dataset/splits/``;
+      ``manipulated_sequences/<method>/{raw,c23,c40}/videos``, with ``{train,val,test}.json`` at the root, in
+      ``splits/`` or in ``dataset/splits/``;
     - ahaliassos/LipForensics: ``RealFF/c23/videos``, ``Deepfakes/c23/videos`` ... with ``splits/``;
     - the copies on Kaggle: ``FaceForensics++_C23/{original,Deepfakes,...}``, ``DFD_original sequences``,
       ``DFD_manipulated_sequences``.
@@ -87,8 +87,8 @@ def _doubts(row: Row, split: str, splits: Mapping[str, str]) -> Iterator[Problem
     if splits and not split:
         yield Problem("not_in_splits", row.path, f"video {row.identity} is in no split")
     elif splits.get(row.source_identity, split) != split:
-        other = splits[row.source_identity]
-        yield Problem("donor_in_other_split", row.path, f"{row.identity} is in {split}, {row.source_identity} in {other}")
+        text = f"{row.identity} is in {split}, {row.source_identity} in {splits[row.source_identity]}"
+        yield Problem("donor_in_other_split", row.path, text)
 
 
 def rows_of_dfd(tree: Tree) -> Iterator[Row | Problem]:
@@ -122,7 +122,8 @@ def _videos(tree: Tree) -> Iterator[Row | Problem]:
         if "masks" in folders:
             yield Problem("no_clip", path, "a mask, not a video of the set")
         elif kind is None:
-            yield Problem("unknown_folder", path, f"no folder above it is one of {', '.join((REAL, DFD_REAL, *METHODS))}")
+            text = f"no folder above it is one of {', '.join((REAL, DFD_REAL, *METHODS))}"
+            yield Problem("unknown_folder", path, text)
         elif (form := _FORMS.get(kind, _PAIR).fullmatch(name.rsplit(".", 1)[0])) is None:
             yield Problem("bad_name", path, f"videos of {kind} are called {_FORMS.get(kind, _PAIR).pattern}")
         else:

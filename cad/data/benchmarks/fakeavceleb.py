@@ -37,9 +37,7 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
     index = tree.root / tree.matching("meta_data.csv")[0]
     loosely = {_loose(path): path for path in tree.under("", VIDEO_SUFFIXES)}
     doubts: list[Problem] = []
-    yield from rows_of(
-        csv_rows(index, COLUMNS, optional=FOLDER_COLUMNS), lambda raw: _row(tree, loosely, doubts, raw)
-    )
+    yield from rows_of(csv_rows(index, COLUMNS, optional=FOLDER_COLUMNS), lambda raw: _row(tree, loosely, doubts, raw))
     yield from doubts
 
 

@@ -38,7 +38,7 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
     for path in tree.under(""):
         spot = _spot(path)
         apart = not SOUND_FOLDERS.isdisjoint(path.lower().split("/")[:-1])
-        if path.lower().endswith(SOUND_SUFFIXES) and (spot in clips or apart and spot.rpartition("/")[0] in folders):
+        if path.lower().endswith(SOUND_SUFFIXES) and (spot in clips or (apart and spot.rpartition("/")[0] in folders)):
             yield Problem("sound_of_clip", path, "sound of the videos beside it, of which each has a row")
         else:
             yield _row(path)
@@ -47,7 +47,7 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
 def _row(path: str) -> Row | Problem:
     folders = path.split("/")[:-1]
     said = {place: found for place, name in enumerate(folders) if (found := _class(name))}
-    # ``fake/real_esrgan/`` is a forgery and ``original_dataset/fake/``, too: a name that is nothing but a class decides.
+    # ``fake/real_esrgan/`` and ``original_dataset/fake/`` are forgeries: a name that is nothing but a class decides.
     deciding = {place: label for place, (label, alone) in said.items() if alone} or {
         place: label for place, (label, _) in said.items()
     }

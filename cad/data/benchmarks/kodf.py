@@ -2,14 +2,15 @@
 """KoDF (ICCV 2021, arXiv 2103.10094): Korean speakers, six forgeries; the lists are in Korean.
 
 Layouts:
-    - AI-Hub's (data set 55, as public loaders of it read it): ``원본영상_*_메타데이터.csv`` (genuine: 영상ID, UUID ...) and
-      ``변조영상_*_메타데이터.csv`` (forged: 영상ID, 타겟영상, 타겟UUID, 소스UUID, 변조모델 ...) of ``training`` and ``validation``,
-      anywhere below the root; the folders of videos differ from archive to archive, so that each is found by its
-      name, which is its 영상ID;
+    - AI-Hub's (data set 55, as public loaders of it read it): ``원본영상_*_메타데이터.csv`` (genuine: 영상ID, UUID) and
+      ``변조영상_*_메타데이터.csv`` (forged: 영상ID, 타겟영상, 타겟UUID, 소스UUID, 변조모델), of training and
+      validation, anywhere below the root; the folders of videos differ from archive to archive, so that each is
+      found by its name, which is its 영상ID;
     - the authors' release abroad, ``kodf_release/{original_videos,synthesized_videos/<method>}/<person>/``, which has
       no lists: people are read from folders and names (``<target>_<source>_...``).
 
-In both, ``탐지방해/{원본영상,변조영상}`` holds videos that were changed to mislead detectors, named after those they come from.
+In both, ``탐지방해/{원본영상,변조영상}`` holds videos that were changed to mislead detectors, named after those that
+they come from.
 """
 
 from __future__ import annotations

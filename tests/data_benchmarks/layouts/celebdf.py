@@ -53,7 +53,8 @@ def layout(name: str, adapter: str, folder: str = "", youtube: str = "YouTube-re
     return Layout(
         name, adapter, partial(make, folder=folder, youtube=youtube), rows(folder, youtube),
         missing=f"Celeb-real/{folder}id0_0000.mp4", missing_problems={"missing_file": 1}, extra=new.path,
-        extra_rows=(new,), folder="Celeb-synthesis", half=youtube, half_problems={"missing_file": 1, "missing_folder": 1},
+        extra_rows=(new,), folder="Celeb-synthesis", half=youtube,
+        half_problems={"missing_file": 1, "missing_folder": 1},
         **more,
     )  # fmt: skip
 

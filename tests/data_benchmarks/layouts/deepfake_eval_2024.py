@@ -35,7 +35,9 @@ def make(root: Path, suffix: str) -> None:
 def video(name: str, picture: int, sound: int, split: str, category: str) -> Row:
     label = int(1 in (picture, sound))
     method = "in-the-wild" if label else "real"
-    return Row(f"video-data/{name}.mp4", label, picture, sound, method, category, pair_id=name, source="video", split=split)
+    return Row(
+        f"video-data/{name}.mp4", label, picture, sound, method, category, pair_id=name, source="video", split=split
+    )
 
 
 ROWS = (
@@ -60,7 +62,8 @@ def layout(name: str, suffix: str) -> Layout:
         malformed=(
             Malformed(index, "2024-11-13,Real,Fake", "2024-11-13,Real,Maybe", f"{index}, line 5",
                       ("video-data/N5cLQEZoxDfU.mp4",)),
-            Malformed(index, "2024-11-11,Real,Real", "2024-11-11", f"{index}, line 6", ("video-data/HICemuEclIn-.mp4",)),
+            Malformed(index, "2024-11-11,Real,Real", "2024-11-11", f"{index}, line 6",
+                      ("video-data/HICemuEclIn-.mp4",)),
             Malformed(index, "lip sync is off,train", "lip sync is off,exam", f"{index}, line 2",
                       ("video-data/-0-Kb7EGTpqd.mp4",)),
         ),

@@ -14,7 +14,7 @@ SWAPS = (("fadg0", "sa1", "fram1"), ("fram1", "sx405", "fadg0"))
 
 
 def make(root: Path, fakes: str, reals: str, video: str) -> None:
-    """Write swaps with their sound beside, the genuine videos, and the demonstration that lies at the release's root."""
+    """Write swaps with their sound beside, and the genuine videos."""
     for quality in QUALITIES:
         for speaker, sentence, donor in SWAPS:
             folder = f"{fakes}{quality}/{speaker}"

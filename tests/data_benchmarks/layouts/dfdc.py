@@ -109,7 +109,8 @@ LAYOUTS = (
     parts("deepfakebench", "train/{part}", "videos/", folder="train/dfdc_train_part_0/videos",
           half="train/dfdc_train_part_0/videos"),
     Layout(
-        "released", "dfdc_test", partial(make_test, videos="test_videos/", labels="labels.csv", described="metadata.json"),
+        "released", "dfdc_test",
+        partial(make_test, videos="test_videos/", labels="labels.csv", described="metadata.json"),
         test_rows("test_videos/", CHANGES), missing="test_videos/aamrozxzsq.mp4", extra="test_videos/zzzzzzzzzz.mp4",
         folder="test_videos", half="test_videos", half_problems=None,
         malformed=(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from cad.data.manifest import Row
@@ -60,10 +61,7 @@ ROWS = (
     row(f"{FVFA}/{EAST}/00028_0_id00043_wavtolip.mp4", 1, 1, "faceswap-wav2lip", FVFA, "id00020", "id00043",
         "id00020/00028"),
 )  # fmt: skip
-RENAMED = tuple(
-    Row(**{name: getattr(row, name) for name in Row.__slots__} | {"path": row.path.replace("Asian (East)", "Asian_East")})
-    for row in ROWS
-)
+RENAMED = tuple(replace(row, path=row.path.replace("Asian (East)", "Asian_East")) for row in ROWS)
 
 LAYOUTS = (
     Layout(

@@ -26,6 +26,7 @@ NESTED_ROWS = (
 )
 DOUBTFUL = ("real/fake/7.mp4", "train/fake/test/8.mp4", "extra/9.mp4")
 
+
 def nested(root: Path) -> None:
     touch(root, *NESTED, *DOUBTFUL)
 
