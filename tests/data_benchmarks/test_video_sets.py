@@ -135,7 +135,7 @@ def test_dfd_leaves_the_sequences_of_faceforensics_to_their_adapter(tmp_path):
 
 def test_a_test_set_of_dfdc_is_sent_to_its_adapter(tmp_path):
     dfdc_layouts.make_test(tmp_path, "", described="metadata.json")
-    with pytest.raises(DataError, match="no clip of DFDC .* the adapter dfdc_test reads"):
+    with pytest.raises(DataError, match=r"no clip of DFDC .* the adapter dfdc_test reads"):
         adapter("dfdc").scan(tmp_path)
 
 

@@ -31,7 +31,7 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every video and every sound file that is labelled.
 
     A clip is fake where one of its streams is. One whose picture is genuine and whose sound could not be told counts
-    as genuine, as in the set's own figures on video; ``category`` says which (``video real, audio unknown``).
+    as genuine (the set keeps such videos, says its card); ``category`` says which (``video real, audio unknown``).
     """
     for part, columns in PARTS.items():
         index = next((path for name in LISTS if (path := tree.find(name.format(part)))), None)
