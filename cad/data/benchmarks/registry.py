@@ -7,6 +7,7 @@ import difflib
 
 from cad.data.benchmarks import (
     asvspoof,
+    asvspoof5,
     avdeepfake1m,
     celebdf,
     deepfaketimit,
@@ -15,7 +16,9 @@ from cad.data.benchmarks import (
     fakeavceleb,
     folders,
     idforge,
+    in_the_wild,
     lavdf,
+    mlaad,
     table,
 )
 from cad.data.benchmarks.adapter import Adapter
@@ -29,11 +32,15 @@ ADAPTERS: dict[str, Adapter] = {
         idforge.ADAPTER_V2,
         lavdf.ADAPTER,
         avdeepfake1m.ADAPTER,
+        avdeepfake1m.ADAPTER_PLUS_PLUS,
         dfdc.ADAPTER,
         faceforensics.ADAPTER,
         celebdf.ADAPTER,
         deepfaketimit.ADAPTER,
         asvspoof.ADAPTER,
+        asvspoof5.ADAPTER,
+        in_the_wild.ADAPTER,
+        mlaad.ADAPTER,
         folders.FOLDERS,
         table.ADAPTER,
     )
