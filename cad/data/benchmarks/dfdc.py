@@ -30,7 +30,7 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
     and ``video_fake`` too, since of a fake only the sound may be forged.
     """
     for index in (path for pattern in INDEXES for path in tree.matching(pattern)):
-        yield from rows_of(json_items(tree.root / index), partial(_row, tree, index.rpartition("/")[0]))
+        yield from rows_of(json_items(tree.root / index, name=index), partial(_row, tree, index.rpartition("/")[0]))
 
 
 def _row(tree: Tree, part: str, item: tuple[str, Mapping[str, Any]]) -> Row | Problem:

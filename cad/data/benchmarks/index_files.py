@@ -65,23 +65,24 @@ def one_of(accepted: Mapping[str, Value], word: object, what: str) -> Value:
 
 
 def csv_rows(
-    path: Path, columns: tuple[str, ...], *, delimiter: str = ",", optional: tuple[str, ...] = (), legacy: str = ""
+    path: Path, columns: tuple[str, ...], *, optional: tuple[str, ...] = (), name: str = "", legacy: str = ""
 ) -> Placed[Mapping[str, str]]:
     """Yield the rows of a CSV file with a header, without blanks around names and values.
 
     Args:
         path: The file.
         columns: Columns that it must have; a row without one of them is a problem.
-        delimiter: Between columns.
         optional: Columns that are given as empty text where the header lacks them.
+        name: What the file is called in places; its own name unless there are several of that name.
         legacy: Encoding of the whole file where it is not UTF-8.
 
     Raises:
         DataError: The file cannot be read or its header lacks a column.
     """
-    text, problems = _text_of(path, legacy)
+    name = name or path.name
+    text, problems = _text_of(path, name, legacy)
     yield from problems
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""))
     header = [name.strip() for name in _next(reader, path) or ()]
     if missing := [name for name in columns if name not in header]:
         raise DataError(f"{path} lacks the column(s) {missing}; it has {header}")
@@ -89,11 +90,11 @@ def csv_rows(
         try:
             values = next(reader, None)
         except csv.Error as error:
-            yield Problem("bad_row", f"{path.name}, line {reader.line_num}", str(error))
+            yield Problem("bad_row", f"{name}, line {reader.line_num}", str(error))
             continue
         if values is None:
             return
-        place = f"{path.name}, line {reader.line_num}"
+        place = f"{name}, line {reader.line_num}"
         if not any(value.strip() for value in values):
             continue
         if len(values) < len(header) or any(values[len(header) :]):
@@ -102,18 +103,20 @@ def csv_rows(
         yield place, {**dict.fromkeys(optional, ""), **dict(zip(header, map(str.strip, values), strict=False))}
 
 
-def lines(path: Path, least: int = 1, *, delimiter: str | None = None) -> Placed[list[str]]:
+def lines(path: Path, least: int = 1, *, delimiter: str | None = None, name: str = "") -> Placed[list[str]]:
     """Yield the fields of each line that is not empty and no comment (``#``).
 
     Args:
         path: The file.
         least: Fields that a line must have; a shorter one is a problem.
         delimiter: Between fields; by default any run of blanks.
+        name: What the file is called in places; its own name unless there are several of that name.
 
     Raises:
         DataError: The file cannot be read.
     """
-    text, problems = _text_of(path)
+    name = name or path.name
+    text, problems = _text_of(path, name)
     yield from problems
     # Not ``splitlines``, which also ends lines at characters that names may contain.
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
@@ -121,31 +124,38 @@ def lines(path: Path, least: int = 1, *, delimiter: str | None = None) -> Placed
         if not line.strip() or line.startswith("#"):
             continue
         if len(fields) < least:
-            yield Problem("bad_row", f"{path.name}, line {number}", f"has {len(fields)} of {least} fields: {line!r}")
+            yield Problem("bad_row", f"{name}, line {number}", f"has {len(fields)} of {least} fields: {line!r}")
         else:
-            yield f"{path.name}, line {number}", fields
+            yield f"{name}, line {number}", fields
 
 
-def json_entries(path: Path) -> Placed[Mapping[str, Any]]:
+def json_entries(path: Path, *, name: str = "") -> Placed[Mapping[str, Any]]:
     """Yield the objects of a JSON list, or of a file with one object a line (JSON lines).
 
     Entries are decoded one by one: of a file that ends early all whole ones are read.
 
+    Args:
+        path: The file.
+        name: What the file is called in places; its own name unless there are several of that name.
+
     Raises:
         DataError: The file cannot be read.
     """
-    text, problems = _text_of(path)
+    name = name or path.name
+    text, problems = _text_of(path, name)
     yield from problems
     position, number = _skip(text, 0, _BLANK + "["), 0
     is_list = "[" in text[:position]
     while position < len(text) and not (is_list and text[position] == "]"):
         number += 1
-        place = f"{path.name}, entry {number}"
+        place = f"{name}, entry {number}"
         try:
             value, after = _DECODER.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
             yield Problem("bad_row", place, f"is not JSON: {error}")
             position = _next_entry(text, position)
+            if position >= len(text):
+                return
             continue
         if isinstance(value, Mapping):
             yield place, value
@@ -153,25 +163,30 @@ def json_entries(path: Path) -> Placed[Mapping[str, Any]]:
             yield Problem("bad_row", place, f"is no JSON object: {str(value)[:60]!r}")
         position = _skip(text, after, _BLANK + ",")
     if is_list and position >= len(text):
-        yield Problem("bad_row", f"{path.name}, entry {number + 1}", "the file ends within its list; is it complete?")
+        yield Problem("bad_row", f"{name}, entry {number + 1}", "the file ends within its list; is it complete?")
 
 
-def json_items(path: Path) -> Placed[tuple[str, Mapping[str, Any]]]:
-    """Yield name and object of each member of one JSON object of objects.
+def json_items(path: Path, *, name: str = "") -> Placed[tuple[str, Mapping[str, Any]]]:
+    """Yield key and object of each member of one JSON object of objects.
+
+    Args:
+        path: The file.
+        name: What the file is called in places; its own name unless there are several of that name.
 
     Raises:
         DataError: The file cannot be read, or is no JSON object.
     """
-    problems: list[Problem] = []
-    value = read_json(path, problems)
+    name = name or path.name
+    text, problems = _text_of(path, name)
     yield from problems
+    value = _json_of(text, path)
     if not isinstance(value, Mapping):
         raise DataError(f"{path} holds no JSON object but a {type(value).__name__}")
-    for name, member in value.items():
+    for key, member in value.items():
         if isinstance(member, Mapping):
-            yield f"{path.name}, {name!r}", (name, member)
+            yield f"{name}, {key!r}", (key, member)
         else:
-            yield Problem("bad_row", f"{path.name}, {name!r}", f"is no JSON object: {str(member)[:60]!r}")
+            yield Problem("bad_row", f"{name}, {key!r}", f"is no JSON object: {str(member)[:60]!r}")
 
 
 def read_json(path: Path, problems: list[Problem]) -> Any:
@@ -180,15 +195,19 @@ def read_json(path: Path, problems: list[Problem]) -> Any:
     Raises:
         DataError: It cannot be read.
     """
-    text, odd = _text_of(path)
+    text, odd = _text_of(path, path.name)
     problems += odd
+    return _json_of(text, path)
+
+
+def _json_of(text: str, path: Path) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}") from error
 
 
-def _text_of(path: Path, legacy: str = "") -> tuple[str, list[Problem]]:
+def _text_of(path: Path, name: str, legacy: str = "") -> tuple[str, list[Problem]]:
     """Return a text file's content without its byte-order mark, and what was odd about its encoding.
 
     UTF-16 is known by its mark or by its zero bytes; lines that are not UTF-8 are read as Latin-1, which any byte is,
@@ -202,7 +221,7 @@ def _text_of(path: Path, legacy: str = "") -> tuple[str, list[Problem]]:
     if head in (b"\xff\xfe", b"\xfe\xff") or (len(head) == 2 and head.count(0) == 1):
         encoding = "utf-16" if 0 not in head else "utf-16-be" if head[0] == 0 else "utf-16-le"
         try:
-            return raw.decode(encoding), [Problem("other_encoding", path.name, "is UTF-16, not UTF-8")]
+            return raw.decode(encoding), [Problem("other_encoding", name, "is UTF-16, not UTF-8")]
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is neither UTF-8 nor whole UTF-16: {error}") from error
     try:
@@ -211,7 +230,7 @@ def _text_of(path: Path, legacy: str = "") -> tuple[str, list[Problem]]:
         pass
     if legacy:
         try:
-            return raw.decode(legacy), [Problem("other_encoding", path.name, f"is {legacy}, not UTF-8")]
+            return raw.decode(legacy), [Problem("other_encoding", name, f"is {legacy}, not UTF-8")]
         except UnicodeDecodeError:
             pass
     decoded, problems = [], []
@@ -220,9 +239,7 @@ def _text_of(path: Path, legacy: str = "") -> tuple[str, list[Problem]]:
             decoded.append(line.decode())
         except UnicodeDecodeError:
             decoded.append(line.decode("latin-1"))
-            problems.append(
-                Problem("other_encoding", f"{path.name}, line {number}", "is not UTF-8 and was read as Latin-1")
-            )
+            problems.append(Problem("other_encoding", f"{name}, line {number}", "is not UTF-8 and was read as Latin-1"))
     return "\n".join(decoded), problems
 
 

@@ -7,6 +7,7 @@ import difflib
 
 from cad.data.benchmarks import (
     asvspoof,
+    asvspoof5,
     avdeepfake1m,
     celebdf,
     deepfake_eval_2024,
@@ -17,8 +18,10 @@ from cad.data.benchmarks import (
     fakeavceleb,
     folders,
     idforge,
+    in_the_wild,
     kodf,
     lavdf,
+    mlaad,
     table,
 )
 from cad.data.benchmarks.adapter import Adapter
@@ -32,6 +35,7 @@ ADAPTERS: dict[str, Adapter] = {
         idforge.ADAPTER_V2,
         lavdf.ADAPTER,
         avdeepfake1m.ADAPTER,
+        avdeepfake1m.ADAPTER_PLUS_PLUS,
         dfdc.ADAPTER,
         dfdc_test.ADAPTER,
         faceforensics.ADAPTER,
@@ -42,6 +46,9 @@ ADAPTERS: dict[str, Adapter] = {
         kodf.ADAPTER,
         deepfake_eval_2024.ADAPTER,
         asvspoof.ADAPTER,
+        asvspoof5.ADAPTER,
+        in_the_wild.ADAPTER,
+        mlaad.ADAPTER,
         folders.ADAPTER,
         table.ADAPTER,
     )

@@ -96,12 +96,13 @@ LAYOUTS = (
     parts(
         "parts", "{part}", folder="dfdc_train_part_0", half="dfdc_train_part_49", half_problems={},
         malformed=(
-            Malformed("dfdc_train_part_0/metadata.json", '"FAKE"', '"fake?"', "metadata.json, 'aagfhgtpmv.mp4'",
+            Malformed("dfdc_train_part_0/metadata.json", '"FAKE"', '"fake?"',
+                      "dfdc_train_part_0/metadata.json, 'aagfhgtpmv.mp4'",
                       ("dfdc_train_part_0/aagfhgtpmv.mp4",)),
             Malformed("dfdc_train_part_0/metadata.json", '"train", "original": null', '"dev"',
-                      "metadata.json, 'vudstovrck.mp4'", ("dfdc_train_part_0/vudstovrck.mp4",)),
+                      "dfdc_train_part_0/metadata.json, 'vudstovrck.mp4'", ("dfdc_train_part_0/vudstovrck.mp4",)),
             Malformed("dfdc_train_part_49/metadata.json", '{"label": "REAL", "split": "train"}', '"REAL"',
-                      "metadata.json, 'abarnvbtwb.mp4'", ("dfdc_train_part_49/abarnvbtwb.mp4",)),
+                      "dfdc_train_part_49/metadata.json, 'abarnvbtwb.mp4'", ("dfdc_train_part_49/abarnvbtwb.mp4",)),
         ),
     ),
     parts("parts_in_their_archives_folder", "dfdc_train_part_00/{part}", folder="dfdc_train_part_00",

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LAV-DF as released (and as its authors' loader reads it)."""
+"""LAV-DF as released: the full index, and the smaller one alone, which its authors' loader reads."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from cad.data.manifest import Row
@@ -27,15 +28,17 @@ ENTRIES = [
 ]  # fmt: skip
 
 
-def make(root: Path, name: str = "metadata.json") -> None:
-    write_json(root / name, ENTRIES)
+def make(root: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        write_json(root / name, ENTRIES)
     touch(root, *(entry["file"] for entry in ENTRIES))
 
 
-def row(path: str, video_fake: int, audio_fake: int, kind: str, original: str, split: str, seconds: float, *fakes):
+def row(path: str, video: int, audio: int, kind: str, original: str, split: str, seconds: float, *fakes):
     return Row(
-        path, int(bool(video_fake or audio_fake)), video_fake, audio_fake, kind, kind, identity=original,
-        pair_id=original, split=split, duration_seconds=seconds, fps=25.0, language="en", fake_segments=fakes,
+        path, int(bool(video or audio)), video, audio, kind, kind, identity=original, pair_id=original, split=split,
+        duration_seconds=seconds, fps=25.0, language="en", fake_segments=fakes,
+        video_fake_segments=fakes if video else (), audio_fake_segments=fakes if audio else (),
     )  # fmt: skip
 
 
@@ -46,16 +49,26 @@ ROWS = (
     row("dev/000004.mp4", 0, 0, "real", "dev/000004.mp4", "val", 5.0),
     row("test/000005.mp4", 0, 1, "audio", "test/000006.mp4", "test", 4.0, (3.0, 3.5)),
 )
+FULL, SMALL = "metadata.json", "metadata.min.json"
 
 LAYOUTS = (
     Layout(
-        "released", "lavdf", make, ROWS, missing="train/000002.mp4", extra="train/000009.mp4", folder="dev", half="dev",
+        "released", "lavdf", partial(make, names=(FULL, SMALL)), ROWS, missing="train/000002.mp4",
+        extra="train/000009.mp4", folder="dev", half="dev",
         malformed=(
-            Malformed("metadata.json", '"split": "test"', '"split": "exam"', "metadata.json, entry 5",
-                      ("test/000005.mp4",)),
-            Malformed("metadata.json", '"n_fakes": 2, ', "", "metadata.json, entry 3", ("dev/000003.mp4",)),
-            Malformed("metadata.json", '"dev/000003.mp4",', '"dev/000003.mp4"', "metadata.json, entry 3",
-                      ("dev/000003.mp4",)),
+            Malformed(FULL, '"split": "test"', '"split": "exam"', f"{FULL}, entry 5", ("test/000005.mp4",)),
+            Malformed(FULL, '"n_fakes": 2, ', "", f"{FULL}, entry 3", ("dev/000003.mp4",)),
+            Malformed(FULL, '"n_fakes": 2', '"n_fakes": 0', f"{FULL}, entry 3", ("dev/000003.mp4",)),
+            Malformed(FULL, '"dev/000003.mp4",', '"dev/000003.mp4"', f"{FULL}, entry 3", ("dev/000003.mp4",)),
+            # The file ends in the midst of an entry.
+            Malformed(FULL, '"n_fakes": 1, "fake_periods": [[3.0, 3.5]], "duration": 4.0, "original": '
+                      '"test/000006.mp4", "modify_video": false, "modify_audio": true, "split": "test", '
+                      '"video_frames": 100, "audio_channels": 1, "audio_frames": 64000}\n]\n', "",
+                      f"{FULL}, entry 5", ("test/000005.mp4",)),
         ),
+    ),
+    Layout(
+        "small_index", "lavdf", partial(make, names=(SMALL,)), ROWS, missing="test/000005.mp4", extra="dev/9.mp4",
+        folder="train", half="train",
     ),
 )  # fmt: skip
