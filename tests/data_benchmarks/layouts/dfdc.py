@@ -129,12 +129,15 @@ LAYOUTS = (
         "selfblendedimages", "dfdc_test", partial(make_test, videos="videos/", labels="labels.csv"),
         test_rows("videos/", {}), missing="videos/aalscayrfi.mp4", extra="videos/zzzzzzzzzz.mp4", folder="videos",
         half="videos", half_problems=None,
-        malformed=(Malformed("labels.csv", "aamrozxzsq.mp4,1", "aamrozxzsq.mp4", "labels.csv, line 3",
-                             ("videos/aamrozxzsq.mp4",)),),
+        malformed=(
+            Malformed("labels.csv", "aamrozxzsq.mp4,1", "aamrozxzsq.mp4", "labels.csv, line 3",
+                      ("videos/aamrozxzsq.mp4",)),
+            Malformed("labels.csv", "aamrozxzsq.mp4,1", ",1", "labels.csv, line 3", ("videos/aamrozxzsq.mp4",)),
+        ),
     ),
     Layout(
-        "public_test_set", "dfdc_test", partial(make_test, videos="validation/", labels="validation/labels.csv"),
-        test_rows("validation/", {}, "val"), missing="validation/aalscayrfi.mp4", extra="validation/zzzzzzzzzz.mp4",
-        folder="validation", half="validation", half_problems=None,
+        "public_test_set", "dfdc_test", partial(make_test, videos="validation/videos/", labels="validation/labels.csv"),
+        test_rows("validation/videos/", {}, "val"), missing="validation/videos/aalscayrfi.mp4",
+        extra="validation/videos/zzzzzzzzzz.mp4", folder="validation", half="validation/videos", half_problems=None,
     ),
 )  # fmt: skip
