@@ -65,7 +65,7 @@ def one_of(accepted: Mapping[str, Value], word: object, what: str) -> Value:
 
 
 def csv_rows(
-    path: Path, columns: tuple[str, ...], *, optional: tuple[str, ...] = (), name: str = ""
+    path: Path, columns: tuple[str, ...], *, optional: tuple[str, ...] = (), name: str = "", legacy: str = ""
 ) -> Placed[Mapping[str, str]]:
     """Yield the rows of a CSV file with a header, without blanks around names and values.
 
@@ -74,12 +74,13 @@ def csv_rows(
         columns: Columns that it must have; a row without one of them is a problem.
         optional: Columns that are given as empty text where the header lacks them.
         name: What the file is called in places; its own name unless there are several of that name.
+        legacy: Encoding of the whole file where it is not UTF-8.
 
     Raises:
         DataError: The file cannot be read or its header lacks a column.
     """
     name = name or path.name
-    text, problems = _text_of(path, name)
+    text, problems = _text_of(path, name, legacy)
     yield from problems
     reader = csv.reader(io.StringIO(text, newline=""))
     header = [name.strip() for name in _next(reader, path) or ()]
@@ -188,13 +189,15 @@ def json_items(path: Path, *, name: str = "") -> Placed[tuple[str, Mapping[str, 
             yield Problem("bad_row", f"{name}, {key!r}", f"is no JSON object: {str(member)[:60]!r}")
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
+def read_json(path: Path, problems: list[Problem]) -> Any:
+    """Return the content of a JSON file; what was odd about its encoding is added to ``problems``.
 
     Raises:
         DataError: It cannot be read.
     """
-    return _json_of(_text_of(path, path.name)[0], path)
+    text, odd = _text_of(path, path.name)
+    problems += odd
+    return _json_of(text, path)
 
 
 def _json_of(text: str, path: Path) -> Any:
@@ -204,10 +207,11 @@ def _json_of(text: str, path: Path) -> Any:
         raise DataError(f"{path} cannot be read as JSON: {error}") from error
 
 
-def _text_of(path: Path, name: str) -> tuple[str, list[Problem]]:
+def _text_of(path: Path, name: str, legacy: str = "") -> tuple[str, list[Problem]]:
     """Return a text file's content without its byte-order mark, and what was odd about its encoding.
 
-    UTF-16 is known by its mark or by its zero bytes; lines that are not UTF-8 are read as Latin-1, which any byte is.
+    UTF-16 is known by its mark or by its zero bytes; lines that are not UTF-8 are read as Latin-1, which any byte is,
+    unless the whole file is in the encoding ``legacy``.
     """
     try:
         raw = path.read_bytes()
@@ -224,6 +228,11 @@ def _text_of(path: Path, name: str) -> tuple[str, list[Problem]]:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError:
         pass
+    if legacy:
+        try:
+            return raw.decode(legacy), [Problem("other_encoding", name, f"is {legacy}, not UTF-8")]
+        except UnicodeDecodeError:
+            pass
     decoded, problems = [], []
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
