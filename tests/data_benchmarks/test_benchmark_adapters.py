@@ -2,9 +2,14 @@
 from __future__ import annotations
 
 import pytest
+from layouts import every_layout
 
-from cad.data.benchmarks.registry import adapter
+from cad.data.benchmarks.registry import ADAPTERS, adapter
 from cad.errors import DataError, OptionError
+
+
+def test_every_set_has_a_layout():
+    assert set(ADAPTERS) == {layout.adapter for layout in every_layout()}
 
 
 def test_unknown_adapter_names_the_nearest():

@@ -65,7 +65,7 @@ class Adapter:
             row = replace(entry, path=found or entry.path, dataset=entry.dataset or self.name)
             known = (absent if found is None else present).setdefault(row.path, row)
             if known is not row:
-                same = "alike" if known == row else "with other labels; the first is used"
+                same = "alike" if known == row else "and not alike; the first is used"
                 repeated.append(Problem("duplicate_row", row.path, f"the index has it twice, {same}"))
         if not present:
             raise DataError(self._nothing_found(root, list(absent), problems))

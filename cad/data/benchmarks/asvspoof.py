@@ -79,7 +79,8 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
 
 def _trials(tree: Tree) -> Iterator[Row | Problem]:
     """Yield a row for each trial, with the name of its file for a path."""
-    for path in tree.matching("*.txt"):
+    # The full keys, which lie deeper, before the first ones: what stands twice is taken from them.
+    for path in sorted(tree.matching("*.txt"), key=lambda path: -path.count("/")):
         name = path.rpartition("/")[2]
         if known := PROTOCOL_2019.fullmatch(name):
             make = partial(_row_2019, track=known["track"].upper(), split=SPLITS_2019[known["part"].lower()])

@@ -111,5 +111,10 @@ def _person(file: str) -> str:
 
 ADAPTER = Adapter("avdeepfake1m", "AV-Deepfake1M", INDEXES, rows, VIDEO_SUFFIXES, splits_share_people=True)
 ADAPTER_PLUS_PLUS = Adapter(
-    "avdeepfake1m_plusplus", "AV-Deepfake1M++", INDEXES, rows, VIDEO_SUFFIXES, splits_share_people=True
+    "avdeepfake1m_plusplus",
+    "AV-Deepfake1M++",
+    (*INDEXES, "train/*.json", "val/*.json"),
+    rows,
+    VIDEO_SUFFIXES,
+    splits_share_people=True,
 )

@@ -34,7 +34,7 @@ def _row(entry: Mapping[str, Any]) -> Row:
     if not all(isinstance(flag, bool) for flag in forged.values()):
         raise DataError(f"modify_video and modify_audio are {list(forged.values())}, not true or false")
     fakes, periods = int(entry["n_fakes"]), segments_of(entry["fake_periods"])
-    if (fakes > 0) != any(forged.values()) or fakes != len(periods):
+    if not (fakes > 0) == any(forged.values()) == bool(periods):
         raise DataError(f"n_fakes is {fakes} with {len(periods)} fake_periods, and the modified streams are {forged}")
     names = "+".join(stream for stream, flag in forged.items() if flag) or "real"
     original = str(entry.get("original") or entry["file"])

@@ -168,7 +168,8 @@ LAYOUTS = (
             Malformed(f"{LA19}_cm_protocols/ASVspoof2019.LA.cm.train.trn.txt", "A01 spoof", "A01 fake",
                       "ASVspoof2019.LA.cm.train.trn.txt, line 2", (f"{LA19}_train/flac/LA_T_1271820.flac",)),
             Malformed(f"{LA19}_cm_protocols/ASVspoof2019.LA.cm.dev.trl.txt", "LA_D_1047731 - - bonafide",
-                      "LA_D_1047731", "ASVspoof2019.LA.cm.dev.trl.txt, line 1", (f"{LA19}_dev/flac/LA_D_1047731.flac",)),
+                      "LA_D_1047731", "ASVspoof2019.LA.cm.dev.trl.txt, line 1",
+                      (f"{LA19}_dev/flac/LA_D_1047731.flac",)),
         ),
     ),
     Layout(

@@ -55,7 +55,8 @@ def row(path, video, audio, method, kind, split, seconds, both=(), seen=(), hear
     parts = path.split("/")
     return Row(
         path, int(kind != "real"), video, audio, method, kind, person or parts[-4],
-        pair_id=pair or "/".join(parts[-4:-1]), source=source, fake_segments=both, video_fake_segments=seen, audio_fake_segments=heard, split=split,
+        pair_id=pair or "/".join(parts[-4:-1]), source=source, fake_segments=both, video_fake_segments=seen,
+        audio_fake_segments=heard, split=split,
         duration_seconds=seconds, fps=25.0, language="en",
     )  # fmt: skip
 
@@ -90,9 +91,13 @@ PLUS_VAL = [
 ]  # fmt: skip
 
 
-def plus_plus(root: Path, twice: bool) -> None:
+def plus_plus(root: Path, twice: bool, lists: bool = True) -> None:
     for split, entries in (("train", PLUS_TRAIN), ("val", PLUS_VAL)):
-        write_json(root / f"{split}_metadata.json", entries)
+        if lists:
+            write_json(root / f"{split}_metadata.json", entries)
+        else:
+            for one in entries:
+                write_json(root / split / one["file"].replace(".mp4", ".json"), [one])
         touch(root, *(f"{split}/{split}/{one['file']}" if twice else f"{split}/{one['file']}" for one in entries))
     touch(root, "testA/000001.mp4", "testB/000002.mp4")
 
@@ -138,6 +143,13 @@ LAYOUTS = (
         "plus_plus", "avdeepfake1m_plusplus", partial(plus_plus, twice=False), plus_rows("train", "val"),
         problems={"no_label": 2}, missing=f"train/{LRS}/00013.mp4", extra="val/lrs3/a/00001/00001.mp4", folder="train",
         half="val",
+    ),
+    Layout(
+        "plus_plus_a_file_for_each_clip", "avdeepfake1m_plusplus", partial(plus_plus, twice=False, lists=False),
+        plus_rows("train", "val"), problems={"no_label": 2}, missing=f"train/{LRS}/00013.mp4",
+        extra="val/lrs3/a/00001/00001.mp4", folder="train",
+        # The entries go with the clips.
+        half="val", half_problems={"missing_index": 1},
     ),
     Layout(
         "plus_plus_unpacked_in_place", "avdeepfake1m_plusplus", partial(plus_plus, twice=True),
