@@ -186,6 +186,20 @@ def test_kodf_with_one_list_of_the_two(tmp_path):
     assert problems == {"missing_index": 1, "file_without_row": 3}
 
 
+def test_kodf_without_lists_reads_people_from_folders_and_names(tmp_path):
+    ann, bob = kodf_layouts.ANN, kodf_layouts.BOB
+    paths = {
+        f"original_videos/{ann}/200715_{ann}_1.mp4": (ann, ""),
+        f"original_videos/part1/200715_{ann}_2.mp4": (ann, ""),
+        f"synthesized_videos/dffs/part2/{ann}_{bob}_1_0001.mp4": (ann, bob),
+        "synthesized_videos/dffs/200715_1.mp4": ("", ""),
+    }
+    touch(tmp_path, *paths)
+    rows, problems = scan("kodf", tmp_path)
+    assert {path: (row.identity, row.source_identity) for path, row in rows.items()} == paths
+    assert problems == {"no_person": 1}
+
+
 def test_vidtimit_as_pictures_is_told(tmp_path):
     touch(tmp_path, "lower_quality/fadg0/sa1-video-fram1.avi", "higher_quality/fadg0/sa1-video-fram1.avi")
     touch(tmp_path, *(f"VidTIMIT/fadg0/video/sa1/00{number}" for number in (1, 2, 3)))
@@ -200,6 +214,18 @@ def test_avlips_counts_the_sound_of_its_clips_for_nothing(tmp_path):
     rows, problems = scan("folders", tmp_path)
     assert {path: row.label for path, row in rows.items()} == dict(zip(clips, (0, 1, 1), strict=True))
     assert problems == {"sound_of_clip": 3}
+
+
+def test_folders_that_hold_the_files_of_all_are_no_people(tmp_path):
+    """Or every clip would be one person's, and the whole set on one side of a split."""
+    touch(tmp_path, "Celeb-real/videos/1.mp4", "Celeb-synthesis/videos/2.mp4", "fake/wav2lip/c23/videos/bob/3.mp4")
+    rows, problems = scan("folders", tmp_path)
+    assert [(row.label, row.method, row.identity) for row in rows.values()] == [
+        (0, "real", ""),
+        (1, "fake", ""),
+        (1, "wav2lip", "bob"),
+    ]
+    assert not problems
 
 
 def test_sound_in_folders_by_class_is_kept_beside_videos(tmp_path):

@@ -21,9 +21,12 @@ SPLIT_FOLDERS = {
 #: A folder that is called 0 or 1 alone is as likely a person or a part.
 CLASS_WORDS = {word: label for word, label in LABEL_WORDS.items() if not word.isdigit()} | {
     "reals": 0, "originals": 0, "pristine": 0, "authentic": 0,
-    "fakes": 1, "forged": 1, "deepfake": 1, "deepfakes": 1, "synthetic": 1, "synthesized": 1, "generated": 1,
+    "fakes": 1, "forged": 1, "deepfake": 1, "deepfakes": 1, "synthetic": 1, "synthesized": 1, "synthesis": 1,
+    "generated": 1,
 }  # fmt: skip
 SOUND_FOLDERS = frozenset({"wav", "wavs", "audio", "audios", "sound"})
+#: Folders that hold the files of all and are neither a method nor a person.
+CONTAINERS = SOUND_FOLDERS | {"video", "videos", "clip", "clips", "data", "file", "files", "mp4", "raw", "c23", "c40"}
 
 
 def rows(tree: Tree) -> Iterator[Row | Problem]:
@@ -60,7 +63,7 @@ def _row(path: str) -> Row | Problem:
     if len(splits) > 1:
         return Problem("two_splits", path, f"folders above it name {' and '.join(sorted(splits))}")
     place, label = max(deciding), next(iter(deciding.values()))
-    below = [name for name in folders[place + 1 :] if name.lower() not in SPLIT_FOLDERS]
+    below = [name for name in folders[place + 1 :] if name.lower() not in CONTAINERS.union(SPLIT_FOLDERS)]
     sound_only = path.lower().endswith(SOUND_SUFFIXES)
     return Row(
         path=path,

@@ -32,7 +32,8 @@ RELEASE_GENUINE, RELEASE_FORGED = "original_videos", "synthesized_videos"
 #: Some copies of the lists were saved by a Korean spreadsheet.
 ENCODING = "cp949"
 
-_PERSON = re.compile(r"(?=.*\d)[0-9a-z-]{6,}", re.IGNORECASE)
+#: Letters and digits, at least six; six or eight digits alone are the day of a recording.
+_PERSON = re.compile(r"(?!\d{6}$|\d{8}$)(?=.*\d)[0-9a-z-]{6,}", re.IGNORECASE)
 
 
 def rows(tree: Tree) -> Iterator[Row | Problem]:
@@ -120,7 +121,7 @@ def _row(path: str, method: str, owner: str, donor: str, pair: str, split: str, 
 def _people(path: str, folder: str) -> tuple[str, str]:
     """Return whose a video is and who was put in, as far as the folder above it and its name tell."""
     words = [word for word in _stem(path).split("_") if _PERSON.fullmatch(word)]
-    owner = folder or (words[0] if words else "")
+    owner = folder if _PERSON.fullmatch(folder) else words[0] if words else ""
     return owner, next((word for word in words if word != owner), "")
 
 

@@ -14,7 +14,7 @@ NESTED = (
     "original_dataset/fake/real_esrgan/val/3.mp4",
     "original_dataset/bona-fide/test/4.wav",
     "original_dataset/test/spoof/tts/5.wav",
-    "youtube_real/6.mp4",
+    "youtube_real/videos/6.mp4",
 )
 NESTED_ROWS = (
     Row(NESTED[0], 0, 0, 0, "real", identity="ann", source="original_dataset/train", split="train"),
