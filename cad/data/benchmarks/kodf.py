@@ -41,17 +41,17 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
 
     ``identity`` is whose video it is, ``source_identity`` whose face or speech was put in.
     """
-    lists = [path for path in tree.files if path.lower().endswith(".csv") and LIST in _composed(path)]
+    csv_files = {path: _composed(path.rpartition("/")[2]) for path in tree.files if path.lower().endswith(".csv")}
+    lists = {path: name for path, name in csv_files.items() if LIST in name and (GENUINE in name or FORGED in name)}
     for kind in (GENUINE, FORGED):
-        if lists and not any(kind in _composed(path).rsplit("/", 1)[-1] for path in lists):
+        if lists and not any(kind in name for name in lists.values()):
             yield Problem("missing_index", f"{kind}_*_{LIST}.csv", "the list of this class is not there")
     videos = tree.under("", VIDEO_SUFFIXES)
     by_name: dict[str, str] = {}
     for path in videos:
         if DISTURBED not in _composed(path):
             by_name.setdefault(_stem(path), path)
-    for path in lists:
-        name = _composed(path).rsplit("/", 1)[-1]
+    for path, name in lists.items():
         split = next((SPLITS[word] for word in name.split("_") if word in SPLITS), "")
         make = partial(_listed_fake if FORGED in name else _listed_real, by_name, split)
         columns = (CLIP, TARGET_CLIP, TARGET, DONOR, METHOD) if FORGED in name else (CLIP, PERSON)
@@ -65,6 +65,8 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
 
 
 def _listed_real(by_name: Mapping[str, str], split: str, raw: Mapping[str, str]) -> Row:
+    if not raw[PERSON]:
+        raise ValueError(f"no {PERSON}")
     return _row(_path(by_name, raw[CLIP]), "real", raw[PERSON], "", _stem(raw[CLIP]), split)
 
 
@@ -96,11 +98,11 @@ def _disturbed(path: str) -> Row | None:
     owner, donor = _people(path, "")
     split = next((SPLITS[word] for word in re.split(r"[/_.]", composed.lower()) if word in SPLITS), "")
     if GENUINE in composed:
-        return _row(path, "real", owner, "", _stem(path), split, DISTURBED)
-    return _row(path, "disturbed", owner, donor, "", split, DISTURBED)
+        return _row(path, "real", owner, "", _stem(path), split, disturbed=True)
+    return _row(path, "disturbed", owner, donor, "", split, disturbed=True)
 
 
-def _row(path: str, method: str, owner: str, donor: str, pair: str, split: str, category: str = "") -> Row:
+def _row(path: str, method: str, owner: str, donor: str, pair: str, split: str, *, disturbed: bool = False) -> Row:
     fake = int(method != "real")
     return Row(
         path=path,
@@ -109,7 +111,7 @@ def _row(path: str, method: str, owner: str, donor: str, pair: str, split: str, 
         # Whose speech goes with a fake, and whether it was spoken, is not stated.
         audio_fake=-1 if fake else 0,
         method=method,
-        category="disturbed" if category else "fake" if fake else "real",
+        category="disturbed" if disturbed else "fake" if fake else "real",
         identity=owner,
         source_identity=donor,
         pair_id=pair,
@@ -133,7 +135,7 @@ def _path(by_name: Mapping[str, str], clip: str) -> str:
 
 def _stem(path: str) -> str:
     name = _composed(path).rsplit("/", 1)[-1]
-    return name[: -len(name) + name.rfind(".")] if name.lower().endswith(VIDEO_SUFFIXES) else name
+    return name.rpartition(".")[0] if name.lower().endswith(VIDEO_SUFFIXES) else name
 
 
 def _composed(text: str) -> str:

@@ -74,7 +74,7 @@ AIHUB = (
     row(VIDEOS[5], "fsgan", EVE, EVE, f"{EVE}_003", "val"),
     row(VIDEOS[6], "disturbed", ANN, BOB, "", "train", "disturbed"),
 )
-FAKE_LIST = list(LISTS)[1]
+REAL_LIST, FAKE_LIST, *_ = LISTS
 
 RELEASE = (
     f"original_videos/{ANN}/{ANN}_001.mp4",
@@ -103,6 +103,8 @@ LAYOUTS = (
         extra=f"{TRAIN}/train_변조/dfl1/{ANN}/{ANN}_{EVE}_1_0009.mp4", folder=f"{TRAIN}/train_변조/dfl1",
         half=f"{TRAIN}/train_원본", half_problems={"missing_file": 2},
         malformed=(
+            Malformed(REAL_LIST, f"{BOB}_001.mp4,{BOB}", f"{BOB}_001.mp4,",
+                      "원본영상_training_메타데이터.csv, line 3", (VIDEOS[1],)),
             Malformed(FAKE_LIST, f"{BOB}_001.mp4,{BOB},{ANN}", f"{BOB}_001.mp4,,{ANN}",
                       "변조영상_training_메타데이터.csv, line 3", (VIDEOS[3],)),
             Malformed(FAKE_LIST, f"{BOB}_001.mp4,{BOB},{ANN},audio-driven", f"{BOB}_001.mp4",
