@@ -30,7 +30,7 @@ def rows(tree: Tree) -> Iterator[Row | Problem]:
     and ``video_fake`` too, since of a fake only the sound may be forged.
     """
     for index in (path for pattern in INDEXES for path in tree.matching(pattern)):
-        yield from rows_of(json_items(tree.root / index), partial(_row, tree, index.rpartition("/")[0]))
+        yield from rows_of(json_items(tree.root / index, name=index), partial(_row, tree, index.rpartition("/")[0]))
 
 
 def _row(tree: Tree, part: str, item: tuple[str, Mapping[str, Any]]) -> Row | Problem:
@@ -59,7 +59,13 @@ def _row(tree: Tree, part: str, item: tuple[str, Mapping[str, Any]]) -> Row | Pr
 
 
 def place_of(tree: Tree, name: str, folders: tuple[str, ...]) -> str:
-    """Return the path of a clip in one of these folders, or what it would be in the last of them that is there."""
+    """Return the path of a clip in one of these folders, or what it would be in the last of them that is there.
+
+    Raises:
+        ValueError: It is called like no video.
+    """
+    if not name.lower().endswith(VIDEO_SUFFIXES):
+        raise ValueError(f"{name!r} is no video")
     places = {folder: f"{folder}/{name}".lstrip("/") for folder in folders}
     if found := next((found for place in places.values() if (found := tree.find(place))), None):
         return found

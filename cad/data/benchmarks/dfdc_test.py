@@ -61,9 +61,9 @@ def _indexed(tree: Tree, index: str, split: str) -> Iterator[Row | Problem]:
         return _row(path, one_of(LABELS, str(int(entry["is_fake"])), "is_fake"), _changes(entry), split)
 
     if index.lower().endswith(".csv"):
-        yield from rows_of(csv_rows(tree.root / index, ("filename", "label")), of_csv)
+        yield from rows_of(csv_rows(tree.root / index, ("filename", "label"), name=index), of_csv)
     else:
-        yield from rows_of(json_items(tree.root / index), of_json)
+        yield from rows_of(json_items(tree.root / index, name=index), of_json)
 
 
 def _row(path: str, label: int, category: str, split: str) -> Row:

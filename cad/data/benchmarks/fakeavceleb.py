@@ -47,6 +47,8 @@ def _row(tree: Tree, loosely: Mapping[str, str], doubts: list[Problem], raw: Map
     identity, name = raw["source"], raw["path"]
     if not _PERSON.fullmatch(identity):
         raise ValueError(f"source {identity!r} is no person (id and five digits)")
+    if not name.lower().endswith(VIDEO_SUFFIXES):
+        raise ValueError(f"path {name!r} is no video")
     folder = _folder(raw)
     path = f"{folder}/{name}"
     path = tree.find(path) or loosely.get(_loose(path)) or path

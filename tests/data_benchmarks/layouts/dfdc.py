@@ -96,12 +96,13 @@ LAYOUTS = (
     parts(
         "parts", "{part}", folder="dfdc_train_part_0", half="dfdc_train_part_49", half_problems={},
         malformed=(
-            Malformed("dfdc_train_part_0/metadata.json", '"FAKE"', '"fake?"', "metadata.json, 'aagfhgtpmv.mp4'",
+            Malformed("dfdc_train_part_0/metadata.json", '"FAKE"', '"fake?"',
+                      "dfdc_train_part_0/metadata.json, 'aagfhgtpmv.mp4'",
                       ("dfdc_train_part_0/aagfhgtpmv.mp4",)),
             Malformed("dfdc_train_part_0/metadata.json", '"train", "original": null', '"dev"',
-                      "metadata.json, 'vudstovrck.mp4'", ("dfdc_train_part_0/vudstovrck.mp4",)),
+                      "dfdc_train_part_0/metadata.json, 'vudstovrck.mp4'", ("dfdc_train_part_0/vudstovrck.mp4",)),
             Malformed("dfdc_train_part_49/metadata.json", '{"label": "REAL", "split": "train"}', '"REAL"',
-                      "metadata.json, 'abarnvbtwb.mp4'", ("dfdc_train_part_49/abarnvbtwb.mp4",)),
+                      "dfdc_train_part_49/metadata.json, 'abarnvbtwb.mp4'", ("dfdc_train_part_49/abarnvbtwb.mp4",)),
         ),
     ),
     parts("parts_in_their_archives_folder", "dfdc_train_part_00/{part}", folder="dfdc_train_part_00",
@@ -128,12 +129,15 @@ LAYOUTS = (
         "selfblendedimages", "dfdc_test", partial(make_test, videos="videos/", labels="labels.csv"),
         test_rows("videos/", {}), missing="videos/aalscayrfi.mp4", extra="videos/zzzzzzzzzz.mp4", folder="videos",
         half="videos", half_problems=None,
-        malformed=(Malformed("labels.csv", "aamrozxzsq.mp4,1", "aamrozxzsq.mp4", "labels.csv, line 3",
-                             ("videos/aamrozxzsq.mp4",)),),
+        malformed=(
+            Malformed("labels.csv", "aamrozxzsq.mp4,1", "aamrozxzsq.mp4", "labels.csv, line 3",
+                      ("videos/aamrozxzsq.mp4",)),
+            Malformed("labels.csv", "aamrozxzsq.mp4,1", ",1", "labels.csv, line 3", ("videos/aamrozxzsq.mp4",)),
+        ),
     ),
     Layout(
-        "public_test_set", "dfdc_test", partial(make_test, videos="validation/", labels="validation/labels.csv"),
-        test_rows("validation/", {}, "val"), missing="validation/aalscayrfi.mp4", extra="validation/zzzzzzzzzz.mp4",
-        folder="validation", half="validation", half_problems=None,
+        "public_test_set", "dfdc_test", partial(make_test, videos="validation/videos/", labels="validation/labels.csv"),
+        test_rows("validation/videos/", {}, "val"), missing="validation/videos/aalscayrfi.mp4",
+        extra="validation/videos/zzzzzzzzzz.mp4", folder="validation", half="validation/videos", half_problems=None,
     ),
 )  # fmt: skip

@@ -74,6 +74,7 @@ LAYOUTS = (
             Malformed("meta_data.csv", "id00076,-,-,rtvc,B", "id00076,-,-,freevc,B", "meta_data.csv, line 4",
                       (ROWS[2].path,)),
             Malformed("meta_data.csv", "id00076,-,-,rtvc,B", "76,-,-,rtvc,B", "meta_data.csv, line 4", (ROWS[2].path,)),
+            Malformed("meta_data.csv", "00109_fake.mp4", "", "meta_data.csv, line 4", (ROWS[2].path,)),
             Malformed("meta_data.csv", ",rtvc,B,RealVideo-FakeAudio,African", ",rtvc", "meta_data.csv, line 4",
                       (ROWS[2].path,)),
         ),
