@@ -47,6 +47,9 @@ def main(words: Sequence[str] | None = None) -> int:
 def prepare(options: argparse.Namespace) -> int:
     """Scan, complete, write and check."""
     chosen = adapter(options.name)
+    output = options.output or Path(f"{options.name}.parquet")
+    # A folder that cannot be made is told before an hour's hashing.
+    output.parent.mkdir(parents=True, exist_ok=True)
     scan = chosen.scan(options.root)
     problems = list(scan.problems)
     rows = iter(scan.rows)
@@ -56,7 +59,6 @@ def prepare(options: argparse.Namespace) -> int:
     completed = enriched(
         rows, options.root, hashes=not options.no_hash, durations=not options.no_probe, report=problems.append
     )
-    output = options.output or Path(f"{options.name}.parquet")
     write_manifest(frame_of(_counted(completed, len(scan.rows))), output, options.root)
     write_problems(problems, output.with_suffix(".problems.csv"))
     manifest = read_manifest(output, options.root)

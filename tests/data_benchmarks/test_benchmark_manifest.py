@@ -112,6 +112,26 @@ def test_probe_reads_the_rate_that_the_file_has(tmp_path):
     assert fps == pytest.approx(29.97, abs=0.01) and seconds == pytest.approx(1.0, abs=0.1)
 
 
+def test_bytes_that_are_no_media_are_told_whatever_their_name(tmp_path):
+    for suffix in (".mp4", ".wav", ".flac", ".mp3", ".ogg", ".avi"):
+        (tmp_path / f"a{suffix}").write_bytes(b"no media at all " * 9)
+        (tmp_path / f"b{suffix}").write_bytes(b"")
+        for name in "ab":
+            with pytest.raises(DataError, match=r"cannot be opened|has neither picture nor sound"):
+                probe(tmp_path / f"{name}{suffix}")
+
+
+def test_sound_alone_has_a_duration_and_no_rate(tmp_path):
+    with av.open(str(tmp_path / "a.flac"), "w") as container:
+        stream = container.add_stream("flac", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 16_000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    seconds, fps = probe(tmp_path / "a.flac")
+    assert seconds == pytest.approx(1.0, abs=0.05) and fps == -1.0
+
+
 def test_prepare_writes_a_manifest_and_tells_what_is_wrong(tmp_path, capsys):
     root = tmp_path / "set"
     fakeavceleb.make(root)

@@ -81,6 +81,19 @@ def test_a_name_in_two_folders_is_ambiguous(tmp_path):
     assert len(rows) == 3 and kinds == {"ambiguous_file": 1, "file_without_row": 1}
 
 
+def test_keys_below_a_folder_that_is_called_asv(tmp_path):
+    asvspoof.la_2021(tmp_path / "asv")
+    rows, kinds, _ = scan("asvspoof", tmp_path)
+    assert not kinds and sorted(rows) == sorted(f"asv/{row.path}" for row in asvspoof.LA_2021)
+
+
+def test_wav_beside_flac(tmp_path):
+    asvspoof.la_2021(tmp_path)
+    touch(tmp_path, *(row.path.replace("flac", "wav") for row in asvspoof.LA_2021))
+    rows, kinds, _ = scan("asvspoof", tmp_path)
+    assert sorted(rows) == sorted(row.path for row in asvspoof.LA_2021) and kinds == {"file_without_row": 4}
+
+
 def test_wav_made_of_flac(tmp_path):
     asvspoof.la_2021(tmp_path)
     for file in (tmp_path / "ASVspoof2021_LA_eval/flac").iterdir():

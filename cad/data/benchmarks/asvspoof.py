@@ -85,7 +85,7 @@ def _trials(tree: Tree) -> Iterator[Row | Problem]:
         if known := PROTOCOL_2019.fullmatch(name):
             make = partial(_row_2019, track=known["track"].upper(), split=SPLITS_2019[known["part"].lower()])
             yield from rows_of(lines(tree.root / path, 5), make)
-        elif name.lower() == KEYS_2021 and "asv" not in path.lower().split("/")[:-1]:
+        elif name.lower() == KEYS_2021 and f"/{path}".lower().split("/")[-2] != "asv":
             yield from rows_of(lines(tree.root / path, 8), _row_2021)
 
 
@@ -134,14 +134,13 @@ def _row(trial: str, label: int, speaker: str, attack: str, split: str, dataset:
 def _files(row: Row, sounds: dict[str, list[str]]) -> list[str]:
     """Return the files that a row may mean: those of its name, without those that lie in another year's folder.
 
-    Of several, those in a folder with the track's name are meant.
+    Of several, those in a folder with the year's and the track's name are meant, and FLAC before what was made of it.
     """
     year, track = row.dataset.removeprefix("asvspoof").split("_")
     candidates = [path for path in sounds.get(row.path.lower(), ()) if _year(path) in ("", year)]
-    if len(candidates) > 1:
-        candidates = [path for path in candidates if _year(path) == year] or candidates
-    if len(candidates) > 1:
-        candidates = [path for path in candidates if f"{year}_{track}" in path.lower()] or candidates
+    for mark in (f"asvspoof{year}", f"{year}_{track}", ".flac"):
+        if len(candidates) > 1:
+            candidates = [path for path in candidates if mark in path.lower()] or candidates
     return candidates
 
 

@@ -24,12 +24,14 @@ def probe(file: Path) -> tuple[float, float]:
     """Return duration in seconds and frames a second (-1 without picture) as the container states them.
 
     Raises:
-        DataError: The file cannot be opened.
+        DataError: The file cannot be opened, or has neither picture nor sound (any bytes open as FLAC).
     """
     try:
         with av.open(str(file)) as container:
             duration = container.duration / av.time_base if container.duration else -1.0
             video = next(iter(container.streams.video), None)
+            if video is None and not any(stream.rate for stream in container.streams.audio):
+                raise DataError("has neither picture nor sound")
             rate = video.average_rate if video is not None else None
             return float(duration), float(rate) if rate else -1.0
     except (av.FFmpegError, OSError) as error:
