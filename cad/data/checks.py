@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import file_digest, sha256
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
+from cad.data.benchmarks.registry import SPLITS_SHARE_PEOPLE
 from cad.data.manifest import Manifest, parse_segments, raise_problems, shared_identities, shared_values
 from cad.errors import DataError
 
@@ -71,10 +73,13 @@ def check_manifest(
         (error, "wrong_hash", "the file is not the one that the manifest was made from"): (
             _with_other_bytes(chosen) if hashes else ()
         ),
-        (error, "identity_on_two_sides", "people are on two sides"): sorted(shared_identities(manifest.rows)),
+        (error, "identity_on_two_sides", "people are on two sides"): sorted(shared_identities(_own_splits(manifest))),
+        (warning, "official_splits_share_people", "people are on two sides, as the set's authors split it"): sorted(
+            shared_identities(_official_splits(manifest))
+        ),
         # A cloned voice on two sides is worth a warning, though it leaks no face.
         (warning, "voice_on_two_sides", "voices (also cloned ones) are on two sides"): sorted(
-            shared_values(manifest.rows, "identity")
+            shared_values(_own_splits(manifest), "identity")
         ),
         (warning, "pair_on_two_sides", "events or utterances are on two sides"): sorted(
             shared_values(manifest.rows, "pair_id")
@@ -121,8 +126,9 @@ def check_training(manifest: Manifest, clips: Mapping[str, ClipEntry], where: st
         files: Also look for the files under the manifest's root.
 
     Raises:
-        DataError: A split is empty or has one class only, a person is in both, a path occurs twice, a row has no clip
-            or one with nothing to see or hear, or a file is missing or empty; the message names the rows.
+        DataError: A split is empty or has one class only, a person is in both (other than in a set whose authors split
+            it so), a path occurs twice, a row has no clip or one with nothing to see or hear, or a file is missing or
+            empty; the message names the rows.
     """
     problems: dict[str, Sequence[str]] = {"path occurs twice": manifest.repeated_paths}
     for split in TRAINING_SPLITS:
@@ -133,7 +139,7 @@ def check_training(manifest: Manifest, clips: Mapping[str, ClipEntry], where: st
             problems[problem] = rows["path"].tolist() or ["-"]
     problems["person on both sides of the split"] = [
         f"{name} ({' and '.join(sides[split] for split in TRAINING_SPLITS)})"
-        for name, sides in shared_identities(manifest.rows).items()
+        for name, sides in shared_identities(_own_splits(manifest)).items()
     ]
     known = [(path, clips.get(path)) for path in manifest.rows["path"]]
     problems["no clip in the shards"] = [path for path, clip in known if clip is None]
@@ -144,8 +150,7 @@ def check_training(manifest: Manifest, clips: Mapping[str, ClipEntry], where: st
 
 def missing_files(manifest: Manifest) -> list[str]:
     """Return the paths of rows whose file or folder is not there, or is a file without a byte."""
-    files = ((path, manifest.file(path)) for path in manifest.rows["path"])
-    return [path for path, file in files if not file.is_dir() and not (file.is_file() and file.stat().st_size)]
+    return [path for path in manifest.rows["path"] if not _has_bytes(manifest.file(path))]
 
 
 def file_sha256(file: Path) -> str:
@@ -156,6 +161,25 @@ def file_sha256(file: Path) -> str:
             with part.open("rb") as stream:
                 file_digest(stream, lambda: digest)
     return digest.hexdigest()
+
+
+def _own_splits(manifest: Manifest) -> pd.DataFrame:
+    """Return the rows of sets in which nobody should be on two sides."""
+    return manifest.rows[~manifest.rows["dataset"].isin(SPLITS_SHARE_PEOPLE)]
+
+
+def _official_splits(manifest: Manifest) -> pd.DataFrame:
+    """Return the rows of sets whose authors put the same people on several sides."""
+    return manifest.rows[manifest.rows["dataset"].isin(SPLITS_SHARE_PEOPLE)]
+
+
+def _has_bytes(file: Path) -> bool:
+    """Return whether a file is there and not empty, or is a folder; one call a file, since a set has a million."""
+    try:
+        found = file.stat()
+    except OSError:
+        return False
+    return S_ISDIR(found.st_mode) or found.st_size > 0
 
 
 def _missing_classes(rows: pd.DataFrame) -> list[str]:

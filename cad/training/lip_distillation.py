@@ -129,9 +129,7 @@ def evaluate_lips(encoder: LipShapes, batches: list[tuple[Tensor, Tensor, Tensor
     return {"error_px": float(torch.stack(errors).mean()), "opening_correlation": float(torch.corrcoef(pair)[0, 1])}
 
 
-def distill_lips(
-    store: ClipStore, lips: Labels, out: Path, steps: int, batch: int, rate: float, seed: int
-) -> None:
+def distill_lips(store: ClipStore, lips: Labels, out: Path, steps: int, batch: int, rate: float, seed: int) -> None:
     """Train the lip encoder on rows of the split ``train``.
 
     The folder gets ``model.safetensors`` with the keys ``lip_encoder.*``, ``metrics.json`` and ``state.pt``, from which

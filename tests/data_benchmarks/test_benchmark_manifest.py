@@ -8,7 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import trees
+from layouts import fakeavceleb
+from layouts.layout import touch
 
 from cad.data.benchmarks.enrich import identity_splits, probe
 from cad.data.benchmarks.near_duplicates import find_near_duplicates
@@ -53,7 +54,7 @@ def write_clip(path: Path, fps: Fraction, seconds: float, seed: int, size: int =
 def codes(rows, tmp_path, split=None, **options):
     for row in rows:
         if "gone" not in row.path:
-            trees.touch(tmp_path, row.path)
+            touch(tmp_path, row.path)
     findings = check_manifest(Manifest(frame_of(rows), tmp_path), split, **options)
     return {finding.code: finding for finding in findings}
 
@@ -111,23 +112,44 @@ def test_probe_reads_the_rate_that_the_file_has(tmp_path):
     assert fps == pytest.approx(29.97, abs=0.01) and seconds == pytest.approx(1.0, abs=0.1)
 
 
+def test_bytes_that_are_no_media_are_told_whatever_their_name(tmp_path):
+    for suffix in (".mp4", ".wav", ".flac", ".mp3", ".ogg", ".avi"):
+        (tmp_path / f"a{suffix}").write_bytes(b"no media at all " * 9)
+        (tmp_path / f"b{suffix}").write_bytes(b"")
+        for name in "ab":
+            with pytest.raises(DataError, match=r"cannot be opened|has neither picture nor sound"):
+                probe(tmp_path / f"{name}{suffix}")
+
+
+def test_sound_alone_has_a_duration_and_no_rate(tmp_path):
+    with av.open(str(tmp_path / "a.flac"), "w") as container:
+        stream = container.add_stream("flac", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 16_000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    seconds, fps = probe(tmp_path / "a.flac")
+    assert seconds == pytest.approx(1.0, abs=0.05) and fps == -1.0
+
+
 def test_prepare_writes_a_manifest_and_tells_what_is_wrong(tmp_path, capsys):
-    root = trees.fakeavceleb(tmp_path / "set")
+    root = tmp_path / "set"
+    fakeavceleb.make(root)
+    (root / fakeavceleb.ROWS[2].path).unlink()
     clip = "RealVideo-RealAudio/African/men/id00076/00109.mp4"
     write_clip(root / clip, Fraction(30_000, 1001), 1.0, seed=1)
     output = tmp_path / "out" / "m.parquet"
     splits = tmp_path / "splits.csv"
-    splits.write_text("identity,split\nid00076,test\nid00166,train\n")
+    splits.write_text("identity,split\nid00076,test\n")
     arguments = ["fakeavceleb", "--root", str(root), "-o", str(output), "--identity-split", str(splits)]
     assert prepare.main(arguments) == 0
     out, err = capsys.readouterr()
-    assert "4 rows" in out and "1 x duplicate_row" in err and "1 x missing_file" in err
-    assert "1 x identity_without_split" in err and "3 x unreadable" in err  # the others are not media
+    assert "8 rows" in out and "1 x duplicate_row" in err and "1 x missing_file" in err
+    assert "5 x identity_without_split" in err and "7 x unreadable" in err  # the others are not media
     rows = read_manifest(output).rows.set_index("path")
     assert rows.loc[clip, "fps"] == pytest.approx(29.97, abs=0.01) and len(rows.loc[clip, "sha256"]) == 64
-    assert rows["split"].tolist() == ["test", "train", "test", ""]
-    problems = output.with_suffix(".problems.csv").read_text()
-    assert "gone.mp4" in problems
+    assert rows["split"].value_counts().to_dict() == {"": 5, "test": 3}
+    assert fakeavceleb.ROWS[2].path in output.with_suffix(".problems.csv").read_text()
 
 
 def test_prepare_says_what_is_wrong_with_its_arguments(tmp_path, capsys):

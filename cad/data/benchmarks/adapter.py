@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``Adapter`` reads a published data set into rows; the checks shared by all: the right folder, a complete archive."""
+"""``Adapter`` reads a published data set into rows, and holds what its index says against what is on disk."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from cad.data.benchmarks.tree import ARCHIVE_SUFFIXES, MEDIA_SUFFIXES, Tree
 from cad.data.manifest import Problem, Row
 from cad.errors import DataError
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v")
-SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
-MEDIA_SUFFIXES = VIDEO_SUFFIXES + SOUND_SUFFIXES
+#: A folder is called missing when so many of its files are and no other is there; else each file is named alone.
+FOLDER_FILES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +31,19 @@ class Adapter:
     Attributes:
         name: Its key in the registry.
         title: The data set's published name.
-        landmarks: Glob patterns; a folder in which none matches is not the root of this set.
-        entries: Reads the index under a root and yields all its rows and problems.
+        landmarks: Patterns (see ``Tree.matching``); a folder in which none matches is not the root of this set.
+        entries: Reads the index of a tree and yields all its rows and problems. A row's path may differ in case from
+            the disk's, and may be a folder (of frames).
+        media: Suffixes of the set's clips; such a file without a row is a problem.
+        splits_share_people: Whether people stand in several of the official splits: no error then, but worth a word.
     """
 
     name: str
     title: str
     landmarks: tuple[str, ...]
-    entries: Callable[[Path], Iterable[Row | Problem]]
+    entries: Callable[[Tree], Iterable[Row | Problem]]
+    media: tuple[str, ...] = MEDIA_SUFFIXES
+    splits_share_people: bool = False
 
     def scan(self, root: Path) -> Scan:
         """Return the rows whose files are under ``root``, and everything that could not be used.
@@ -48,104 +51,81 @@ class Adapter:
         Raises:
             DataError: ``root`` is not this data set, its index cannot be read, or not one of its files is there.
         """
-        self._check_root(root)
-        indexed, problems = _first_rows(self.entries(root))
-        present = [row for row in indexed if (root / row.path).exists()]
+        tree = Tree(root)
+        self._check_root(tree)
+        problems = list(tree.problems)
+        present: dict[str, Row] = {}
+        absent: dict[str, Row] = {}
+        repeated = []
+        for entry in self.entries(tree):
+            if isinstance(entry, Problem):
+                problems.append(entry)
+                continue
+            found = tree.find(entry.path)
+            row = replace(entry, path=found or entry.path, dataset=entry.dataset or self.name)
+            known = (absent if found is None else present).setdefault(row.path, row)
+            if known is not row:
+                same = "alike" if known == row else "and not alike; the first is used"
+                repeated.append(Problem("duplicate_row", row.path, f"the index has it twice, {same}"))
         if not present:
-            raise DataError(
-                f"{root}: the index of {self.title} names {len(indexed)} files and none of them is there, for "
-                f"instance {[row.path for row in indexed[:2]]}; is the archive only half extracted?"
-            )
-        problems += [
-            Problem("missing_file", path, "the index names it but it is not on disk")
-            for path in sorted({row.path for row in indexed} - {row.path for row in present})
-        ]
-        return Scan(tuple(replace(row, dataset=row.dataset or self.name) for row in present), tuple(problems))
+            raise DataError(self._nothing_found(root, list(absent), problems))
+        problems += [*repeated, *_missing(absent, present)]
+        problems += self._without_row(tree, present, {problem.path for problem in problems})
+        return Scan(tuple(present.values()), tuple(problems))
 
-    def _check_root(self, root: Path) -> None:
-        """Refuse another folder than this set's root, and say what was looked for and what is there."""
-        if not root.is_dir():
-            raise DataError(f"{root} is not a folder")
-        if any(next(root.glob(pattern), None) is not None for pattern in self.landmarks):
+    def _check_root(self, tree: Tree) -> None:
+        """Refuse another folder than this set's root, and say what was looked for, what is there and what may help."""
+        if any(tree.matching(pattern) for pattern in self.landmarks):
             return
-        found = sorted(path.name for path in root.iterdir())[:8]
-        raise DataError(
-            f"{root} does not look like the root of {self.title}: expected one of {list(self.landmarks)} in it, "
-            f"found {found or 'nothing'}"
+        top = sorted(path for path in (*tree.folders, *tree.files) if "/" not in path)
+        text = (
+            f"{tree.root} does not look like the root of {self.title}: expected one of {list(self.landmarks)} in it, "
+            f"found {top[:8] or 'nothing'}"
+        )
+        for pattern in self.landmarks:
+            for path in tree.matching(f"*/{pattern}"):
+                inner = "/".join(path.split("/")[: -1 - pattern.rstrip("/").count("/")])
+                raise DataError(f"{text}; {inner}/ in it does: --root {tree.root / inner}")
+        if archives := [path for path in top if path.lower().endswith(ARCHIVE_SUFFIXES)]:
+            text += f"; extract the archives first ({', '.join(archives[:4])})"
+        raise DataError(text)
+
+    def _nothing_found(self, root: Path, absent: list[str], problems: list[Problem]) -> str:
+        said = f"; {len(problems)} problems, the first: {problems[0].path}: {problems[0].text}" if problems else ""
+        if not absent:
+            return f"{root}: no clip of {self.title} was found{said}"
+        return (
+            f"{root}: the index of {self.title} names {len(absent)} files and none of them is there, for instance "
+            f"{absent[:2]}; is the archive only half extracted?{said}"
         )
 
-
-def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[Mapping[str, str]]:
-    """Yield the rows of a CSV file with a header.
-
-    Raises:
-        DataError: It cannot be read or lacks a column.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"{path} lacks the column(s) {missing}; it has {reader.fieldnames}")
-            yield from reader
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    def _without_row(self, tree: Tree, rows: Iterable[str], named: set[str]) -> Iterator[Problem]:
+        """Yield the clips on disk that neither a row nor a problem names; those in a row's folder belong to it."""
+        known = named.union(rows)
+        for path in tree.under("", self.media):
+            if path not in known and path.rpartition("/")[0] not in known:
+                yield Problem("file_without_row", path, "is on disk but has no usable row in the index")
 
 
-def read_json_list(path: Path, row: Callable[[Mapping[str, Any]], Row]) -> Iterator[Row | Problem]:
-    """Yield what ``row`` makes of each entry of a JSON list, or the problem of one that it cannot be made of.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    for entry in read_json(path):
-        try:
-            yield row(entry)
-        except (KeyError, TypeError, ValueError) as error:
-            yield Problem("bad_entry", str(entry.get("file", "?")), f"{type(error).__name__}: {error}")
-
-
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}") from error
+def _missing(absent: Iterable[str], present: Iterable[str]) -> Iterator[Problem]:
+    """Yield each missing file, and before them each topmost folder in which nothing of the index is there."""
+    absent = sorted(absent)
+    filled = {folder for path in present for folder in _folders(path)}
+    empty: Counter[str] = Counter()
+    for path in absent:
+        if top := next((folder for folder in _folders(path) if folder not in filled), ""):
+            empty[top] += 1
+    for folder, number in empty.items():
+        if number >= FOLDER_FILES:
+            text = f"none of the {number} files that the index names in it is there; is it not extracted?"
+            yield Problem("missing_folder", f"{folder}/", text)
+    for path in absent:
+        yield Problem("missing_file", path, "the index names it but it is not on disk")
 
 
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not empty, without blanks around them.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-
-
-def media_under(folder: Path, root: Path, suffixes: tuple[str, ...] = MEDIA_SUFFIXES) -> list[str]:
-    """Return the media files under ``folder``, relative to ``root``, in order; files that start with a dot are not."""
-    return sorted(
-        path.relative_to(root).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
-    )
-
-
-def _first_rows(entries: Iterable[Row | Problem]) -> tuple[list[Row], list[Problem]]:
-    """Return one row a path, and the problems with one more for each further row of a path."""
-    kept: dict[str, Row] = {}
-    problems, repeated = [], []
-    for entry in entries:
-        if isinstance(entry, Problem):
-            problems.append(entry)
-        elif (known := kept.setdefault(entry.path, entry)) is not entry:
-            same = "alike" if known == entry else "with other labels; the first is used"
-            repeated.append(Problem("duplicate_row", entry.path, f"the index has it twice, {same}"))
-    return list(kept.values()), problems + repeated
+def _folders(path: str) -> Iterator[str]:
+    """Yield the folders above ``path``, the topmost first."""
+    place = path.find("/")
+    while place >= 0:
+        yield path[:place]
+        place = path.find("/", place + 1)

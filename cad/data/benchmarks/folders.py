@@ -1,56 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adapters of any set laid out as folders (``real/...``, ``fake/<method>/...``) or listed in a CSV file.
+"""The adapter of any set laid out as folders (``real/...``, ``fake/<method>/...``).
 
-They serve KoDF, DF40, AVLips, DeepSpeak, PolyGlotFake, MAVOS-DD and private sets.
+It serves DF40's videos, AVLips (``0_real/``, ``1_fake/``, sound in ``wav/`` beside), DeepSpeak, PolyGlotFake, MAVOS-DD
+and private sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import fields
-from pathlib import Path
-from typing import Any
+import re
+from collections.abc import Iterator
 
-from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter, media_under, read_csv
-from cad.data.manifest import LABEL_WORDS, Problem, Row, parse_segments
-from cad.errors import DataError
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.tree import SOUND_SUFFIXES, VIDEO_SUFFIXES, Tree
+from cad.data.manifest import LABEL_WORDS, Problem, Row
 
-SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}
-TABLES = ("manifest.csv", "labels.csv", "metadata.csv")
+SPLIT_FOLDERS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+#: A folder that is called 0 or 1 alone is as likely a person or a part.
+CLASS_WORDS = {word: label for word, label in LABEL_WORDS.items() if not word.isdigit()} | {
+    "reals": 0, "originals": 0, "pristine": 0, "authentic": 0,
+    "fakes": 1, "forged": 1, "deepfake": 1, "deepfakes": 1, "synthetic": 1, "synthesized": 1, "synthesis": 1,
+    "generated": 1,
+}  # fmt: skip
+SOUND_FOLDERS = frozenset({"wav", "wavs", "audio", "audios", "sound"})
+#: Folders that hold the files of all and are neither a method nor a person.
+CONTAINERS = SOUND_FOLDERS | {"video", "videos", "clip", "clips", "data", "file", "files", "mp4", "raw", "c23", "c40"}
 
 
-def rows_of_folders(root: Path) -> Iterator[Row | Problem]:
+def rows(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every media file with a folder named like a class above it.
 
-    A folder above or below it may name the split; the folder below the class names the method (of a fake) or the
-    person (of a genuine clip), where there is one.
+    Folders above or below may name the split; the folder below the class names the method (of a fake) or the person
+    (of a genuine clip), where there is one.
     """
-    for path in media_under(root, root):
-        yield _row(path) or Problem("no_class", path, "no folder above it is called real, fake or the like")
+    videos = tree.under("", VIDEO_SUFFIXES)
+    clips = {_spot(path) for path in videos}
+    folders = {spot.rpartition("/")[0] for spot in clips}
+    for path in tree.under(""):
+        spot = _spot(path)
+        apart = not SOUND_FOLDERS.isdisjoint(path.lower().split("/")[:-1])
+        if path.lower().endswith(SOUND_SUFFIXES) and (spot in clips or (apart and spot.rpartition("/")[0] in folders)):
+            yield Problem("sound_of_clip", path, "sound of the videos beside it, of which each has a row")
+        else:
+            yield _row(path)
 
 
-def rows_of_table(root: Path) -> Iterator[Row | Problem]:
-    """Yield the rows of ``manifest.csv`` (or ``labels.csv``, ``metadata.csv``) with at least path and label."""
-    table = next(root / name for name in TABLES if (root / name).is_file())
-    for number, raw in enumerate(read_csv(table, ("path", "label")), start=2):
-        word = (raw["label"] or "").strip().lower()
-        if word not in LABEL_WORDS:
-            yield Problem("no_label", raw["path"], f"line {number}: label {raw['label']!r}")
-            continue
-        try:
-            yield Row(**_known_fields(raw, LABEL_WORDS[word]))
-        except (ValueError, DataError) as error:
-            yield Problem("bad_entry", raw["path"], f"line {number}: {error}")
-
-
-def _row(path: str) -> Row | None:
+def _row(path: str) -> Row | Problem:
     folders = path.split("/")[:-1]
-    classes = ((place, _class(name)) for place, name in enumerate(folders))
-    place, label = next((found for found in classes if found[1] is not None), (0, None))
-    if label is None:
-        return None
-    below = [name for name in folders[place + 1 :] if name.lower() not in SPLIT_FOLDERS]
-    split = next((SPLIT_FOLDERS[name.lower()] for name in folders if name.lower() in SPLIT_FOLDERS), "")
+    said = {place: found for place, name in enumerate(folders) if (found := _class(name))}
+    # ``fake/real_esrgan/`` and ``original_dataset/fake/`` are forgeries: a name that is nothing but a class decides.
+    deciding = {place: label for place, (label, alone) in said.items() if alone} or {
+        place: label for place, (label, _) in said.items()
+    }
+    if not deciding:
+        return Problem("no_class", path, "no folder above it is called real, fake or the like")
+    if len(set(deciding.values())) > 1:
+        names = " and ".join(folders[place] for place in deciding)
+        return Problem("two_classes", path, f"folders above it name both classes: {names}")
+    splits = {SPLIT_FOLDERS[name.lower()] for name in folders if name.lower() in SPLIT_FOLDERS}
+    if len(splits) > 1:
+        return Problem("two_splits", path, f"folders above it name {' and '.join(sorted(splits))}")
+    place, label = max(deciding), next(iter(deciding.values()))
+    below = [name for name in folders[place + 1 :] if name.lower() not in CONTAINERS.union(SPLIT_FOLDERS)]
     sound_only = path.lower().endswith(SOUND_SUFFIXES)
     return Row(
         path=path,
@@ -60,27 +73,28 @@ def _row(path: str) -> Row | None:
         method=(below[0] if below else "fake") if label else "real",
         identity=below[-1] if below and (not label or len(below) > 1) else "",
         source="/".join(folders[:place]),
-        split=split,
+        split=next(iter(splits), ""),
     )
 
 
-def _class(folder: str) -> int | None:
-    word = folder.lower().split("_")[0].split("-")[0]
-    # A folder that is called 0 or 1 is as likely a person or a part.
-    return None if word.isdigit() else LABEL_WORDS.get(word)
+def _class(folder: str) -> tuple[int, bool] | None:
+    """Return the class that a folder's name says and whether it says nothing else; None where it says none, or both.
+
+    Example:
+        >>> _class("1_fake"), _class("real_videos"), _class("ann"), _class("RealVideo-FakeAudio")
+        ((1, True), (0, False), None, None)
+    """
+    words = [word for word in re.split(r"[^a-z]+", folder.lower()) if word]
+    labels = {CLASS_WORDS[word] for word in words if word in CLASS_WORDS}
+    if folder.lower() in CLASS_WORDS:
+        return CLASS_WORDS[folder.lower()], True
+    return (labels.pop(), len(words) == 1) if len(labels) == 1 else None
 
 
-def _known_fields(raw: Any, label: int) -> dict[str, Any]:
-    """Return a CSV line as the arguments of ``Row``; columns that it does not know are passed over."""
-    values: dict[str, Any] = {}
-    for field in fields(Row):
-        text = (raw.get(field.name) or "").strip()
-        if field.name == "label" or not text:
-            continue
-        of_kind: Callable[[str], Any] = {"int": int, "float": float}.get(str(field.type), str)
-        values[field.name] = parse_segments(text) if field.name.endswith("_segments") else of_kind(text)
-    return {**values, "label": label}
+def _spot(path: str) -> str:
+    """Return what a clip and its sound have in common: the folders without those for sound, and the name."""
+    *folders, name = path.lower().split("/")
+    return "/".join([*(part for part in folders if part not in SOUND_FOLDERS), name.rsplit(".", 1)[0]])
 
 
-FOLDERS = Adapter("folders", "a set of folders by class", ("*/",), rows_of_folders)
-TABLE = Adapter("table", "a set listed in a CSV file", TABLES, rows_of_table)
+ADAPTER = Adapter("folders", "a set of folders by class", tuple(f"*{word}*" for word in CLASS_WORDS), rows)

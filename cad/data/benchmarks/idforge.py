@@ -1,101 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IDForge (arXiv 2401.11764): v1 as videos listed in ``main/{train,val,test}.csv``, v2 as folders of frames and sound.
+"""IDForge (arXiv 2401.11764): v1 as videos listed in ``{train,val,test}.csv``, v2 as folders of frames and sound.
 
-The folder's name says what was done: ``face_`` and ``lip_`` forge the picture, ``rvc`` and ``tts`` the sound,
-``audiomismatch`` puts other genuine sound under the picture (a fake in which no stream by itself need be forged).
+A path is ``<category>/<person>/<source video>/<clip>``. The category says what was done: ``face_`` and ``lip_`` forge
+the picture, ``rvc`` and ``tts`` the sound, ``audiomismatch`` puts another person's genuine sound under the picture (a
+fake in which the sound by itself is not forged). In v2 a clip is a *folder*, named like its video, with
+``frames_ndarray.npy`` (16 frames), an mp3 and a transcript. The reference set ``ref`` has genuine videos in no split.
+
+Source: xyyandxyy/IDForge README (both trees) and ``IDForge_v1/*.csv``; the lists lie beside the videos in ``main/``, in
+``IDForge_v1/`` or at the root.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from functools import partial
 
-from cad.data.benchmarks.adapter import SOUND_SUFFIXES, Adapter
+from cad.data.benchmarks.adapter import Adapter
+from cad.data.benchmarks.index_files import lines, one_of, rows_of
+from cad.data.benchmarks.tree import SOUND_SUFFIXES, VIDEO_SUFFIXES, Tree
 from cad.data.manifest import Problem, Row
 from cad.errors import DataError
 
 SPLITS = ("train", "val", "test")
-PREFIXES = ("pristine", "face_", "lip_", "rvc", "tts", "audiomismatch")
-FRAMES_PER_VIDEO = 16
+#: By category, whether picture and sound are forged.
+CATEGORIES = {
+    "pristine": (0, 0),
+    "face_audiomismatch_textmismatch": (1, 0),
+    "face_rvc_textmismatch": (1, 1),
+    "face_tts": (1, 1),
+    "face_tts_textgen": (1, 1),
+    "lip_audiomismatch_textmismatch": (1, 0),
+    "lip_rvc_textmismatch": (1, 1),
+    "lip_tts_textgen": (1, 1),
+    "rvc_textmismatch": (0, 1),
+    "tts_textgen": (0, 1),
+    "tts_textmismatch": (0, 1),
+    "audiomismatch": (0, 0),
+}
+FRAMES = "frames_ndarray.npy"
+FACE_SWAPS = ("infoswap", "roop", "simswap")
 
 
-def forged(folder: str) -> tuple[int, int, int]:
-    """Return label, video_fake and audio_fake of a folder's name.
-
-    Raises:
-        DataError: It has none of the known prefixes.
-
-    Example:
-        >>> forged("lip_audiomismatch_textmismatch"), forged("rvc_textmismatch"), forged("audiomismatch")
-        ((1, 1, 0), (1, 0, 1), (1, 0, 0))
-    """
-    if not folder.startswith(PREFIXES):
-        raise DataError(f"unknown folder {folder!r}; known are those that start with {list(PREFIXES)}")
-    if folder.startswith("pristine"):
-        return 0, 0, 0
-    parts = folder.split("_")
-    return 1, int(parts[0] in ("face", "lip")), int("rvc" in parts or "tts" in parts)
-
-
-def rows_v1(root: Path) -> Iterator[Row | Problem]:
+def rows_v1(tree: Tree) -> Iterator[Row | Problem]:
     """Yield every clip of the three lists; they have no header and the path in the first column."""
     for split in SPLITS:
-        index = root / "main" / f"{split}.csv"
-        if not index.is_file():
-            yield Problem("missing_index", f"main/{split}.csv", "the list of this split is not there")
-            continue
-        for path in _first_column(index):
-            try:
-                yield _row(PurePosixPath("main") / path, path, split)
-            except DataError as error:
-                yield Problem("unknown_category", str(path), str(error))
+        indexes = (*tree.matching(f"{split}.csv"), *tree.matching(f"*/{split}.csv"))
+        if not indexes:
+            yield Problem("missing_index", f"{split}.csv", "the list of this split is not there")
+        for index in indexes:
+            make = partial(_listed, tree=tree, beside=index.rpartition("/")[0], split=split)
+            yield from rows_of(lines(tree.root / index, delimiter=","), make)
 
 
-def rows_v2(root: Path) -> Iterator[Row | Problem]:
-    """Yield every folder of frames: 16 pictures in four groups of four, an mp3 and a transcript."""
+def rows_v2(tree: Tree) -> Iterator[Row | Problem]:
+    """Yield every folder of frames, and name those that lack their frames."""
     for split in SPLITS:
-        sounds = (path for path in (root / split).rglob("*") if path.suffix.lower() in SOUND_SUFFIXES)
-        for folder in sorted({path.parent for path in sounds}):
-            path = PurePosixPath(folder.relative_to(root).as_posix())
-            number = len(list(folder.glob("*.jpg"))) + len(list(folder.glob("*.png")))
-            if number != FRAMES_PER_VIDEO:
-                yield Problem("incomplete_frames", str(path), f"{number} of {FRAMES_PER_VIDEO} pictures")
-            inside = PurePosixPath(*path.parts[1:])
-            try:
-                yield _row(path, inside, split, "frames, not a video: needs a reader of frames")
-            except DataError as error:
-                yield Problem("unknown_category", str(path), str(error))
+        folders = dict.fromkeys(path.rpartition("/")[0] for path in tree.under(split, SOUND_SUFFIXES))
+        for folder in folders:
+            if tree.find(f"{folder}/{FRAMES}") is None:
+                yield Problem("incomplete_frames", folder, f"has no {FRAMES}")
+            else:
+                note = "frames, not a video: needs a reader of frames"
+                inside = folder.split("/", 1)[1]
+                yield from rows_of([(folder, inside)], partial(_row, path=folder, split=split, note=note))
 
 
-def _row(path: PurePosixPath, inside: PurePosixPath, split: str, note: str = "") -> Row:
-    """Return the row of a clip; ``inside`` starts with the category's folder, then the person."""
-    category = inside.parts[0]
-    label, video_fake, audio_fake = forged(category)
-    person = inside.parts[1] if len(inside.parts) > 2 else inside.stem.split("_")[0]
+def _listed(fields: list[str], tree: Tree, beside: str, split: str) -> Row:
+    inside = fields[0].replace("\\", "/").removeprefix("./")
+    above = beside.rpartition("/")[0]
+    category = inside.split("/")[0]
+    places = [f"{place}/".lstrip("/") for place in (beside, f"{beside}/main", f"{above}/main", "main", "")]
+    place = next((place for place in places if tree.find(place + category)), places[0])
+    return _row(inside, place + inside, split)
+
+
+def _row(inside: str, path: str, split: str, note: str = "") -> Row:
+    parts = inside.split("/")
+    if len(parts) < 3:
+        raise DataError(f"{inside!r} is no <category>/<person>/.../<clip>")
+    category, person, clip = parts[0].lower(), parts[1], parts[-1]
+    video_fake, audio_fake = one_of(CATEGORIES, category, "category")
+    swap = clip.rpartition(".")[0].rpartition("_")[2]
     return Row(
-        path=path.as_posix(),
-        label=label,
+        path=path,
+        label=int(category != "pristine"),
         video_fake=video_fake,
         audio_fake=audio_fake,
-        method=category if label else "real",
+        method="real" if category == "pristine" else category,
         category=category.split("_")[0],
         identity=person,
+        pair_id=parts[2] if len(parts) > 3 else "",
         split=split,
         language="en",
-        note=note,
+        note=note or (f"face_swap={swap}" if swap in FACE_SWAPS else ""),
     )
 
 
-def _first_column(index: Path) -> Iterator[PurePosixPath]:
-    try:
-        with index.open(newline="", encoding="utf-8-sig") as stream:
-            for line in csv.reader(stream):
-                if line and line[0].strip():
-                    yield PurePosixPath(line[0].strip().replace("\\", "/"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{index} cannot be read: {error}") from error
-
-
-ADAPTER_V1 = Adapter("idforge", "IDForge v1", ("main/train.csv", "main/val.csv", "main/test.csv"), rows_v1)
-ADAPTER_V2 = Adapter("idforge_v2", "IDForge v2", ("train/*/", "val/*/", "test/*/"), rows_v2)
+LISTS = tuple(pattern for split in SPLITS for pattern in (f"main/{split}.csv", f"{split}.csv", f"*/{split}.csv"))
+ADAPTER_V1 = Adapter("idforge", "IDForge v1", LISTS, rows_v1, VIDEO_SUFFIXES)
+ADAPTER_V2 = Adapter(
+    "idforge_v2", "IDForge v2", tuple(f"{split}/*/" for split in SPLITS), rows_v2, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES)
+)

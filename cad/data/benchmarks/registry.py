@@ -7,15 +7,22 @@ import difflib
 
 from cad.data.benchmarks import (
     asvspoof,
+    asvspoof5,
     avdeepfake1m,
     celebdf,
+    deepfake_eval_2024,
     deepfaketimit,
     dfdc,
+    dfdc_test,
     faceforensics,
     fakeavceleb,
     folders,
     idforge,
+    in_the_wild,
+    kodf,
     lavdf,
+    mlaad,
+    table,
 )
 from cad.data.benchmarks.adapter import Adapter
 from cad.errors import OptionError
@@ -28,15 +35,27 @@ ADAPTERS: dict[str, Adapter] = {
         idforge.ADAPTER_V2,
         lavdf.ADAPTER,
         avdeepfake1m.ADAPTER,
+        avdeepfake1m.ADAPTER_PLUS_PLUS,
         dfdc.ADAPTER,
+        dfdc_test.ADAPTER,
         faceforensics.ADAPTER,
+        faceforensics.ADAPTER_DFD,
         celebdf.ADAPTER,
+        celebdf.ADAPTER_V1,
         deepfaketimit.ADAPTER,
+        kodf.ADAPTER,
+        deepfake_eval_2024.ADAPTER,
         asvspoof.ADAPTER,
-        folders.FOLDERS,
-        folders.TABLE,
+        asvspoof5.ADAPTER,
+        in_the_wild.ADAPTER,
+        mlaad.ADAPTER,
+        folders.ADAPTER,
+        table.ADAPTER,
     )
 }
+
+#: Sets whose authors put the same people on several sides: training and scoring tell it and go on.
+SPLITS_SHARE_PEOPLE = frozenset(adapter.name for adapter in ADAPTERS.values() if adapter.splits_share_people)
 
 
 def adapter(name: str) -> Adapter:

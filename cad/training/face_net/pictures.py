@@ -87,9 +87,7 @@ def read_labels(manifest: Path, labels: Path, split: str) -> list[ClipLabels]:
             sure = np.array([_lasting(i, slot, faces, score) for i in range(len(slot))], dtype=bool)
             weak_slot = np.concatenate([z["weak_slot"], slot[~sure]])
             weak_box = np.concatenate([z["weak_box"].reshape(-1, 4), faces[~sure, :4]])
-            found.append(
-                ClipLabels(path, row["identity"], z["slots"], slot[sure], faces[sure], weak_slot, weak_box)
-            )
+            found.append(ClipLabels(path, row["identity"], z["slots"], slot[sure], faces[sure], weak_slot, weak_box))
     return found
 
 
