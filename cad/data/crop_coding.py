@@ -25,9 +25,11 @@ _JPEG = (
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
     *(cv2.IMWRITE_JPEG_OPTIMIZE, 1),
 )
-_PNG = (cv2.IMWRITE_PNG_BILEVEL, 1)
+_PNG = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 9)
 #: A black area that this square does not fit into is dark pixels rather than the outside of a picture.
 _SQUARE = np.ones((3, 3), np.uint8)
+_BLACK = np.zeros((STORED_CROP_SIZE_PX, STORED_CROP_SIZE_PX, 3), np.uint8)
+_NEARLY_BLACK = _BLACK + np.uint8(1)
 
 
 class CodedCrops:
@@ -94,13 +96,13 @@ class CodedCrops:
         """Fill ``crop`` with a slot's picture."""
         seen = self._opened(self._pictures, picture, cv2.IMREAD_COLOR)
         cv2.cvtColor(seen, cv2.COLOR_BGR2RGB, dst=crop)
-        black = _black_in(crop)
+        dark = _black_in(crop)
         if mask[1] > mask[0]:
             outside = self._opened(self._masks, mask, cv2.IMREAD_GRAYSCALE)
-            crop[outside > 0] = 0
-            black[outside > 0] = 0
-        if black.any():
-            crop[black > 0] = 1
+            cv2.copyTo(_BLACK, outside, crop)
+            dark = cv2.bitwise_and(dark, cv2.bitwise_not(outside))
+        if cv2.countNonZero(dark):
+            cv2.copyTo(_NEARLY_BLACK, dark, crop)
 
     def _opened(self, files: NDArray[np.uint8], span: NDArray[np.int64], how: int) -> NDArray[np.uint8]:
         opened: Any = cv2.imdecode(files[span[0] : span[1]], how) if span[1] <= len(files) else None
