@@ -8,8 +8,8 @@ whatever its label.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -32,13 +32,27 @@ _BLACK = np.zeros((STORED_CROP_SIZE_PX, STORED_CROP_SIZE_PX, 3), np.uint8)
 _NEARLY_BLACK = _BLACK + np.uint8(1)
 
 
+class CropFiles(NamedTuple):
+    """The files of coded crops, as a shard holds them.
+
+    Attributes:
+        pictures: The JPEG files of all slots, one after another; an absent slot has none.
+        masks: The PNG files, likewise; a slot without outside has none.
+        sizes: int32 (slots, 2) bytes of each slot's picture and mask; 0 where there is none.
+    """
+
+    pictures: bytes
+    masks: bytes
+    sizes: NDArray[np.int32]
+
+
 class CodedCrops:
     """Coded crops that read like an array uint8 (slots, 192, 192, 3); indexing decodes the slots that are asked for.
 
     Args:
-        pictures: The JPEG files of all slots, one after another; an absent slot has none and reads as black.
-        masks: The PNG files, likewise; a slot without outside has none.
-        sizes: int (slots, 2) bytes of each slot's picture and mask; 0 where there is none.
+        pictures: uint8, the bytes of ``CropFiles``.
+        masks: Likewise.
+        sizes: As there.
         name: Whose crops they are, for messages.
     """
 
@@ -59,6 +73,26 @@ class CodedCrops:
     def shape(self) -> tuple[int, int, int, int]:
         """Shape of the array that these crops read as."""
         return len(self), STORED_CROP_SIZE_PX, STORED_CROP_SIZE_PX, 3
+
+    @classmethod
+    def joined(cls, pieces: Iterable[tuple[int, CodedCrops]], slots: int, name: str = "") -> CodedCrops:
+        """Return ``slots`` slots of crops of pieces that are in order, each with its first slot; others are absent."""
+        pictures, masks, sizes = bytearray(), bytearray(), np.zeros((slots, 2), np.int32)
+        for first_slot, piece in pieces:
+            files = piece.files()
+            pictures += files.pictures
+            masks += files.masks
+            sizes[first_slot : first_slot + len(piece)] = files.sizes
+        return cls(np.frombuffer(pictures, np.uint8), np.frombuffer(masks, np.uint8), sizes, name)
+
+    def files(self) -> CropFiles:
+        """Return the files of these slots and no others, as they would be stored."""
+        (first_picture, first_mask), (last_picture, last_mask) = self._spans[0, :, 0], self._spans[-1, :, 1]
+        return CropFiles(
+            self._pictures[first_picture:last_picture].tobytes(),
+            self._masks[first_mask:last_mask].tobytes(),
+            np.diff(self._spans, axis=2)[:, :, 0].astype(np.int32),
+        )
 
     def slots(self, start: int, stop: int) -> CodedCrops:
         """Return the crops of slots [start, stop), still coded."""
@@ -100,7 +134,7 @@ class CodedCrops:
         if mask[1] > mask[0]:
             outside = self._opened(self._masks, mask, cv2.IMREAD_GRAYSCALE)
             cv2.copyTo(_BLACK, outside, crop)
-            dark = cv2.bitwise_and(dark, cv2.bitwise_not(outside))
+            cv2.copyTo(_BLACK[:, :, 0], outside, dark)
         if cv2.countNonZero(dark):
             cv2.copyTo(_NEARLY_BLACK, dark, crop)
 
@@ -111,28 +145,32 @@ class CodedCrops:
         return np.asarray(opened, np.uint8)
 
 
-def code_crops(frames: NDArray[np.uint8], present: NDArray[np.bool_]) -> tuple[bytes, bytes, NDArray[np.int32]]:
-    """Return the pictures, masks and sizes that ``CodedCrops`` reads.
+def code_crops(frames: NDArray[np.uint8], present: NDArray[np.bool_]) -> CodedCrops:
+    """Return ``frames`` coded.
 
     Args:
         frames: uint8 (slots, 192, 192, 3) RGB.
-        present: bool (slots,); other slots are not stored.
+        present: bool (slots,); other slots are not kept and read as black.
 
     Example:
         >>> frames = np.full((3, 192, 192, 3), 90, np.uint8)
-        >>> pictures, masks, sizes = code_crops(frames, np.array([True, True, False]))
-        >>> CodedCrops(np.frombuffer(pictures, np.uint8), np.frombuffer(masks, np.uint8), sizes)[1:].max(axis=(1, 2, 3))
+        >>> code_crops(frames, np.array([True, True, False]))[1:].max(axis=(1, 2, 3))
         array([90,  0], dtype=uint8)
     """
     pictures, masks, sizes = bytearray(), bytearray(), np.zeros((len(frames), 2), np.int32)
     for slot in np.flatnonzero(present):
         picture = cv2.imencode(".jpg", cv2.cvtColor(frames[slot], cv2.COLOR_RGB2BGR), _JPEG)[1]
-        pictures += picture.tobytes()
         outside = cv2.morphologyEx(_black_in(frames[slot]), cv2.MORPH_OPEN, _SQUARE)
         mask = cv2.imencode(".png", outside, _PNG)[1].tobytes() if outside.any() else b""
+        pictures += picture.tobytes()
         masks += mask
         sizes[slot] = len(picture), len(mask)
-    return bytes(pictures), bytes(masks), sizes
+    return CodedCrops(np.frombuffer(pictures, np.uint8), np.frombuffer(masks, np.uint8), sizes)
+
+
+def as_frames(crops: CodedCrops) -> NDArray[np.uint8]:
+    """Return ``crops`` typed as the array that they read as: whoever holds a clip indexes its frames before use."""
+    return cast("NDArray[np.uint8]", crops)
 
 
 def _black_in(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

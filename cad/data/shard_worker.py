@@ -100,7 +100,7 @@ def main(coding: Coding) -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     cv2.setNumThreads(1)
-    with closing(ClipReader()) as reader:
+    with closing(ClipReader(coded=coding == "jpeg")) as reader:
         while True:
             try:
                 root, row = pickle.load(sys.stdin.buffer)
