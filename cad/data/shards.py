@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.data.crop_coding import CodedCrops, as_frames, code_crops
+from cad.data.manifest import LABEL_WORDS
 from cad.data.records import Clip
 from cad.errors import DataError
 
@@ -88,6 +89,11 @@ class ClipEntry:
     def has_audio(self) -> bool:
         """Whether any slot has sound."""
         return bool(self.audio_present.any())
+
+    @property
+    def is_genuine(self) -> bool:
+        """Whether its row says that it is genuine."""
+        return LABEL_WORDS.get(self.row.get("label", "")) == 0
 
 
 class ShardWriter:
@@ -264,7 +270,7 @@ def _scan(path: Path) -> dict[str, ClipEntry]:
             for stem, meta in metas.items()
         }
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a shard of clips ({error})") from error
+        raise DataError(f"{path}: not a shard of clips ({error}); a damaged one is to be removed") from error
 
 
 def shard_paths(where: Places) -> list[Path]:

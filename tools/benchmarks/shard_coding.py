@@ -156,7 +156,7 @@ def nearness(stores: Mapping[Coding, ClipStore], rows: list[Row]) -> dict[str, f
         augmented += _noise(plain[slots], coded_video(plain[slots], draw_video_coding(rng)))
     return {
         "psnr_mean_db": float(np.mean(noise)),
-        "psnr_least_db": min(noise),
+        "psnr_least_db": float(min(noise)),
         "psnr_mean_of_augmentation_codecs_db": float(np.mean(augmented)),
         "decode_ms_per_frame": 1000 * seconds / count,
     }
