@@ -26,7 +26,7 @@ from cad.data.benchmarks.adapter import SOUND_SUFFIXES
 from cad.data.manifest import Row
 from cad.data.shard_worker import NoClip, ShardWorkers
 from cad.data.shards import DEFAULT_SHARD_BYTES, Coding, ShardWriter
-from cad.errors import DataError, MediaError
+from cad.errors import DataError, MediaError, OptionError
 from cad.media.pool import MediaPool
 
 _log = logging.getLogger(__name__)
@@ -97,10 +97,15 @@ def make_shards(
         Why not, by path, for each row without a clip.
 
     Raises:
+        OptionError: ``jobs`` or ``shard_bytes`` is negative, or ``prefix`` is no file name.
         DataError: The disk is too small, another run makes these shards, or a shard there is damaged.
         OSError: The disk is full.
         KeyboardInterrupt: Ctrl-C or SIGTERM; what was written stays.
     """
+    if jobs < 0 or shard_bytes < 0:
+        raise OptionError(f"jobs and shard_bytes must be 0 or more, got {jobs} and {shard_bytes}")
+    if not prefix or Path(prefix).name != prefix:
+        raise OptionError(f"the prefix of shards must be a file name, got {prefix!r}")
     root, out = Path(root), Path(out)
     by_path = {row.path: row for row in rows}
     out.mkdir(parents=True, exist_ok=True)

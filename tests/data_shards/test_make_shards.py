@@ -83,3 +83,23 @@ def test_a_manifest_that_cannot_be_read_is_one_line(tmp_path: Path, capsys: pyte
     assert tool.main([str(tmp_path / "manifest.csv"), "--out", str(tmp_path / "shards")]) == 2
     err = capsys.readouterr().err
     assert err.startswith("make_shards: ") and err.count("\n") == 1
+
+
+def test_a_choice_that_is_none_is_one_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(manifest(root, "a_train.wav")), "--out", str(tmp_path / "shards")]
+    for wrong, said in (
+        (["--split", "dev"], "no row is in these splits"),
+        (["--only", "elsewhere/"], "begins with 'elsewhere/'"),
+        (["--jobs", "-1"], "jobs and shard_bytes must be 0 or more, got -1"),
+        (["--prefix", "a/b"], "must be a file name, got 'a/b'"),
+    ):
+        assert tool.main([*words, *wrong]) == 2
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith("make_shards: ") and said in last
+
+
+def test_many_failures_are_counted(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = manifest(root, *(f"missing_train_{number}.wav" for number in range(tool.SHOWN + 5)))
+    assert tool.main([str(rows), "--out", str(tmp_path / "shards"), "--jobs", "1"]) == 3
+    err = capsys.readouterr().err
+    assert err.count("there is no such file") == tool.SHOWN and "and 5 more, see" in err
