@@ -69,7 +69,8 @@ class TrainCLI(LightningCLI):
         """Keep the resolved configuration, and name the checkpoint to go on from."""
         options = self._run_options()
         if self.found is not None:
-            self.config_init[str(self.subcommand)]["ckpt_path"] = str(self.found.path)
+            fit_options = self.config_init[str(self.subcommand)]
+            fit_options["ckpt_path"], fit_options["weights_only"] = str(self.found.path), True
             _log.info("going on from %s, step %d", self.found.path, self.found.step)
         if self.trainer.is_global_zero:
             path = Path(options.folder) / "config.yaml"
@@ -114,6 +115,9 @@ def quieten() -> None:
     """Leave out what Lightning says of itself, and say one warning of a kind, in one line."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # What will change in other packages' later versions is for whoever works on this one.
+    for category in (FutureWarning, DeprecationWarning):
+        warnings.simplefilter("ignore", category)
     said: set[tuple[str, int]] = set()
 
     def say(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
