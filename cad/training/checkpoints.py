@@ -154,9 +154,7 @@ class Checkpoints(Checkpoint):
 
     def on_validation_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         """Leave a validation for the resumed run to repeat."""
-        if trainer.training or trainer.sanity_checking or not trainer.state.fn == "fit":
-            return
-        if self._is_asked_to_stop(trainer):
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and self._is_asked_to_stop(trainer):
             if self._average is not None:
                 self._average.put_back(pl_module)
             self._save(trainer)

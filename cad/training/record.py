@@ -142,7 +142,7 @@ class RunRecord(Callback):
         Raises:
             OptionError: The run is to be judged by a figure that there is not.
         """
-        if trainer.sanity_checking or not isinstance(pl_module, CadTask):
+        if trainer.state.fn != "fit" or trainer.sanity_checking or not isinstance(pl_module, CadTask):
             return
         step = trainer.global_step
         self._figures = {
