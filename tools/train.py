@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 
 from cad.command import run_command
-from cad.training.cli import main
+from cad.training.cli import main, quieten
 
 
 def train() -> int:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    quieten()
     main()
     return 0
 

@@ -170,6 +170,10 @@ class CadTask(lightning.LightningModule):
         # Every process has the same figures: nothing needs to be reduced.
         self.log_dict({f"val/{name}": value for name, value in found.items()}, rank_zero_only=False)
 
+    def closing_tables(self, figures: dict[str, float]) -> list[str]:
+        """Return lines for the end of the run, of what its best checkpoint reached: ``figures`` as kept beside it."""
+        return []
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW with warm-up and cosine by optimizer steps."""
         options = self.optimizer_options
