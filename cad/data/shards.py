@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.clock import SAMPLES_PER_FRAME
+from cad.clock import SAMPLES_PER_FRAME, seconds_of
 from cad.data.records import Clip
 from cad.errors import DataError
 
@@ -56,6 +56,7 @@ class ClipEntry:
         frames_present: bool (slots,), all False without picture.
         audio_present: bool (slots,), all False without sound.
         row: The manifest's columns, as text; labels are numbers, in older shards words.
+        start_seconds: See Clip; 0 in older shards.
         offsets: Byte at which each array's data starts in the tar, by suffix.
     """
 
@@ -64,6 +65,7 @@ class ClipEntry:
     frames_present: NDArray[np.bool_]
     audio_present: NDArray[np.bool_]
     row: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = 0.0
     offsets: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
@@ -173,6 +175,7 @@ def _members_of(clip: Clip, row: dict[str, str]) -> list[tuple[str, bytes]]:
         "slots": slots,
         "frames_present": clip.frames_present.astype(int).tolist(),
         "audio_present": clip.audio_present.astype(int).tolist(),
+        "start_seconds": clip.start_seconds,
         "row": {"identity": clip.identity, "source": clip.source, "pair_id": clip.pair_id} | row,
     }
     members.append(("json", json.dumps(meta).encode()))
@@ -206,6 +209,7 @@ def _scan(path: Path) -> dict[str, ClipEntry]:
                 frames_present=np.asarray(meta["frames_present"], bool),
                 audio_present=np.asarray(meta["audio_present"], bool),
                 row={name: str(value) for name, value in meta["row"].items()},
+                start_seconds=float(meta.get("start_seconds", 0.0)),
                 offsets=offsets[stem],
             )
             for stem, meta in metas.items()
@@ -309,6 +313,7 @@ class ClipStore:
             identity=entry.row.get("identity", ""),
             source=entry.row.get("source", ""),
             pair_id=entry.row.get("pair_id", ""),
+            start_seconds=entry.start_seconds + seconds_of(start),
         )
 
     def _array(self, key: str, suffix: str) -> NDArray[Any] | None:

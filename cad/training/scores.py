@@ -67,17 +67,26 @@ class SourceScore:
 
 
 def by_clip(windows: Iterable[Scored]) -> list[Scored]:
-    """Return one entry a clip and part with the mean logits; a window that occurs twice counts once."""
+    """Return one entry a clip and part: fake in a head where a window is, with the mean logit of the windows that are.
+
+    A window that occurs twice counts once. The genuine windows of a forged clip do not water its logit down; where all
+    windows have one label, as those of clips that are forged from end to end, the mean is that of all.
+    """
     groups: dict[tuple[str, Part], dict[int, Scored]] = defaultdict(dict)
     for window in windows:
         groups[window.key, window.part][window.start] = window
     clips = []
     for group in groups.values():
         some = list(group.values())
-        logits = tuple(sum(values) / len(some) for values in zip(*(one.logits for one in some), strict=True))
         labels = tuple(max(values) for values in zip(*(one.labels for one in some), strict=True))
+        logits = tuple(_mean_logit(some, head, label) for head, label in enumerate(labels))
         clips.append(replace(some[0], labels=labels, logits=logits))
     return clips
+
+
+def _mean_logit(windows: Sequence[Scored], head: int, label: float) -> float:
+    logits = [window.logits[head] for window in windows if window.labels[head] == label]
+    return sum(logits) / len(logits)
 
 
 def figures(clips: Sequence[Scored]) -> dict[str, float]:

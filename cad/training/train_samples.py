@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import Dataset
 
-from cad.data.forge import DEFAULT_WEIGHTS, Donors, cut, forge, genuine
+from cad.data.forge import DEFAULT_WEIGHTS, Donors, forge, genuine
 from cad.data.manifest import Row
 from cad.data.records import Clip, LabeledClip
 from cad.data.shards import ClipStore
@@ -18,7 +18,14 @@ from cad.errors import OptionError
 from cad.training.batches import Sample, sample_of
 from cad.training.donors import StoreDonors
 from cad.training.draw import Draw, Mix, SampleKind
-from cad.training.labels import is_fake_as_shown, judged_clip, labeled_of_row
+from cad.training.labels import (
+    fake_starts,
+    is_fake_as_shown,
+    judged_clip,
+    judged_span,
+    labeled_of_row,
+    only_streams,
+)
 
 Augment = Callable[[LabeledClip, np.random.Generator], LabeledClip]
 
@@ -34,15 +41,18 @@ class WindowLengths:
         slots: The usual length, and what every sample is filled up to.
         short_slots: The other length.
         short_share: How often the other length is drawn.
+        forged_share: How often the window of a row that is forged in stretches is drawn among those with a forged part;
+            else it lies anywhere, and is genuine where nothing in it is forged.
     """
 
     slots: int = 50
     short_slots: int = 30
     short_share: float = 0.2
+    forged_share: float = 0.75
 
     def __post_init__(self) -> None:
-        if not 0 < self.short_slots <= self.slots or not 0 <= self.short_share <= 1:
-            raise OptionError(f"need 0 < short_slots <= slots and short_share in [0, 1], got {self}")
+        if not 0 < self.short_slots <= self.slots or not 0 <= self.short_share <= 1 or not 0 <= self.forged_share <= 1:
+            raise OptionError(f"need 0 < short_slots <= slots, and shares in [0, 1], got {self}")
 
     def draw(self, rng: np.random.Generator, available: int) -> int:
         """Return a length that a clip of ``available`` slots has."""
@@ -129,9 +139,16 @@ class TrainSamples(Dataset[Sample]):
         return forge(clip, rng, self._donors, self._weights, slots, self._second_share)
 
     def _window(self, row: Row, rng: np.random.Generator) -> Clip:
-        clip = judged_clip(self._store, row, self._streams)
-        length = self._lengths.draw(rng, clip.slots)
-        return cut(clip, int(rng.integers(0, clip.slots - length + 1)), length)
+        entry = self._store.entry(row.path)
+        span = judged_span(entry, self._streams)
+        available = span.stop - span.start
+        length = self._lengths.draw(rng, available)
+        starts = fake_starts(entry, row, self._streams, length)
+        if starts is not None and len(starts) and rng.random() < self._lengths.forged_share:
+            first = span.start + int(rng.choice(starts))
+        else:
+            first = span.start + int(rng.integers(0, available - length + 1))
+        return only_streams(self._store.read(row.path, first, first + length), self._streams)
 
 
 def _rows_to_draw(
