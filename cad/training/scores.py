@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cad.metrics.roc import auc_of
@@ -121,15 +121,20 @@ def figures(clips: Sequence[Scored]) -> dict[str, float]:
     return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
-def mean_auc(found: dict[str, float]) -> float:
-    """Return the mean of the streams' figures, for choosing among checkpoints.
+#: The figure of each head that counts when checkpoints are compared.
+_FIGURES = {"fused": "fused_auc", "video": "video_auc", "audio": "audio_auc", "sync": "sync_shift_auc"}
+
+
+def mean_auc(found: dict[str, float], heads: Collection[str] = HEADS) -> float:
+    """Return the mean of the figures of ``heads``, for choosing among checkpoints; NaN where there is none.
 
     Example:
         >>> mean_auc({"video_auc": 0.8, "sync_shift_auc": 0.9, "offset_right": 0.1})
         0.85
+        >>> mean_auc({"video_auc": 0.8, "audio_auc": 0.5}, heads=("fused", "video"))
+        0.8
     """
-    names = ("fused_auc", "video_auc", "audio_auc", "sync_shift_auc")
-    values = [found[name] for name in names if name in found]
+    values = [found[name] for head, name in _FIGURES.items() if head in heads and name in found]
     return round(sum(values) / len(values), 9) if values else math.nan
 
 

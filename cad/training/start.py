@@ -65,7 +65,10 @@ def _tensors_of(name: str, net: nn.Module) -> dict[str, torch.Tensor]:
     if entry is None and path.suffix != ".onnx":
         if not path.exists():
             known = ", ".join(packaged_names())
-            raise OptionError(f"start_from: there is no {name}; it is no file, no run, and none of the package: {known}")
+            raise OptionError(
+                f"start_from: there is no {name}, neither as a file or run nor in the package ({known}); earlier stages "
+                "are run by `python tools/train.py stages`"
+            )
         return read_weights(path)
     found = read_packaged(entry or path, net)
     return {name: value for name, value in net.state_dict().items() if name.startswith(TRAINING_ONLY)} | found

@@ -86,9 +86,10 @@ class TrainSamples(Dataset[Sample]):
         streams: Which of video and audio are shown.
         augment: The treatment of both classes after forging; None for none.
         seed: Sample n depends on this and n alone.
+        set_weights: See ``Draw``.
 
     Raises:
-        DataError: A kind with a share has no rows.
+        DataError: See ``Draw``.
     """
 
     def __init__(
@@ -102,9 +103,10 @@ class TrainSamples(Dataset[Sample]):
         streams: Collection[str],
         augment: Augment | None,
         seed: int,
+        set_weights: Mapping[str, float] | None = None,
     ) -> None:
         self._store = store
-        self._draw = Draw(_rows_to_draw(store, rows, streams), mix, source_power)
+        self._draw = Draw(_rows_to_draw(store, rows, streams), mix, source_power, set_weights)
         self._donors: Donors = StoreDonors(store, rows)
         self._lengths = lengths
         self._weights: Mapping[str, float] = DEFAULT_WEIGHTS if forging.weights is None else forging.weights
@@ -112,6 +114,11 @@ class TrainSamples(Dataset[Sample]):
         self._streams = streams
         self._augment = augment
         self._seed = seed
+
+    @property
+    def kinds_without_rows(self) -> list[SampleKind]:
+        """Kinds that have a share of the mix, and no row."""
+        return self._draw.without_rows
 
     def __getitem__(self, number: int) -> Sample:
         rng = np.random.default_rng([self._seed, number])
