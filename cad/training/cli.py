@@ -12,6 +12,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from cad.training.data import CadData
 from cad.training.run import RunOptions, callbacks_of, checkpoint_to_resume, loggers_of
+from cad.training.set_table import judge_sets
 from cad.training.task import CadTask
 
 
@@ -43,8 +44,14 @@ class TrainCLI(LightningCLI):
             **kwargs,
         )
 
+    def after_fit(self) -> None:
+        """Judge every set by the best weights."""
+        if self.trainer.is_global_zero and (table := judge_sets(self.model, self.datamodule, self.trainer)):
+            print(table, flush=True)
+
     def before_fit(self) -> None:
         """Keep the resolved configuration, and find the checkpoint to go on from."""
+        self.model.require_starts()
         options = self._run_options()
         checkpoint = checkpoint_to_resume(options)
         if checkpoint is not None:

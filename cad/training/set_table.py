@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import lightning
 import torch
 from safetensors.torch import load_file
 
@@ -50,7 +51,7 @@ class SetScore:
     accuracy: float
 
 
-def judge_sets(task: CadTask, data: CadData, folder: Path) -> str:
+def judge_sets(task: CadTask, data: CadData, trainer: lightning.Trainer) -> str:
     """Score the rows of every set with the best weights of a run, and return the table in Markdown.
 
     The folder gets the same as ``sets.csv``. Empty where the run judges no rows.
@@ -58,15 +59,16 @@ def judge_sets(task: CadTask, data: CadData, folder: Path) -> str:
     Args:
         task: The run's task; its net has the best weights afterwards.
         data: The run's data.
-        folder: Of the run.
+        trainer: What trained it; its folder is the run's.
     """
+    folder = Path(trainer.default_root_dir)
     loader = data.table_dataloader()
     if not len(loader):
         return ""
     best = folder / "best" / WEIGHTS_NAME
     if best.is_file():
         task.net.load_state_dict(load_file(best))
-    task.eval()
+    task.to(trainer.strategy.root_device).eval()
     windows: list[Scored] = []
     with torch.inference_mode():
         for batch in loader:

@@ -27,7 +27,7 @@ BOTH = ("video", "audio")
 def blank(slots: int, start_seconds: float = 0.0) -> Clip:
     """A clip of which only the grid matters."""
     here = np.ones(slots, bool)
-    frames, points = np.zeros((slots, 160, 160, 3), np.uint8), np.zeros((slots, 5, 2), np.float32)
+    frames, points = np.zeros((slots, 192, 192, 3), np.uint8), np.zeros((slots, 5, 2), np.float32)
     rng = np.random.default_rng(0)
     audio = (rng.uniform(-1, 1, slots * 640) * np.repeat(rng.uniform(0.1, 0.9, slots), 640)).astype(np.float32)
     return Clip("a.mp4", frames, points, here, audio, here, start_seconds=start_seconds)
