@@ -39,6 +39,9 @@ from cad.training.val_samples import ValSamples, ValWindow, limited, row_windows
 
 _log = logging.getLogger(__name__)
 
+#: Bounds on the length of a run that follows from the number of its rows.
+LEAST_BATCHES, MOST_BATCHES = 20, 4000
+
 
 class CadData(lightning.LightningDataModule):
     """Training and validation windows from shards.
@@ -55,7 +58,9 @@ class CadData(lightning.LightningDataModule):
         set_weights: How often each set is drawn from, relative to the others; 1 for those not named.
         val_share: Share of the train rows, by person, that a set without val rows is judged by; 0 to refuse such sets.
         shard_folder: Where shards are made, in a folder by the set's name; None for ``shards`` beside the run's folder.
-        batches: Length of the run in batches (of one process; optimizer steps times accumulated batches).
+        batches: Length of the run in batches (of one process; optimizer steps times accumulated batches). None for what
+            ``passes`` comes to, in LEAST_BATCHES to MOST_BATCHES.
+        passes: Samples for each training row where ``batches`` is None.
         batch_size: Samples in a batch.
         val_batch_size: Windows in a validation batch.
         workers: Processes that make training samples.
@@ -88,7 +93,8 @@ class CadData(lightning.LightningDataModule):
         set_weights: dict[str, float] | None = None,
         val_share: float = 0.0,
         shard_folder: str | None = None,
-        batches: int = 1000,
+        batches: int | None = 1000,
+        passes: float = 2.0,
         batch_size: int = 16,
         val_batch_size: int = 16,
         workers: int = 1,
@@ -109,7 +115,7 @@ class CadData(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         for name, value in (("batches", batches), ("batch_size", batch_size), ("val_windows", val_windows)):
-            if value < 1:
+            if value is not None and value < 1:
                 raise OptionError(f"{name} must be at least 1, got {value}")
         self.shards, self.root, self.shard_folder = shards, root, shard_folder
         self.manifests, self.test_manifests = _listed(manifest), _listed(test_manifest)
@@ -120,6 +126,7 @@ class CadData(lightning.LightningDataModule):
         self.val_share, self.set_weights = val_share, dict(set_weights or {})
         if unknown := sorted(self.set_weights.keys() - set(names_of(self.manifests))):
             raise OptionError(f"set_weights: no set {', '.join(unknown)}; there are {', '.join(names_of(self.manifests))}")
+        self.passes = passes
         self.batches, self.batch_size, self.val_batch_size, self.workers = batches, batch_size, val_batch_size, workers
         self.mix, self.lengths, self.forging = mix or Mix(), lengths or WindowLengths(), forging or ForgeOptions()
         self.streams = frozenset(streams)
@@ -163,7 +170,12 @@ class CadData(lightning.LightningDataModule):
         if unknown:
             there = ", ".join(sorted({row.source for row in self.rows}))
             raise OptionError(f"held_out_sources: no source {', '.join(unknown)}; there are: {there}")
-        _log.info("%d training and %d validation rows", len(self.train_rows), len(self.judged_rows))
+        if self.batches is None:
+            processes = self.trainer.world_size if self.trainer is not None else 1
+            wanted = round(self.passes * len(self.train_rows) / self.batch_size / processes)
+            self.batches = min(max(wanted, LEAST_BATCHES), MOST_BATCHES)
+        _log.info("%d training and %d validation rows; %d batches of %d", len(self.train_rows), len(self.judged_rows),
+                  self.batches, self.batch_size)  # fmt: skip
 
     def _all_sets(self) -> list[DataSet]:
         """Return the sets that are learnt from and, after them, those that the run is only judged by."""
@@ -316,6 +328,8 @@ class CadData(lightning.LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Return the run's batches, of this process."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        self._opened()
+        assert self.batches is not None
         numbers = BatchNumbers(self.batches, self.batch_size, rank, world)
         return ResumableLoader(self.train_samples(), numbers, self.workers, self._pin_memory)
 
