@@ -80,7 +80,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         OptionError: They cannot be read.
     """
-    places = (path / WEIGHTS_NAME, path / "best" / WEIGHTS_NAME) if path.is_dir() else (path,)
+    places = (path / "best" / WEIGHTS_NAME, path / WEIGHTS_NAME) if path.is_dir() else (path,)
     file = next((place for place in places if place.is_file()), places[0])
     try:
         return load_file(file)

@@ -152,7 +152,7 @@ def test_a_run_is_not_overwritten_by_accident(shards: Path, whole_run: Path, tmp
 
 def test_parts_of_earlier_runs_are_taken_over(shards: Path, whole_run: Path, tmp_path: Path) -> None:
     content = config(shards, tmp_path / "run")
-    content["model"]["start_from"] = [{"path": str(whole_run), "prefixes": ["voice.", "norm."]}]
+    content["model"]["start_from"] = [{"path": str(whole_run / "model.safetensors"), "prefixes": ["voice.", "norm."]}]
     content["model"]["optimizer"]["groups"] = [
         {"match": "heads.*", "learning_rate": 0.01},
         {"match": "*", "learning_rate": 0.0},

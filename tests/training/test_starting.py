@@ -13,6 +13,8 @@ from requirements import needs
 from safetensors.torch import save_file
 
 from cad.errors import OptionError
+from cad.export.checkpoint import spec_of
+from cad.export.graph import export_graph
 from cad.export.parity import ATOL, RTOL, parity_cases
 from cad.models import CadModel, create_model
 from cad.spec import INPUTS, OUTPUTS
@@ -43,8 +45,8 @@ def test_packaged_weights_say_what_they_say_in_the_product(name: str) -> None:
     assert entry is not None
     session = open_session(read_verified(entry), name)
     for case, inputs in parity_cases():
-        # A still picture under silence leaves rounding errors alone to align (cad.models.alignment).
-        if "1x75" in case or "silence" in case:
+        # Not silence: a still picture under it leaves rounding errors alone to align (cad.models.alignment).
+        if case not in ("noise 3x37", "no picture 3x37", "no sound 3x37"):
             continue
         with torch.inference_mode():
             output = net(*(torch.from_numpy(inputs[key]) for key in INPUTS))
@@ -80,13 +82,10 @@ def test_parts_of_packaged_weights_can_be_taken() -> None:
 
 
 def test_an_exported_net_of_ones_own_can_be_taken_up_again(tmp_path: Path) -> None:
-    from cad.export.graph import export_graph
-    from cad.spec import ModelSpec
-
     torch.manual_seed(3)
     net, other = tiny_cad.tiny_shapes(), tiny_cad.tiny_shapes()
     path = tmp_path / "own.onnx"
-    path.write_bytes(export_graph(net, ModelSpec(name="own", window_frames=50)).SerializeToString())
+    path.write_bytes(export_graph(net, spec_of(net.config, "own", {})).SerializeToString())
     load_parts(other, [StartFrom(str(path))])
     inputs = tiny_cad.windows()
     with torch.inference_mode():
