@@ -11,13 +11,14 @@ import logging
 import sys
 
 from cad.command import run_command
-from cad.training.cli import main
+from cad.training.cli import main, quieten
 from cad.training.stages import run_stages
 from cad.training.words import with_lists
 
 
 def train() -> int:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    quieten()
     if sys.argv[1:2] == ["stages"]:
         return run_stages(sys.argv[2:])
     main(with_lists(sys.argv[1:]))

@@ -51,8 +51,8 @@ class CadData(lightning.LightningDataModule):
     Args:
         shards: Folders, files or glob patterns of shards; with several manifests, one for each, in their order. None to
             make them where they are missing.
-        manifest: One or more, as ``datasets/prepare.py`` writes them; a set goes by its manifest's name. Checked in full
-            before the first step. Labels are those of the manifest, not those that shards carry. None to trust the shards.
+        manifest: One or more, as ``datasets/prepare.py`` writes them; a set goes by its manifest's name. Checked in
+            full before the first step. Labels are the manifest's, not those that shards carry; None for the shards'.
         root: Where the files are; None for where each manifest says.
         test_manifest: Further sets, which the run is judged by at its end and never sees before.
         set_weights: How often each set is drawn from, relative to the others; 1 for those not named.
@@ -125,7 +125,9 @@ class CadData(lightning.LightningDataModule):
             raise OptionError(f"val_share must be in [0, 1), got {val_share}")
         self.val_share, self.set_weights = val_share, dict(set_weights or {})
         if unknown := sorted(self.set_weights.keys() - set(names_of(self.manifests))):
-            raise OptionError(f"set_weights: no set {', '.join(unknown)}; there are {', '.join(names_of(self.manifests))}")
+            raise OptionError(
+                f"set_weights: no set {', '.join(unknown)}; there are {', '.join(names_of(self.manifests))}"
+            )
         self.passes = passes
         self.batches, self.batch_size, self.val_batch_size, self.workers = batches, batch_size, val_batch_size, workers
         self.mix, self.lengths, self.forging = mix or Mix(), lengths or WindowLengths(), forging or ForgeOptions()
@@ -210,7 +212,7 @@ class CadData(lightning.LightningDataModule):
             return {names[0]: tuple(self.shards)}
         if len(self.shards) != len(paths):
             raise OptionError(
-                f"--data.shards: {len(self.shards)} places for {len(paths)} manifests; name one for each, in their order"
+                f"--data.shards: {len(self.shards)} places for {len(paths)} manifests; name one for each, in order"
             )
         return {name: (place,) for name, place in zip(names, self.shards, strict=True)}
 

@@ -99,7 +99,9 @@ class Draw:
                 "tells the classes apart"
             )
         self._shares = _normalised([wanted[kind] for kind in self._kinds])
-        self._sources = {kind: _by_source(rows[_ROWS_OF[kind]], source_power, set_weights or {}) for kind in self._kinds}
+        self._sources = {
+            kind: _by_source(rows[_ROWS_OF[kind]], source_power, set_weights or {}) for kind in self._kinds
+        }
 
     def __call__(self, rng: np.random.Generator) -> tuple[SampleKind, Row]:
         """Return the next kind and row."""

@@ -24,11 +24,10 @@ def held_back(rows: Sequence[Row], share: float) -> tuple[set[str], str]:
         rows: Training rows of one set.
         share: In (0, 1).
     """
-    for ties, what in _TIES:
-        groups = _groups(rows, ties)
-        if len(groups) > 1 and max(map(len, groups)) <= max(_LARGEST_SHARE * len(rows), 1):
-            break
-    return _chosen(groups, share), what
+    most = max(_LARGEST_SHARE * len(rows), 1)
+    tied = ((_groups(rows, ties), what) for ties, what in _TIES)
+    groups, together = next((groups, what) for groups, what in tied if max(map(len, groups)) <= most)
+    return _chosen(groups, share), together
 
 
 def _person(row: Row) -> Hashable:

@@ -75,9 +75,7 @@ def stretches_of(row: Row, stream: str) -> tuple[tuple[float, float], ...]:
     return () if flag == 0 or not row.is_fake else own or row.fake_segments
 
 
-def forged_slots(
-    start_seconds: float, slots: int, stretches: Iterable[tuple[float, float]]
-) -> NDArray[np.bool_]:
+def forged_slots(start_seconds: float, slots: int, stretches: Iterable[tuple[float, float]]) -> NDArray[np.bool_]:
     """Return which of ``slots`` slots, the first at ``start_seconds`` of the file, lie in a stretch by at least a half.
 
     Example:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def read_packaged(source: WeightsEntry | Path, net: nn.Module) -> dict[str, Tens
     found |= _standardizers(graph, constants)
     found |= _alignment(graph, constants, own)
     found |= _fusion(graph, constants)
+    found |= _merged(found, own)
     return {
         name: torch.from_numpy(np.array(found[name])).to(value.dtype)
         for name, value in own.items()
@@ -122,7 +124,9 @@ def _linear(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
 def _folded_norms(found: Arrays, net: nn.Module) -> Arrays:
     """Return a BatchNorm that adds a bias for each convolution that came with one which was not its own."""
     norms: Arrays = {}
-    layers = [(name, layer) for name, layer in net.named_modules() if next(layer.parameters(recurse=False), None) is not None]
+    layers = [
+        (name, layer) for name, layer in net.named_modules() if next(layer.parameters(recurse=False), None) is not None
+    ]
     following = {name: behind for (name, _), behind in itertools.pairwise(layers)}
     following = {name: behind for name, behind in following.items() if isinstance(behind[1], BATCH_NORMS)}
     for name in [name.removesuffix(".weight_bias") for name in found if name.endswith(".weight_bias")]:
@@ -167,9 +171,9 @@ def _alignment(graph: onnx.GraphProto, constants: Arrays, own: Mapping[str, Tens
         if node.op_type == "Mul" and node.input[1] in constants and constants[node.input[1]].shape == ()
     }
     for node in graph.node:
-        if node.op_type == "Mul" and node.input[0] in scaled and node.input[1] in constants:
-            if constants[node.input[1]] == _SHARPNESS:
-                found["align.log_scale"] = np.log(scaled[node.input[0]])
+        is_sharpened = node.op_type == "Mul" and node.input[0] in scaled and node.input[1] in constants
+        if is_sharpened and constants[node.input[1]] == _SHARPNESS:
+            found["align.log_scale"] = np.log(scaled[node.input[0]])
     return found
 
 
@@ -186,6 +190,19 @@ def _fusion(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
         elif of == "ReduceLogSumExp" and factor.shape == ():
             found["fusion.maximum_weight"] = _before_softplus(factor)
     return found
+
+
+def _merged(found: Arrays, own: Mapping[str, Tensor]) -> Arrays:
+    """Return tensors that never moved (a norm's ones): the exporter keeps one of several that are the same."""
+    kept: dict[tuple[int, ...], list[NDArray[np.generic]]] = defaultdict(list)
+    for value in found.values():
+        kept[value.shape].append(value)
+    merged: Arrays = {}
+    for name, tensor in own.items():
+        value = tensor.detach().cpu().numpy()
+        if name not in found and value.ndim == 1 and any((value == other).all() for other in kept[value.shape]):
+            merged[name] = value
+    return merged
 
 
 def _before_softplus(values: NDArray[np.generic]) -> NDArray[np.generic]:

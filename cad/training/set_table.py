@@ -8,18 +8,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightning
 import torch
 from safetensors.torch import load_file
 
 from cad.metrics.roc import auc_of, equal_error_rate, rates
 from cad.metrics.score_counts import count_scores
 from cad.spec import HEADS
-from cad.training.data import CadData
 from cad.training.scores import Scored, by_clip
 from cad.training.start import WEIGHTS_NAME
-from cad.training.task import CadTask
+
+if TYPE_CHECKING:
+    from cad.training.data import CadData
+    from cad.training.task import CadTask
 
 TABLE_NAME = "sets.csv"
 #: Synchrony has no truth in the rows of a set.
@@ -51,7 +53,7 @@ class SetScore:
     accuracy: float
 
 
-def judge_sets(task: CadTask, data: CadData, trainer: lightning.Trainer) -> str:
+def judge_sets(task: CadTask, data: CadData, folder: Path) -> list[str]:
     """Score the rows of every set with the best weights of a run, and return the table in Markdown.
 
     The folder gets the same as ``sets.csv``. Empty where the run judges no rows.
@@ -59,18 +61,17 @@ def judge_sets(task: CadTask, data: CadData, trainer: lightning.Trainer) -> str:
     Args:
         task: The run's task; its net has the best weights afterwards.
         data: The run's data.
-        trainer: What trained it; its folder is the run's.
+        folder: Of the run.
     """
-    folder = Path(trainer.default_root_dir)
     loader = data.table_dataloader()
     if not len(loader):
-        return ""
+        return []
     best = folder / "best" / WEIGHTS_NAME
     if best.is_file():
         task.net.load_state_dict(load_file(best))
-    task.to(trainer.strategy.root_device).eval()
+    task.eval()
     windows: list[Scored] = []
-    with torch.inference_mode():
+    with torch.no_grad():
         for batch in loader:
             windows += task.scored_windows(batch.to(task.device), data.table_windows[len(windows) :])
     splits = {row.path: row.split for row in data.rows}
@@ -105,18 +106,19 @@ def _score(name: str, split: str, stream: str, clips: Sequence[Scored], head: in
     right = sum((logit >= 0) == bool(label) for logit, label in zip(logits, labels, strict=True))
     curve = rates(count_scores(logits, labels).count_once())
     eer = float(equal_error_rate(curve)[0]) if fake and genuine else math.nan
-    return SetScore(
-        name, split, stream, len(genuine), len(fake), auc_of(fake, genuine), eer, right / len(clips)
-    )
+    return SetScore(name, split, stream, len(genuine), len(fake), auc_of(fake, genuine), eer, right / len(clips))
 
 
-def table_of(scores: Sequence[SetScore]) -> str:
+def table_of(scores: Sequence[SetScore]) -> list[str]:
     """Return the scores as a table in Markdown."""
-    lines = ["| set | rows | stream | genuine | fake | AUC | EER | accuracy at 0.5 |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| set | rows | stream | genuine | fake | AUC | EER | accuracy at 0.5 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for score in scores:
         figures = " | ".join(_text(value, 3) or "-" for value in (score.auc, score.eer, score.accuracy))
         lines.append(f"| {score.set} | {score.split} | {score.stream} | {score.genuine} | {score.fake} | {figures} |")
-    return "\n".join(lines)
+    return lines
 
 
 def _text(value: float, digits: int) -> str:

@@ -56,7 +56,9 @@ class DataSet:
         absent = missing_files(self.manifest)
         if len(absent) == len(self.manifest.rows) and not any(folder.glob("*.tar")):
             where = self.manifest.root
-            raise DataError(f"{self.name}: not one of {len(absent)} files is under {where}; --data.root names the folder")
+            raise DataError(
+                f"{self.name}: not one of {len(absent)} files is under {where}; --data.root names the folder"
+            )
         if absent:
             _log.warning("%s: %d of %d files are missing or empty: %s", self.name, len(absent),
                          len(self.manifest.rows), some(absent))  # fmt: skip

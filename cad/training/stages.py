@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,15 +17,17 @@ from cad.errors import OptionError
 from cad.training.start import WEIGHTS_NAME
 from cad.training.words import with_lists
 
+_log = logging.getLogger(__name__)
+
 ROOT = Path(__file__).resolve().parents[2]
 
 DESCRIPTION = """\
-Train cad_small from published weights, in the order of docs/training.md: lips and speech in sync, traces in the picture,
-traces in the voice, and the whole net. A stopped stage goes on where it was, and a finished one is passed over: give the
-same command again.
+Train cad_small from published weights, in the order of docs/training.md: lips and speech in sync, traces in the
+picture, traces in the voice, and the whole net. A stopped stage goes on where it was, and a finished one is passed
+over: give the same command again.
 
-The labels that the lip encoder learns from need an environment of their own (tools/data/label_lips.py), so that it begins
-from the shipped weights unless --lips names the folder of tools/training/distill_lips.py.
+The labels that the lip encoder learns from need an environment of their own (tools/data/label_lips.py), so that it
+begins from the shipped weights unless --lips names the folder of tools/training/distill_lips.py.
 """
 
 
@@ -70,7 +74,9 @@ def run_stages(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("train.py stages", description=DESCRIPTION,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--run.folder", dest="folder", type=Path, required=True, help="gets a folder a stage")
-    parser.add_argument("--lips", default="cad_small", help="what the lip encoder begins from (default: shipped weights)")
+    parser.add_argument(
+        "--lips", default="cad_small", help="what the lip encoder begins from (default: shipped weights)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the commands alone")
     parser.epilog = "Options that begin with --data. go to every stage, such as --data.manifest."
     options, more = parser.parse_known_args(with_lists(words))
@@ -80,14 +86,14 @@ def run_stages(words: Sequence[str]) -> int:
         command = command_of(stage, options.folder, options.lips, more)
         title = f"stage {number} of {len(STAGES)}: {stage.name}"
         if options.dry_run:
-            print(" ".join(command))
+            sys.stdout.write(shlex.join(command) + "\n")
         elif is_finished(options.folder / stage.name):
-            print(f"{title}: finished before", flush=True)
+            _log.info("%s: finished before", title)
         else:
-            print(title, flush=True)
+            _log.info("%s", title)
             status = subprocess.run(command, check=False).returncode
             if status:
-                print(f"{title} ended with status {status}; the same command goes on from there", file=sys.stderr)
+                _log.error("%s ended with status %d; the same command goes on from there", title, status)
                 return status
     return 0
 

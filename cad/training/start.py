@@ -66,8 +66,8 @@ def _tensors_of(name: str, net: nn.Module) -> dict[str, torch.Tensor]:
         if not path.exists():
             known = ", ".join(packaged_names())
             raise OptionError(
-                f"start_from: there is no {name}, neither as a file or run nor in the package ({known}); earlier stages "
-                "are run by `python tools/train.py stages`"
+                f"start_from: there is no {name}, neither as a file or run nor in the package ({known}); earlier "
+                "stages are run by `python tools/train.py stages`"
             )
         return read_weights(path)
     found = read_packaged(entry or path, net)

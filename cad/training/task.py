@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -29,6 +30,7 @@ from cad.training.parameters import (
     rest_frozen_parts,
 )
 from cad.training.scores import Scored, by_clip, figures, mean_auc
+from cad.training.set_table import judge_sets
 from cad.training.start import StartFrom, load_parts
 from cad.training.val_samples import ValSamples, ValWindow
 
@@ -144,9 +146,7 @@ class CadTask(lightning.LightningModule):
         held_out = getattr(self.trainer.datamodule, "held_out_sources", ())  # type: ignore[attr-defined]
         self._windows += self.scored_windows(batch, self._items()[len(self._windows) :], held_out)
 
-    def scored_windows(
-        self, batch: Batch, items: Sequence[ValWindow], held_out: Collection[str] = ()
-    ) -> list[Scored]:
+    def scored_windows(self, batch: Batch, items: Sequence[ValWindow], held_out: Collection[str] = ()) -> list[Scored]:
         """Return the net's answers to a batch, whose windows are the first of ``items``."""
         output = self(batch)
         logits = torch.stack([getattr(output, f"{head}_logit").float() for head in HEADS], dim=1).cpu().tolist()
@@ -184,6 +184,11 @@ class CadTask(lightning.LightningModule):
         found["mean_auc"] = mean_auc(found, heads_of(self.net))
         # Every process has the same figures: nothing needs to be reduced.
         self.log_dict({f"val/{name}": value for name, value in found.items()}, rank_zero_only=False)
+
+    def closing_tables(self, figures: dict[str, float]) -> list[str]:
+        """Return lines for the end of the run: how well its best checkpoint tells the classes of each set apart."""
+        trainer = self.trainer
+        return judge_sets(self, trainer.datamodule, Path(trainer.default_root_dir))  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW with warm-up and cosine by optimizer steps."""

@@ -116,9 +116,7 @@ def row_windows(
     return items
 
 
-def _meeting_forged(
-    entry: ClipEntry, row: Row, streams: Collection[str], starts: list[int], length: int
-) -> list[int]:
+def _meeting_forged(entry: ClipEntry, row: Row, streams: Collection[str], starts: list[int], length: int) -> list[int]:
     fake = fake_starts(entry, row, streams, length)
     if fake is not None and len(fake) and not set(starts) & set(fake.tolist()):
         gaps = np.abs(fake[None] - np.array(starts)[:, None])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``with_lists`` lets several files follow one option of the command line, as in ``--data.manifest a.parquet b.csv``."""
+"""``with_lists`` lets several files follow one option of the command line: ``--data.manifest a.parquet b.csv``."""
 
 from __future__ import annotations
 

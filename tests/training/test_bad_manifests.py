@@ -109,7 +109,9 @@ def test_clips_of_other_files_are_not_trained_on(shards: Path, fields: Fields, w
     same = write([{**field, "sha256": "ab"} for field in fields])
     CadData([str(tmp_path / "shards")], manifest=same).setup("fit")
     other = write([{**field, "sha256": "ab" if number else "cd"} for number, field in enumerate(fields)])
-    with pytest.raises(DataError, match=rf"made from other files \(sha256\) than the manifest names: {fields[0]['path']};"):
+    with pytest.raises(
+        DataError, match=rf"made from other files \(sha256\) than the manifest names: {fields[0]['path']};"
+    ):
         CadData([str(tmp_path / "shards")], manifest=other).setup("fit")
 
 

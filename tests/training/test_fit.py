@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +14,10 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from tiny_runs import config, fit_elsewhere
 
 from cad.errors import DataError, OptionError
 from cad.training.cli import main
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,53 +29,9 @@ def keep_threads_and_path() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def config(shards: Path, folder: Path) -> dict[str, Any]:
-    return {
-        "seed_everything": 5,
-        "run": {"folder": str(folder), "checkpoint_steps": 2, "torch_threads": 1, "average_decay": 0.9},
-        "trainer": {
-            "accelerator": "cpu",
-            "val_check_interval": 6,
-            "accumulate_grad_batches": 2,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "log_every_n_steps": 1,
-        },
-        "model": {
-            "net": {"class_path": "tiny.TinyNet"},
-            "criterion": {"class_path": "tiny.TinyLosses"},
-            "optimizer": {
-                "groups": [{"match": "face.*", "learning_rate": 0.0}, {"match": "*", "learning_rate": 0.01}],
-                "warmup_steps": 2,
-            },
-        },
-        "data": {
-            "shards": [str(shards)],
-            "batches": 12,
-            "batch_size": 3,
-            "workers": 0,
-            "augment": False,
-            "lengths": {"slots": 20, "short_slots": 12, "short_share": 0.3},
-        },
-    }
-
-
 def fit(path: Path, content: dict[str, Any], *words: str) -> Any:
     path.write_text(yaml.safe_dump(content))
     return main(["fit", "--config", str(path), *words])
-
-
-def fit_elsewhere(path: Path, content: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
-    path.write_text(yaml.safe_dump(content))
-    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "train.py"), "fit", "--config", str(path), *words],
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
 
 
 def assert_same_weights(one: Path, two: Path) -> None:

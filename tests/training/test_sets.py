@@ -39,7 +39,14 @@ def write_set(folder: Path, name: str, rows: Sequence[Row], suffix: str = ".parq
 def people(count: int, split: str = "train", start: int = 0, suffix: str = ".mp4") -> list[Row]:
     """A genuine clip and a forged one of each of so many people."""
     return [
-        Row(f"{split}{who}_{fake}{suffix}", fake, fake if suffix == ".mp4" else -1, fake, identity=f"p{who}", split=split)
+        Row(
+            f"{split}{who}_{fake}{suffix}",
+            fake,
+            fake if suffix == ".mp4" else -1,
+            fake,
+            identity=f"p{who}",
+            split=split,
+        )
         for who in range(start, start + count)
         for fake in (0, 1)
     ]
@@ -182,7 +189,9 @@ def test_shards_are_made_on_the_first_start_and_what_changes_is_noticed(
     assert len(ClipStore(tmp_path / "shards" / "asv").keys) == 13
 
     write_manifest(frame_of(rows), tmp_path / "elsewhere" / "asv.csv")
-    with pytest.raises(DataError, match=r"asv: not one of 12 files is under .*elsewhere; --data\.root names the folder"):
+    with pytest.raises(
+        DataError, match=r"asv: not one of 12 files is under .*elsewhere; --data\.root names the folder"
+    ):
         opened(str(tmp_path / "elsewhere" / "asv.csv"), None, shard_folder=str(tmp_path / "other"))
 
 
@@ -203,7 +212,7 @@ def test_the_table_has_a_row_for_each_set_and_stream() -> None:
         ("a", "fused", 2, 1), ("a", "video", 3, 0), ("a", "audio", 2, 1), ("b", "fused", 0, 1)
     ]  # fmt: skip
     assert scores[0].auc == 0.5 and scores[0].accuracy == pytest.approx(2 / 3) and 0 < scores[0].eer <= 1
-    table = table_of(scores).splitlines()
+    table = table_of(scores)
     assert table[2].startswith("| a | val | fused | 2 | 1 | 0.500 | ") and len(table) == 6
     assert table[3] == "| a | val | video | 3 | 0 | - | - | 0.333 |"
 

@@ -17,7 +17,7 @@ from cad.training.task import CadTask
 
 
 def test_stages_run_in_order_and_go_on_where_one_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: list[str] = []
     failing = "video"
@@ -39,7 +39,7 @@ def test_stages_run_in_order_and_go_on_where_one_failed(
     monkeypatch.setattr(subprocess, "run", finish)
     words = ["--data.manifest", "a.csv", "b.csv", "--run.folder", str(tmp_path / "all")]
     assert stages.run_stages(words) == 1
-    assert ran == ["sync", "video"] and "ended with status 1" in capsys.readouterr().err
+    assert ran == ["sync", "video"] and "ended with status 1" in caplog.text
     failing = ""
     assert stages.run_stages(words) == 0 and ran == ["sync", "video", "video", "audio_head", "whole"]
     assert stages.run_stages(words) == 0 and len(ran) == 5
@@ -56,5 +56,7 @@ def test_a_stage_begins_from_those_before_it(stage: stages.Stage, tmp_path: Path
     assert [Path(start["path"]).name for start in starts] == [name if name != "lips" else "cad_small"
                                                              for name, _ in stage.starts]  # fmt: skip
     words = [word for word in words if "start_from" not in word]
-    cli = main(["--config", config, *words, "--model.start_from=[]", "--model.net.init_args.pretrained=false"], run=False)
+    cli = main(
+        ["--config", config, *words, "--model.start_from=[]", "--model.net.init_args.pretrained=false"], run=False
+    )
     assert isinstance(cli.model, CadTask) and cli.datamodule.manifests == ["a.csv"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run begins from: the package's weights say what they say in the product, and no part stays at random unseen."""
+"""What a run begins from: the package's weights say what they say in the product, and no part stays at random."""
 
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ def test_parts_of_packaged_weights_can_be_taken() -> None:
     assert {"audio_head.logit.weight", "audio_head.standardize.square"} <= moved
 
 
+@pytest.mark.slow
 def test_an_exported_net_of_ones_own_can_be_taken_up_again(tmp_path: Path) -> None:
     torch.manual_seed(3)
     net, other = tiny_cad.tiny_shapes(), tiny_cad.tiny_shapes()
@@ -92,7 +93,7 @@ def test_an_exported_net_of_ones_own_can_be_taken_up_again(tmp_path: Path) -> No
         a, b = net.eval()(*inputs), other.eval()(*inputs)
     for name in OUTPUTS:
         torch.testing.assert_close(getattr(a, name), getattr(b, name), rtol=RTOL, atol=ATOL)
-    with pytest.raises(OptionError, match="start_from: .*own.onnx: part '' of the file and of the net differ"):
+    with pytest.raises(OptionError, match=r"start_from: .*own\.onnx: part '' of the file and of the net differ"):
         load_parts(tiny_cad.tiny_shapes(width=16), [StartFrom(str(path))])
 
 
