@@ -12,11 +12,12 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 #: Under which name the exporter's wrapper holds the net.
 _PREFIX = "model."
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 
 
 def packaged_entry(name: str) -> WeightsEntry | None:
@@ -73,7 +74,7 @@ def read_packaged(source: WeightsEntry | Path, net: nn.Module) -> dict[str, Tens
     except (OSError, DecodeError) as error:
         raise OptionError(f"start_from: {where} cannot be read as an ONNX model ({error})") from error
     own, constants = net.state_dict(), _constants(graph)
-    found: dict[str, NDArray[np.generic]] = {
+    found: dict[str, NDArray[Any]] = {
         name.removeprefix(_PREFIX): value for name, value in constants.items() if name.startswith(_PREFIX)
     }
     found |= _linear(graph, constants)
@@ -194,7 +195,7 @@ def _fusion(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
 
 def _merged(found: Arrays, own: Mapping[str, Tensor]) -> Arrays:
     """Return tensors that never moved (a norm's ones): the exporter keeps one of several that are the same."""
-    kept: dict[tuple[int, ...], list[NDArray[np.generic]]] = defaultdict(list)
+    kept: dict[tuple[int, ...], list[NDArray[Any]]] = defaultdict(list)
     for value in found.values():
         kept[value.shape].append(value)
     merged: Arrays = {}
@@ -205,5 +206,5 @@ def _merged(found: Arrays, own: Mapping[str, Tensor]) -> Arrays:
     return merged
 
 
-def _before_softplus(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _before_softplus(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.log(np.expm1(values.astype(np.float64))))

@@ -79,8 +79,9 @@ def judge_sets(task: CadTask, data: CadData, folder: Path) -> list[str]:
     with (folder / TABLE_NAME).open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow([field.name for field in fields(SetScore)])
-        writer.writerows([value if not isinstance(value, float) else _text(value, 5) for value in asdict(score).values()]
-                         for score in scores)  # fmt: skip
+        for score in scores:
+            values = asdict(score).values()
+            writer.writerow([_text(value, 5) if isinstance(value, float) else value for value in values])
     return table_of(scores)
 
 

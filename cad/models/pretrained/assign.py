@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -23,4 +24,4 @@ def assign(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     if missing or unused or wrong:
         raise WeightsError(f"{origin} does not fit: missing {missing}, left over {unused}, other shape {wrong}")
     module.load_state_dict(dict(state))
-    module.origin = origin
+    cast(Any, module).origin = origin
