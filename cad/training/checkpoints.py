@@ -135,7 +135,7 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save where it is time, after an optimizer step; gradients that are still being summed are in no checkpoint."""
+        """Save where it is time, after an optimizer step: no checkpoint has gradients that are still being summed."""
         if trainer.global_step == self._last_step:
             return
         self._last_step = trainer.global_step
@@ -152,7 +152,9 @@ class Checkpoints(Checkpoint):
         if stops:
             self._leave(trainer)
 
-    def on_validation_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
+    def on_validation_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
+    ) -> None:
         """Leave a validation for the resumed run to repeat."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking and self._is_asked_to_stop(trainer):
             if self._average is not None:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from jsonargparse import ArgumentError
@@ -21,6 +22,9 @@ from cad.training.progress import ProgressLines
 from cad.training.run import RunOptions, callbacks_of, logger_of, prepare_folder
 from cad.training.stopping import StopRequest
 from cad.training.task import CadTask
+from cad.training.whole_files import written_beside
+
+_SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
 _log = logging.getLogger(__name__)
 
@@ -74,8 +78,8 @@ class TrainCLI(LightningCLI):
             fit_options["ckpt_path"], fit_options["weights_only"] = str(self.found.path), True
             _log.info("going on from %s, step %d", self.found.path, self.found.step)
         if self.trainer.is_global_zero:
-            path = Path(options.folder) / "config.yaml"
-            self.parser.save(self.config, path, overwrite=True, skip_check=True, multifile=False)
+            with written_beside(Path(options.folder) / "config.yaml") as part:
+                self.parser.save(self.config, part, overwrite=True, skip_check=True, multifile=False)
 
 
 def main(args: ArgsType = None, run: bool = True) -> TrainCLI:
@@ -104,7 +108,8 @@ def main(args: ArgsType = None, run: bool = True) -> TrainCLI:
                 "enable_progress_bar": sys.stdout.isatty() and sys.stderr.isatty(),
                 "enable_model_summary": False,
             },
-            parser_kwargs={"exit_on_error": False, **{name: {"exit_on_error": False} for name in ("fit", "validate")}},
+            # A fault in the words is one line of ours, not a page of usage.
+            parser_kwargs={"exit_on_error": False, **{name: {"exit_on_error": False} for name in _SUBCOMMANDS}},
             args=args,
             run=run,
         )
@@ -113,7 +118,9 @@ def main(args: ArgsType = None, run: bool = True) -> TrainCLI:
 
 
 def quieten() -> None:
-    """Leave out what Lightning says of itself, and say one warning of a kind, in one line."""
+    """Leave out what Lightning says of itself, and say one warning of a kind, in one line, and from one process."""
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        logging.getLogger().setLevel(logging.ERROR)
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # What will change in other packages' later versions is for whoever works on this one.
@@ -121,7 +128,14 @@ def quieten() -> None:
         warnings.simplefilter("ignore", category)
     said: set[tuple[str, int]] = set()
 
-    def say(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+    def say(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if (filename, lineno) not in said:
             said.add((filename, lineno))
             _log.warning("%s", " ".join(str(message).split()))

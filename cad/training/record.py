@@ -122,7 +122,7 @@ class RunRecord(Callback):
         if step == self._last_step:
             return
         self._last_step = step
-        if step % trainer.log_every_n_steps == 0:
+        if step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             shown = {name: float(value) for name, value in trainer.callback_metrics.items() if name[:6] == "train/"}
             rates = (group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups)
             self._metrics.add(step, shown | {f"learning_rate/{number}": rate for number, rate in enumerate(rates)})

@@ -100,5 +100,6 @@ def callbacks_of(options: RunOptions, net_config: dict[str, Any], stop: StopRequ
 
 def logger_of(options: RunOptions, found: FoundCheckpoint | None) -> Logger:
     """Return the logger for TensorBoard, which forgets what came after the checkpoint that is gone on from."""
-    purge = {} if found is None else {"purge_step": found.step}
-    return TensorBoardLogger(options.folder, "tensorboard", version="", **purge)
+    return TensorBoardLogger(
+        options.folder, "tensorboard", version="", purge_step=None if found is None else found.step
+    )

@@ -47,7 +47,7 @@ def digests(draws: int, backwards: bool) -> dict[str, str]:
     work = {}
     for name, coding in settings():
         if isinstance(coding, VideoCoding):
-            work[name] = lambda coding=coding: digest(coded_video(noisy[:30], coding))
+            work[name] = lambda coding=coding: digest(coded_video(noisy[:20], coding))
         else:
             work[name] = lambda coding=coding: digest(coded_audio(clip.audio, coding))
     donors = DonorPool([made_clip(80, seed=9, identity="ben", key="donor")])

@@ -24,7 +24,9 @@ def digests(draws: int, order: str, memory: str, load: bool) -> dict[str, str]:
     other = {"PYTHONPATH": paths, "PYTHONHASHSEED": memory, "MALLOC_PERTURB_": memory, "OMP_NUM_THREADS": "1"}
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * load)]
     try:
-        done = subprocess.run(words, env={**os.environ, **other}, capture_output=True, text=True, timeout=1800)
+        done = subprocess.run(
+            words, env={**os.environ, **other}, capture_output=True, text=True, timeout=1800, check=False
+        )
     finally:
         for process in busy:
             process.kill()
@@ -34,13 +36,13 @@ def digests(draws: int, order: str, memory: str, load: bool) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("draws", [40, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("draws", [24, pytest.param(600, marks=pytest.mark.slow)])
 def test_two_processes_make_the_same_samples(draws: int) -> None:
     one = digests(draws, "forwards", "1", load=False)
     two = digests(draws, "backwards", "200", load=True)
     assert one.keys() == two.keys()
     assert [name for name in one if one[name] != two[name]] == []
-    coded = {name.split(" #")[0] for name in one if " #" in name}
-    assert {"libx264 ultrafast", "libx264 superfast", "libx264 veryfast", "libvpx-vp9 ", "mpeg4 ", "mpeg1video "} <= coded
-    assert {"aac 44100", "libmp3lame 24000", "libopus 48000", "ac3 48000", "g722 16000", "pcm_alaw 8000"} <= coded
+    coded = {name.split(" #")[0].strip() for name in one if " #" in name}
+    assert coded >= {"libx264 ultrafast", "libx264 superfast", "libx264 veryfast", "libvpx-vp9", "mpeg4", "mpeg1video"}
+    assert coded >= {"aac 44100", "libmp3lame 24000", "libopus 48000", "ac3 48000", "g722 16000", "pcm_alaw 8000"}
     assert sum(name.startswith("sample") and value != "none" for name, value in one.items()) > draws * 0.8

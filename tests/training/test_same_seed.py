@@ -33,9 +33,7 @@ def test_two_processes_learn_the_same_weights(shards: Path, tmp_path: Path) -> N
         content["data"] |= {"batches": 6, "augment": True, "workers": workers}
         content["data"]["augmentation"] = {"video_codec": 1.0, "audio_codec": 1.0}
         words = ["--trainer.val_check_interval=3", "--trainer.accumulate_grad_batches=1"]
-        done = fit_elsewhere(
-            tmp_path / f"{name}.yaml", content, *words, PYTHONHASHSEED=memory, MALLOC_PERTURB_=memory
-        )
+        done = fit_elsewhere(tmp_path / f"{name}.yaml", content, *words, PYTHONHASHSEED=memory, MALLOC_PERTURB_=memory)
         assert done.code == 0, done.err[-3000:]
         runs.append(tmp_path / name)
     assert_same_run(*runs)
