@@ -21,7 +21,8 @@ def train() -> int:
     quieten()
     if sys.argv[1:2] == ["stages"]:
         return run_stages(sys.argv[2:])
-    main(with_lists(sys.argv[1:]))
+    sys.argv[1:] = with_lists(sys.argv[1:])
+    main()
     return 0
 
 

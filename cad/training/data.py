@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from cad.data.augment import AugmentOptions
 from cad.data.augment import augment as augment_labeled
 from cad.data.checks import check_training
-from cad.data.manifest import Manifest, Row, is_unnamed, manifest_of_clips
+from cad.data.manifest import Manifest, Row, is_unnamed, manifest_of_clips, write_manifest
 from cad.data.shards import ClipEntry, ClipStore
 from cad.errors import OptionError
 from cad.training.batches import Sample, collate
@@ -142,13 +142,27 @@ class CadData(lightning.LightningDataModule):
         self.store: ClipStore | None = None
 
     def prepare_data(self) -> None:
-        """Make the shards that are missing, in one process of the run.
+        """Make the shards that are missing, and keep the splits that were made here, in one process of the run.
 
         Raises:
             DataError: A manifest cannot be used, its files are not there, or the disk is too small.
         """
+        for one, path in zip(self._all_sets(), self.split_manifests, strict=False):
+            if one.is_held_back:
+                write_manifest(one.manifest.rows, Path(path), one.manifest.root)
         for one in self._all_sets():
             one.make()
+
+    @property
+    def split_manifests(self) -> list[str]:
+        """The manifests that training learns from; where val rows were held back, the run's own one that says which."""
+        if self.trainer is None:
+            return self.manifests
+        folder = Path(self.trainer.default_root_dir)
+        return [
+            str(folder / f"{one.name}.parquet") if one.is_held_back else path
+            for one, path in zip(self._all_sets(), self.manifests, strict=False)
+        ]
 
     def setup(self, stage: str) -> None:
         """Open the shards and check every row before the first step.
@@ -193,12 +207,13 @@ class CadData(lightning.LightningDataModule):
             paths = [*self.manifests, *self.test_manifests]
             places = self._places(paths)
             for number, (path, name) in enumerate(zip(paths, names_of(paths), strict=True)):
-                manifest = read_set(path, self.root)
+                given = read_set(path, self.root)
                 if number < len(self.manifests):
-                    manifest = rows_to_learn_from(manifest, name, self.val_share)
+                    used = rows_to_learn_from(given, name, self.val_share)
                 else:
-                    manifest = rows_to_be_judged_by(manifest, name)
-                self._sets.append(DataSet(name, manifest, places[name], is_made=self.shards is None))
+                    used = rows_to_be_judged_by(given, name)
+                is_held_back = number < len(self.manifests) and not (given.rows["split"] == "val").any()
+                self._sets.append(DataSet(name, used, places[name], self.shards is None, is_held_back))
         return self._sets
 
     def _places(self, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -174,7 +174,7 @@ class RunRecord(Callback):
             best,
             self._monitor,
             figures,
-            getattr(data, "manifests", ()),
+            getattr(data, "split_manifests", ()),
             getattr(data, "root", None),
             pl_module.closing_tables(figures) if isinstance(pl_module, CadTask) and figures else (),
         )

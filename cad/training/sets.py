@@ -37,12 +37,14 @@ class DataSet:
         manifest: The rows that are used, with their splits: train and val, or ``JUDGED`` alone.
         shards: Where its clips are (folder, file or glob patterns), or the folder that they are to be made in.
         is_made: Whether shards that are missing are made.
+        is_held_back: Whether its val rows are training rows that were held back here.
     """
 
     name: str
     manifest: Manifest
     shards: tuple[str, ...]
     is_made: bool = False
+    is_held_back: bool = False
 
     def make(self) -> None:
         """Make the shards that are missing.
