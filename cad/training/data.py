@@ -124,6 +124,8 @@ class CadData(lightning.LightningDataModule):
         if not 0 <= val_share < 1:
             raise OptionError(f"val_share must be in [0, 1), got {val_share}")
         self.val_share, self.set_weights = val_share, dict(set_weights or {})
+        if any(weight <= 0 for weight in self.set_weights.values()):
+            raise OptionError(f"set_weights must be positive, got {self.set_weights}; leave a set out by its manifest")
         if unknown := sorted(self.set_weights.keys() - set(names_of(self.manifests))):
             raise OptionError(
                 f"set_weights: no set {', '.join(unknown)}; there are {', '.join(names_of(self.manifests))}"
@@ -199,13 +201,12 @@ class CadData(lightning.LightningDataModule):
             if not self.manifests and not self.shards:
                 raise OptionError("nothing to learn from: name --data.manifest, as datasets/prepare.py writes it")
             if not self.manifests:
-                store = ClipStore(self.shards or ())
-                where = ", ".join(self.shards or ())
-                learnt = rows_to_learn_from(manifest_of_clips(store, where), where, self.val_share)
-                self._sets = [DataSet(where, learnt, tuple(self.shards or ()))]
+                places = tuple(self.shards or ())
+                given = manifest_of_clips(ClipStore(places), ", ".join(places))
+                self._sets = [DataSet("shards", rows_to_learn_from(given, "shards", self.val_share), places)]
                 return self._sets
             paths = [*self.manifests, *self.test_manifests]
-            places = self._places(paths)
+            shards = self._places(paths)
             for number, (path, name) in enumerate(zip(paths, names_of(paths), strict=True)):
                 given = read_set(path, self.root)
                 if number < len(self.manifests):
@@ -213,7 +214,7 @@ class CadData(lightning.LightningDataModule):
                 else:
                     used = rows_to_be_judged_by(given, name)
                 is_held_back = number < len(self.manifests) and not (given.rows["split"] == "val").any()
-                self._sets.append(DataSet(name, used, places[name], self.shards is None, is_held_back))
+                self._sets.append(DataSet(name, used, shards[name], self.shards is None, is_held_back))
         return self._sets
 
     def _places(self, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
