@@ -62,11 +62,13 @@ class ClipReader:
                     crops += map(self._kept, tracker.push(chunk))
                 crops += map(self._kept, tracker.flush())
             has_picture = reader.info.video is not None
+            first = reader.info.video or reader.info.audio
+            start_seconds = reader.info.origin_seconds - (first.start_seconds if first else 0.0)
         if has_picture and not crops:
             raise DataError("no face found")
         if slots == 0:
             raise DataError("zero-length clip")
-        return _clip_of(row, slots, _dominant(crops), sound)
+        return replace(_clip_of(row, slots, _dominant(crops), sound), start_seconds=start_seconds)
 
     def _kept(self, piece: FaceCrops) -> FaceCrops:
         return replace(piece, crops=as_frames(code_crops(piece.crops, piece.present))) if self._coded else piece

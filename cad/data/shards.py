@@ -29,7 +29,7 @@ from typing import IO, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.clock import SAMPLES_PER_FRAME
+from cad.clock import SAMPLES_PER_FRAME, seconds_of
 from cad.data.crop_coding import CodedCrops, as_frames, code_crops
 from cad.data.manifest import LABEL_WORDS
 from cad.data.records import Clip
@@ -70,6 +70,7 @@ class ClipEntry:
         frames_present: bool (slots,), all False without picture.
         audio_present: bool (slots,), all False without sound.
         row: The manifest's columns, as text; labels are numbers, in older shards words.
+        start_seconds: See Clip; 0 in older shards.
         offsets: Byte at which each array's data starts in the tar, by suffix.
     """
 
@@ -78,6 +79,7 @@ class ClipEntry:
     frames_present: NDArray[np.bool_]
     audio_present: NDArray[np.bool_]
     row: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = 0.0
     offsets: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
@@ -221,6 +223,7 @@ def clip_members(clip: Clip, row: Mapping[str, str] | None = None, coding: Codin
         "slots": slots,
         "frames_present": clip.frames_present.astype(int).tolist(),
         "audio_present": clip.audio_present.astype(int).tolist(),
+        "start_seconds": clip.start_seconds,
         "row": {"identity": clip.identity, "source": clip.source, "pair_id": clip.pair_id} | dict(row or {}),
     }
     members.append(("json", json.dumps(meta, separators=(",", ":")).encode()))
@@ -265,6 +268,7 @@ def _scan(path: Path) -> dict[str, ClipEntry]:
                 frames_present=np.asarray(meta["frames_present"], bool),
                 audio_present=np.asarray(meta["audio_present"], bool),
                 row={name: str(value) for name, value in meta["row"].items()},
+                start_seconds=float(meta.get("start_seconds", 0.0)),
                 offsets=offsets[stem],
             )
             for stem, meta in metas.items()
@@ -387,6 +391,7 @@ class ClipStore:
             identity=entry.row.get("identity", ""),
             source=entry.row.get("source", ""),
             pair_id=entry.row.get("pair_id", ""),
+            start_seconds=entry.start_seconds + seconds_of(start),
         )
 
     def _frames(self, key: str) -> CodedCrops | NDArray[np.uint8] | None:

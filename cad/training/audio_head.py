@@ -195,6 +195,7 @@ def fit_audio_head(
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     model = create_model(net, pretrained=True).eval()
+    data.prepare_data()
     data.setup("fit")
     known = extract_statistics(model, data, windows, out, seed)
     fit_head(model, known, steps, rate, decay, batch)

@@ -71,6 +71,7 @@ class TrainCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Keep the resolved configuration, and name the checkpoint to go on from."""
+        self.model.require_starts()
         options = self._run_options()
         if self.found is not None:
             fit_options = self.config_init[str(self.subcommand)]

@@ -170,12 +170,11 @@ class RunRecord(Callback):
         best = self._folder / BEST_NAME
         figures = best_figures(best)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        manifests = getattr(data, "manifest", None) or []
         lines = closing_lines(
             best,
             self._monitor,
             figures,
-            [manifests] if isinstance(manifests, str) else manifests,
+            getattr(data, "split_manifests", ()),
             getattr(data, "root", None),
             pl_module.closing_tables(figures) if isinstance(pl_module, CadTask) and figures else (),
         )

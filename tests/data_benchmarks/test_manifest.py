@@ -12,7 +12,7 @@ import pytest
 from layouts import fakeavceleb
 from tool_module import load_tool
 
-from cad.data.checks import TRAINING_COLUMNS, check_manifest, check_training, refuse_errors
+from cad.data.checks import check_manifest, check_training, refuse_errors
 from cad.data.manifest import (
     COLUMNS,
     Row,
@@ -197,15 +197,15 @@ def test_a_prepared_set_reaches_shards_and_training(tmp_path, monkeypatch):
     rows = {row.path: row for row in read_manifest(out).records()}
     assert manifest_of_clips(store, "shards").records() == [rows[key] for key in store.keys]
     assert {row.split for row in rows.values()} == {"train", "val"} and len(store.keys) == 8
-    manifest, others = read_manifest(out, needed=TRAINING_COLUMNS).in_splits(("train", "val"))
+    manifest, others = read_manifest(out).in_splits(("train", "val"))
     assert others == {}
     with pytest.raises(DataError) as caught:
-        check_training(manifest, {entry.key: entry for entry in store}, str(out), files=True)
+        check_training(manifest, {entry.key: entry for entry in store}, str(out))
     assert str(caught.value).splitlines()[1:] == [f"  no clip in the shards: {lost}"]
 
 
 @pytest.mark.shared
 def test_the_training_clips_have_no_leak(shared_data):
-    manifest = read_manifest(shared_data / "manifest.csv", needed=TRAINING_COLUMNS)
+    manifest = read_manifest(shared_data / "manifest.csv")
     assert shared_identities(manifest.rows) == {} and manifest.repeated_paths == ()
     assert {row.label for row in manifest.records()} == {0, 1}

@@ -79,7 +79,8 @@ def test_a_run_ends_with_what_it_reached_and_what_to_type_next(whole_run: Path) 
     assert lines[0].startswith(f"best: {best}, step {figures['step']}, val/mean_auc {figures['val/mean_auc']:.3f} (")
     for name in ("fused_auc", "video_auc", "audio_auc", "sync_shift_auc"):
         assert f"{name} {figures[f'val/{name}']:.3f}" in lines[0]
-    assert lines[1:] == [
+    assert lines[1].startswith("| set | rows | stream |") and lines[3].startswith("| shards | val | fused | 4 | 4 | ")
+    assert lines[-3:] == [
         "next:",
         f"  python tools/evaluate.py --weights {best} --manifest MANIFEST --split val",
         f"  python export/to_onnx.py {best} --output run_model",
@@ -145,7 +146,7 @@ def test_a_run_is_not_overwritten_by_accident(shards: Path, whole_run: Path, tmp
 
 def test_parts_of_earlier_runs_are_taken_over(shards: Path, whole_run: Path, tmp_path: Path) -> None:
     content = config(shards, tmp_path / "run")
-    content["model"]["start_from"] = [{"path": str(whole_run), "prefixes": ["voice.", "norm."]}]
+    content["model"]["start_from"] = [{"path": str(whole_run / "model.safetensors"), "prefixes": ["voice.", "norm."]}]
     content["model"]["optimizer"]["groups"] = [
         {"match": "heads.*", "learning_rate": 0.01},
         {"match": "*", "learning_rate": 0.0},

@@ -24,6 +24,7 @@ class TinyNet(nn.Module):
     def __init__(self, width: int = 8, dropout: float = 0.2) -> None:
         super().__init__()
         self.face = nn.Sequential(nn.Linear(3, width), nn.ReLU(), nn.Dropout(dropout))
+        self.face.origin = "this test"  # it may rest: its start counts as chosen
         self.voice = nn.Sequential(nn.Linear(1, width), nn.ReLU())
         self.norm = nn.BatchNorm1d(2 * width)
         self.heads = nn.Linear(2 * width, 4)

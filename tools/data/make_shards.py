@@ -4,7 +4,7 @@
     python tools/data/make_shards.py MANIFEST --root FOLDER --out SHARDS [--split train] [--jobs 8]
 
 Rows go through the product's own reader and face tracker. A stopped run goes on where it was. Rows that give no clip
-are listed in SHARDS/failures.tsv (path, reason, prefix, bytes of the file), for training's ``--data.excused``.
+are listed in SHARDS/failures.tsv (path, reason, prefix, bytes of the file), where training finds them.
 Exit: 0 all rows are in the shards, 2 the manifest is not usable, 3 some rows are not in the shards.
 """
 
