@@ -94,5 +94,22 @@ def join(rows: pd.DataFrame, scores: pd.DataFrame) -> Joined:
     return Joined(joined, problems)
 
 
+def join_part(rows: pd.DataFrame, scores: pd.DataFrame, known: pd.Series) -> Joined:
+    """Put ``scores`` beside some of the rows of a manifest; scores of its other rows are no problem.
+
+    Args:
+        rows: The part.
+        scores: As for ``join``.
+        known: Paths of all rows of the manifest.
+
+    Raises:
+        DataError: As for ``join``.
+    """
+    elsewhere = scores["path"].isin(known) & ~scores["path"].isin(rows["path"])
+    if elsewhere.any() and not scores["path"].isin(rows["path"]).any():
+        raise DataError(f"none of the {len(rows)} rows has a score; the scores are of other rows of the manifest")
+    return join(rows, scores[~elsewhere].reset_index(drop=True))
+
+
 def _problems(kind: str, paths: Sequence[str] | pd.Series, text: str) -> tuple[Problem, ...]:
     return tuple(Problem(kind, str(path), text) for path in paths)

@@ -20,7 +20,7 @@ from cad.metrics.score_counts import identity_codes
 if TYPE_CHECKING:
     import pandas as pd
 
-DECISIONS = ("fpr", "tpr", "balanced_accuracy")
+DECISIONS = ("fpr", "tpr", "accuracy", "balanced_accuracy")
 #: Groups whose fakes are held against all genuine rows of the view, since genuine rows have no method.
 AGAINST_ALL_REAL = ("method", "category")
 GROUPS = ("method", "category", "source", "dataset", "language")
