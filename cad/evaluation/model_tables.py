@@ -164,7 +164,7 @@ def measure_scores(
         DataError: The split has no row, or none of its rows has a score.
     """
     rows = sample_rows(manifest.select(split or None).rows, clips, seed)
-    joined = join_part(rows, scores, manifest.rows["path"])
+    joined = join_part(rows, scores, set(manifest.rows["path"]))
     report = build_report(joined, {"file": threshold}, groups=(), resamples=resamples, seed=seed)
     return ModelOnSet(name, dataset, report, identity or name)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +42,7 @@ def find_weights(name: str | None) -> ModelWeights:
         WeightsNotFoundError: A folder holds neither weights nor a checkpoint, or the file is the state of a run.
         WeightsError: The checkpoint cannot be read or exported.
         MissingExtraError: A checkpoint is given and torch is not installed.
+        OSError: Nothing can be written beside the checkpoint.
     """
     path = Path(name or "")
     if name is None or not path.exists() or (path / MANIFEST_NAME).is_file():
@@ -64,15 +64,13 @@ def find_weights(name: str | None) -> ModelWeights:
 def exported(checkpoint: Path) -> Path:
     """Return the weights folder of a checkpoint, made on the first call for these bytes.
 
-    It lies beside the checkpoint, or under the system's temporary folder where nothing can be written there.
-
     Raises:
         WeightsError, MissingExtraError: As for ``find_weights``.
+        OSError: Nothing can be written beside the checkpoint.
     """
     with checkpoint.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    named = f"{_run_name(checkpoint)}-{digest[:12]}"
-    folder = _writable(checkpoint.parent / EXPORTS) / named
+    folder = checkpoint.parent / EXPORTS / f"{_run_name(checkpoint)}-{digest[:12]}"
     if not (folder / MANIFEST_NAME).is_file():
         _export(checkpoint, folder)
     return folder
@@ -102,12 +100,3 @@ def _run_name(checkpoint: Path) -> str:
     if checkpoint.stem != "model":
         return checkpoint.stem
     return folder.parent.name if folder.name == "best" and folder.parent.name else folder.name or checkpoint.stem
-
-
-def _writable(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.gettempdir()) / "cad-detect-exported"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import numpy as np
 
 from cad.errors import DataError
 from cad.evaluation import figures
+from cad.evaluation.foreign import LocatedPart
 from cad.evaluation.formats import FORMATS
+from cad.evaluation.localisation import DEFINITIONS
 from cad.evaluation.part import slug
 from cad.evaluation.protocols import Kind, Protocol
-from cad.evaluation.report_tables import report_tables
+from cad.evaluation.report_tables import group_tables, report_tables
 from cad.evaluation.runner import PartResult
 from cad.evaluation.tables import (
     GROUP_METRICS,
@@ -54,6 +57,37 @@ def write_results(
     return document
 
 
+def write_located(parts: Sequence[LocatedPart], protocol: Protocol, facts: Sequence[str], out: Path) -> Document:
+    """Write the report on another detector's proposals and return it."""
+    lines: list[list[Cell]] = []
+    for part in parts:
+        counts = [part.name, f"{part.reals} / {part.fakes}", str(part.segments), str(part.proposals)]
+        lines.append([*counts, *part.estimates.values()])
+    headings = ["part", "real / fake", "true stretches", "proposals", *parts[0].estimates]
+    problems = [
+        [part.name, kind, str(count)]
+        for part in parts
+        for kind, count in Counter(problem.kind for problem in part.problems).items()
+    ]
+    missing = Table("Rows that did not fit", ["part", "problem", "rows"], problems, "" if problems else "None.")
+    found = [*facts, *_source(protocol), *(f"{part.name}: {note}." for part in parts for note in part.notes)]
+    document = Document(protocol.title, found, [Table("Localisation", headings, lines), missing])
+    write_document(document, out)
+    stored = [{"name": part.name, "localisation": estimates_json(part.estimates)} for part in parts]
+    report = {"protocol": protocol.name, "title": protocol.title, "facts": found, "parts": stored}
+    (out / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return document
+
+
+def _source(protocol: Protocol) -> list[str]:
+    definition = DEFINITIONS[protocol.localisation]
+    located = protocol.kind in (Kind.LOCALISATION, Kind.SPLICES)
+    return [
+        *([f"Source of the protocol: {protocol.source}."] if protocol.source else []),
+        *([f"AP and AR as `{definition.name}` defines them: {definition.source}."] if located else []),
+    ]
+
+
 def write_document(document: Document, out: Path) -> None:
     """Write a report as report.md, report.csv and report.tex."""
     out.mkdir(parents=True, exist_ok=True)
@@ -63,13 +97,19 @@ def write_document(document: Document, out: Path) -> None:
 
 def results_document(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str]) -> Document:
     """Return the report on the parts of a protocol: every table of a single one, a line each of several."""
-    found = [*facts, *([f"Source of the protocol: {protocol.source}."] if protocol.source else [])]
+    found = [*facts, *_source(protocol)]
     if len(results) == 1:
         (only,) = results
         found += [f"Rows left out: {_text(only.part.left_out)}."] if only.part.left_out else []
         tables = [*report_tables(only.report)]
     else:
         tables = [*parts_tables(results)]
+        if protocol.kind in (Kind.CONDITIONS, Kind.TRANSFER):
+            tables += [
+                table
+                for result in results
+                for table in group_tables(result.report, f"{result.part.name}: ", ("file",))
+            ]
     located = {
         name: estimates
         for result in results
@@ -100,7 +140,7 @@ def estimates_tables(title: str, by_part: Mapping[str, Mapping[str, Estimate]]) 
     found = {name: estimates for name, estimates in by_part.items() if estimates}
     if not found:
         return []
-    lines = [[name, *estimates.values()] for name, estimates in found.items()]
+    lines: list[list[Cell]] = [[name, *estimates.values()] for name, estimates in found.items()]
     return [Table(title, ["part", *next(iter(found.values()))], lines)]
 
 
