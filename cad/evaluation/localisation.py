@@ -5,7 +5,8 @@ The benchmarks share one definition, written down in code only: LAV-DF's ``metri
 github.com/ControlNet/LAV-DF) and the ``avdeepfake1m`` package (arXiv 2311.15308, github.com/ControlNet/AV-Deepfake1M,
 src/loc_1d.rs). Both compute in single precision, which decides whether an overlap of 3 in 4 frames exceeds 0.75; both
 take a file's proposals in the order given, and both leave out the step of the precision curve from recall 0 to that
-of the first proposal. Where they differ a ``Definition`` says so.
+of the first proposal. Neither can read a file without any proposal; here its stretches are missed. What differs is the
+unit of time and the challenge's score (``Definition``).
 """
 
 from __future__ import annotations
@@ -44,7 +45,6 @@ class Definition:
         source: Where it is defined.
         units_per_second: Of the times in a file of proposals, such as 25 for frames.
         has_first_step: Whether the step of the precision curve from recall 0 to that of the first proposal counts.
-        misses_in_silence: Whether the stretches of a file without any proposal count as missed in AR.
         has_score: Whether the benchmark also gives one score, half the mean of AP and half the mean of AR.
     """
 
@@ -52,7 +52,6 @@ class Definition:
     source: str
     units_per_second: float = 1.0
     has_first_step: bool = False
-    misses_in_silence: bool = True
     has_score: bool = False
 
 
@@ -60,12 +59,10 @@ DEFINITIONS: Mapping[str, Definition] = {
     one.name: one
     for one in (
         Definition("cad", "precision envelope over all of recall", has_first_step=True),
-        # A file without proposals ends LAV-DF's own code in an error; here its stretches are missed.
         Definition("lavdf", "LAV-DF, metrics.py (arXiv 2204.06228)", units_per_second=25.0),
         Definition(
             "avdeepfake1m",
-            "avdeepfake1m.evaluation.ap_ar_1d (arXiv 2311.15308), score of the 1M-Deepfakes Detection Challenge",
-            misses_in_silence=False,
+            "avdeepfake1m, ap_ar_1d (arXiv 2311.15308), and score of the 1M-Deepfakes Detection Challenge",
             has_score=True,
         ),
     )
@@ -143,8 +140,6 @@ class Localisation:
             for overlap in AP_OVERLAPS
         }
         self._segments = np.array([len(file.truth) for file in files], dtype=np.float64)
-        speaks = np.array([len(file.proposals) > 0 for file in files], dtype=bool)
-        self._recalled_of = self._segments * (speaks | definition.misses_in_silence)
         self._recalled = {number: _recalled(shares, number) for number in AR_PROPOSALS}
 
     def figures(self, weights: NDArray[np.float64] | None = None) -> dict[str, float]:
@@ -182,10 +177,8 @@ class Localisation:
 
     def _recall(self, found: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
         """Return the share of true segments that are found, averaged over ``AR_OVERLAPS``."""
-        segments = float((weights * self._recalled_of).sum())
-        if (weights * self._segments).sum() == 0:
-            return float("nan")
-        return float((weights @ found).mean() / segments) if segments else 0.0
+        segments = float((weights * self._segments).sum())
+        return float((weights @ found).mean() / segments) if segments else float("nan")
 
 
 def first_hits(enough: NDArray[np.bool_]) -> NDArray[np.bool_]:
