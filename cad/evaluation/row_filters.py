@@ -72,7 +72,8 @@ class RowFilter:
         if unknown := [value for value in self.values if value not in counts]:
             shown = [value or "(empty)" for value in counts.index[:VALUES_SHOWN]]
             more = f" and {len(counts) - VALUES_SHOWN} more" if len(counts) > VALUES_SHOWN else ""
-            raise DataError(f"{name} has no row with {self.column} {', '.join(unknown)!r}; it has {_text(shown)}{more}")
+            wanted, there = ", ".join(map(repr, unknown)), ", ".join(shown)
+            raise DataError(f"{name} has no row with {self.column} {wanted}; it has {there}{more}")
         chosen = manifest.where(column.isin(self.values) != self.is_excluding)
         if chosen.rows.empty:
             raise DataError(f"no row of {name} is left where {self}")
@@ -93,7 +94,3 @@ def filtered(manifests: Mapping[str, Manifest], filters: Sequence[RowFilter]) ->
     for one in filters:
         found = {name: one.apply(manifest, name) for name, manifest in found.items()}
     return found
-
-
-def _text(values: Sequence[str]) -> str:
-    return ", ".join(values)
