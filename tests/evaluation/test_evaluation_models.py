@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 from made_media import stand_in_for_faces
 from miniature import ByLabel, write_set
 from requirements import require
-from tiny_model import write_weights
+from tiny_model import tiny_onnx, tiny_spec, write_weights
 from tool_module import load_tool
 
 from cad.data.manifest import read_manifest
@@ -31,7 +32,7 @@ class Constant(ByLabel):
     is_calibrated = False
 
     def score(self, path, file):
-        return super().score("", file)
+        return dataclasses.replace(super().score("", file), path=path)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_names_and_folders_of_weights_pass_through(tmp_path, tiny_weights):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty", "holds neither weights .manifest.json. nor a checkpoint .model.safetensors or best/model.safetensors."),
+        ("empty", "holds neither weights .manifest.json. nor a checkpoint .model.safetensors or best/model"),
         ("last.ckpt", "state that a run goes on from; name the run's folder"),
         ("notes.txt", "is no .safetensors checkpoint, .onnx file or folder of weights"),
     ],
@@ -171,11 +172,9 @@ def test_the_model_just_trained_is_evaluated_by_its_folder(run_folder, miniature
 
 
 def test_an_uncalibrated_model_says_so_and_is_measured(miniature, tmp_path, monkeypatch, capsys):
-    from tiny_model import tiny_spec
-
     stand_in_for_faces(monkeypatch)
     monkeypatch.setattr("cad.evaluation.writing.figures.save_figures", lambda *_: [])
-    weights = write_weights(tmp_path / "raw", tiny_spec(calibration={}, operating_points={}))
+    weights = write_weights(tmp_path / "raw", tiny_onnx(tiny_spec(calibration={}, operating_points={})))
     line = ["--weights", str(weights), "--manifest", str(miniature.root / "manifest.csv"), "--split", "val",
             "--resamples", "0", "--out", str(tmp_path / "o")]  # fmt: skip
     assert evaluate.main(line) == 0
