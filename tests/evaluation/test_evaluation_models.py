@@ -116,34 +116,36 @@ def test_a_checkpoint_needs_torch(tmp_path, monkeypatch):
         find_weights(str(tmp_path / "a.safetensors"))
 
 
-@pytest.fixture
-def run_folder(tmp_path):
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """The folder of a run, its checkpoint exported once for all tests (it takes seconds)."""
     require("train")
     from tiny_cad import tiny_small
 
     from cad.models import save_checkpoint
 
-    best = tmp_path / "runs" / "fav" / "best"
+    best = tmp_path_factory.mktemp("runs") / "fav" / "best"
     best.mkdir(parents=True)
     save_checkpoint(tiny_small(), best / "model.safetensors", {"trained_on": "nothing"})
+    find_weights(str(best.parent))
     return best.parent
 
 
 def test_a_run_folder_is_exported_once(run_folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cad.export.checkpoint", None)  # what is there needs no torch
     found = find_weights(str(run_folder)).name
     assert found.startswith(str(run_folder / "best" / "exported" / "fav-"))
-    from cad.detector import Detector
-
-    with Detector(model=found) as detector:
-        assert detector.spec.trained_on == "nothing"
-    monkeypatch.setitem(sys.modules, "cad.export.checkpoint", None)  # what is there needs no torch
     for same in (run_folder / "best", run_folder / "best" / "model.safetensors"):
         assert find_weights(str(same)).name == found
 
 
-def test_other_bytes_are_another_model(run_folder, monkeypatch):
+def test_other_bytes_are_another_model(tmp_path, monkeypatch):
     """A half-made export is made anew, and new bytes under the old path are not taken for the old model."""
+    require("train")
     made = []
+    checkpoint = tmp_path / "fav" / "best" / "model.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"one")
 
     def export(checkpoint, output, name, dtype):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -154,11 +156,10 @@ def test_other_bytes_are_another_model(run_folder, monkeypatch):
 
     monkeypatch.setattr("cad.export.checkpoint.export_checkpoint", export)
     with pytest.raises(WeightsError):
-        find_weights(str(run_folder))
-    first = find_weights(str(run_folder)).name
-    with (run_folder / "best" / "model.safetensors").open("ab") as stream:
-        stream.write(b" ")
-    assert find_weights(str(run_folder)).name != first and len(made) == 3
+        find_weights(str(tmp_path / "fav"))
+    first = find_weights(str(tmp_path / "fav")).name
+    checkpoint.write_bytes(b"two")
+    assert find_weights(str(tmp_path / "fav")).name != first and len(made) == 3
 
 
 def test_the_model_just_trained_is_evaluated_by_its_folder(run_folder, miniature, tmp_path, monkeypatch, capsys):
