@@ -10,7 +10,7 @@ from cad.export.graph import export_graph
 from cad.export.parity import Difference, check_parity
 from cad.export.precision import store_weights_as
 from cad.models import CadConfig, load_checkpoint
-from cad.spec import HEADS, Calibration, ModelSpec, OperatingPoint
+from cad.spec import ModelSpec
 
 
 def export_checkpoint(
@@ -45,7 +45,7 @@ def export_checkpoint(
 
 
 def spec_of(config: CadConfig, name: str, notes: Mapping[str, str]) -> ModelSpec:
-    """Return the spec with the identity as calibration; export/calibrate.py replaces it by a measured one.
+    """Return the spec of an uncalibrated model; export/calibrate.py gives it numbers that were measured.
 
     From a checkpoint's notes ``trained_on`` and ``commit`` are taken over.
     """
@@ -53,8 +53,8 @@ def spec_of(config: CadConfig, name: str, notes: Mapping[str, str]) -> ModelSpec
         name=name,
         window_frames=config.window_frames,
         min_frames=config.min_frames,
-        calibration={head: Calibration() for head in HEADS},
-        operating_points={head: OperatingPoint() for head in HEADS},
+        calibration={},
+        operating_points={},
         trained_on=notes.get("trained_on", ""),
         commit=notes.get("commit", ""),
     )
