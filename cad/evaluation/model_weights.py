@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cad.errors import MissingExtraError, WeightsNotFoundError
-from cad.weights.registry import MANIFEST_NAME
+from cad.weights.registry import MANIFEST_NAME, read_entry
 
 #: Folder beside a checkpoint that holds the exported models, one by hash.
 EXPORTS = "exported"
@@ -40,7 +40,8 @@ def find_weights(name: str | None) -> ModelWeights:
 
     Raises:
         WeightsNotFoundError: A folder holds neither weights nor a checkpoint, or the file is the state of a run.
-        WeightsError: The checkpoint cannot be read or exported.
+        WeightsError: The checkpoint cannot be read, or a manifest cannot be understood.
+        ExportError: The checkpoint cannot be exported.
         MissingExtraError: A checkpoint is given and torch is not installed.
         OSError: Nothing can be written beside the checkpoint.
     """
@@ -48,6 +49,8 @@ def find_weights(name: str | None) -> ModelWeights:
     if name is None or not path.exists() or (path / MANIFEST_NAME).is_file():
         return ModelWeights(name)
     if path.suffix == ".onnx":
+        if (path.parent / MANIFEST_NAME).is_file() and read_entry(path.parent).path == path:
+            return ModelWeights(str(path.parent))
         return ModelWeights(name, (f"{path.name} has no {MANIFEST_NAME} beside it: its hash was not checked.",))
     if path.suffix == ".ckpt":
         raise WeightsNotFoundError(f"{path} is the state that a run goes on from; name the run's folder or its best/")
@@ -65,7 +68,7 @@ def exported(checkpoint: Path) -> Path:
     """Return the weights folder of a checkpoint, made on the first call for these bytes.
 
     Raises:
-        WeightsError, MissingExtraError: As for ``find_weights``.
+        WeightsError, ExportError, MissingExtraError: As for ``find_weights``.
         OSError: Nothing can be written beside the checkpoint.
     """
     with checkpoint.open("rb") as stream:

@@ -8,6 +8,7 @@ import json
 import sys
 
 import numpy as np
+import onnx
 import pandas
 import pytest
 from made_media import stand_in_for_faces
@@ -89,8 +90,6 @@ def test_a_model_that_was_not_measured_on_a_set_has_no_mean(miniature):
 def test_names_and_folders_of_weights_pass_through(tmp_path, tiny_weights):
     assert find_weights(None).name is None and find_weights("cad_small_2").notes == ()
     assert find_weights(str(tiny_weights)).name == str(tiny_weights)
-    bare = find_weights(str(tiny_weights / "model.onnx"))
-    assert bare.name == str(tiny_weights / "model.onnx") and "its hash was not checked" in bare.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -116,74 +115,104 @@ def test_a_checkpoint_needs_torch(tmp_path, monkeypatch):
         find_weights(str(tmp_path / "a.safetensors"))
 
 
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory):
-    """The folder of a run, its checkpoint exported once for all tests (it takes seconds)."""
-    require("train")
-    from tiny_cad import tiny_small
-
-    from cad.models import save_checkpoint
-
-    best = tmp_path_factory.mktemp("runs") / "fav" / "best"
+@pytest.fixture
+def run_folder(tmp_path):
+    """The folder of a run with bytes for a checkpoint."""
+    best = tmp_path / "runs" / "fav" / "best"
     best.mkdir(parents=True)
-    save_checkpoint(tiny_small(), best / "model.safetensors", {"trained_on": "nothing"})
-    find_weights(str(best.parent))
+    (best / "model.safetensors").write_bytes(b"one")
     return best.parent
 
 
-def test_a_run_folder_is_exported_once(run_folder, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cad.export.checkpoint", None)  # what is there needs no torch
-    found = find_weights(str(run_folder)).name
-    assert found.startswith(str(run_folder / "best" / "exported" / "fav-"))
-    for same in (run_folder / "best", run_folder / "best" / "model.safetensors"):
-        assert find_weights(str(same)).name == found
-
-
-def test_other_bytes_are_another_model(tmp_path, monkeypatch):
-    """A half-made export is made anew, and new bytes under the old path are not taken for the old model."""
+@pytest.fixture
+def exports(monkeypatch):
+    """Exports by name, made in no time: the model that they leave is the tiny one. The first is interrupted."""
     require("train")
     made = []
-    checkpoint = tmp_path / "fav" / "best" / "model.safetensors"
-    checkpoint.parent.mkdir(parents=True)
-    checkpoint.write_bytes(b"one")
 
     def export(checkpoint, output, name, dtype):
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(b"onnx")
+        output.write_bytes(tiny_onnx(tiny_spec(name=name, calibration={}, operating_points={})))
         made.append(name)
         if len(made) == 1:
             raise WeightsError("interrupted")
 
     monkeypatch.setattr("cad.export.checkpoint.export_checkpoint", export)
-    with pytest.raises(WeightsError):
-        find_weights(str(tmp_path / "fav"))
-    first = find_weights(str(tmp_path / "fav")).name
-    checkpoint.write_bytes(b"two")
-    assert find_weights(str(tmp_path / "fav")).name != first and len(made) == 3
+    return made
 
 
-def test_the_model_just_trained_is_evaluated_by_its_folder(run_folder, miniature, tmp_path, monkeypatch, capsys):
-    stand_in_for_faces(monkeypatch)
-    monkeypatch.setattr("cad.evaluation.writing.figures.save_figures", lambda *_: [])
-    line = ["--weights", str(run_folder / "best"), "--manifest", str(miniature.root / "manifest.csv"), "--split", "val",
-            "--clips", "2", "--resamples", "0", "--out", str(tmp_path / "o")]  # fmt: skip
-    assert evaluate.main(line) == 0
-    out, _ = capsys.readouterr()
-    assert "Weights: `fav-" in out and "| file | 2 / 2 |" in out
+def test_a_checkpoint_is_exported_once_and_other_bytes_are_another_model(run_folder, exports):
+    with pytest.raises(WeightsError, match="interrupted"):
+        find_weights(str(run_folder))
+    first = find_weights(str(run_folder)).name  # what was half made is not taken for weights
+    assert first.startswith(str(run_folder / "best" / "exported" / "fav-")) and len(exports) == 2
+    for same in (run_folder / "best", run_folder / "best" / "model.safetensors"):
+        assert find_weights(str(same)).name == first and len(exports) == 2
+    (run_folder / "best" / "model.safetensors").write_bytes(b"two")
+    assert find_weights(str(run_folder)).name != first and len(exports) == 3
 
 
-def test_an_uncalibrated_model_says_so_and_is_measured(miniature, tmp_path, monkeypatch, capsys):
-    stand_in_for_faces(monkeypatch)
-    monkeypatch.setattr("cad.evaluation.writing.figures.save_figures", lambda *_: [])
-    weights = write_weights(tmp_path / "raw", tiny_onnx(tiny_spec(calibration={}, operating_points={})))
+def evaluated(weights, miniature, out, capsys):
     line = ["--weights", str(weights), "--manifest", str(miniature.root / "manifest.csv"), "--split", "val",
-            "--resamples", "0", "--out", str(tmp_path / "o")]  # fmt: skip
+            "--resamples", "0", "--out", str(out)]  # fmt: skip
     assert evaluate.main(line) == 0
-    out, err = capsys.readouterr()
-    assert "uncalibrated: figures at a threshold mean nothing" in out and "uncalibrated" in err
+    return capsys.readouterr()
+
+
+@pytest.fixture
+def product(monkeypatch):
+    stand_in_for_faces(monkeypatch)
+    monkeypatch.setattr("cad.evaluation.writing.figures.save_figures", lambda *_: [])
+
+
+def test_the_model_just_trained_is_evaluated_by_its_folder(run_folder, exports, product, miniature, tmp_path, capsys):
+    exports.append("not interrupted")
+    out, err = evaluated(run_folder / "best", miniature, tmp_path / "o", capsys)
+    assert "Weights: `fav-" in out and "| file | 2 / 6 |" in out
+    assert "Model uncalibrated: figures at a threshold mean nothing" in out and "uncalibrated" in err
+
+
+@pytest.mark.slow
+def test_a_real_checkpoint_is_exported_and_evaluated(run_folder, product, miniature, tmp_path, capsys):
+    require("train")
+    from tiny_cad import tiny_small
+
+    from cad.models import save_checkpoint
+
+    save_checkpoint(tiny_small(), run_folder / "best" / "model.safetensors", {"trained_on": "nothing"})
+    out, _ = evaluated(run_folder, miniature, tmp_path / "o", capsys)
+    assert "Weights: `fav-" in out and "| file | 2 / 6 |" in out and "uncalibrated" in out
+
+
+def test_an_onnx_file_by_itself(tiny_weights, product, miniature, tmp_path, capsys):
+    # Beside its manifest it is the weights that the manifest names.
+    assert find_weights(str(tiny_weights / "model.onnx")).name == str(tiny_weights)
+    bare = tmp_path / "bare.onnx"
+    bare.write_bytes((tiny_weights / "model.onnx").read_bytes())
+    out, err = evaluated(bare, miniature, tmp_path / "o", capsys)
+    assert "bare.onnx has no manifest.json beside it: its hash was not checked." in out and "hash" in err
+    assert "| file | 2 / 6 |" in out and "uncalibrated" not in out
+
+
+def test_the_ranking_of_an_uncalibrated_model_is_measured(product, miniature, tmp_path, capsys):
+    weights = write_weights(tmp_path / "raw", tiny_onnx(tiny_spec(calibration={}, operating_points={})))
+    evaluated(weights, miniature, tmp_path / "o", capsys)
     report = json.loads((tmp_path / "o" / "report.json").read_text())
     auc = {view["name"]: view["measured"]["metrics"]["auc"]["value"] for view in report["parts"][0]["views"]}
     assert auc["video head"] == 1.0 and auc["file"] == 1.0
+    # It abstains: nobody is called fake, and the answers say why.
+    (part,) = report["parts"]
+    assert part["coverage"]["answers"] == {"real": {"inconclusive": 2}, "fake": {"inconclusive": 6}}
+
+
+def test_a_graph_that_says_nothing_of_itself_is_refused_in_a_line(tiny_weights, miniature, tmp_path, capsys):
+    model = onnx.load(tiny_weights / "model.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "foreign.onnx")
+    line = ["--manifest", str(miniature.root / "manifest.csv"), "--split", "val"]
+    assert evaluate.main([*line, "--weights", str(tmp_path / "foreign.onnx")]) == 4
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("evaluate: ") and "cad.spec" in last
 
 
 def test_mistakes_in_weights_are_one_line(miniature, tmp_path, capsys):
