@@ -157,7 +157,8 @@ def measure_scores(
             print(f"evaluate: {problem.path}: {problem.kind}: {problem.text}", file=sys.stderr)
     out = out_folder(options, protocol, manifests, Path(scores.text.rpartition(", ")[2].rpartition("=")[2]).stem)
     told = [f"Scores: {scores.text}; threshold {threshold:g}; {options.resamples} resamples.", *facts]
-    told += [f"Without scores, and so not here: {', '.join(without)}."] if without else []
+    if without:
+        told.append(f"Parts: {', '.join(result.part.name for result in results)}; {', '.join(without)} have no scores.")
     return write_results(results, protocol, told, out, {"file": threshold})
 
 

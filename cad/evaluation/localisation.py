@@ -123,20 +123,19 @@ class Localisation:
     """Some files' proposals held against the truth once, to be measured under any weighting of the files.
 
     Args:
-        files: Proposals and truth of each file.
+        files: Proposals and truth of each file, one at least.
         definition: Of the benchmark.
     """
 
     def __init__(self, files: Sequence[Proposals], definition: Definition = DEFINITIONS["cad"]) -> None:
         self._definition = definition
         shares = [overlaps(file.truth, file.proposals[:, 1:]) for file in files]
-        score = np.concatenate([file.proposals[:, 0] for file in files]) if files else np.empty(0, np.float32)
+        score = np.concatenate([file.proposals[:, 0] for file in files])
         order = np.argsort(-score, kind="stable")
         self._file = np.repeat(np.arange(len(files)), [len(file.proposals) for file in files])[order]
-        self._found = {
-            overlap: np.concatenate([first_hits(share > np.float32(overlap)) for share in shares])[order]
-            if len(score)
-            else np.empty(0, dtype=bool)
+        #: By overlap the places, in order of score over all files, of the proposals that find a true segment.
+        self._hits = {
+            overlap: np.flatnonzero(np.concatenate([first_hits(one > np.float32(overlap)) for one in shares])[order])
             for overlap in AP_OVERLAPS
         }
         self._segments = np.array([len(file.truth) for file in files], dtype=np.float64)
@@ -149,36 +148,40 @@ class Localisation:
             weights: (files,) how often each file counts; once by default. NaN where there is no true segment.
         """
         each = np.ones(len(self._segments)) if weights is None else weights
-        precision = {f"AP@{overlap}": self._precision(found, each) for overlap, found in self._found.items()}
-        recall = {f"AR@{number}": self._recall(found, each) for number, found in self._recalled.items()}
+        proposals = each[self._file]
+        so_far = np.cumsum(proposals)
+        segments = float((each * self._segments).sum())
+        precision = {
+            f"AP@{overlap}": self._precision(hits, proposals, so_far, segments) for overlap, hits in self._hits.items()
+        }
+        recall = {
+            f"AR@{number}": float((each @ found).mean() / segments) if segments else float("nan")
+            for number, found in self._recalled.items()
+        }
         both = precision | recall
         if self._definition.has_score:
             mean_recall = float(np.mean([recall[f"AR@{number}"] for number in SCORE_PROPOSALS]))
             both["score"] = 0.5 * float(np.mean(list(precision.values()))) + 0.5 * mean_recall
         return both
 
-    def _precision(self, found: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
-        """Return the area under the precision envelope over all files' proposals.
+    def _precision(
+        self, hits: NDArray[np.intp], proposals: NDArray[np.float64], so_far: NDArray[np.float64], segments: float
+    ) -> float:
+        """Return the area under the precision envelope, which changes at hits alone.
 
-        A true segment is found by the first proposal of its file that overlaps it by more than the threshold and has
-        not found another one.
+        Args:
+            hits: Places of the proposals that find a true segment.
+            proposals: (proposals,) how often each counts, in order of score.
+            so_far: (proposals,) its running sum.
+            segments: How many true segments count.
         """
-        segments = float((weights * self._segments).sum())
-        if segments == 0:
+        if not segments:
             return float("nan")
-        if not len(found):
-            return 0.0
-        each = weights[self._file]
-        right, all_so_far = np.cumsum(each * found), np.cumsum(each)
-        precision = np.divide(right, all_so_far, out=np.zeros_like(right), where=all_so_far > 0)
+        steps, places = proposals[hits], so_far[hits]
+        precision = np.divide(np.cumsum(steps), places, out=np.zeros(len(hits)), where=places > 0)
         envelope = np.maximum.accumulate(precision[::-1])[::-1]
-        steps = np.diff(right, prepend=0.0 if self._definition.has_first_step else right[0]) / segments
-        return float((steps * envelope).sum())
-
-    def _recall(self, found: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-        """Return the share of true segments that are found, averaged over ``AR_OVERLAPS``."""
-        segments = float((weights * self._segments).sum())
-        return float((weights @ found).mean() / segments) if segments else float("nan")
+        counted = steps if self._definition.has_first_step else steps * (hits > 0)
+        return float((counted * envelope).sum() / segments)
 
 
 def first_hits(enough: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -77,7 +77,7 @@ def test_folds_and_conditions_with_foreign_scores(fav, tmp_path, capsys):
     out, _ = run(capsys, "--protocol", "fakeavceleb_identity", *line)
     assert figures(out, "file, by group")["FVRA-WL"] == "0.500000"
     assert figures(out, "file, by group")["AVG-FV"] == "0.750000"
-    assert "Without scores, and so not here: rewritten, trimmed." in (tmp_path / "o" / "report.md").read_text()
+    assert "Parts: as_is; rewritten, trimmed have no scores." in (tmp_path / "o" / "report.md").read_text()
     out, _ = run(capsys, "--protocol", "fakeavceleb_identity", *line, "--scores", f"trimmed={scores}")
     assert list(figures(out)) == ["as_is", "trimmed"]
     assert figures(out, "trimmed: file, by group")["FVFA-FS"] == "1.000000"
