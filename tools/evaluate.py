@@ -90,10 +90,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def measure(options: argparse.Namespace) -> Document:
     """Check the manifests, score and measure, and return the report."""
-    if options.scores and options.proposals:
-        raise OptionError("--scores and --proposals are measured one at a time")
-    if options.proposals_fps is not None and not options.proposals:
-        raise OptionError("--proposals-fps says how --proposals counts time; there are none")
+    refuse_contradictions(options)
     protocol = load_protocol(options.protocol or ("localisation" if options.proposals else "manifest"), PROTOCOLS)
     changes = {key: getattr(options, key) for key in ("split", "clips") if getattr(options, key) is not None}
     protocol = dataclasses.replace(protocol, **changes)
@@ -118,6 +115,19 @@ def measure(options: argparse.Namespace) -> Document:
     return work(options, protocol, manifests, facts)
 
 
+def refuse_contradictions(options: argparse.Namespace) -> None:
+    """Refuse options that another one leaves without meaning."""
+    foreign = [name for name in ("scores", "proposals") if getattr(options, name)]
+    if len(foreign) > 1:
+        raise OptionError("--scores and --proposals are measured one at a time")
+    if foreign and (options.weights or options.weights_for):
+        raise OptionError(f"--{foreign[0]} stand in place of a model, so that no weights can be used")
+    if options.threshold is not None and not options.scores:
+        raise OptionError("--threshold is for --scores; a model has its own")
+    if options.proposals_fps is not None and not options.proposals:
+        raise OptionError("--proposals-fps says how --proposals counts time; there are none")
+
+
 def out_folder(options: argparse.Namespace, protocol: Protocol, manifests: Mapping[str, Manifest], what: str) -> Path:
     """Return where a run goes: sets are kept apart, since their paths may be the same."""
     return options.out or Path("evaluation") / "-".join([protocol.name, "+".join(manifests), what])
@@ -125,13 +135,16 @@ def out_folder(options: argparse.Namespace, protocol: Protocol, manifests: Mappi
 
 def read_manifests(arguments: Sequence[str], root: Path | None) -> dict[str, Manifest]:
     """Return the manifests by name: the one given, or the file's own."""
-    found = {}
+    found: dict[str, Manifest] = {}
     for argument in arguments:
         name, _, path = argument.rpartition("=")
+        name = name or Path(path).stem
+        if name in found:
+            raise OptionError(f"two manifests are called {name}; give one another name: --manifest NAME={path}")
         manifest = read_manifest(Path(path), root)
         for repeated in manifest.repeated_paths[:5]:
             print(f"evaluate: {path}: {repeated} stands there twice; the first row is used", file=sys.stderr)
-        found[name or Path(path).stem] = with_paper_groups(manifest)
+        found[name] = with_paper_groups(manifest)
     return found
 
 
@@ -155,8 +168,8 @@ def measure_scores(
     for result in results:
         for problem in result.joined.problems[:20]:
             print(f"evaluate: {problem.path}: {problem.kind}: {problem.text}", file=sys.stderr)
-    out = out_folder(options, protocol, manifests, Path(scores.text.rpartition(", ")[2].rpartition("=")[2]).stem)
-    told = [f"Scores: {scores.text}; threshold {threshold:g}; {options.resamples} resamples.", *facts]
+    out = out_folder(options, protocol, manifests, next(iter(scores.files.values())).stem)
+    told = [f"Scores: {scores}; threshold {threshold:g}; {options.resamples} resamples.", *facts]
     if without:
         told.append(f"Parts: {', '.join(result.part.name for result in results)}; {', '.join(without)} have no scores.")
     return write_results(results, protocol, told, out, {"file": threshold})

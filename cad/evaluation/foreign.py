@@ -33,11 +33,11 @@ class ForeignScores:
 
     Attributes:
         by_part: Scores by the part that they are of; under an empty name those of every other part.
-        text: The files, for a person.
+        files: The file of each, likewise.
     """
 
     by_part: Mapping[str, pd.DataFrame]
-    text: str
+    files: Mapping[str, Path]
 
     @classmethod
     def read(cls, arguments: Sequence[str]) -> ForeignScores:
@@ -47,15 +47,16 @@ class ForeignScores:
             DataError: A file cannot be read.
             OptionError: A part is named twice.
         """
-        by_part: dict[str, pd.DataFrame] = {}
-        texts = []
+        files: dict[str, Path] = {}
         for argument in arguments:
             part, _, path = ("", "", argument) if Path(argument).is_file() else argument.rpartition("=")
-            if part in by_part:
+            if part in files:
                 raise OptionError(f"--scores names {part or 'the scores of all parts'} twice")
-            by_part[part] = read_scores(Path(path))
-            texts.append(f"{part}={Path(path).name}" if part else Path(path).name)
-        return cls(by_part, ", ".join(texts))
+            files[part] = Path(path)
+        return cls({part: read_scores(path) for part, path in files.items()}, files)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{part}={path.name}" if part else path.name for part, path in self.files.items())
 
     def of(self, part: Part) -> pd.DataFrame | None:
         """Return the scores of a part; those of clips as they lie on disk say nothing of clips that are made."""

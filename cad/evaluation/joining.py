@@ -55,9 +55,8 @@ def read_scores(path: Path) -> pd.DataFrame:
     column = next((name for name in SCORE_COLUMNS if name in table), None)
     if "path" not in table or column is None:
         raise DataError(f"{path} needs the columns path and one of {list(SCORE_COLUMNS)}; it has {list(table.columns)}")
-    if "p_file" not in table:
-        table = table.assign(p_file=pandas.to_numeric(table[column], errors="coerce"))
-    return table.assign(path=table["path"].astype(str))
+    value = table["p_file" if "p_file" in table else column]
+    return table.assign(path=table["path"].astype(str), p_file=pandas.to_numeric(value, errors="coerce"))
 
 
 def join(rows: pd.DataFrame, scores: pd.DataFrame) -> Joined:

@@ -94,6 +94,9 @@ def test_scores_that_cannot_stand_for_the_parts(fav, tmp_path, capsys):
     assert "twice" in err
     err = run(capsys, *line, "--scores", scores, "--proposals", scores, code=2).err
     assert "one at a time" in err and err.count("\n") == 1
+    assert "in place of a model" in run(capsys, *line, "--scores", scores, "--weights", "x", code=2).err
+    assert "--threshold is for --scores" in run(capsys, *line, "--threshold", "0.4", code=2).err
+    assert "two manifests are called fav" in run(capsys, *line, "--manifest", fav, "--scores", scores, code=2).err
 
 
 def test_rows_by_filter(fav, tmp_path, capsys):
