@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures several models on several sets for tools/compare.py, and lays them out as a paper prints them: model x set.
+"""Lays several models' figures on several sets out as a paper prints them, model by set, for tools/compare.py.
 
-``measure_model`` scores one model on one set, ``measure_scores`` takes the scores of a foreign one; ``model_tables``
-makes of all their records a ``Document``, which ``cad.evaluation.formats.FORMATS`` writes as Markdown, CSV or LaTeX.
+``model_tables`` makes of one ``ModelOnSet`` for each model and set a ``Document``, which
+``cad.evaluation.formats.FORMATS`` writes as Markdown, CSV or LaTeX.
 """
 
 from __future__ import annotations
@@ -10,52 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from cad.data.manifest import Manifest
-from cad.evaluation.joining import join_part
-from cad.evaluation.part import Part
-from cad.evaluation.protocols import Kind
-from cad.evaluation.protocols import Protocol as EvaluationProtocol
-from cad.evaluation.records import FileScore
-from cad.evaluation.report import Report, build_report
-from cad.evaluation.row_views import sample_rows
-from cad.evaluation.runner import run_part
-from cad.evaluation.scorelog import Progress
+from cad.evaluation.report import Report
 from cad.evaluation.tables import HEADINGS, Cell, Document, Table, measured_json
-from cad.metrics.bootstrap import RESAMPLES, Estimate
+from cad.metrics.bootstrap import Estimate
 from cad.metrics.measured import Measured
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: What papers compare models by: a table each.
 COMPARED = ("auc", "ap_fake", "eer", "accuracy_at_half", "accuracy_at_eer", "tpr_at_fpr_5")
 UNCALIBRATED = "uncalibrated: figures at a threshold mean nothing"
-
-
-class Model(Protocol):
-    """What ``measure_model`` needs of a model: ``cad.evaluation.detector_scorer.DetectorScorer`` has it all."""
-
-    @property
-    def identity(self) -> str:
-        """Name and hash of what scores."""
-        ...
-
-    @property
-    def thresholds(self) -> dict[str, float]:
-        """Operating point by head."""
-        ...
-
-    @property
-    def is_calibrated(self) -> bool:
-        """Whether probabilities and thresholds were ever fitted."""
-        ...
-
-    def score(self, path: str, file: Path) -> FileScore:
-        """Return what is said of ``file``, which the manifest calls ``path``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,79 +58,6 @@ class ModelOnSet:
             "measured": measured_json(self.measured),
             "problems": dict(self.report.problems),
         }
-
-
-def measure_model(
-    name: str,
-    model: Model,
-    dataset: str,
-    manifest: Manifest,
-    out: Path,
-    *,
-    split: str = "",
-    clips: int = 0,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> ModelOnSet:
-    """Score a model on a set and return its figures; scores stay under ``out``, and a second run goes on from them.
-
-    Args:
-        name: What tables call the model.
-        model: What scores.
-        dataset: What tables call the set.
-        manifest: The set.
-        out: A folder of this model and set alone.
-        split: Which split is scored; empty for all rows.
-        clips: At most so many rows of each class; 0 takes all.
-        resamples: Bootstrap resamples of each figure.
-        seed: Of what is drawn.
-        progress: Called before each file.
-
-    Raises:
-        DataError: The split has no row, or ``out`` holds scores of another model.
-    """
-    rows = sample_rows(manifest.select(split or None).rows, clips, seed)
-    plan = EvaluationProtocol("manifest", Kind.CONDITIONS, dataset, split=split, groups=(), seed=seed)
-    part = Part(dataset, rows, manifest.root)
-    result = run_part(part, model, model.thresholds, plan, out, progress, resamples)
-    return ModelOnSet(name, dataset, result.report, model.identity, model.is_calibrated)
-
-
-def measure_scores(
-    name: str,
-    scores: pd.DataFrame,
-    dataset: str,
-    manifest: Manifest,
-    *,
-    split: str = "",
-    clips: int = 0,
-    threshold: float = 0.5,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    identity: str = "",
-) -> ModelOnSet:
-    """Return the figures of a foreign model's scores (``cad.evaluation.joining.read_scores``) on a set.
-
-    Args:
-        name: What tables call the model.
-        scores: By ``path``; larger means fake.
-        dataset: What tables call the set.
-        manifest: The set.
-        split: Which split is measured; empty for all rows.
-        clips: At most so many rows of each class, the same as ``measure_model`` takes; 0 takes all.
-        threshold: Called fake from here on.
-        resamples: Bootstrap resamples of each figure.
-        seed: Of what is drawn.
-        identity: Where the scores come from.
-
-    Raises:
-        DataError: The split has no row, or none of its rows has a score.
-    """
-    rows = sample_rows(manifest.select(split or None).rows, clips, seed)
-    joined = join_part(rows, scores, set(manifest.rows["path"]))
-    report = build_report(joined, {"file": threshold}, groups=(), resamples=resamples, seed=seed)
-    return ModelOnSet(name, dataset, report, identity or name)
 
 
 def model_tables(

@@ -58,10 +58,12 @@ def summarise(counts: Counts, threshold: float, are_probabilities: bool = True) 
     return {
         "fpr": fpr,
         "tpr": tpr,
-        "accuracy": roc.accuracy_at_row(counts, roc.row_at(curve, threshold)),
+        "accuracy": roc.accuracy_at_row(counts, curve, roc.row_at(curve, threshold)),
         "balanced_accuracy": (tpr + 1 - fpr) / 2,
-        "accuracy_at_half": roc.accuracy_at_row(counts, roc.row_at(curve, HALF)) if are_probabilities else nothing,
-        "accuracy_at_eer": np.where(np.isnan(eer), np.nan, roc.accuracy_at_row(counts, at_eer)),
+        "accuracy_at_half": (
+            roc.accuracy_at_row(counts, curve, roc.row_at(curve, HALF)) if are_probabilities else nothing
+        ),
+        "accuracy_at_eer": np.where(np.isnan(eer), np.nan, roc.accuracy_at_row(counts, curve, at_eer)),
         "auc": roc.auc(counts),
         "ap_fake": roc.average_precision_fake(counts),
         "ap_real": roc.average_precision_real(counts),

@@ -105,18 +105,17 @@ def minimum_detection_cost(curve: Rates) -> Floats:
     return lowest
 
 
-def accuracy_at_row(counts: Counts, rows: NDArray[np.intp]) -> Floats:
+def accuracy_at_row(counts: Counts, curve: Rates, rows: NDArray[np.intp]) -> Floats:
     """Return the share of clips that are called what they are, at a row of the curve for each weighting.
 
     Args:
         counts: Of which the curve is.
-        rows: (weightings,) of the curve: called fake from this distinct score on.
+        curve: Where the rows are.
+        rows: (weightings,) of the curve.
     """
     fakes, reals, column = counts.fake.sum(axis=0), counts.real.sum(axis=0), np.arange(len(rows))
-    found, accused = (
-        np.pad(_reverse_cumsum(each), ((0, 1), (0, 0)))[rows, column] for each in (counts.fake, counts.real)
-    )
-    return divide(found + reals - accused, fakes + reals)
+    found, accused = np.nan_to_num(curve.tpr[rows, column]), np.nan_to_num(curve.fpr[rows, column])
+    return divide(found * fakes + (1 - accused) * reals, fakes + reals)
 
 
 def row_at(curve: Rates, threshold: float) -> NDArray[np.intp]:

@@ -3,37 +3,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 
 import numpy as np
 import onnx
-import pandas
 import pytest
 from made_media import stand_in_for_faces
-from miniature import ByLabel, write_set
+from miniature import write_set
 from requirements import require
 from tiny_model import tiny_onnx, tiny_spec, write_weights
 from tool_module import load_tool
 
-from cad.data.manifest import read_manifest
-from cad.errors import DataError, MissingExtraError, WeightsError, WeightsNotFoundError
+from cad.data.manifest import Row, frame_of, read_manifest
+from cad.errors import MissingExtraError, WeightsError, WeightsNotFoundError
 from cad.evaluation.formats import FORMATS
-from cad.evaluation.model_tables import json_of, measure_model, measure_scores, model_tables
+from cad.evaluation.joining import join
+from cad.evaluation.model_tables import ModelOnSet, json_of, model_tables
 from cad.evaluation.model_weights import find_weights
+from cad.evaluation.report import build_report
 
 evaluate = load_tool("evaluate")
-
-
-class Constant(ByLabel):
-    """As unsure of everything."""
-
-    identity = "constant"
-    is_calibrated = False
-
-    def score(self, path, file):
-        return dataclasses.replace(super().score("", file), path=path)
 
 
 @pytest.fixture(scope="module")
@@ -41,48 +31,40 @@ def miniature(tmp_path_factory):
     return read_manifest(write_set(tmp_path_factory.mktemp("miniature"), speech=0))
 
 
-def knowing(manifest):
-    scorer = ByLabel(manifest)
-    scorer.is_calibrated = True
-    return scorer
+def measured(model, dataset, score, is_calibrated=True):
+    """The figures of scores that a function of the label gives, on two genuine and three forged rows."""
+    rows = frame_of(Row(f"{i}.mp4", int(i > 1), identity=f"id{i}") for i in range(5))
+    joined = join(rows, rows[["path"]].assign(p_file=score(rows["label"])))
+    report = build_report(joined, {}, groups=(), resamples=0)
+    return ModelOnSet(model, dataset, report, f"{model} 00", is_calibrated)
 
 
-def test_models_by_sets(miniature, tmp_path):
-    sets = {"one": miniature.select("val"), "two": miniature.select("train")}
-    models = {"knows": knowing(miniature), "guesses": Constant(miniature)}
+def test_models_by_sets():
     found = [
-        measure_model(model, scorer, name, manifest, tmp_path / model / name, resamples=20)
-        for model, scorer in models.items()
-        for name, manifest in sets.items()
+        measured(model, dataset, score, model != "guesses")
+        for model, score in (
+            ("knows", lambda label: 0.2 + 0.6 * label),
+            ("guesses", lambda label: 0.5 + 0 * label),
+            ("wrong", lambda label: 1.0 - label),
+        )
+        for dataset in ("one", "two")
     ]
-    scores = pandas.DataFrame({"path": miniature.rows["path"], "p_file": 1.0 - miniature.rows["label"]})
-    found += [measure_scores("wrong", scores, name, manifest, resamples=0) for name, manifest in sets.items()]
     document = model_tables(found, "Models", metrics=("auc", "eer"), facts=["A fact."])
     auc, eer, rows = document.tables
     assert auc.headings == ["model", "one", "two", "mean"]
     values = {line[0]: [cell.value for cell in line[1:]] for line in auc.lines}
     assert values == {"knows": [1.0] * 3, "guesses": [0.5] * 3, "wrong": [0.0] * 3}
     assert {line[0]: line[1].value for line in eer.lines} == {"knows": 0.0, "guesses": 0.5, "wrong": 1.0}
-    assert [line[:4] for line in rows.lines][:2] == [["knows", "one", "2", "6"], ["knows", "two", "2", "6"]]
+    assert rows.lines[1] == ["knows", "two", "2", "3", "none"]
     assert document.facts == ["A fact.", "guesses is uncalibrated: figures at a threshold mean nothing."]
-    assert "| knows | 1.000 [1.000, 1.000] | 1.000" in FORMATS["md"](document)
-    assert r"guesses & 0.500" in FORMATS["latex"](document)
+    assert "| knows | 1.000 | 1.000 | 1.000 |" in FORMATS["md"](document)
+    assert r"guesses & 0.500 & 0.500 & 0.500 \\" in FORMATS["latex"](document)
     stored = json.loads(json.dumps(json_of(found)))
-    assert stored[2]["identity"] == "constant" and stored[2]["measured"]["metrics"]["auc"]["value"] == 0.5
-    # A second run goes on from the scores; another model's scores never mix with them.
-    again = knowing(miniature)
-    measure_model("knows", again, "one", sets["one"], tmp_path / "knows" / "one", resamples=0)
-    assert again.seen == []
-    with pytest.raises(DataError, match="holds scores of by label, not of constant"):
-        measure_model("x", models["guesses"], "one", sets["one"], tmp_path / "knows" / "one")
+    assert stored[2]["identity"] == "guesses 00" and stored[2]["measured"]["metrics"]["auc"]["value"] == 0.5
 
 
-def test_a_model_that_was_not_measured_on_a_set_has_no_mean(miniature):
-    scores = pandas.DataFrame({"path": miniature.rows["path"], "p_file": 1.0 * miniature.rows["label"]})
-    found = [
-        measure_scores(name, scores, dataset, miniature.select(split), resamples=0)
-        for name, dataset, split in (("a", "one", "val"), ("a", "two", "train"), ("b", "one", "val"))
-    ]
+def test_a_model_that_was_not_measured_on_a_set_has_no_mean():
+    found = [measured(*names, lambda label: label) for names in (("a", "one"), ("a", "two"), ("b", "one"))]
     first, second = model_tables(found, "T", ("auc",)).tables[0].lines
     assert first[3].value == 1.0 and second[2] == "-" and np.isnan(second[3].value)
 
