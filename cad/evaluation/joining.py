@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,9 +55,8 @@ def read_scores(path: Path) -> pd.DataFrame:
     column = next((name for name in SCORE_COLUMNS if name in table), None)
     if "path" not in table or column is None:
         raise DataError(f"{path} needs the columns path and one of {list(SCORE_COLUMNS)}; it has {list(table.columns)}")
-    if "p_file" not in table:
-        table = table.assign(p_file=pandas.to_numeric(table[column], errors="coerce"))
-    return table.assign(path=table["path"].astype(str))
+    value = table["p_file" if "p_file" in table else column]
+    return table.assign(path=table["path"].astype(str), p_file=pandas.to_numeric(value, errors="coerce"))
 
 
 def join(rows: pd.DataFrame, scores: pd.DataFrame) -> Joined:
@@ -92,6 +91,23 @@ def join(rows: pd.DataFrame, scores: pd.DataFrame) -> Joined:
         + _problems("score_not_finite", joined["path"][unusable], "the score is NaN, infinite or no number")
     )
     return Joined(joined, problems)
+
+
+def join_part(rows: pd.DataFrame, scores: pd.DataFrame, known: Collection[str]) -> Joined:
+    """Put ``scores`` beside some of the rows of a manifest; scores of its other rows are no problem.
+
+    Args:
+        rows: The part.
+        scores: As for ``join``.
+        known: Paths of all rows of the manifest.
+
+    Raises:
+        DataError: As for ``join``.
+    """
+    elsewhere = scores["path"].isin(set(known)) & ~scores["path"].isin(rows["path"])
+    if elsewhere.any() and not scores["path"].isin(rows["path"]).any():
+        raise DataError(f"none of the {len(rows)} rows has a score; the scores are of other rows of the manifest")
+    return join(rows, scores[~elsewhere].reset_index(drop=True))
 
 
 def _problems(kind: str, paths: Sequence[str] | pd.Series, text: str) -> tuple[Problem, ...]:
