@@ -9,8 +9,8 @@ from pathlib import Path
 from cad.export.graph import export_graph
 from cad.export.parity import Difference, check_parity
 from cad.export.precision import store_weights_as
-from cad.models import CadConfig, load_checkpoint
-from cad.spec import HEADS, Calibration, ModelSpec, OperatingPoint
+from cad.models import NetConfig, load_checkpoint
+from cad.spec import ModelSpec
 
 
 def export_checkpoint(
@@ -19,7 +19,7 @@ def export_checkpoint(
     """Export, check and return the worst difference of each output; the file is left only when it passes.
 
     Args:
-        checkpoint: A ``.safetensors`` file by ``cad.models.save_checkpoint``.
+        checkpoint: What ``cad.models.load_checkpoint`` reads: a file, or the folder of a run.
         output: The ``.onnx`` file.
         name: Of the weights; None for the output's stem.
         dtype: In which weights are stored, see ``cad.export.precision``; only fp32 is held to the tolerances.
@@ -44,8 +44,8 @@ def export_checkpoint(
     return differences
 
 
-def spec_of(config: CadConfig, name: str, notes: Mapping[str, str]) -> ModelSpec:
-    """Return the spec with the identity as calibration; export/calibrate.py replaces it by a measured one.
+def spec_of(config: NetConfig, name: str, notes: Mapping[str, str]) -> ModelSpec:
+    """Return the spec of a network that was never calibrated: without any, which export/calibrate.py measures.
 
     From a checkpoint's notes ``trained_on`` and ``commit`` are taken over.
     """
@@ -53,8 +53,9 @@ def spec_of(config: CadConfig, name: str, notes: Mapping[str, str]) -> ModelSpec
         name=name,
         window_frames=config.window_frames,
         min_frames=config.min_frames,
-        calibration={head: Calibration() for head in HEADS},
-        operating_points={head: OperatingPoint() for head in HEADS},
+        calibration={},
+        operating_points={},
+        heads=config.heads,
         trained_on=notes.get("trained_on", ""),
         commit=notes.get("commit", ""),
     )

@@ -17,10 +17,9 @@ import lightning
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities import rank_zero_only
-from safetensors.torch import save_file
 from torch import nn
 
-from cad.models import CadModel, save_checkpoint
+from cad.models import config_of, save_checkpoint
 from cad.training.averaging import WeightAverage
 from cad.training.scores import by_source
 from cad.training.start import WEIGHTS_NAME
@@ -159,12 +158,8 @@ class RunRecord(Callback):
 def save_net(net: nn.Module, folder: Path, config: dict[str, Any]) -> None:
     """Write ``model.safetensors`` and ``config.json``; a reader never sees half a file."""
     part = folder / f"{WEIGHTS_NAME}.part"
-    if isinstance(net, CadModel):
-        save_checkpoint(net, part, {"commit": commit_of(Path(__file__).parent)})
-        _write_json(folder / "config.json", json.loads(net.config.to_json()))
-    else:
-        save_file({name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}, part)
-        _write_json(folder / "config.json", config)
+    save_checkpoint(net, part, {"commit": commit_of(Path(__file__).parent)})
+    _write_json(folder / "config.json", config_of(net) or config)
     part.replace(folder / WEIGHTS_NAME)
 
 

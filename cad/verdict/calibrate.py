@@ -74,7 +74,7 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
             for stream, line in stream_timelines(analysis.scores, analysis.slots).items()
         },
         points={head: operating_point_of(head, spec) for head in HEADS},
-        missing=missing_streams(analysis),
+        missing=missing_streams(analysis, spec.heads),
     )
 
 

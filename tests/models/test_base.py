@@ -11,6 +11,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from cad.errors import WeightsError, WeightsNotFoundError
 from cad.models.encoders.clip import ClipFace
 from cad.models.encoders.whisper_hub import WhisperHub
+from cad.models.pretrained.clip import CLIP_MODEL
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_only_adapters_and_heads_learn(model):
 def test_shared_path_is_the_net_without_adapters(model):
     frames, _, present, _ = windows(1, 8)
     plain = timm.create_model(
-        "vit_base_patch16_clip_224.openai",
+        CLIP_MODEL,
         pretrained=False,
         num_classes=0,
         **BASE_OPTIONS["face_options"]["model_options"],
@@ -61,7 +62,7 @@ def test_shared_path_is_the_net_without_adapters(model):
 
 def test_one_copy_of_the_frozen_weights(model):
     plain = timm.create_model(
-        "vit_base_patch16_clip_224.openai",
+        CLIP_MODEL,
         pretrained=False,
         num_classes=0,
         **BASE_OPTIONS["face_options"]["model_options"],
@@ -112,7 +113,7 @@ def test_adapters_are_on_again_after_an_error(model):
 
 def test_base_weights_load_under_their_own_names(model):
     plain = timm.create_model(
-        "vit_base_patch16_clip_224.openai",
+        CLIP_MODEL,
         pretrained=False,
         num_classes=0,
         **BASE_OPTIONS["face_options"]["model_options"],
