@@ -102,7 +102,7 @@ def has_audio(window: Window) -> bool:
 
 
 def read_score(window: Window, outputs: Outputs, row: int, heads: Collection[str] = HEADS) -> WindowScore:
-    """Return row ``row`` of the graph's outputs as the score of ``window``; NaN for what is not of the model's heads."""
+    """Return row ``row`` of the graph's outputs as the score of ``window``; NaN for a head that the model lacks."""
     says = {head: 1.0 if head in heads else np.nan for head in HEADS}
     return WindowScore(
         first_slot=window.first_slot,

@@ -20,9 +20,10 @@ def make_net(
     """Return a net by its name.
 
     Args:
-        name: ``cad_small``, ``cad_base``, or one to compare with: ``meso4``, ``xception``, ``aasist_l``, ``clip_probe``.
-        pretrained: Load published starting weights into the parts that have some. Nothing is fetched: they are looked for
-            where the next options say, then in installed packages, then in the model hub's cache on this machine.
+        name: ``cad_small``, ``cad_base``, or one to compare with (``meso4``, ``xception``, ``aasist_l``,
+            ``clip_probe``).
+        pretrained: Load published starting weights into the parts that have some. Nothing is fetched: they are looked
+            for where the next options say, then in installed packages, then in the model hub's cache on this machine.
         clip: CLIP's vision tower: a folder as the model hub lays it out, a safetensors file, or an ONNX file.
         whisper: Whisper's encoder: such a folder or safetensors file, or CTranslate2's model.bin.
         imagenet: Xception on ImageNet: a safetensors file in timm's names.

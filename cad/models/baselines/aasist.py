@@ -14,7 +14,6 @@ from cad.clock import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from cad.errors import OptionError
 from cad.models.baselines.graph_attention import GraphAttention, GraphPool, HeterogeneousAttention
 from cad.models.config import NetConfig
-from cad.models.masks import masked_mean
 from cad.models.net import Net
 from cad.models.output import CadOutput, StreamPresence
 from cad.models.rows import rows_with
@@ -140,20 +139,21 @@ class AasistL(Net):
         pairs = ((self.way_dropout(mine), self.way_dropout(other)) for mine, other in zip(*found, strict=True))
         # Where one branch dropped a node, what is left of it there is 0.
         time, spectrum, master, time_left, spectrum_left = (torch.maximum(*pair) for pair in pairs)
-        read = [time.abs().amax(2), masked_mean(time.transpose(1, 2), time_left)]
-        read += [spectrum.abs().amax(2), masked_mean(spectrum.transpose(1, 2), spectrum_left), master.squeeze(2)]
+        read = [*_read_out(time, time_left), *_read_out(spectrum, spectrum_left), master.squeeze(2)]
         logits: Tensor = self.classifier(torch.cat(read, dim=1)).squeeze(-1)
         return (logits,)
 
     def _maps(self, audio: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return the size of the features (batch, channels, spectrum, time) and the presence (batch, time) of each."""
         # Silence up to a whole number of nodes, so that the shortest window has one and the last samples count.
-        samples, per_node = audio.shape[1], _POOL ** (1 + len(self.blocks))
-        silence = per_node * (samples // per_node + 1) - samples
-        there = F.pad(present.repeat_interleave(SAMPLES_PER_FRAME, dim=1), (0, silence))
-        maps = self.sinc(F.pad(audio, (0, silence)) * there).abs().unsqueeze(1)
+        batch, slots = present.shape
+        samples, per_node = SAMPLES_PER_FRAME * slots, _POOL ** (1 + len(self.blocks))
+        there = present.unsqueeze(2).expand(-1, -1, SAMPLES_PER_FRAME)
+        sound = torch.stack([audio.reshape(batch, slots, SAMPLES_PER_FRAME) * there, there], dim=1)
+        sound = F.pad(sound.reshape(batch, 2, samples), (0, per_node * (samples // per_node + 1) - samples))
+        maps = self.sinc(sound[:, 0]).abs().unsqueeze(1)
         maps = F.selu(self.first_norm(F.max_pool2d(maps, _POOL)))
-        heard = F.max_pool2d(there[:, None, None], (1, _POOL))
+        heard = F.max_pool2d(sound[:, None, 1:], (1, _POOL))
         for block in self.blocks:
             maps, heard = block(maps), F.max_pool2d(heard, (1, _POOL))
         return maps.abs() * heard, heard[:, 0, 0]
@@ -180,6 +180,12 @@ class _Branch(nn.Module):
         spectrum, spectrum_left = self.spectrum_pool(spectrum, spectrum_left)
         more = self.second(time, spectrum, master, time_left, spectrum_left)
         return time + more[0], spectrum + more[1], master + more[2], time_left, spectrum_left
+
+
+def _read_out(nodes: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest size and the mean of each feature (batch, width) over the nodes that are left."""
+    mean = (nodes * left.unsqueeze(1)).sum(2) / left.sum(1, keepdim=True).clamp(min=1.0)
+    return nodes.abs().amax(2), mean
 
 
 class _Block(nn.Module):

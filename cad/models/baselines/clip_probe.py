@@ -40,15 +40,15 @@ class ClipProbeConfig(PictureConfig):
 class ClipProbe(PictureNet):
     """CLIP's vision tower, frozen, and one linear layer on its normalised class token.
 
-    Source: linear probes in Radford et al., arXiv 2103.00020; as a detector of generated pictures Ojha et al., CVPR 2023,
-    arXiv 2302.10174 (there ViT-L/14 and its projection; here ViT-B/16, and the token before the projection).
+    Source: linear probes in Radford et al., arXiv 2103.00020; as a detector of generated pictures Ojha et al., CVPR
+    2023, arXiv 2302.10174 (there ViT-L/14 and its projection; here ViT-B/16, and the token before the projection).
 
     Args:
         config: The architecture.
     """
 
     def __init__(self, config: ClipProbeConfig) -> None:
-        super().__init__(config, mean=[255.0 * value for value in MEAN], deviation=[255.0 * value for value in DEVIATION])
+        super().__init__(config, *([255.0 * value for value in values] for values in (MEAN, DEVIATION)))
         net: Any = timm.create_model(
             config.model, pretrained=False, num_classes=0, **{"img_size": config.size_px, **config.model_options}
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""find_starts tells networks where published starting weights are, before anything is built; the network is never asked.
+"""find_starts tells networks where published starting weights are on this machine; nothing is ever fetched.
 
 They are looked for where the caller says, then among the installed packages that carry some, then in the model hub's
 cache on this machine (HF_HOME).
