@@ -43,8 +43,13 @@ class DetectorScorer:
         return scorer_identity(self._detector.nets)
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether the model's probabilities and thresholds were ever fitted; else only rankings mean something."""
+        return bool(self._detector.spec.calibration) and bool(self._detector.spec.operating_points)
+
+    @property
     def thresholds(self) -> dict[str, float]:
-        """Shipped operating point by head."""
+        """Shipped operating point by head; 0.5 where the model has none."""
         return {head: operating_point_of(head, self._detector.spec).fake_threshold for head in HEADS}
 
     def score(self, path: str, file: Path) -> FileScore:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +92,23 @@ def join(rows: pd.DataFrame, scores: pd.DataFrame) -> Joined:
         + _problems("score_not_finite", joined["path"][unusable], "the score is NaN, infinite or no number")
     )
     return Joined(joined, problems)
+
+
+def join_part(rows: pd.DataFrame, scores: pd.DataFrame, known: Collection[str]) -> Joined:
+    """Put ``scores`` beside some of the rows of a manifest; scores of its other rows are no problem.
+
+    Args:
+        rows: The part.
+        scores: As for ``join``.
+        known: Paths of all rows of the manifest.
+
+    Raises:
+        DataError: As for ``join``.
+    """
+    elsewhere = scores["path"].isin(set(known)) & ~scores["path"].isin(rows["path"])
+    if elsewhere.any() and not scores["path"].isin(rows["path"]).any():
+        raise DataError(f"none of the {len(rows)} rows has a score; the scores are of other rows of the manifest")
+    return join(rows, scores[~elsewhere].reset_index(drop=True))
 
 
 def _problems(kind: str, paths: Sequence[str] | pd.Series, text: str) -> tuple[Problem, ...]:

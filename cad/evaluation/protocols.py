@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from cad.errors import MissingExtraError, OptionError
+from cad.evaluation.localisation import DEFINITIONS
+from cad.evaluation.paper_groups import PAPER_GROUPS
 from cad.evaluation.perturb.catalogue import perturbation
 from cad.evaluation.report import GROUPS
 
@@ -49,10 +51,12 @@ class Protocol:
         groups: Columns by which results are taken apart.
         folds: Number of folds.
         per_category: Rows of each category in the balanced set.
-        held_out: Name -> category and methods that are held out together.
+        held_out: Name -> category and methods that are held out together; a file may also list names of
+            ``PAPER_GROUPS`` of its data set.
         shifts_seconds: By how much sound is cut later (positive) or earlier than the picture.
         min_seconds: Shortest clip that is left after cutting, or that is spliced.
         splice_seconds: Shortest and longest forged stretch.
+        localisation: By whose definition AP and AR of stretches are measured, of ``DEFINITIONS``.
         perturbations: Name -> five levels.
         clips: At most so many rows of each class, chosen by ``seed``; 0 takes all.
         controls: Names of the shortcut controls.
@@ -75,6 +79,7 @@ class Protocol:
     shifts_seconds: tuple[float, ...] = ()
     min_seconds: float = 1.0
     splice_seconds: tuple[float, float] = (0.4, 1.2)
+    localisation: str = "cad"
     perturbations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     clips: int = 0
     controls: tuple[str, ...] = ()
@@ -86,6 +91,8 @@ class Protocol:
             raise OptionError(f"{self.name}: unknown condition(s) {sorted(unknown)}; known are {list(CONDITIONS)}")
         if self.rows not in ROWS:
             raise OptionError(f"{self.name}: rows is {self.rows!r}; known are {list(ROWS)}")
+        if self.localisation not in DEFINITIONS:
+            raise OptionError(f"{self.name}: localisation is {self.localisation!r}; known are {list(DEFINITIONS)}")
         for name, levels in self.perturbations.items():
             for level in levels:
                 perturbation(name, level)
@@ -120,9 +127,23 @@ def load_protocol(name: str, folder: Path) -> Protocol:
         raise OptionError(f"{path}: unknown key(s) {nearest}; known are {sorted(keys)}")
     try:
         values = {key: _frozen(value) for key, value in raw.items()}
+        if isinstance(raw.get("held_out"), list):
+            values["held_out"] = _named_groups(values["held_out"], str(raw.get("dataset", "")))
         return Protocol(**{"name": path.stem, **values, "kind": Kind(raw["kind"])})
     except (KeyError, ValueError, TypeError) as error:
         raise OptionError(f"{path}: {error}; kinds are {[kind.value for kind in Kind]}") from error
+
+
+def _named_groups(names: Sequence[Any], dataset: str) -> dict[str, dict[str, Any]]:
+    """Return what papers mean by the names of groups of a data set.
+
+    Raises:
+        ValueError: They name no such group.
+    """
+    known = PAPER_GROUPS.get(dataset, {})
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"held_out names {unknown}; groups of {dataset or 'no data set'} are {list(known)}")
+    return {name: {"category": known[name].category, "methods": known[name].methods} for name in names}
 
 
 def _frozen(value: Any) -> Any:

@@ -20,10 +20,10 @@ from cad.metrics.score_counts import identity_codes
 if TYPE_CHECKING:
     import pandas as pd
 
-DECISIONS = ("fpr", "tpr", "balanced_accuracy")
+DECISIONS = ("fpr", "tpr", "accuracy", "balanced_accuracy")
 #: Groups whose fakes are held against all genuine rows of the view, since genuine rows have no method.
-AGAINST_ALL_REAL = ("method", "category")
-GROUPS = ("method", "category", "source", "dataset", "language")
+AGAINST_ALL_REAL = ("group", "category", "method")
+GROUPS = ("group", "category", "method", "source", "dataset", "language")
 MAX_GROUPS_SHOWN = 40
 
 
@@ -168,7 +168,7 @@ class _Measurer:
             mask = scored & (values == name)
             if column in AGAINST_ALL_REAL:
                 fakes = mask & (view.labels == 1)
-                if not fakes.any():
+                if not fakes.any() or (column == "group" and not name):
                     continue
                 mask = fakes | real
             measured = self.measured(view, mask)

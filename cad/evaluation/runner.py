@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cad.evaluation.joining import Joined, join
-from cad.evaluation.localisation import localise, localise_by_stream
+from cad.evaluation.localisation import DEFINITIONS, localise_by_stream
 from cad.evaluation.offsets import offset_figures
 from cad.evaluation.part import Part, slug
 from cad.evaluation.protocols import Kind, Protocol
@@ -59,7 +59,8 @@ def run_part(
     # A detector may have reason to give no probability: that is an abstention, counted under the answers.
     report = build_report(joined, thresholds, groups=protocol.groups, resamples=resamples, seed=protocol.seed)
     wanted = protocol.kind in (Kind.LOCALISATION, Kind.SPLICES)
-    found = localise(part.rows, scores, resamples, protocol.seed) if wanted else {}
-    alone = localise_by_stream(part.rows, scores, resamples, protocol.seed) if wanted else {}
+    definition = DEFINITIONS[protocol.localisation]
+    alone = dict(localise_by_stream(part.rows, scores, definition, resamples, protocol.seed)) if wanted else {}
+    found = alone.pop("", {})
     offsets = offset_figures(part.rows, scores, resamples, protocol.seed)
     return PartResult(part, joined, report, found, alone, offsets)

@@ -1,38 +1,87 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives people reports as Markdown and programs the same as plain JSON values."""
+"""Tables of figures for people (``formats`` writes them out), and the same as plain JSON values for programs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from cad.evaluation.report import CoverageResult, Report
+from cad.evaluation.report import Report
 from cad.metrics.bootstrap import Estimate
 from cad.metrics.measured import NAMES, Measured
 
 HEADINGS = {
     "fpr": "FPR at the shipped threshold",
     "tpr": "TPR at it",
+    "accuracy": "accuracy at it",
     "balanced_accuracy": "balanced accuracy",
+    "accuracy_at_half": "accuracy at 0.5",
+    "accuracy_at_eer": "accuracy at the EER threshold",
     "auc": "AUC",
     "ap_fake": "AP (fake)",
     "ap_real": "AP (real)",
     "eer": "EER",
+    "eer_threshold": "EER threshold",
+    "min_dcf": "minDCF",
     "tpr_at_fpr_1": "TPR at 1 % FPR",
     "tpr_at_fpr_5": "TPR at 5 % FPR",
     "ece": "ECE",
     "ece_balanced": "ECE, classes even",
 }
-GROUP_METRICS = ("fpr", "tpr", "auc", "ap_fake", "eer")
+GROUP_METRICS = ("fpr", "tpr", "accuracy", "auc", "ap_fake", "ap_real", "eer")
 READING_NOTE = (
     "Fake is the positive class. Brackets hold the 95 % interval of a bootstrap over identities. FPR: genuine rows "
     "called fake. `file` is the answer of the product (its FPR and TPR count the answers given, *inconclusive* "
-    "being no accusation); each head stands at its own shipped threshold. AP (real) has genuine rows as positives."
+    "being no accusation); each head stands at its own shipped threshold. AP (real) has genuine rows as positives. "
+    "minDCF is that of ASVspoof 5, normalised (prior of a fake .05, cost 1 of a genuine row called fake, 10 of a fake "
+    "let through)."
 )
 
 
-def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+#: What stands in a table: text, or a figure with its interval.
+Cell = str | Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of a report.
+
+    Attributes:
+        title: Empty where it goes on under the title before.
+        headings: Of the columns; the first column names the lines.
+        lines: One cell a heading.
+        note: Text under the table.
+    """
+
+    title: str
+    headings: Sequence[str]
+    lines: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A report before it is written out.
+
+    Attributes:
+        title: Of the whole.
+        facts: What was scored with what, and how to read the tables; a line each.
+        tables: In order.
+    """
+
+    title: str
+    facts: Sequence[str]
+    tables: Sequence[Table]
+
+
+def cell_text(cell: Cell) -> str:
+    """Return a cell as people read it."""
+    return cell if isinstance(cell, str) else cell.text()
+
+
+def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[Cell]]) -> str:
     """Return a Markdown table.
 
     Example:
@@ -41,54 +90,16 @@ def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> s
         |---|---|
         | 1 | 2 |
     """
-    head, *body = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (headings, *lines))
+    rows = ([cell_text(cell).replace("|", "\\|") for cell in row] for row in (headings, *lines))
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
     return "\n".join([head, "|" + "---|" * len(headings), *body])
 
 
-def report_markdown(report: Report, title: str, facts: Sequence[str] = ()) -> str:
-    """Return the whole report as a Markdown document; ``facts`` are lines on what was scored with what."""
-    lines = []
-    for result in report.views:
-        counts, *cells = measured_cells(result.measured, NAMES)
-        lines.append([result.view.name, counts, str(result.unscored), *cells])
-    headings = ["score", "real / fake", "no score", *(HEADINGS[name] for name in NAMES)]
-    parts = [f"# {title}", *facts, READING_NOTE, f"## Streams\n\n{markdown_table(headings, lines)}"]
-    parts.append(f"## Answers\n\n{coverage_markdown(report.coverage)}")
-    for column in dict.fromkeys(group.column for group in report.groups):
-        for view in dict.fromkeys(group.view for group in report.groups if group.column == column):
-            chosen = [group for group in report.groups if group.column == column and group.view == view]
-            lines = [[g.group or "(not stated)", *measured_cells(g.measured, GROUP_METRICS)] for g in chosen]
-            headings = [column, "real / fake", *(HEADINGS[name] for name in GROUP_METRICS)]
-            parts.append(f"## {view}, by {column}\n\n{markdown_table(headings, lines)}")
-    problems = [[kind, str(count)] for kind, count in report.problems.items()]
-    table = markdown_table(["problem", "rows"], problems) if problems else "None."
-    parts.append(f"## Rows that did not fit\n\n{table}")
-    return "\n\n".join(parts) + "\n"
-
-
-def coverage_markdown(coverage: CoverageResult) -> str:
-    """Return how often the detector answered, and the figures with abstentions left out and counted as errors."""
-    names = ("fake", "real", "inconclusive", "error")
-    tally = markdown_table(
-        ["truth", *names],
-        [[truth, *(str(counts.get(name, 0)) for name in names)] for truth, counts in coverage.answers.items()],
-    )
-    metrics = ("fpr", "tpr", "balanced_accuracy", "auc")
-    both = markdown_table(
-        ["abstentions", "real / fake", *(HEADINGS[name] for name in metrics)],
-        [
-            ["left out", *measured_cells(coverage.left_out, metrics)],
-            ["counted as errors", *measured_cells(coverage.errors, metrics)],
-        ],
-    )
-    return f"{tally}\n\nAnswered (fake or real): {coverage.share.text()} of the files.\n\n{both}"
-
-
-def measured_cells(measured: Measured | None, names: Sequence[str]) -> list[str]:
+def measured_cells(measured: Measured | None, names: Sequence[str]) -> list[Cell]:
     """Return the number of rows of either class and some figures, as they stand in a table."""
     if measured is None:
         return ["0 / 0", *("-" for _ in names)]
-    return [f"{measured.reals} / {measured.fakes}", *(measured.estimates[name].text() for name in names)]
+    return [f"{measured.reals} / {measured.fakes}", *(measured.estimates[name] for name in names)]
 
 
 def measured_json(measured: Measured | None) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what a run leaves to its reader: report.md, report.json and figures."""
+"""Writes what a run leaves to its reader: report.md, report.csv, report.tex, report.json and figures."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,23 @@ import numpy as np
 
 from cad.errors import DataError
 from cad.evaluation import figures
+from cad.evaluation.foreign import LocatedPart
+from cad.evaluation.formats import FORMATS
+from cad.evaluation.localisation import DEFINITIONS
 from cad.evaluation.part import slug
 from cad.evaluation.protocols import Kind, Protocol
+from cad.evaluation.report_tables import group_tables, report_tables
 from cad.evaluation.runner import PartResult
 from cad.evaluation.tables import (
     GROUP_METRICS,
     HEADINGS,
+    READING_NOTE,
+    Cell,
+    Document,
+    Table,
     estimates_json,
-    markdown_table,
     measured_cells,
     report_json,
-    report_markdown,
 )
 from cad.metrics.bootstrap import Estimate
 
@@ -34,20 +41,75 @@ def write_results(
     out: Path,
     thresholds: Mapping[str, float],
     draw: bool = True,
-) -> str:
-    """Write report.md, report.json and, if asked to, the figures under ``out`` and return the Markdown text.
+) -> Document:
+    """Write report.md, report.csv, report.tex, report.json and, if asked to, the figures, and return the report.
 
     Raises:
         DataError: There is nothing to write.
     """
     if not results:
         raise DataError(f"{protocol.name}: nothing was scored")
+    document = results_document(results, protocol, facts)
+    write_document(document, out)
+    (out / "report.json").write_text(json.dumps(_json(results, protocol, document.facts), indent=1), encoding="utf-8")
+    if draw:
+        _draw(results, protocol, out / "figures", thresholds)
+    return document
+
+
+def write_located(parts: Sequence[LocatedPart], protocol: Protocol, facts: Sequence[str], out: Path) -> Document:
+    """Write the report on another detector's proposals and return it."""
+    lines: list[list[Cell]] = []
+    for part in parts:
+        counts = [part.name, f"{part.reals} / {part.fakes}", str(part.segments), str(part.proposals)]
+        lines.append([*counts, *part.estimates.values()])
+    headings = ["part", "real / fake", "true stretches", "proposals", *parts[0].estimates]
+    problems = [
+        [part.name, kind, str(count)]
+        for part in parts
+        for kind, count in Counter(problem.kind for problem in part.problems).items()
+    ]
+    missing = Table("Rows that did not fit", ["part", "problem", "rows"], problems, "" if problems else "None.")
+    found = [*facts, *_source(protocol), *(f"{part.name}: {note}." for part in parts for note in part.notes)]
+    document = Document(protocol.title, found, [Table("Localisation", headings, lines), missing])
+    write_document(document, out)
+    stored = [{"name": part.name, "localisation": estimates_json(part.estimates)} for part in parts]
+    report = {"protocol": protocol.name, "title": protocol.title, "facts": found, "parts": stored}
+    (out / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return document
+
+
+def _source(protocol: Protocol) -> list[str]:
+    definition = DEFINITIONS[protocol.localisation]
+    located = protocol.kind in (Kind.LOCALISATION, Kind.SPLICES)
+    return [
+        *([f"Source of the protocol: {protocol.source}."] if protocol.source else []),
+        *([f"AP and AR as `{definition.name}` defines them: {definition.source}."] if located else []),
+    ]
+
+
+def write_document(document: Document, out: Path) -> None:
+    """Write a report as report.md, report.csv and report.tex."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, suffix in (("md", "md"), ("csv", "csv"), ("latex", "tex")):
+        (out / f"report.{suffix}").write_text(FORMATS[name](document), encoding="utf-8")
+
+
+def results_document(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str]) -> Document:
+    """Return the report on the parts of a protocol: every table of a single one, a line each of several."""
+    found = [*facts, *_source(protocol)]
     if len(results) == 1:
-        if left_out := results[0].part.left_out:
-            facts = [*facts, f"Rows left out: {_text(left_out)}."]
-        text = report_markdown(results[0].report, protocol.title, facts)
+        (only,) = results
+        found += [f"Rows left out: {_text(only.part.left_out)}."] if only.part.left_out else []
+        tables = [*report_tables(only.report)]
     else:
-        text = parts_markdown(results, protocol, facts)
+        tables = [*parts_tables(results)]
+        if protocol.kind in (Kind.CONDITIONS, Kind.TRANSFER):
+            tables += [
+                table
+                for result in results
+                for table in group_tables(result.report, f"{result.part.name}: ", ("file",))
+            ]
     located = {
         name: estimates
         for result in results
@@ -56,42 +118,34 @@ def write_results(
             *((f"{result.part.name}, {stream} alone", own) for stream, own in result.localisation_by_stream.items()),
         )
     }
-    text += _estimates_markdown("Localisation", located)
-    text += _estimates_markdown("Offset of the moved clips", {result.part.name: result.offsets for result in results})
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.md").write_text(text, encoding="utf-8")
-    (out / "report.json").write_text(json.dumps(_json(results, protocol, facts), indent=1), encoding="utf-8")
-    if draw:
-        _draw(results, protocol, out / "figures", thresholds)
-    return text
+    tables += estimates_tables("Localisation", located)
+    tables += estimates_tables("Offset of the moved clips", {result.part.name: result.offsets for result in results})
+    return Document(protocol.title, [*found, READING_NOTE], tables)
 
 
-def parts_markdown(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str]) -> str:
-    """Return one table for each view with a line for each part, and what each part left out."""
-    sections = [f"# {protocol.title}", *facts]
+def parts_tables(results: Sequence[PartResult]) -> Iterator[Table]:
+    """Yield one table for each view with a line for each part, and what each part left out."""
     headings = ["part", "real / fake", *(HEADINGS[name] for name in GROUP_METRICS)]
     for view in dict.fromkeys(found.view.name for result in results for found in result.report.views):
         lines = [[r.part.name, *measured_cells(r.report.measured(view), GROUP_METRICS)] for r in results]
-        sections.append(f"## {view}\n\n{markdown_table(headings, lines)}")
-    lines = [
-        [r.part.name, r.report.coverage.share.text(), _text(r.part.left_out), _text(r.report.problems)] for r in results
+        yield Table(view, headings, lines)
+    covered: list[list[Cell]] = [
+        [r.part.name, r.report.coverage.share, _text(r.part.left_out), _text(r.report.problems)] for r in results
     ]
-    headings = ["part", "answered", "rows left out", "rows that did not fit"]
-    sections.append(f"## Coverage\n\n{markdown_table(headings, lines)}")
-    return "\n\n".join(sections) + "\n"
+    yield Table("Coverage", ["part", "answered", "rows left out", "rows that did not fit"], covered)
+
+
+def estimates_tables(title: str, by_part: Mapping[str, Mapping[str, Estimate]]) -> list[Table]:
+    """Return a table with a line for each part that has such figures, nothing where none has."""
+    found = {name: estimates for name, estimates in by_part.items() if estimates}
+    if not found:
+        return []
+    lines: list[list[Cell]] = [[name, *estimates.values()] for name, estimates in found.items()]
+    return [Table(title, ["part", *next(iter(found.values()))], lines)]
 
 
 def _text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in counts.items()) or "none"
-
-
-def _estimates_markdown(title: str, by_part: Mapping[str, Mapping[str, Estimate]]) -> str:
-    """Return a section with a line for each part that has such figures, nothing where none has."""
-    found = {name: estimates for name, estimates in by_part.items() if estimates}
-    if not found:
-        return ""
-    lines = [[name, *(estimate.text() for estimate in estimates.values())] for name, estimates in found.items()]
-    return f"\n## {title}\n\n{markdown_table(['part', *next(iter(found.values()))], lines)}\n"
 
 
 def _json(results: Sequence[PartResult], protocol: Protocol, facts: Sequence[str]) -> dict[str, Any]:

@@ -20,9 +20,11 @@ BOOTSTRAP_SCORES = 8192
 
 #: Order of the columns: false positives first, since a genuine clip called fake does the harm.
 NAMES = (
-    "fpr", "tpr", "balanced_accuracy", "auc", "ap_fake", "ap_real", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "ece",
-    "ece_balanced",
+    "fpr", "tpr", "accuracy", "balanced_accuracy", "accuracy_at_half", "accuracy_at_eer", "auc", "ap_fake", "ap_real",
+    "eer", "eer_threshold", "min_dcf", "tpr_at_fpr_1", "tpr_at_fpr_5", "ece", "ece_balanced",
 )  # fmt: skip
+#: Where ``accuracy_at_half`` stands: what papers that state no threshold mean by accuracy.
+HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Measured:
         fakes: Number of fake rows.
         reals: Number of real rows.
         identities: Number of identities.
-        threshold: The operating point at which ``fpr``, ``tpr`` and ``balanced_accuracy`` stand.
+        threshold: The operating point at which ``fpr``, ``tpr``, ``accuracy`` and ``balanced_accuracy`` stand.
         drawn: (resamples,) each figure by metric name; the same seed draws the same identities for every detector.
     """
 
@@ -51,14 +53,21 @@ def summarise(counts: Counts, threshold: float, are_probabilities: bool = True) 
     curve = roc.rates(counts)
     fpr, tpr = roc.at_threshold(curve, threshold)
     nothing = np.full(counts.fake.shape[1], np.nan)
+    at_eer = roc.eer_rows(curve)
+    eer = roc.equal_error_rate(curve)
     return {
         "fpr": fpr,
         "tpr": tpr,
+        "accuracy": roc.accuracy_at_row(counts, roc.row_at(curve, threshold)),
         "balanced_accuracy": (tpr + 1 - fpr) / 2,
+        "accuracy_at_half": roc.accuracy_at_row(counts, roc.row_at(curve, HALF)) if are_probabilities else nothing,
+        "accuracy_at_eer": np.where(np.isnan(eer), np.nan, roc.accuracy_at_row(counts, at_eer)),
         "auc": roc.auc(counts),
         "ap_fake": roc.average_precision_fake(counts),
         "ap_real": roc.average_precision_real(counts),
-        "eer": roc.equal_error_rate(curve),
+        "eer": eer,
+        "eer_threshold": np.where(np.isnan(eer), np.nan, curve.thresholds[at_eer]),
+        "min_dcf": roc.minimum_detection_cost(curve),
         "tpr_at_fpr_1": roc.tpr_at_fpr(curve, 0.01),
         "tpr_at_fpr_5": roc.tpr_at_fpr(curve, 0.05),
         "ece": calibration_error.expected_calibration_error(counts) if are_probabilities else nothing,
@@ -99,7 +108,7 @@ def measure(
     summary = partial(summarise, threshold=threshold, are_probabilities=probabilities)
     exact = count_scores(scores, labels, identities)
     values = summary(exact.count_once())
-    cuts = [threshold, *calibration_error.CUTS]
+    cuts = [threshold, HALF, *calibration_error.CUTS]
     merged = count_scores(scores, labels, identities, max_distinct=BOOTSTRAP_SCORES, cuts=cuts)
     spread = resample(merged, summary, resamples, seed) if resamples and merged.identities > 1 else {}
     estimates = {name: Estimate(float(values[name][0]), *interval(spread.get(name, np.empty(0)))) for name in NAMES}

@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cad.metrics.score_counts import Counts, Floats, count_scores, divide
+
+#: Parameters of the detection cost, see ``minimum_detection_cost``. A *miss* is a genuine clip that is turned away.
+PRIOR_SPOOF, COST_MISS, COST_FALSE_ALARM = 0.05, 1.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,47 @@ def equal_error_rate(curve: Rates) -> Floats:
     share = divide(high, high - low, otherwise=0.0)
     crossing = curve.fpr[before, column] + share * (curve.fpr[after, column] - curve.fpr[before, column])
     return np.where(np.isnan(gap).any(axis=0), np.nan, crossing)
+
+
+def eer_rows(curve: Rates) -> NDArray[np.intp]:
+    """Return the row of the curve where the two error rates are nearest to each other, the lowest if several are.
+
+    A threshold stands on a score, so that accuracy at the EER is measured there and not on a line between two.
+    """
+    gap = np.abs(curve.fpr - (1 - curve.tpr))
+    rows: NDArray[np.intp] = np.argmin(np.where(np.isnan(gap), np.inf, gap), axis=0)
+    return rows
+
+
+def minimum_detection_cost(curve: Rates) -> Floats:
+    """Return the lowest cost that a threshold reaches, over that of the better of calling all or none fake.
+
+    Source: ASVspoof 5 (arXiv 2408.08739, section on track 1) and its evaluation package: a prior of spoofed speech of
+    0.05, a cost of 1 for a genuine clip that is called fake and of 10 for a fake that is let through.
+    """
+    misses, false_alarms = COST_MISS * (1 - PRIOR_SPOOF), COST_FALSE_ALARM * PRIOR_SPOOF
+    cost = misses * curve.fpr + false_alarms * (1 - curve.tpr)
+    lowest: Floats = cost.min(axis=0) / min(misses, false_alarms)
+    return lowest
+
+
+def accuracy_at_row(counts: Counts, rows: NDArray[np.intp]) -> Floats:
+    """Return the share of clips that are called what they are, at a row of the curve for each weighting.
+
+    Args:
+        counts: Of which the curve is.
+        rows: (weightings,) of the curve: called fake from this distinct score on.
+    """
+    fakes, reals, column = counts.fake.sum(axis=0), counts.real.sum(axis=0), np.arange(len(rows))
+    found, accused = (
+        np.pad(_reverse_cumsum(each), ((0, 1), (0, 0)))[rows, column] for each in (counts.fake, counts.real)
+    )
+    return divide(found + reals - accused, fakes + reals)
+
+
+def row_at(curve: Rates, threshold: float) -> NDArray[np.intp]:
+    """Return the row of the curve at which a score at or above ``threshold`` is called fake, for each weighting."""
+    return np.full(curve.fpr.shape[1], np.searchsorted(curve.thresholds, threshold, side="left"))
 
 
 def tpr_at_fpr(curve: Rates, limit: float) -> Floats:

@@ -14,6 +14,7 @@ from miniature import ByLabel, write_set
 
 from cad.data.manifest import read_manifest
 from cad.errors import DataError, OptionError
+from cad.evaluation.formats import as_markdown
 from cad.evaluation.parts import parts_of
 from cad.evaluation.protocols import Kind, Protocol, load_protocol
 from cad.evaluation.row_views import sample_rows
@@ -35,13 +36,13 @@ def run(protocol, manifest, out, manifests=None, draw=False):
         run_part(part, scorer, scorer.thresholds, protocol, out, resamples=20)
         for part in parts_of(protocol, manifests or {"miniature": manifest})
     ]
-    return results, write_results(results, protocol, ["facts"], out, scorer.thresholds, draw), scorer
+    return results, as_markdown(write_results(results, protocol, ["facts"], out, scorer.thresholds, draw)), scorer
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_protocol_file_loads(name):
     protocol = load_protocol(name, FOLDER)
-    assert protocol.name == name and protocol.title
+    assert protocol.name == name and protocol.title and protocol.source
 
 
 def test_all_seven_protocols_are_there():
@@ -145,7 +146,7 @@ def test_splices_of_one_length_in_the_longer_clips(miniature, tmp_path):
     partly = dataclasses.replace(part, left_out={"shorter than the protocol asks for": 3})
     scorer = ByLabel(miniature)
     result = run_part(partly, scorer, scorer.thresholds, plan, tmp_path, resamples=0)
-    text = write_results([result], plan, ["facts"], tmp_path, {}, draw=False)
+    text = as_markdown(write_results([result], plan, ["facts"], tmp_path, {}, draw=False))
     assert "Rows left out: shorter than the protocol asks for: 3." in text
     with pytest.raises(DataError, match="shorter than the protocol asks for': 2"):
         list(parts_of(load_protocol("splices_one_second", FOLDER), {"m": miniature}))
@@ -164,7 +165,7 @@ def test_genuine_clips_as_they_are_and_re_encoded(miniature, tmp_path):
     plan, scorer = load_protocol("reencoded", FOLDER), Looking(miniature)
     results = [run_part(part, scorer, scorer.thresholds, plan, tmp_path, resamples=20)
                for part in parts_of(plan, {"m": miniature})]  # fmt: skip
-    text = write_results(results, plan, ["facts"], tmp_path, scorer.thresholds)
+    text = as_markdown(write_results(results, plan, ["facts"], tmp_path, scorer.thresholds))
     assert [result.part.name for result in results] == ["as_is", "reencoded"]
     for result in results:
         assert result.part.rows["path"].tolist() == ["av/p0_00.mp4", "av/p2_00.mp4"]

@@ -14,10 +14,12 @@ from cad.data.manifest import Row, frame_of
 from cad.errors import DataError
 from cad.evaluation import figures, tables
 from cad.evaluation.comparison import compare_systems, comparison_markdown
+from cad.evaluation.formats import as_markdown
 from cad.evaluation.joining import join, read_scores
 from cad.evaluation.part import Part
 from cad.evaluation.records import FileScore
 from cad.evaluation.report import build_report
+from cad.evaluation.report_tables import report_tables
 from cad.evaluation.row_views import views_of
 from cad.evaluation.scorelog import read_log, score_part
 
@@ -195,8 +197,8 @@ def test_report_counts_answers_and_not_thresholds(rng):
 def test_tables_and_figures(rng, tmp_path):
     rows, scores = scored(rng)
     report = build_report(join(rows, scores), {}, resamples=30)
-    text = tables.report_markdown(report, "A title", ["A fact."])
-    for expected in ("# A title", "A fact.", "| file |", "## file, by method", "counted as errors", "row", "[0."):
+    text = as_markdown(tables.Document("A title", ["A fact."], list(report_tables(report))))
+    for expected in ("# A title", "A fact.", "| file |", "## file, by method", "counted as errors", "not fit", "[0."):
         assert expected in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in lines)

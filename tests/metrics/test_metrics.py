@@ -58,6 +58,43 @@ def test_threshold_metrics_by_hand():
     assert values["eer"] == 0.25
 
 
+def test_accuracies_and_detection_cost_by_hand():
+    scores, labels = [0.1, 0.2, 0.4, 0.6, 0.3, 0.7, 0.8, 0.9], [0, 0, 0, 0, 1, 1, 1, 1]
+    values = {name: float(value[0]) for name, value in summarise(once(scores, labels), threshold=0.7).items()}
+    assert values["accuracy"] == 7 / 8 and values["accuracy_at_half"] == 6 / 8
+    # At .6 one genuine of four is called fake and one fake of four is not: the EER, six of eight right.
+    assert values["eer"] == 0.25 and values["eer_threshold"] == 0.6 and values["accuracy_at_eer"] == 6 / 8
+    # Costs over .5: 1.9 FPR + FNR. At .7: 0 + 1/4; at .3: 1.9 / 2; at infinity: 1.
+    assert values["min_dcf"] == pytest.approx(0.25)
+    # Turned round nothing helps: calling all clips genuine costs 1.
+    turned = summarise(once(scores, [1 - label for label in labels]), threshold=0.7)
+    assert turned["min_dcf"][0] == pytest.approx(1.0)
+    # A genuine clip above every fake: 1.9 / 4 to let no fake through, or the whole of the fakes.
+    high = summarise(once([0.1, 0.2, 0.3, 0.95, 0.7, 0.8, 0.9], [0, 0, 0, 0, 1, 1, 1]), threshold=0.5)
+    assert high["min_dcf"][0] == pytest.approx(1.9 / 4)
+
+
+def test_curves_and_costs_are_those_of_scikit_learn(scored):
+    from sklearn import metrics
+
+    scores, labels = scored
+    values = {name: float(value[0]) for name, value in summarise(once(scores, labels), threshold=0.37).items()}
+    fpr, tpr, thresholds = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    assert values["min_dcf"] == pytest.approx((0.95 * fpr + 0.5 * (1 - tpr)).min() / 0.5)
+    assert values["accuracy"] == pytest.approx(metrics.accuracy_score(labels, scores >= 0.37))
+    assert values["accuracy_at_half"] == pytest.approx(metrics.accuracy_score(labels, scores >= 0.5))
+    nearest = np.abs(fpr - (1 - tpr))
+    assert values["eer_threshold"] == thresholds[np.flatnonzero(nearest == nearest.min())[-1]]
+    expected = metrics.accuracy_score(labels, scores >= values["eer_threshold"])
+    assert values["accuracy_at_eer"] == pytest.approx(expected)
+
+
+def test_scores_that_are_no_probabilities_have_no_accuracy_at_half():
+    found = measure([-3.0, 2.0, 5.0, 7.0], [0, 0, 1, 1], threshold=3.0, resamples=0).estimates
+    assert np.isnan(found["accuracy_at_half"].value)
+    assert found["accuracy"].value == found["accuracy_at_eer"].value == 1.0 and found["eer_threshold"].value == 5.0
+
+
 def test_a_threshold_on_a_score_counts_it_as_fake():
     curve = roc.rates(once([0.2, 0.5, 0.5, 0.8], [0, 0, 1, 1]))
     assert [float(rate[0]) for rate in roc.at_threshold(curve, 0.5)] == [0.5, 1.0]

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lays a report out as tables: streams, answers, groups, and what did not fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from cad.evaluation import paper_groups
+from cad.evaluation.report import CoverageResult, GroupResult, Report
+from cad.evaluation.tables import GROUP_METRICS, HEADINGS, Table, measured_cells
+from cad.metrics.bootstrap import Estimate
+from cad.metrics.measured import NAMES
+
+
+def report_tables(report: Report) -> Iterator[Table]:
+    """Yield the tables of one scored manifest."""
+    lines = []
+    for result in report.views:
+        counts, *cells = measured_cells(result.measured, NAMES)
+        lines.append([result.view.name, counts, str(result.unscored), *cells])
+    yield Table("Streams", ["score", "real / fake", "no score", *(HEADINGS[name] for name in NAMES)], lines)
+    yield from coverage_tables(report.coverage)
+    yield from group_tables(report)
+    problems = [[kind, str(count)] for kind, count in report.problems.items()]
+    yield Table("Rows that did not fit", ["problem", "rows"], problems, "" if problems else "None.")
+
+
+def group_tables(report: Report, before: str = "", views: Sequence[str] = ()) -> Iterator[Table]:
+    """Yield the tables of groups, those of some ``views`` or all; their titles have ``before`` in front."""
+    chosen = [group for group in report.groups if not views or group.view in views]
+    for column, view in dict.fromkeys((group.column, group.view) for group in chosen):
+        groups = [group for group in chosen if (group.column, group.view) == (column, view)]
+        yield _group_table(f"{before}{view}, by {column}", column, groups)
+
+
+def _group_table(title: str, column: str, groups: Sequence[GroupResult]) -> Table:
+    """Return one line a group; those that papers name stand in their order, with their means beneath."""
+    headings = [column, "real / fake", *(HEADINGS[name] for name in GROUP_METRICS)]
+    if column != paper_groups.COLUMN:
+        lines = [[g.group or "(not stated)", *measured_cells(g.measured, GROUP_METRICS)] for g in groups]
+        return Table(title, headings, lines)
+    order = [name for named in paper_groups.PAPER_GROUPS.values() for name in named]
+    by_name = {g.group: g.measured for g in groups}
+    lines = [
+        [name, *measured_cells(by_name[name], GROUP_METRICS)]
+        for name in sorted(by_name, key=lambda name: order.index(name) if name in order else len(order))
+    ]
+    for mean, names in paper_groups.PAPER_MEANS.items():
+        if by_name.keys() >= set(names):
+            values = [[by_name[name].estimates[metric].value for name in names] for metric in GROUP_METRICS]
+            lines.append([mean, "", *(Estimate(math.fsum(each) / len(each)) for each in values)])
+    means = "; ".join(f"{mean} is the mean of {', '.join(names)}" for mean, names in paper_groups.PAPER_MEANS.items())
+    return Table(title, headings, lines, f"Each group against all genuine rows. {means}.")
+
+
+def coverage_tables(coverage: CoverageResult) -> Iterator[Table]:
+    """Yield how often the detector answered, and the figures with abstentions left out and counted as errors."""
+    names = ("fake", "real", "inconclusive", "error")
+    yield Table(
+        "Answers",
+        ["truth", *names],
+        [[truth, *(str(counts.get(name, 0)) for name in names)] for truth, counts in coverage.answers.items()],
+        f"Answered (fake or real): {coverage.share.text()} of the files.",
+    )
+    metrics = ("fpr", "tpr", "balanced_accuracy", "auc")
+    yield Table(
+        "",
+        ["abstentions", "real / fake", *(HEADINGS[name] for name in metrics)],
+        [
+            ["left out", *measured_cells(coverage.left_out, metrics)],
+            ["counted as errors", *measured_cells(coverage.errors, metrics)],
+        ],
+    )
