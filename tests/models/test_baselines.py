@@ -113,7 +113,8 @@ def test_it_learns_from_its_own_label_alone(name, model):
         )  # fmt: skip
         losses = cad_loss(model(frames, audio, present, present), targets, LossWeights())
         losses.total.backward()
-        assert losses.terms.keys() <= {"fused", "video", "audio", "sync"} | {f"{s}_frames" for s in ("video", "audio", "sync")}
+        # What needs features of alignment and fusion is left out.
+        assert not losses.terms.keys() & {"contrast", "lags", "offset", "kl", "distillation"}
         return {key: p.grad.clone() for key, p in model.named_parameters() if p.requires_grad}
 
     first = gradients(1.0)
@@ -215,7 +216,8 @@ def test_statistics_of_nodes_are_those_of_the_present_ones():
     found = norm(nodes, present)
     rows = torch.cat([nodes[0].T, nodes[1, :, :2].T])
     torch.testing.assert_close(norm.running_mean, 0.1 * rows.mean(0))
-    torch.testing.assert_close(found[1, :, :2], ((rows - rows.mean(0)) / (rows.var(0, unbiased=False) + 1e-5).sqrt())[6:].T)
+    expected = (rows - rows.mean(0)) / (rows.var(0, unbiased=False) + 1e-5).sqrt()
+    torch.testing.assert_close(found[1, :, :2], expected[6:].T)
 
 
 @pytest.mark.parametrize(
