@@ -52,7 +52,7 @@ class NetConfig:
         if unknown:
             raise OptionError(f"{self.name}: unknown options {unknown}; there are {', '.join(sorted(known))}")
         # Options come from YAML and JSON, which have no tuples.
-        tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        tuples: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
         return dataclasses.replace(self, **tuples)
 
     def to_json(self) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import onnx
 import torch
-from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor
 
@@ -108,7 +107,7 @@ def onnx_tensors(content: bytes, origin: str) -> dict[str, Tensor]:
     """
     try:
         graph = onnx.load_from_string(content).graph
-    except (DecodeError, ValueError) as error:
+    except Exception as error:  # protobuf's own, which has no types
         raise WeightsError(f"{origin} is no ONNX file: {error}") from error
     held = {tensor.name: tensor for tensor in graph.initializer}
 

@@ -95,12 +95,12 @@ def transformers_names(variables: Mapping[str, NDArray[np.generic]]) -> dict[str
     for name, value in whisper_state(variables, len(blocks)).items():
         layer, _, rest = name.rpartition("query_key_value.")
         if not layer:
-            part = name.rsplit(".", 2)
-            renamed[name.replace(part[-2], _TRANSFORMERS_NAMES.get(part[-2], part[-2]))] = value
+            part = name.split(".")[-2]
+            renamed[name.replace(part, _TRANSFORMERS_NAMES.get(part, part))] = value
             continue
-        for part, own in zip("qkv", value.chunk(3), strict=True):
-            if (part, rest) != ("k", "bias"):  # the key has none: it would not change the attention
-                renamed[f"{layer}self_attn.{part}_proj.{rest}"] = own
+        for letter, own in zip("qkv", value.chunk(3), strict=True):
+            if (letter, rest) != ("k", "bias"):  # the key has none: it would not change the attention
+                renamed[f"{layer}self_attn.{letter}_proj.{rest}"] = own
     for ours, theirs in _ENDS.items():
         if theirs not in variables:
             raise WeightsError(f"the CTranslate2 file lacks {theirs}")
