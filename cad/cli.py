@@ -112,7 +112,8 @@ def detect(
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders for media files.")] = False,
     model: Annotated[
-        str | None, typer.Option("--model", help="Name of the weights, or path of their folder.", show_default=False)
+        str | None,
+        typer.Option("--model", help="Name of weights, or path of their folder or ONNX file.", show_default=False),
     ] = None,
     device: Annotated[
         DeviceChoice, typer.Option("--device", help="auto takes a CUDA GPU if ONNX Runtime has one.")

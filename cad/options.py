@@ -16,8 +16,8 @@ class DetectOptions:
     """How to detect.
 
     Attributes:
-        model: Name of the weights (``cad-detect models`` lists them) or path of a folder with a manifest; None takes
-            the package's default.
+        model: Name of the weights (``cad-detect models`` lists them), or path of a folder with a manifest or of an ONNX
+            file; None takes the package's default.
         device: ``auto`` uses a CUDA GPU where ONNX Runtime has one, else the CPU; ``cuda`` and ``cpu`` insist.
         providers: ONNX Runtime providers by name, which then override ``device``.
         threads: Threads inside one operator of the model; 0 takes every core.

@@ -80,8 +80,8 @@ class ModelSpec(ValueRecord):
         name: Name of the weights; new bytes get a new name.
         window_frames: Time steps of the windows that it was trained on; longer tracks are cut into such.
         min_frames: Shortest window for which its answer means something.
-        calibration: One per head and kind of evidence, keyed by head name.
-        operating_points: One per head, keyed by head name.
+        calibration: One per head and kind of evidence, keyed by head name; empty for a model that was never calibrated.
+        operating_points: One per head, keyed by head name; evidence of a head that has none decides nothing.
         trained_on: One line on the training data.
         commit: Version-control revision of the run that made the weights.
         hop_frames: Time steps from one window of a track to the next.

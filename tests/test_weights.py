@@ -7,7 +7,7 @@ import pytest
 from tiny_model import write_weights
 
 from cad.errors import WeightsIntegrityError, WeightsNotFoundError
-from cad.weights import default_detector, find_entry, list_entries, load_bytes
+from cad.weights import default_detector, find_entry, list_entries, load_bytes, read_verified
 from cad.weights.registry import PACKAGE_FOLDER
 
 
@@ -50,6 +50,14 @@ def test_a_name_never_leaves_the_folder(shelf, name):
 
 def test_a_folder_of_ones_own_is_used_by_its_path(shelf):
     assert load_bytes(str(shelf / "cad_small_1")) == b"one"
+
+
+def test_an_onnx_file_is_used_by_itself(shelf):
+    entry = find_entry(str(shelf / "cad_small_1" / "model.onnx"))
+    assert (entry.name, entry.kind, entry.manifest) == ("model", "detector", {})
+    assert read_verified(entry) == b"one"
+    with pytest.raises(WeightsNotFoundError, match="no weights called"):
+        find_entry(str(shelf / "cad_small_1" / "other.onnx"))
 
 
 def test_bytes_are_checked_every_time(shelf):

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 #: Training learns from the first and is judged on the second; rows of other splits are passed over.
 TRAINING_SPLITS = ("train", "val")
-TRAINING_COLUMNS = ("path", "label", "video_fake", "audio_fake", "identity", "source", "split")
 #: A stretch may end this much after the declared end: sets round durations.
 SEGMENT_TOLERANCE_SECONDS = 0.1
 
@@ -111,35 +110,36 @@ def refuse_errors(name: str, findings: Sequence[Finding]) -> None:
         raise DataError(findings_text(name, errors))
 
 
-def check_training(manifest: Manifest, clips: Mapping[str, ClipEntry], where: str, *, files: bool) -> None:
+def check_training(manifest: Manifest, clips: Mapping[str, ClipEntry], where: str) -> list[str]:
     """Check that a model can be trained on the rows of ``TRAINING_SPLITS`` and judged on the second of them.
 
     Args:
         manifest: Rows of these splits alone.
         clips: What the shards hold, by path.
         where: Names the manifest in the message.
-        files: Also look for the files under the manifest's root.
+
+    Returns:
+        People who are in both splits, with a row in each: official splits may share people, which flatters val.
 
     Raises:
-        DataError: A split is empty or has one class only, a person is in both, a path occurs twice, a row has no clip
-            or one with nothing to see or hear, or a file is missing or empty; the message names the rows.
+        DataError: A split is empty or has one class only, or a row has no clip or one with nothing to see or hear; the
+            message names the rows.
     """
-    problems: dict[str, Sequence[str]] = {"path occurs twice": manifest.repeated_paths}
+    problems: dict[str, Sequence[str]] = {}
     for split in TRAINING_SPLITS:
         rows = manifest.rows[manifest.rows["split"] == split]
         labels = {"fake" if label else "real" for label in rows["label"]}
         if len(labels) < 2:
             problem = f"{split} has only {labels.pop()} rows" if labels else f"{split} has no rows"
             problems[problem] = rows["path"].tolist() or ["-"]
-    problems["person on both sides of the split"] = [
-        f"{name} ({' and '.join(sides[split] for split in TRAINING_SPLITS)})"
-        for name, sides in shared_identities(manifest.rows).items()
-    ]
     known = [(path, clips.get(path)) for path in manifest.rows["path"]]
     problems["no clip in the shards"] = [path for path, clip in known if clip is None]
     problems["zero-length clip"] = [path for path, clip in known if clip and not (clip.has_frames or clip.has_audio)]
-    problems["missing or empty file"] = missing_files(manifest) if files else []
     raise_problems(where, problems)
+    return [
+        f"{name} ({' and '.join(sides[split] for split in TRAINING_SPLITS)})"
+        for name, sides in shared_identities(manifest.rows).items()
+    ]
 
 
 def missing_files(manifest: Manifest) -> list[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,13 @@ class ClipReader:
                     crops += tracker.push(chunk)
                 crops += tracker.flush()
             has_picture = reader.info.video is not None
+            first = reader.info.video or reader.info.audio
+            start_seconds = reader.info.origin_seconds - (first.start_seconds if first else 0.0)
         if has_picture and not crops:
             raise DataError("no face found")
         if slots == 0:
             raise DataError("zero-length clip")
-        return _clip_of(row, slots, _dominant(crops), sound)
+        return replace(_clip_of(row, slots, _dominant(crops), sound), start_seconds=start_seconds)
 
 
 def _dominant(crops: Iterable[FaceCrops]) -> list[FaceCrops]:

@@ -28,6 +28,8 @@ class Clip:
         identity: Who.
         source: Which page or corpus it comes from.
         pair_id: Same id = same event or speaker, genuine and forged alike.
+        start_seconds: Where in its file the first slot starts, counted from the file's first frame (or sample, without
+            a picture), as data sets count the stretches that they call forged.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Clip:
     identity: str = ""
     source: str = ""
     pair_id: str = ""
+    start_seconds: float = 0.0
 
     @property
     def slots(self) -> int:
@@ -57,6 +60,7 @@ class LabeledClip:
         sync_fake: float32 (slots,) 1 where lips and sound do not belong together, likewise.
         methods: Names of the forgeries applied, or of the manifest's method.
         offset_seconds: By how much the sound lags behind the lips when that is known and constant; else None.
+        whole_fake: What is known of the whole where no slot of any stream tells it: 1 fake, 0 genuine, -1 nothing.
     """
 
     clip: Clip
@@ -65,3 +69,4 @@ class LabeledClip:
     sync_fake: NDArray[np.float32]
     methods: tuple[str, ...] = field(default=("real",))
     offset_seconds: float | None = None
+    whole_fake: float = -1.0

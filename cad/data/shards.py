@@ -2,14 +2,17 @@
 """Shards of training clips for training and its tools: ``ShardWriter`` makes them, ``ClipStore`` reads them.
 
 A shard is a WebDataset tar whose members are also opened by name and memory-mapped. One clip is one sample of up to
-four members, which share the clip's escaped key::
+six members, which share the clip's escaped key::
 
-    <key>.frames.npy  uint8 (slots, 192, 192, 3)     absent without picture
-    <key>.points.npy  float32 (slots, 5, 2)          absent without picture
-    <key>.audio.npy   int16 (slots * 640,)           absent without sound
-    <key>.json        {"key", "slots", "frames_present", "audio_present", "row": {manifest columns}}
+    <key>.frames.mjpeg  JPEG of every slot with a face   absent without picture
+    <key>.outside.pngs  PNG of one bit a pixel           where the source picture had ended; absent if it nowhere had
+    <key>.sizes.npy     int32 (slots, 2)                 bytes of each slot's picture and outside, 0 for none
+    <key>.points.npy    float32 (slots, 5, 2)            absent without picture
+    <key>.audio.npy     int16 (slots * 640,)             absent without sound
+    <key>.json          {"key", "slots", "frames_present", "audio_present", "row": {manifest columns}}
 
-``ClipStore`` reads local files in any order, and only the frames that are asked for.
+Uncoded shards have ``<key>.frames.npy``, uint8 (slots, 192, 192, 3), instead of the first three. ``ClipStore`` reads
+local files of both kinds in any order, and only the frames that are asked for.
 """
 
 from __future__ import annotations
@@ -18,22 +21,32 @@ import glob
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.clock import SAMPLES_PER_FRAME
+from cad.clock import SAMPLES_PER_FRAME, seconds_of
+from cad.data.crop_coding import CodedCrops, code_crops
 from cad.data.records import Clip
 from cad.errors import DataError
 
 #: Size in bytes at which a shard is closed: a killed run loses little, and a network still reads in long stretches.
 DEFAULT_SHARD_BYTES = 128 * 2**20
 
+#: How crops are kept: as JPEG pictures or as they are, many times as large.
+Coding = Literal["jpeg", "raw"]
+#: Suffix and bytes of one file in a shard.
+Member = tuple[str, bytes]
+#: A folder, a shard, a glob pattern, or several of these.
+Places = str | Path | Iterable[str | Path]
+
 _PCM16_SCALE = 32768.0
+#: Each open map holds a file descriptor, of which a process may have a thousand; large sets have more shards.
+_MOST_MAPS = 256
 
 
 def escape_key(key: str) -> str:
@@ -56,6 +69,7 @@ class ClipEntry:
         frames_present: bool (slots,), all False without picture.
         audio_present: bool (slots,), all False without sound.
         row: The manifest's columns, as text; labels are numbers, in older shards words.
+        start_seconds: See Clip; 0 in older shards.
         offsets: Byte at which each array's data starts in the tar, by suffix.
     """
 
@@ -64,6 +78,7 @@ class ClipEntry:
     frames_present: NDArray[np.bool_]
     audio_present: NDArray[np.bool_]
     row: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = 0.0
     offsets: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
@@ -89,7 +104,7 @@ class ShardWriter:
         shard_bytes: Size at which a shard is closed.
 
     Raises:
-        DataError: A complete shard of that prefix cannot be read.
+        DataError: A complete shard of that folder cannot be read.
 
     Example:
         >>> import tempfile
@@ -106,10 +121,12 @@ class ShardWriter:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._prefix = prefix
         self._shard_bytes = shard_bytes
-        for stale in self._folder.glob(f"{prefix}-*.tar.part"):
+        own = f"{glob.escape(prefix)}-{'[0-9]' * 6}.tar"
+        for stale in self._folder.glob(f"{own}.part"):
             stale.unlink()
-        complete = sorted(self._folder.glob(f"{glob.escape(prefix)}-{'[0-9]' * 6}.tar"))
-        self.done_keys: set[str] = {key for path in complete for key in _scan(path)}
+        #: Clips of the whole folder, whatever the prefix: a store of it must not meet one twice.
+        self.done_keys: set[str] = {key for path in self._folder.glob("*.tar") for key in _scan(path)}
+        complete = sorted(self._folder.glob(own))
         self._next = int(complete[-1].stem[-6:]) + 1 if complete else 0
         self._tar: tarfile.TarFile | None = None
 
@@ -117,22 +134,39 @@ class ShardWriter:
     def _part(self) -> Path:
         return self._folder / f"{self._prefix}-{self._next:06d}.tar.part"
 
-    def write(self, clip: Clip, row: Mapping[str, str] | None = None) -> None:
+    def write(self, clip: Clip, row: Mapping[str, str] | None = None, coding: Coding = "jpeg") -> None:
         """Add one clip with its manifest row.
 
         Raises:
             DataError: The key was written before, the clip has no slot, or its arrays do not fit each other.
         """
-        if clip.key in self.done_keys:
-            raise DataError(f"{clip.key} is in the shards already")
-        members = _members_of(clip, dict(row or {}))
+        self.add(clip.key, clip_members(clip, row, coding))
+
+    def add(self, key: str, members: Sequence[Member]) -> None:
+        """Add the members that ``clip_members`` made; a clip is in the shard whole or not at all.
+
+        Raises:
+            DataError: The key was written before.
+            OSError: The disk is full, say; the clips before this one stay.
+        """
+        if key in self.done_keys:
+            raise DataError(f"{key} is in the shards already")
         if self._tar is None:
             self._tar = tarfile.open(self._part, "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115 - kept open
-        for suffix, data in members:
-            info = tarfile.TarInfo(f"{escape_key(clip.key)}.{suffix}")
-            info.size = len(data)
-            self._tar.addfile(info, io.BytesIO(data))
-        self.done_keys.add(clip.key)
+        before = self._tar.offset
+        try:
+            for suffix, data in members:
+                info = tarfile.TarInfo(f"{escape_key(key)}.{suffix}")
+                info.size = len(data)
+                self._tar.addfile(info, io.BytesIO(data))
+        except BaseException:
+            # Ctrl-C, too, may come between two members.
+            file = cast(IO[bytes], self._tar.fileobj)
+            file.seek(before)
+            file.truncate()
+            self._tar.offset = before
+            raise
+        self.done_keys.add(key)
         if self._tar.offset >= self._shard_bytes:
             self.flush()
 
@@ -140,10 +174,14 @@ class ShardWriter:
         """Close the current shard, so that what was written so far can be read."""
         if self._tar is None:
             return
-        self._tar.close()
-        self._tar = None
-        self._part.replace(self._part.with_suffix(""))
-        self._next += 1
+        tar, self._tar = self._tar, None
+        if tar.offset:
+            tar.close()
+            self._part.replace(self._part.with_suffix(""))
+            self._next += 1
+        else:
+            cast(IO[bytes], tar.fileobj).close()
+            self._part.unlink()
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -153,16 +191,22 @@ class ShardWriter:
         self.flush()
 
 
-def _members_of(clip: Clip, row: dict[str, str]) -> list[tuple[str, bytes]]:
+def clip_members(clip: Clip, row: Mapping[str, str] | None = None, coding: Coding = "jpeg") -> list[Member]:
+    """Return what a shard holds of a clip, suffix and bytes of each member.
+
+    Raises:
+        DataError: The clip has no slot, or its arrays do not fit each other.
+    """
     slots = clip.slots
     if slots == 0:
         raise DataError(f"{clip.key} has no slot")
-    members: list[tuple[str, bytes]] = []
+    members: list[Member] = []
     if clip.frames is not None:
         points = clip.points_px
         if len(clip.frames) != slots or points is None or points.shape != (slots, 5, 2):
             raise DataError(f"{clip.key}: frames and points must have {slots} slots")
-        members += [("frames.npy", _npy(clip.frames)), ("points.npy", _npy(points.astype(np.float32)))]
+        members += _picture_members(clip.frames, clip.frames_present, coding)
+        members.append(("points.npy", _npy(points.astype(np.float32))))
     if clip.audio is not None:
         if clip.audio.shape != (slots * SAMPLES_PER_FRAME,) or len(clip.audio_present) != slots:
             raise DataError(f"{clip.key}: audio must have {slots * SAMPLES_PER_FRAME} samples, got {clip.audio.shape}")
@@ -173,10 +217,19 @@ def _members_of(clip: Clip, row: dict[str, str]) -> list[tuple[str, bytes]]:
         "slots": slots,
         "frames_present": clip.frames_present.astype(int).tolist(),
         "audio_present": clip.audio_present.astype(int).tolist(),
-        "row": {"identity": clip.identity, "source": clip.source, "pair_id": clip.pair_id} | row,
+        "start_seconds": clip.start_seconds,
+        "row": {"identity": clip.identity, "source": clip.source, "pair_id": clip.pair_id} | dict(row or {}),
     }
-    members.append(("json", json.dumps(meta).encode()))
+    members.append(("json", json.dumps(meta, separators=(",", ":")).encode()))
     return members
+
+
+def _picture_members(frames: NDArray[np.uint8], present: NDArray[np.bool_], coding: Coding) -> list[Member]:
+    if coding == "raw":
+        return [("frames.npy", _npy(frames))]
+    pictures, masks, sizes = code_crops(frames, present)
+    outside = [("outside.pngs", masks)] if masks else []
+    return [("frames.mjpeg", pictures), *outside, ("sizes.npy", _npy(sizes))]
 
 
 def _npy(array: NDArray[Any]) -> bytes:
@@ -206,6 +259,7 @@ def _scan(path: Path) -> dict[str, ClipEntry]:
                 frames_present=np.asarray(meta["frames_present"], bool),
                 audio_present=np.asarray(meta["audio_present"], bool),
                 row={name: str(value) for name, value in meta["row"].items()},
+                start_seconds=float(meta.get("start_seconds", 0.0)),
                 offsets=offsets[stem],
             )
             for stem, meta in metas.items()
@@ -214,7 +268,7 @@ def _scan(path: Path) -> dict[str, ClipEntry]:
         raise DataError(f"{path}: not a shard of clips ({error})") from error
 
 
-def shard_paths(where: str | Path | Iterable[str | Path]) -> list[Path]:
+def shard_paths(where: Places) -> list[Path]:
     """Return the shards named by a folder, a file, a glob pattern, or several of these; sorted, each once.
 
     Raises:
@@ -242,16 +296,35 @@ class ClipStore:
         DataError: No shard there, a shard cannot be read, or a key occurs twice.
     """
 
-    def __init__(self, where: str | Path | Iterable[str | Path]) -> None:
+    def __init__(self, where: Places) -> None:
         self._entries: dict[str, ClipEntry] = {}
         self._shard_of: dict[str, Path] = {}
+        self._maps: dict[Path, NDArray[np.uint8]] = {}
+        self._hold("", where)
+
+    @classmethod
+    def of_sets(cls, sets: Mapping[str, Places]) -> ClipStore:
+        """Return the clips of several data sets, where each key begins with its set's name and a slash.
+
+        Args:
+            sets: Where the shards of each set are, by its name.
+
+        Raises:
+            DataError: As for ``ClipStore``.
+        """
+        store = cls(())
+        for name, where in sets.items():
+            store._hold(f"{name}/", where)
+        return store
+
+    def _hold(self, prefix: str, where: Places) -> None:
         for path in shard_paths(where):
-            for key, entry in _scan(path).items():
+            for entry in _scan(path).values():
+                key = prefix + entry.key
                 if key in self._entries:
                     raise DataError(f"{key} is in both {self._shard_of[key]} and {path}")
-                self._entries[key] = entry
+                self._entries[key] = replace(entry, key=key) if prefix else entry
                 self._shard_of[key] = path
-        self._maps: dict[Path, NDArray[np.uint8]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_maps": {}}
@@ -284,8 +357,8 @@ class ClipStore:
     def read(self, key: str, start_slot: int = 0, stop_slot: int | None = None) -> Clip:
         """Return slots [start, stop) of a clip, cut to its length.
 
-        ``frames`` is a read-only view of the file: pixels are read from the disk when they are used, so that a whole
-        clip can be handed over where only a window of it is needed.
+        ``frames`` reads from the disk, and decodes, what is indexed and when it is: a whole clip can be handed over
+        where only a window of it is needed. Cut it, or make an array of it (``np.asarray``), before computing with it.
 
         Raises:
             DataError: There is no such clip, the stretch is empty, or the shard is damaged.
@@ -295,13 +368,14 @@ class ClipStore:
         stop = entry.slots if stop_slot is None else min(stop_slot, entry.slots)
         if stop <= start:
             raise DataError(f"{key} has {entry.slots} slots; [{start_slot}, {stop_slot}) holds none of them")
-        frames = self._array(key, "frames.npy")
+        frames = self._frames(key)
         points = self._array(key, "points.npy")
         audio = self._array(key, "audio.npy")
         samples = slice(start * SAMPLES_PER_FRAME, stop * SAMPLES_PER_FRAME)
         return Clip(
             key=key,
-            frames=None if frames is None else frames[start:stop],
+            # Coded crops are indexed as an array is, which is all that is asked of the frames of a stored clip.
+            frames=cast("NDArray[np.uint8] | None", _cut(frames, start, stop)),
             points_px=None if points is None else np.array(points[start:stop], np.float32),
             frames_present=entry.frames_present[start:stop].copy(),
             audio=None if audio is None else _as_float(audio[samples]),
@@ -309,19 +383,43 @@ class ClipStore:
             identity=entry.row.get("identity", ""),
             source=entry.row.get("source", ""),
             pair_id=entry.row.get("pair_id", ""),
+            start_seconds=entry.start_seconds + seconds_of(start),
         )
+
+    def _frames(self, key: str) -> CodedCrops | NDArray[np.uint8] | None:
+        sizes = self._array(key, "sizes.npy")
+        if sizes is None:
+            return self._array(key, "frames.npy")
+        picture_bytes, mask_bytes = sizes.sum(axis=0, dtype=np.int64)
+        pictures, masks = self._bytes(key, "frames.mjpeg", picture_bytes), self._bytes(key, "outside.pngs", mask_bytes)
+        return CodedCrops(pictures, masks, sizes, f"{self._shard_of[key]}: {key}")
 
     def _array(self, key: str, suffix: str) -> NDArray[Any] | None:
         offset = self._entries[key].offsets.get(suffix)
         if offset is None:
             return None
-        path = self._shard_of[key]
         try:
-            if path not in self._maps:
-                self._maps[path] = np.memmap(path, np.uint8, "r")
-            return _npy_view(self._maps[path], offset)
+            return _npy_view(self._map(key), offset)
         except (OSError, ValueError) as error:
-            raise DataError(f"{path}: {key}.{suffix} cannot be read ({error})") from error
+            raise DataError(f"{self._shard_of[key]}: {key}.{suffix} cannot be read ({error})") from error
+
+    def _bytes(self, key: str, suffix: str, count: int) -> NDArray[np.uint8]:
+        offset = self._entries[key].offsets.get(suffix, 0)
+        return np.asarray(self._map(key)[offset : offset + count])
+
+    def _map(self, key: str) -> NDArray[np.uint8]:
+        path = self._shard_of[key]
+        if path not in self._maps:
+            if len(self._maps) >= _MOST_MAPS:
+                del self._maps[next(iter(self._maps))]
+            self._maps[path] = np.memmap(path, np.uint8, "r")
+        return self._maps[path]
+
+
+def _cut(frames: CodedCrops | NDArray[np.uint8] | None, start: int, stop: int) -> CodedCrops | NDArray[np.uint8] | None:
+    return (
+        frames.slots(start, stop) if isinstance(frames, CodedCrops) else None if frames is None else frames[start:stop]
+    )
 
 
 def _npy_view(data: NDArray[np.uint8], offset: int) -> NDArray[Any]:

@@ -27,7 +27,7 @@ class DetectorScorer:
     """Scores files with the detector.
 
     Args:
-        model: Name of the weights or path of their folder; None takes the package's default.
+        model: Name of the weights, or path of their folder or ONNX file; None takes the package's default.
         threads: Threads of the model; 0 takes every core.
 
     Raises:

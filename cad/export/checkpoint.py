@@ -45,7 +45,7 @@ def export_checkpoint(
 
 
 def spec_of(config: NetConfig, name: str, notes: Mapping[str, str]) -> ModelSpec:
-    """Return the spec of a network that was never calibrated: without any, which export/calibrate.py measures.
+    """Return the spec of an uncalibrated model; export/calibrate.py gives it numbers that were measured.
 
     From a checkpoint's notes ``trained_on`` and ``commit`` are taken over.
     """

@@ -52,8 +52,8 @@ class NetConfig:
         if unknown:
             raise OptionError(f"{self.name}: unknown options {unknown}; there are {', '.join(sorted(known))}")
         # Options come from YAML and JSON, which have no tuples.
-        tuples: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-        return dataclasses.replace(self, **tuples)
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        return dataclasses.replace(self, **options)
 
     def to_json(self) -> str:
         """Return the text that is stored in a checkpoint."""

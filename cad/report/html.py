@@ -35,10 +35,12 @@ def page_html(sections: Iterable[str]) -> str:
 
 def verdict_section(verdict: Verdict, pictures: Mapping[int, Sequence[FacePicture]]) -> str:
     """Return the section of one file: answer, bars, timeline, faces with their pictures by track, reasons, facts."""
-    thresholds = {stream: verdict.operating_points[stream].fake_threshold for stream in verdict.streams}
+    points = verdict.operating_points
+    thresholds = {stream: points[stream].fake_threshold for stream in verdict.streams if stream in points}
+    bars = table(bar(name, one, thresholds.get(name)) for name, one in verdict.streams.items())
     parts = [
         headline(verdict),
-        block("Evidence by stream", table(bar(name, one, thresholds[name]) for name, one in verdict.streams.items())),
+        block("Evidence by stream", bars),
         block("Over time", timeline(verdict, thresholds)),
         block(
             "Faces",
@@ -86,18 +88,18 @@ def headline(verdict: Verdict) -> str:
     )
 
 
-def bar(stream: str, evidence: StreamEvidence, threshold: float) -> str:
-    """Return one stream's row: a bar with a mark at its threshold, or why it was not judged."""
+def bar(stream: str, evidence: StreamEvidence, threshold: float | None) -> str:
+    """Return one stream's row: a bar with a mark at its threshold if it has one, or why it was not judged."""
     name = f'<td class="name">{stream}</td>'
     chance = evidence.probability_fake
     if chance is None:
         return (
             f'<tr>{name}<td class="number">-</td><td class="soft">{escape(evidence.reason or "not judged")}</td></tr>'
         )
+    mark = "" if threshold is None else f'<b style="left:{threshold:.1%}" title="threshold {threshold:.2f}"></b>'
     return (
         f'<tr>{name}<td class="number">{chance:.2f}</td><td><div class="bar">'
-        f'<i class="{stream}" style="width:{chance:.1%}"></i><b style="left:{threshold:.1%}" '
-        f'title="threshold {threshold:.2f}"></b></div></td></tr>'
+        f'<i class="{stream}" style="width:{chance:.1%}"></i>{mark}</div></td></tr>'
     )
 
 

@@ -24,7 +24,7 @@ def timeline_svg(curves: Mapping[str, Curve], thresholds: Mapping[str, float], s
 
     Args:
         curves: By stream, all of one length and at least one bin long.
-        thresholds: Where a stream becomes suspicious.
+        thresholds: Where a stream becomes suspicious; one that has none gets no line.
         segments: Suspicious stretches.
     """
     seconds = max(len(curve.probabilities) * curve.step_seconds for curve in curves.values())
@@ -34,8 +34,9 @@ def timeline_svg(curves: Mapping[str, Curve], thresholds: Mapping[str, float], s
         for value in (0.0, 0.5, 1.0)
     ] + time_ticks(seconds)
     for row, (stream, curve) in enumerate(curves.items()):
-        y = f"{y_of(thresholds[stream]):.1f}"
-        parts.append(f'<line class="threshold stroke-{stream}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
+        if stream in thresholds:
+            y = f'y1="{y_of(thresholds[stream]):.1f}" y2="{y_of(thresholds[stream]):.1f}"'
+            parts.append(f'<line class="threshold stroke-{stream}" x1="{LEFT}" x2="{WIDTH - RIGHT}" {y}/>')
         parts += curve_paths(stream, curve, seconds)
         parts += segment_bands(stream, segments, row, seconds)
     return (

@@ -29,7 +29,7 @@ class Scorer:
     """Turns windows into logits.
 
     Args:
-        weights: Name of the weights or path of their folder; None takes the package's default.
+        weights: Name of the weights, or path of their folder or ONNX file; None takes the package's default.
         providers: ONNX Runtime providers by name; None leaves it to ``device``.
         threads: Threads inside one operator; 0 takes every core.
         device: ``auto``, ``cpu`` or ``cuda``.

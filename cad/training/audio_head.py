@@ -26,6 +26,7 @@ from cad.training.batches import Batch
 from cad.training.data import CadData
 from cad.training.loader import BatchNumbers, ResumableLoader
 from cad.training.start import WEIGHTS_NAME
+from cad.training.whole_files import written_beside
 
 _log = logging.getLogger(__name__)
 
@@ -197,6 +198,7 @@ def fit_audio_head(
     model = create_model(net, pretrained=True).eval()
     if not isinstance(model, CadModel):
         raise OptionError(f"net is {net!r}, which has no audio head to fit; take cad_small")
+    data.prepare_data()
     data.setup("fit")
     known = extract_statistics(model, data, windows, out, seed)
     fit_head(model, known, steps, rate, decay, batch)
@@ -204,5 +206,6 @@ def fit_audio_head(
     _log.info("%s", json.dumps(figures))
     state = {name: value.contiguous() for name, value in model.state_dict().items()
              if name.startswith(("audio_head.", "standardize_speech."))}  # fmt: skip
-    save_file(state, str(out / WEIGHTS_NAME))
+    with written_beside(out / WEIGHTS_NAME) as part:
+        save_file(state, str(part))
     (out / "metrics.json").write_text(json.dumps(figures, indent=2))

@@ -70,7 +70,7 @@ class WeightAverage(Callback):
         try:
             yield
         finally:
-            self._put_back(pl_module)
+            self.put_back(pl_module)
 
     @torch.no_grad()
     def _put_in_place(self, pl_module: lightning.LightningModule) -> None:
@@ -80,7 +80,8 @@ class WeightAverage(Callback):
                 parameter.copy_(self._average[name])
 
     @torch.no_grad()
-    def _put_back(self, pl_module: lightning.LightningModule) -> None:
+    def put_back(self, pl_module: lightning.LightningModule) -> None:
+        """Put the weights back in place of the average, where that is in their place."""
         for name, parameter in pl_module.named_parameters():
             if name in self._set_aside:
                 parameter.copy_(self._set_aside[name])
@@ -92,7 +93,7 @@ class WeightAverage(Callback):
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Go on with the weights."""
-        self._put_back(pl_module)
+        self.put_back(pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the average for a checkpoint."""

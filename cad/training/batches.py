@@ -139,6 +139,9 @@ def sample_of(labeled: LabeledClip, slots: int) -> Sample:
     for stream, labels in enumerate((labeled.video_fake, labeled.audio_fake, labeled.sync_fake)):
         slot_labels[stream, :count] = labels[:count]
     slot_labels[~present] = UNKNOWN
+    clip_labels = window_labels(slot_labels)
+    if (slot_labels == UNKNOWN).all() and present.any():
+        clip_labels[0] = labeled.whole_fake
     offset = labeled.offset_seconds
     return Sample(
         frames=frames,
@@ -146,7 +149,7 @@ def sample_of(labeled: LabeledClip, slots: int) -> Sample:
         frames_present=video_present.astype(np.float32),
         audio_present=audio_present.astype(np.float32),
         slot_labels=slot_labels,
-        clip_labels=window_labels(slot_labels),
+        clip_labels=clip_labels,
         offset_seconds=float("nan") if offset is None or not present[2].any() else float(offset),
         event=zlib.crc32((clip.pair_id or clip.key).encode()),
         key=clip.key,

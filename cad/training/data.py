@@ -11,21 +11,36 @@ from pathlib import Path
 from typing import Literal
 
 import lightning
+import pandas
 from torch.utils.data import DataLoader
 
 from cad.data.augment import AugmentOptions
 from cad.data.augment import augment as augment_labeled
-from cad.data.checks import TRAINING_COLUMNS, TRAINING_SPLITS, check_training
-from cad.data.manifest import Row, manifest_of_clips, read_manifest
+from cad.data.checks import check_training
+from cad.data.manifest import Manifest, Row, is_unnamed, manifest_of_clips, write_manifest
 from cad.data.shards import ClipEntry, ClipStore
 from cad.errors import OptionError
 from cad.training.batches import Sample, collate
 from cad.training.draw import Mix
+from cad.training.labels import with_known_flags
 from cad.training.loader import BatchNumbers, ResumableLoader, one_thread_each
+from cad.training.sets import (
+    JUDGED,
+    DataSet,
+    names_of,
+    open_store,
+    read_set,
+    rows_to_be_judged_by,
+    rows_to_learn_from,
+    some,
+)
 from cad.training.train_samples import Augment, ForgeOptions, TrainSamples, WindowLengths
 from cad.training.val_samples import ValSamples, ValWindow, limited, row_windows, sync_windows
 
 _log = logging.getLogger(__name__)
+
+#: Bounds on the length of a run that follows from the number of its rows.
+LEAST_BATCHES, MOST_BATCHES = 20, 4000
 
 
 class CadData(lightning.LightningDataModule):
@@ -34,12 +49,18 @@ class CadData(lightning.LightningDataModule):
     A run is one pass over ``batches`` numbered batches, so that a checkpoint anywhere in it can be continued exactly.
 
     Args:
-        shards: Folders, files or glob patterns of shards.
-        manifest: Checked in full before the first step, and its labels replace those that the shards carry; None to
-            trust the shards.
-        root: Where the manifest's files are; with it, missing and empty files are reported, too.
-        excused: Rows of the manifest that may lack a clip (no face was found, say), by path; or a text file of them.
-        batches: Length of the run in batches (of one process; optimizer steps times accumulated batches).
+        shards: Folders, files or glob patterns of shards; with several manifests, one for each, in their order. None to
+            make them where they are missing.
+        manifest: One or more, as ``datasets/prepare.py`` writes them; a set goes by its manifest's name. Checked in
+            full before the first step. Labels are the manifest's, not those that shards carry; None for the shards'.
+        root: Where the files are; None for where each manifest says.
+        test_manifest: Further sets, which the run is judged by at its end and never sees before.
+        set_weights: How often each set is drawn from, relative to the others; 1 for those not named.
+        val_share: Share of the train rows, by person, that a set without val rows is judged by; 0 to refuse such sets.
+        shard_folder: Where shards are made, in a folder by the set's name; None for ``shards`` beside the run's folder.
+        batches: Length of the run in batches (of one process; optimizer steps times accumulated batches). None for what
+            ``passes`` comes to, in LEAST_BATCHES to MOST_BATCHES.
+        passes: Samples for each training row where ``batches`` is None.
         batch_size: Samples in a batch.
         val_batch_size: Windows in a validation batch.
         workers: Processes that make training samples.
@@ -65,11 +86,15 @@ class CadData(lightning.LightningDataModule):
 
     def __init__(
         self,
-        shards: list[str],
-        manifest: str | None = None,
+        shards: list[str] | None = None,
+        manifest: list[str] | str | None = None,
         root: str | None = None,
-        excused: list[str] | str | None = None,
-        batches: int = 1000,
+        test_manifest: list[str] | str | None = None,
+        set_weights: dict[str, float] | None = None,
+        val_share: float = 0.0,
+        shard_folder: str | None = None,
+        batches: int | None = 1000,
+        passes: float = 2.0,
         batch_size: int = 16,
         val_batch_size: int = 16,
         workers: int = 1,
@@ -90,9 +115,20 @@ class CadData(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         for name, value in (("batches", batches), ("batch_size", batch_size), ("val_windows", val_windows)):
-            if value < 1:
+            if value is not None and value < 1:
                 raise OptionError(f"{name} must be at least 1, got {value}")
-        self.shards, self.manifest, self.root, self.excused = shards, manifest, root, excused
+        self.shards, self.root, self.shard_folder = shards, root, shard_folder
+        self.manifests, self.test_manifests = _listed(manifest), _listed(test_manifest)
+        if not self.manifests and self.test_manifests:
+            raise OptionError("--data.test_manifest needs --data.manifest beside it")
+        if not 0 <= val_share < 1:
+            raise OptionError(f"val_share must be in [0, 1), got {val_share}")
+        self.val_share, self.set_weights = val_share, dict(set_weights or {})
+        if unknown := sorted(self.set_weights.keys() - set(names_of(self.manifests))):
+            raise OptionError(
+                f"set_weights: no set {', '.join(unknown)}; there are {', '.join(names_of(self.manifests))}"
+            )
+        self.passes = passes
         self.batches, self.batch_size, self.val_batch_size, self.workers = batches, batch_size, val_batch_size, workers
         self.mix, self.lengths, self.forging = mix or Mix(), lengths or WindowLengths(), forging or ForgeOptions()
         self.streams = frozenset(streams)
@@ -101,8 +137,32 @@ class CadData(lightning.LightningDataModule):
         self.in_sync_sources = frozenset(in_sync_sources or ())
         self.val_windows, self.val_per_source = val_windows, val_per_source
         self.val_rows, self.val_sync, self.seed = val_rows, val_sync, seed
+        self._sets: list[DataSet] = []
         self.rows: list[Row] = []
         self.store: ClipStore | None = None
+
+    def prepare_data(self) -> None:
+        """Make the shards that are missing, and keep the splits that were made here, in one process of the run.
+
+        Raises:
+            DataError: A manifest cannot be used, its files are not there, or the disk is too small.
+        """
+        for one, path in zip(self._all_sets(), self.split_manifests, strict=False):
+            if one.is_held_back:
+                write_manifest(one.manifest.rows, Path(path), one.manifest.root)
+        for one in self._all_sets():
+            one.make()
+
+    @property
+    def split_manifests(self) -> list[str]:
+        """The manifests that training learns from; where val rows were held back, the run's own one that says which."""
+        if self.trainer is None:
+            return self.manifests
+        folder = Path(self.trainer.default_root_dir)
+        return [
+            str(folder / f"{one.name}.parquet") if one.is_held_back else path
+            for one, path in zip(self._all_sets(), self.manifests, strict=False)
+        ]
 
     def setup(self, stage: str) -> None:
         """Open the shards and check every row before the first step.
@@ -110,44 +170,105 @@ class CadData(lightning.LightningDataModule):
         Raises:
             DataError: Shards cannot be read, or rows are not fit for training (each is named).
         """
-        if self.store is None:
-            store = ClipStore(self.shards)
-            self.rows = [row for row in self._checked_rows(store) if self._is_shown(store.entry(row.path))]
-            self.store = store
-            _log.info("%d training and %d validation rows", len(self.train_rows), len(self.judged_rows))
+        if self.store is not None:
+            return
+        sets = self._all_sets()
+        store = open_store(sets)
+        prefixes = [f"{one.name}/" if len(sets) > 1 else "" for one in sets]
+        frames = [one.with_clips(store, prefix) for one, prefix in zip(sets, prefixes, strict=True)]
+        self._check(frames, prefixes, store)
+        rows = [row for frame in frames for row in Manifest(frame, Path()).records()]
+        known = [with_known_flags(row, store.entry(row.path)) for row in rows]
+        self.rows = [self._in_sync(row) for row in known if self._is_shown(store.entry(row.path))]
+        self.store = store
+        self._narrow_streams()
+        unknown = sorted(set(self.held_out_sources) - {row.source for row in self.rows})
+        if unknown:
+            there = ", ".join(sorted({row.source for row in self.rows}))
+            raise OptionError(f"held_out_sources: no source {', '.join(unknown)}; there are: {there}")
+        if self.batches is None:
+            processes = self.trainer.world_size if self.trainer is not None else 1
+            wanted = round(self.passes * len(self.train_rows) / self.batch_size / processes)
+            self.batches = min(max(wanted, LEAST_BATCHES), MOST_BATCHES)
+        _log.info("%d training and %d validation rows; %d batches of %d", len(self.train_rows), len(self.judged_rows),
+                  self.batches, self.batch_size)  # fmt: skip
+
+    def _all_sets(self) -> list[DataSet]:
+        """Return the sets that are learnt from and, after them, those that the run is only judged by."""
+        if not self._sets:
+            if not self.manifests and not self.shards:
+                raise OptionError("nothing to learn from: name --data.manifest, as datasets/prepare.py writes it")
+            if not self.manifests:
+                store = ClipStore(self.shards or ())
+                where = ", ".join(self.shards or ())
+                learnt = rows_to_learn_from(manifest_of_clips(store, where), where, self.val_share)
+                self._sets = [DataSet(where, learnt, tuple(self.shards or ()))]
+                return self._sets
+            paths = [*self.manifests, *self.test_manifests]
+            places = self._places(paths)
+            for number, (path, name) in enumerate(zip(paths, names_of(paths), strict=True)):
+                given = read_set(path, self.root)
+                if number < len(self.manifests):
+                    used = rows_to_learn_from(given, name, self.val_share)
+                else:
+                    used = rows_to_be_judged_by(given, name)
+                is_held_back = number < len(self.manifests) and not (given.rows["split"] == "val").any()
+                self._sets.append(DataSet(name, used, places[name], self.shards is None, is_held_back))
+        return self._sets
+
+    def _places(self, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return where the shards of each set are."""
+        names = names_of(paths)
+        if self.shards is None:
+            folder = self.trainer.default_root_dir if self.trainer is not None else "runs/latest"
+            place = Path(self.shard_folder) if self.shard_folder else Path(folder).parent / "shards"
+            return {name: (str(place / name),) for name in names}
+        if len(paths) == 1:
+            return {names[0]: tuple(self.shards)}
+        if len(self.shards) != len(paths):
+            raise OptionError(
+                f"--data.shards: {len(self.shards)} places for {len(paths)} manifests; name one for each, in order"
+            )
+        return {name: (place,) for name, place in zip(names, self.shards, strict=True)}
+
+    def _check(self, frames: Sequence[pandas.DataFrame], prefixes: Sequence[str], store: ClipStore) -> None:
+        """Refuse rows that cannot be learnt from; say who is on both sides of a split."""
+        learnt = list(zip(frames, prefixes, strict=True))[: max(len(self.manifests), 1)]
+        # Two sets may call different people by one name.
+        named = [frame.assign(identity=frame["identity"].where(frame["identity"].map(is_unnamed), prefix +
+                 frame["identity"])) for frame, prefix in learnt]  # fmt: skip
+        union = Manifest(pandas.concat(named, ignore_index=True), Path())
+        where = ", ".join(self.manifests or self.shards or ())
+        shared = check_training(union, {entry.key: entry for entry in store}, where)
+        if shared:
+            _log.warning("%d people are in train and in val, which flatters val: %s", len(shared), some(shared))
 
     def _is_shown(self, entry: ClipEntry) -> bool:
         has = {"video": entry.has_frames, "audio": entry.has_audio}
         return any(has[stream] for stream in self.streams)
 
-    def _checked_rows(self, store: ClipStore) -> list[Row]:
-        where = self.manifest or ", ".join(self.shards)
-        if self.manifest is None:
-            manifest = manifest_of_clips(store, where)
-        else:
-            manifest = read_manifest(self.manifest, self.root, TRAINING_COLUMNS)
-            paths = manifest.rows["path"]
-            manifest = manifest.where(paths.isin(store.keys) | ~paths.isin(self._excused_paths()))
-        manifest, others = manifest.in_splits(TRAINING_SPLITS)
-        if others:
-            _log.info("rows of other splits, passed over: %s", others)
-        files = self.manifest is not None and self.root is not None
-        check_training(manifest, {entry.key: entry for entry in store}, where, files=files)
-        rows = manifest.records()
-        unknown = sorted(set(self.held_out_sources) - {row.source for row in rows})
-        if unknown:
-            known = ", ".join(sorted({row.source for row in rows}))
-            raise OptionError(f"held_out_sources: no source {', '.join(unknown)}; there are: {known}")
-        return [dataclasses.replace(row, label=0, audio_fake=0) if self._fits_lips(row) else row for row in rows]
+    def _narrow_streams(self) -> None:
+        """Show only streams that some training clip has: a set of sound alone teaches nothing about pictures."""
+        assert self.store is not None
+        entries = [self.store.entry(row.path) for row in self.train_rows]
+        has = {"video": any(entry.has_frames for entry in entries), "audio": any(entry.has_audio for entry in entries)}
+        for stream, what in (("video", "a picture"), ("audio", "sound")):
+            if stream in self.streams and not has[stream] and len(self.streams) > 1:
+                self.streams -= {stream}
+                _log.warning("no training clip has %s: the %s stream learns nothing and keeps its start", what, stream)
 
-    def _fits_lips(self, row: Row) -> bool:
-        return row.split == "train" and row.source in self.in_sync_sources and row.video_fake == 0
+    def _in_sync(self, row: Row) -> Row:
+        fits = row.split == "train" and row.source in self.in_sync_sources and row.video_fake == 0
+        return dataclasses.replace(row, label=0, audio_fake=0) if fits else row
 
-    def _excused_paths(self) -> set[str]:
-        if isinstance(self.excused, str):
-            lines = Path(self.excused).read_text(encoding="utf-8").splitlines()
-            return {line.split("\t")[0] for line in lines}
-        return set(self.excused or ())
+    @property
+    def set_names(self) -> list[str]:
+        """Names of all sets, those that the run is only judged by included."""
+        return [one.name for one in self._all_sets()]
+
+    def set_of(self, key: str) -> str:
+        """Return the name of the set that the clip ``key`` belongs to."""
+        return key.split("/", 1)[0] if len(self._all_sets()) > 1 else self.set_names[0]
 
     @property
     def train_rows(self) -> list[Row]:
@@ -162,12 +283,12 @@ class CadData(lightning.LightningDataModule):
         return val + [row for row in limited(held_out, self.val_per_source) if row.split == "train"]
 
     def train_samples(self) -> TrainSamples:
-        """Return the training samples by number.
+        """Return the training samples by number; kinds of samples without rows are named.
 
         Raises:
-            DataError: A kind of sample with a share has no rows.
+            DataError: No kind of sample has rows, or only those of one class.
         """
-        return TrainSamples(
+        samples = TrainSamples(
             self._opened(),
             self.train_rows,
             self.mix,
@@ -177,7 +298,16 @@ class CadData(lightning.LightningDataModule):
             self.streams,
             self._augment(),
             self.seed,
+            {name: self.set_weights.get(name, 1.0) for name in self.set_names} if len(self._all_sets()) > 1 else None,
         )
+        if samples.kinds_without_rows:
+            _log.warning("no rows for samples of kind %s: share 0", ", ".join(samples.kinds_without_rows))
+        return samples
+
+    @property
+    def tested_rows(self) -> list[Row]:
+        """Rows of the sets that the run is only judged by."""
+        return [row for row in self.rows if row.split == JUDGED]
 
     def fixed_windows(self) -> list[ValWindow]:
         """Return the fixed validation windows."""
@@ -188,17 +318,35 @@ class CadData(lightning.LightningDataModule):
             items += sync_windows(self._opened(), self.judged_rows, self.lengths.slots)
         return items
 
+    @functools.cached_property
+    def table_windows(self) -> list[ValWindow]:
+        """Windows of the val rows and of the sets that the run is only judged by, for the table at its end."""
+        if not self.val_rows:
+            return []
+        val = limited([row for row in self.rows if row.split == "val"], self.val_per_source)
+        return row_windows(
+            self._opened(), [*val, *self.tested_rows], self.lengths.slots, self.val_windows, self.streams
+        )
+
+    def table_dataloader(self) -> DataLoader[Sample]:
+        """Return ``table_windows`` in batches."""
+        return self._window_loader(self.table_windows)
+
     def _augment(self) -> Augment | None:
         return functools.partial(augment_labeled, options=self.augmentation) if self.augment else None
 
     def _opened(self) -> ClipStore:
-        self.setup("fit")
+        if self.store is None:
+            self.prepare_data()
+            self.setup("fit")
         assert self.store is not None
         return self.store
 
     def train_dataloader(self) -> ResumableLoader:
         """Return the run's batches, of this process."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        self._opened()
+        assert self.batches is not None
         numbers = BatchNumbers(self.batches, self.batch_size, rank, world)
         return ResumableLoader(self.train_samples(), numbers, self.workers, self._pin_memory)
 
@@ -207,9 +355,11 @@ class CadData(lightning.LightningDataModule):
         items = self.fixed_windows()
         if self.trainer is not None:
             items = _share(items, self.trainer.global_rank, self.trainer.world_size)
-        samples = ValSamples(self._opened(), items, self.lengths.slots, self.streams)
+        return self._window_loader(items)
+
+    def _window_loader(self, items: Sequence[ValWindow]) -> DataLoader[Sample]:
         return DataLoader(
-            samples,
+            ValSamples(self._opened(), items, self.lengths.slots, self.streams),
             batch_size=self.val_batch_size,
             num_workers=self.workers,
             collate_fn=collate,
@@ -220,6 +370,10 @@ class CadData(lightning.LightningDataModule):
     @property
     def _pin_memory(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+
+def _listed(paths: list[str] | str | None) -> list[str]:
+    return [paths] if isinstance(paths, str) else list(paths or ())
 
 
 def _share(items: Sequence[ValWindow], rank: int, world_size: int) -> list[ValWindow]:

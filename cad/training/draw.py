@@ -54,17 +54,25 @@ _ROWS_OF: dict[SampleKind, tuple[bool, bool]] = {
 }
 
 
+#: Kinds that are genuine whatever happens to them.
+_GENUINE = frozenset({SampleKind.GENUINE, SampleKind.GENUINE_SPEECH})
+
+
 class Draw:
     """Draws (kind, row) pairs.
 
     Args:
         rows: What can be drawn, by whether a clip has a face and whether the streams that are shown are fake.
-        mix: Share of each kind; a kind that has no row raises.
+        mix: Share of each kind; one that has no row gets none (see ``without_rows``), and the others keep their ratio.
         source_power: A source with n rows is drawn in proportion to ``n ** source_power``: 1 follows the rows, 0
             makes all sources equally likely.
+        set_weights: How often each of several sets is drawn from; paths begin with the set's name. Empty for one set.
+
+    Attributes:
+        without_rows: Kinds with a share for which there is no row.
 
     Raises:
-        DataError: A kind with a share has no rows.
+        DataError: No kind has rows, or only kinds of one class where the mix has both.
 
     Example:
         >>> genuine_speech = [Row("a.wav", 0, source="page")]
@@ -74,18 +82,26 @@ class Draw:
         ('genuine_speech', 'a.wav')
     """
 
-    def __init__(self, rows: Mapping[tuple[bool, bool], Sequence[Row]], mix: Mix, source_power: float) -> None:
-        self._kinds = [SampleKind(name) for name, share in asdict(mix).items() if share > 0]
-        self._shares = _normalised([share for share in asdict(mix).values() if share > 0])
-        self._sources: dict[SampleKind, tuple[list[list[Row]], NDArray[np.float64]]] = {}
-        for kind in self._kinds:
-            by_source: dict[str, list[Row]] = defaultdict(list)
-            for row in rows.get(_ROWS_OF[kind], ()):
-                by_source[row.source].append(row)
-            if not by_source:
-                raise DataError(f"no training row for samples of kind {kind}; set its share in the mix to 0")
-            groups = [by_source[name] for name in sorted(by_source)]
-            self._sources[kind] = (groups, _normalised([len(group) ** source_power for group in groups]))
+    def __init__(
+        self,
+        rows: Mapping[tuple[bool, bool], Sequence[Row]],
+        mix: Mix,
+        source_power: float,
+        set_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        wanted = {SampleKind(name): share for name, share in asdict(mix).items() if share > 0}
+        self.without_rows = [kind for kind in wanted if not rows.get(_ROWS_OF[kind])]
+        self._kinds = [kind for kind in wanted if kind not in self.without_rows]
+        if len({kind in _GENUINE for kind in self._kinds}) < len({kind in _GENUINE for kind in wanted}):
+            left = ", ".join(self._kinds) or "none"
+            raise DataError(
+                f"no training row for samples of kind {', '.join(self.without_rows)}: of what is left ({left}) nothing "
+                "tells the classes apart"
+            )
+        self._shares = _normalised([wanted[kind] for kind in self._kinds])
+        self._sources = {
+            kind: _by_source(rows[_ROWS_OF[kind]], source_power, set_weights or {}) for kind in self._kinds
+        }
 
     def __call__(self, rng: np.random.Generator) -> tuple[SampleKind, Row]:
         """Return the next kind and row."""
@@ -93,6 +109,22 @@ class Draw:
         groups, shares = self._sources[kind]
         group = groups[int(rng.choice(len(groups), p=shares))]
         return kind, group[int(rng.integers(len(group)))]
+
+
+def _by_source(
+    rows: Sequence[Row], source_power: float, set_weights: Mapping[str, float]
+) -> tuple[list[list[Row]], NDArray[np.float64]]:
+    """Return the rows of each source, and how likely each source is."""
+    sets: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        sets[row.path.split("/", 1)[0] if set_weights else ""][row.source].append(row)
+    groups: list[list[Row]] = []
+    shares: list[float] = []
+    for name, by_source in sorted(sets.items()):
+        own = [by_source[source] for source in sorted(by_source)]
+        groups += own
+        shares += list(set_weights.get(name, 1.0) * _normalised([len(group) ** source_power for group in own]))
+    return groups, _normalised(shares)
 
 
 def _normalised(shares: Sequence[float]) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ from cad.data.shards import ClipStore
 from cad.faces.records import CROP_SIZE_PX
 from cad.models.encoders.lip_shapes import LIP_POINT_COUNT, SHAPE_UNIT_PX, LipShapes
 from cad.training.start import WEIGHTS_NAME
+from cad.training.whole_files import written_beside
 
 _log = logging.getLogger(__name__)
 
@@ -175,5 +176,6 @@ def distill_lips(
             states = {name: part.state_dict() for name, part in parts.items()}
             torch.save({"step": step + 1, **states}, out / "state.pt")
             kept = {f"lip_encoder.{name}": value.contiguous() for name, value in encoder.state_dict().items()}
-            save_file(kept, str(out / WEIGHTS_NAME))
+            with written_beside(out / WEIGHTS_NAME) as part:
+                save_file(kept, str(part))
             (out / "metrics.json").write_text(json.dumps(figures, indent=2))

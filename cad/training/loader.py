@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,5 +78,10 @@ class ResumableLoader(DataLoader[Sample]):
 
 
 def one_thread_each(worker: int) -> None:
-    """Keep a worker process to one thread: the others belong to the network."""
+    """Keep a worker process to one thread, for the others belong to the network, and to its work when a run is stopped.
+
+    A terminal's Ctrl-C reaches every process; the run needs its workers until it has saved, and ends them then.
+    """
     cv2.setNumThreads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from cad.errors import OptionError
+from cad.training.packaged import is_folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,12 @@ def freeze(net: nn.Module, groups: Sequence[ParameterGroup]) -> None:
 
 
 def rest_frozen_parts(module: nn.Module) -> None:
-    """Put every part whose parameters are all frozen into eval mode, so that its BatchNorm and dropout stand still."""
+    """Put every part whose parameters are all frozen into eval mode, so that its BatchNorm and dropout stand still.
+
+    BatchNorms that an export had folded away rest in any case (``cad.training.packaged.is_folded``).
+    """
     own = list(module.parameters())
-    if own and not any(parameter.requires_grad for parameter in own):
+    if (own and not any(parameter.requires_grad for parameter in own)) or is_folded(module):
         module.eval()
         return
     for child in module.children():

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cad.metrics.roc import auc_of
@@ -67,17 +67,26 @@ class SourceScore:
 
 
 def by_clip(windows: Iterable[Scored]) -> list[Scored]:
-    """Return one entry a clip and part with the mean logits; a window that occurs twice counts once."""
+    """Return one entry a clip and part: fake in a head where a window is, with the mean logit of the windows that are.
+
+    A window that occurs twice counts once. The genuine windows of a forged clip do not water its logit down; where all
+    windows have one label, as those of clips that are forged from end to end, the mean is that of all.
+    """
     groups: dict[tuple[str, Part], dict[int, Scored]] = defaultdict(dict)
     for window in windows:
         groups[window.key, window.part][window.start] = window
     clips = []
     for group in groups.values():
         some = list(group.values())
-        logits = tuple(sum(values) / len(some) for values in zip(*(one.logits for one in some), strict=True))
         labels = tuple(max(values) for values in zip(*(one.labels for one in some), strict=True))
+        logits = tuple(_mean_logit(some, head, label) for head, label in enumerate(labels))
         clips.append(replace(some[0], labels=labels, logits=logits))
     return clips
+
+
+def _mean_logit(windows: Sequence[Scored], head: int, label: float) -> float:
+    logits = [window.logits[head] for window in windows if window.labels[head] == label]
+    return sum(logits) / len(logits)
 
 
 def figures(clips: Sequence[Scored]) -> dict[str, float]:
@@ -112,15 +121,20 @@ def figures(clips: Sequence[Scored]) -> dict[str, float]:
     return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
-def mean_auc(found: dict[str, float]) -> float:
-    """Return the mean of the streams' figures, for choosing among checkpoints.
+#: The figure of each head that counts when checkpoints are compared.
+_FIGURES = {"fused": "fused_auc", "video": "video_auc", "audio": "audio_auc", "sync": "sync_shift_auc"}
+
+
+def mean_auc(found: dict[str, float], heads: Collection[str] = HEADS) -> float:
+    """Return the mean of the figures of ``heads``, for choosing among checkpoints; NaN where there is none.
 
     Example:
         >>> mean_auc({"video_auc": 0.8, "sync_shift_auc": 0.9, "offset_right": 0.1})
         0.85
+        >>> mean_auc({"video_auc": 0.8, "audio_auc": 0.5}, heads=("fused", "video"))
+        0.8
     """
-    names = ("fused_auc", "video_auc", "audio_auc", "sync_shift_auc")
-    values = [found[name] for name in names if name in found]
+    values = [found[name] for head, name in _FIGURES.items() if head in heads and name in found]
     return round(sum(values) / len(values), 9) if values else math.nan
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start a net from the weights of earlier runs, part by part."""
+"""Start a net from packaged weights or those of earlier runs, part by part."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cad.errors import OptionError
+from cad.training.packaged import TRAINING_ONLY, packaged_entry, packaged_names, read_packaged
 
 WEIGHTS_NAME = "model.safetensors"
 
@@ -25,7 +26,8 @@ class StartFrom:
     """Weights to start from.
 
     Attributes:
-        path: A safetensors file, or the folder of a run that has ``model.safetensors`` in it.
+        path: Packaged weights by name (``cad_small``: the newest of that family), a folder of weights or an ``.onnx``
+            file that was exported from a net like this one, the folder of a run or its ``best``, or a safetensors file.
         prefixes: Parts to take, as beginnings of names (``face_encoder.``); empty for everything.
     """
 
@@ -33,29 +35,53 @@ class StartFrom:
     prefixes: list[str] = field(default_factory=list)
 
 
-def load_parts(net: nn.Module, starts: Sequence[StartFrom]) -> None:
-    """Copy the named parts of each file into ``net``; later files win over earlier ones.
+def load_parts(net: nn.Module, starts: Sequence[StartFrom]) -> set[str]:
+    """Copy the named parts of each source into ``net``; later ones win over earlier ones.
+
+    Returns:
+        The names of the tensors that were taken.
 
     Raises:
-        OptionError: A file cannot be read, or a prefix is in the file or the net but not in both, or shapes differ.
+        OptionError: A source cannot be read, or a prefix is in the source or the net but not in both, or shapes differ.
+        WeightsIntegrityError: A packaged model is damaged.
     """
-    own = net.state_dict()
+    started: set[str] = set()
     for start in starts:
-        found = read_weights(Path(start.path))
+        found = _tensors_of(start.path, net)
+        own = net.state_dict()
         taken: dict[str, torch.Tensor] = {}
         for prefix in start.prefixes or [""]:
             taken |= _part(found, own, prefix, start.path)
         net.load_state_dict(taken, strict=False)
+        started |= taken.keys()
         _log.info("%d tensors from %s", len(taken), start.path)
+    return started
+
+
+def _tensors_of(name: str, net: nn.Module) -> dict[str, torch.Tensor]:
+    """Return what a source has, training-only tensors of the net included where an exported graph lacks them."""
+    entry = packaged_entry(name)
+    path = Path(name)
+    if entry is None and path.suffix != ".onnx":
+        if not path.exists():
+            known = ", ".join(packaged_names())
+            raise OptionError(
+                f"start_from: there is no {name}, neither as a file or run nor in the package ({known}); earlier "
+                "stages are run by `python tools/train.py stages`"
+            )
+        return read_weights(path)
+    found = read_packaged(entry or path, net)
+    return {name: value for name, value in net.state_dict().items() if name.startswith(TRAINING_ONLY)} | found
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a safetensors file, or of the folder of a run that has ``model.safetensors`` in it.
+    """Return the tensors of a safetensors file, or of the folder of a run (its best weights, else its last ones).
 
     Raises:
         OptionError: They cannot be read.
     """
-    file = path / WEIGHTS_NAME if path.is_dir() else path
+    places = (path / "best" / WEIGHTS_NAME, path / WEIGHTS_NAME) if path.is_dir() else (path,)
+    file = next((place for place in places if place.is_file()), places[0])
     try:
         return load_file(file)
     except (OSError, SafetensorError) as error:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -19,6 +21,7 @@ from cad.models.output import CadOutput
 from cad.spec import HEADS
 from cad.training.batches import Batch
 from cad.training.criterion import labels_without
+from cad.training.in_use import heads_of, require_starts
 from cad.training.parameters import (
     OptimizerOptions,
     freeze,
@@ -27,6 +30,7 @@ from cad.training.parameters import (
     rest_frozen_parts,
 )
 from cad.training.scores import Scored, by_clip, figures, mean_auc
+from cad.training.set_table import judge_sets
 from cad.training.start import StartFrom, load_parts
 from cad.training.val_samples import ValSamples, ValWindow
 
@@ -79,10 +83,18 @@ class CadTask(lightning.LightningModule):
         self.optimizer_options = optimizer
         self.stream_dropout = stream_dropout or StreamDropout()
         self.step_seed = step_seed
-        load_parts(net, start_from or [])
+        self._started = load_parts(net, start_from or [])
         freeze(net, optimizer.groups)
         self.scored: list[Scored] = []
         self._windows: list[Scored] = []
+
+    def require_starts(self) -> None:
+        """Refuse a net of which a part would stay at random.
+
+        Raises:
+            OptionError: A part that is in use neither starts from weights nor learns.
+        """
+        require_starts(self.net, self._started)
 
     def train(self, mode: bool = True) -> CadTask:
         """Switch to training, but leave frozen parts in eval mode."""
@@ -131,26 +143,29 @@ class CadTask(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one batch of fixed windows."""
+        held_out = getattr(self.trainer.datamodule, "held_out_sources", ())  # type: ignore[attr-defined]
+        self._windows += self.scored_windows(batch, self._items()[len(self._windows) :], held_out)
+
+    def scored_windows(self, batch: Batch, items: Sequence[ValWindow], held_out: Collection[str] = ()) -> list[Scored]:
+        """Return the net's answers to a batch, whose windows are the first of ``items``."""
         output = self(batch)
         logits = torch.stack([getattr(output, f"{head}_logit").float() for head in HEADS], dim=1).cpu().tolist()
         said = output.offset_seconds.float().cpu().tolist()
-        items = self._items()[len(self._windows) : len(self._windows) + len(batch)]
-        held_out = set(getattr(self.trainer.datamodule, "held_out_sources", ()))  # type: ignore[attr-defined]
-        for number, item in enumerate(items):
-            self._windows.append(
-                Scored(
-                    key=batch.key[number],
-                    source=batch.source[number],
-                    part=item.part,
-                    start=item.start,
-                    has_face=bool(batch.frames_present[number].any()),
-                    is_held_out=batch.source[number] in held_out,
-                    labels=tuple(batch.clip_labels[number].tolist()),
-                    logits=tuple(logits[number]),
-                    offset_seconds=float(batch.offset_seconds[number]),
-                    offset_said=said[number],
-                )
+        return [
+            Scored(
+                key=item.row.path,
+                source=item.row.source,
+                part=item.part,
+                start=item.start,
+                has_face=bool(batch.frames_present[number].any()),
+                is_held_out=item.row.source in held_out,
+                labels=tuple(batch.clip_labels[number].tolist()),
+                logits=tuple(logits[number]),
+                offset_seconds=float(batch.offset_seconds[number]),
+                offset_said=said[number],
             )
+            for number, item in enumerate(items[: len(batch)])
+        ]
 
     def _items(self) -> tuple[ValWindow, ...]:
         loader = self.trainer.val_dataloaders
@@ -166,9 +181,14 @@ class CadTask(lightning.LightningModule):
             windows = [window for part in gathered for window in part]
         self.scored = by_clip(windows)
         found = figures(self.scored)
-        found["mean_auc"] = mean_auc(found)
+        found["mean_auc"] = mean_auc(found, heads_of(self.net))
         # Every process has the same figures: nothing needs to be reduced.
         self.log_dict({f"val/{name}": value for name, value in found.items()}, rank_zero_only=False)
+
+    def closing_tables(self, figures: dict[str, float]) -> list[str]:
+        """Return lines for the end of the run: how well its best checkpoint tells the classes of each set apart."""
+        trainer = self.trainer
+        return judge_sets(self, trainer.datamodule, Path(trainer.default_root_dir))  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW with warm-up and cosine by optimizer steps."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import Dataset
 
-from cad.data.forge import DEFAULT_WEIGHTS, Donors, cut, forge, genuine
+from cad.data.forge import DEFAULT_WEIGHTS, Donors, forge, genuine
 from cad.data.manifest import Row
 from cad.data.records import Clip, LabeledClip
 from cad.data.shards import ClipStore
@@ -18,7 +18,14 @@ from cad.errors import OptionError
 from cad.training.batches import Sample, sample_of
 from cad.training.donors import StoreDonors
 from cad.training.draw import Draw, Mix, SampleKind
-from cad.training.labels import is_fake_as_shown, judged_clip, labeled_of_row
+from cad.training.labels import (
+    fake_starts,
+    is_fake_as_shown,
+    judged_clip,
+    judged_span,
+    labeled_of_row,
+    only_streams,
+)
 
 Augment = Callable[[LabeledClip, np.random.Generator], LabeledClip]
 
@@ -34,15 +41,18 @@ class WindowLengths:
         slots: The usual length, and what every sample is filled up to.
         short_slots: The other length.
         short_share: How often the other length is drawn.
+        forged_share: How often the window of a row that is forged in stretches is drawn among those with a forged part;
+            else it lies anywhere, and is genuine where nothing in it is forged.
     """
 
     slots: int = 50
     short_slots: int = 30
     short_share: float = 0.2
+    forged_share: float = 0.75
 
     def __post_init__(self) -> None:
-        if not 0 < self.short_slots <= self.slots or not 0 <= self.short_share <= 1:
-            raise OptionError(f"need 0 < short_slots <= slots and short_share in [0, 1], got {self}")
+        if not 0 < self.short_slots <= self.slots or not 0 <= self.short_share <= 1 or not 0 <= self.forged_share <= 1:
+            raise OptionError(f"need 0 < short_slots <= slots, and shares in [0, 1], got {self}")
 
     def draw(self, rng: np.random.Generator, available: int) -> int:
         """Return a length that a clip of ``available`` slots has."""
@@ -76,9 +86,10 @@ class TrainSamples(Dataset[Sample]):
         streams: Which of video and audio are shown.
         augment: The treatment of both classes after forging; None for none.
         seed: Sample n depends on this and n alone.
+        set_weights: See ``Draw``.
 
     Raises:
-        DataError: A kind with a share has no rows.
+        DataError: See ``Draw``.
     """
 
     def __init__(
@@ -92,9 +103,10 @@ class TrainSamples(Dataset[Sample]):
         streams: Collection[str],
         augment: Augment | None,
         seed: int,
+        set_weights: Mapping[str, float] | None = None,
     ) -> None:
         self._store = store
-        self._draw = Draw(_rows_to_draw(store, rows, streams), mix, source_power)
+        self._draw = Draw(_rows_to_draw(store, rows, streams), mix, source_power, set_weights)
         self._donors: Donors = StoreDonors(store, rows)
         self._lengths = lengths
         self._weights: Mapping[str, float] = DEFAULT_WEIGHTS if forging.weights is None else forging.weights
@@ -102,6 +114,11 @@ class TrainSamples(Dataset[Sample]):
         self._streams = streams
         self._augment = augment
         self._seed = seed
+
+    @property
+    def kinds_without_rows(self) -> list[SampleKind]:
+        """Kinds that have a share of the mix, and no row."""
+        return self._draw.without_rows
 
     def __getitem__(self, number: int) -> Sample:
         rng = np.random.default_rng([self._seed, number])
@@ -129,9 +146,16 @@ class TrainSamples(Dataset[Sample]):
         return forge(clip, rng, self._donors, self._weights, slots, self._second_share)
 
     def _window(self, row: Row, rng: np.random.Generator) -> Clip:
-        clip = judged_clip(self._store, row, self._streams)
-        length = self._lengths.draw(rng, clip.slots)
-        return cut(clip, int(rng.integers(0, clip.slots - length + 1)), length)
+        entry = self._store.entry(row.path)
+        span = judged_span(entry, self._streams)
+        available = span.stop - span.start
+        length = self._lengths.draw(rng, available)
+        starts = fake_starts(entry, row, self._streams, length)
+        if starts is not None and len(starts) and rng.random() < self._lengths.forged_share:
+            first = span.start + int(rng.choice(starts))
+        else:
+            first = span.start + int(rng.integers(0, available - length + 1))
+        return only_streams(self._store.read(row.path, first, first + length), self._streams)
 
 
 def _rows_to_draw(

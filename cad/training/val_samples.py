@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 from cad.clock import seconds_of
 from cad.data.manifest import Row
 from cad.data.records import LabeledClip
-from cad.data.shards import ClipStore
+from cad.data.shards import ClipEntry, ClipStore
 from cad.training.batches import Sample, sample_of
-from cad.training.labels import judged_span, labeled_of_row, only_streams
+from cad.training.labels import fake_starts, judged_span, labeled_of_row, only_streams
 
 #: The stated test of synchrony shifts genuine clips by 0.2 to 1 s.
 SHIFT_SLOTS = (5, 25)
@@ -99,7 +99,11 @@ class ValSamples(Dataset[Sample]):
 def row_windows(
     store: ClipStore, rows: Sequence[Row], slots: int, windows: int, streams: Collection[str]
 ) -> list[ValWindow]:
-    """Return up to ``windows`` evenly spread windows of each row."""
+    """Return up to ``windows`` evenly spread windows of each row.
+
+    Where none of them meets a forged stretch of its row, the nearest one is moved so that it does: a row that is forged
+    in half a second of its middle and judged at its ends would count as genuine.
+    """
     items = []
     for row in rows:
         span = judged_span(store.entry(row.path), streams)
@@ -107,8 +111,18 @@ def row_windows(
         length = min(slots, available)
         count = min(windows, 1 + (available - length) // max(length // 2, 1))
         starts = np.linspace(0, available - length, count + 2)[1:-1] if count > 1 else [(available - length) / 2]
-        items += [ValWindow(row, Part.ROWS, first + round(float(start)), length) for start in starts]
+        chosen = _meeting_forged(store.entry(row.path), row, streams, [round(float(start)) for start in starts], length)
+        items += [ValWindow(row, Part.ROWS, first + start, length) for start in chosen]
     return items
+
+
+def _meeting_forged(entry: ClipEntry, row: Row, streams: Collection[str], starts: list[int], length: int) -> list[int]:
+    fake = fake_starts(entry, row, streams, length)
+    if fake is not None and len(fake) and not set(starts) & set(fake.tolist()):
+        gaps = np.abs(fake[None] - np.array(starts)[:, None])
+        moved, to = np.unravel_index(int(gaps.argmin()), gaps.shape)
+        starts[int(moved)] = int(fake[to])
+    return sorted(starts)
 
 
 def sync_windows(store: ClipStore, rows: Sequence[Row], slots: int) -> list[ValWindow]:

@@ -40,7 +40,8 @@ class Calibrated(ValueRecord):
         listeners: Probability of fake of the picture of the faces that do not carry the sound, or None.
         faces: Every judged face by track.
         curves: Probability of fake in every slot by stream, smoothed, float64 (slots,); NaN where nothing was scored.
-        points: Where the label changes, by head.
+        points: Where the label changes, by head; a head for which none was ever chosen has none.
+        uncalibrated: Heads whose probabilities are raw scores, since nothing was ever fitted for them.
         missing: By stream why it was not judged; None where it was.
     """
 
@@ -50,6 +51,7 @@ class Calibrated(ValueRecord):
     faces: Mapping[int, FaceProbability]
     curves: Mapping[str, NDArray[np.float64]]
     points: Mapping[str, OperatingPoint]
+    uncalibrated: frozenset[str]
     missing: Mapping[str, Reason | None]
 
 
@@ -73,7 +75,8 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
             stream: frame_probabilities(smooth(line), stream, spec)
             for stream, line in stream_timelines(analysis.scores, analysis.slots).items()
         },
-        points={head: operating_point_of(head, spec) for head in HEADS},
+        points={head: point for head, point in spec.operating_points.items() if head in HEADS},
+        uncalibrated=frozenset(HEADS) - frozenset(spec.calibration),
         missing=missing_streams(analysis, spec.heads),
     )
 

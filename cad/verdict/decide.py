@@ -8,6 +8,7 @@
 4. Synchrony alone never makes a file fake: dubbing breaks it as well. If neither picture nor sound by itself raises
    suspicion, the file is inconclusive.
 5. A video whose faces could not be judged is never called real on its sound alone.
+6. Evidence for which no threshold was ever chosen decides nothing: a model fresh from training abstains.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class _Charge:
 
     head: str
     probability: float
-    point: OperatingPoint
+    point: OperatingPoint | None
+    is_calibrated: bool
 
 
 def decide(evidence: Calibrated) -> Decision:
@@ -58,29 +60,36 @@ def decide(evidence: Calibrated) -> Decision:
         limit = reasons.low_coverage(coverage, MIN_COVERAGE)
         return Decision(Label.INCONCLUSIVE, highest, (limit, *notes))
     label, why = weigh(charges, evidence)
-    return Decision(label, highest, unique([*why, *notes]))
+    raw = [] if all(one.is_calibrated for one in charges) else [reasons.UNCALIBRATED]
+    return Decision(label, highest, unique([*why, *raw, *notes]))
 
 
 def find_charges(evidence: Calibrated) -> list[_Charge]:
     """Return the pieces of evidence that decide: rules 2 and 3."""
     heads = ["fused"] if evidence.probabilities["fused"] is not None else ["video", "audio"]
-    found = [(head, evidence.probabilities[head], evidence.points[head]) for head in heads]
-    found.append(("listener", evidence.listeners, evidence.points["video"]))
-    return [_Charge(head, value, point) for head, value, point in found if value is not None]
+    found = [(head, head, evidence.probabilities[head]) for head in heads]
+    found.append(("listener", "video", evidence.listeners))
+    return [
+        _Charge(name, value, evidence.points.get(head), head not in evidence.uncalibrated)
+        for name, head, value in found
+        if value is not None
+    ]
 
 
 def weigh(charges: list[_Charge], evidence: Calibrated) -> tuple[Label, list[Reason]]:
     """Return the label that the evidence gives, and why: rules 4 and 5."""
-    proven = [one for one in charges if one.probability >= one.point.fake_threshold]
-    sync = evidence.probabilities["sync"]
-    out_of_sync = sync is not None and sync >= evidence.points["sync"].fake_threshold
+    proven = [(one, one.point) for one in charges if one.point and one.probability >= one.point.fake_threshold]
+    sync, limits = evidence.probabilities["sync"], evidence.points.get("sync")
+    out_of_sync = sync is not None and limits is not None and sync >= limits.fake_threshold
     if proven:
         look_real = not (is_suspicious(evidence, "video") or is_suspicious(evidence, "audio"))
-        if out_of_sync and look_real and all(one.head == "fused" for one in proven):
+        if out_of_sync and look_real and all(one.head == "fused" for one, _ in proven):
             return Label.INCONCLUSIVE, [reasons.SYNC_ONLY]
-        why = [reasons.evidence_above(one.head, one.probability, one.point.fake_threshold) for one in proven]
+        why = [reasons.evidence_above(one.head, one.probability, point.fake_threshold) for one, point in proven]
         return Label.FAKE, why + ([reasons.OUT_OF_SYNC] if out_of_sync else [])
     for one in charges:
+        if one.point is None:
+            return Label.INCONCLUSIVE, [reasons.UNCALIBRATED]
         real_below, fake_from = one.point.real_threshold, one.point.fake_threshold
         if one.probability >= real_below:
             return Label.INCONCLUSIVE, [reasons.between_thresholds(one.probability, real_below, fake_from)]
@@ -91,7 +100,8 @@ def weigh(charges: list[_Charge], evidence: Calibrated) -> tuple[Label, list[Rea
 
 def is_suspicious(evidence: Calibrated, head: str) -> bool:
     """Say whether a head by itself raises suspicion: it is not below its threshold for *real*."""
-    return (evidence.probabilities[head] or 0.0) >= evidence.points[head].real_threshold
+    point = evidence.points.get(head)
+    return point is not None and (evidence.probabilities[head] or 0.0) >= point.real_threshold
 
 
 def unique(found: list[Reason]) -> tuple[Reason, ...]:

@@ -66,9 +66,10 @@ def summarise_face(track: TrackSummary, evidence: Calibrated) -> FaceSummary:
 def is_active_speaker(track: TrackSummary, sync: float | None, evidence: Calibrated) -> bool | None:
     """Say whether a face's lips are those that speak; None without sound. A mouth that does not move never speaks."""
     carries = {face.track_id: face.carries_sound for face in evidence.analysis.evidence.faces}[track.track_id]
-    if carries is None or sync is None:
+    point = evidence.points.get("sync")
+    if carries is None or sync is None or point is None:
         return None
-    return carries and track.lips.motion >= LEAST_MOTION and sync < evidence.points["sync"].fake_threshold
+    return carries and track.lips.motion >= LEAST_MOTION and sync < point.fake_threshold
 
 
 def summarise_curve(curve: NDArray[np.float64]) -> Curve:

@@ -28,6 +28,12 @@ PICTURE_NOT_JUDGED = Reason(
     "picture_not_judged", "the sound alone raises no suspicion, but the picture could not be judged"
 )
 SYNC_ONLY = Reason("sync_only", f"{_DUBBING}; neither the picture nor the sound by itself looks forged")
+#: The numbers of a model fresh from training mean nothing yet.
+UNCALIBRATED = Reason(
+    "uncalibrated",
+    "this model was never calibrated on the evidence that decides here: its figure is a raw score, not a probability "
+    "(export/calibrate.py gives it thresholds)",
+)
 #: Synchrony beside other evidence.
 OUT_OF_SYNC = Reason("out_of_sync", _DUBBING)
 

@@ -157,7 +157,8 @@ class Verdict(ValueRecord):
         model: Which weights spoke.
         seconds: Wall-clock seconds by stage, and ``total``.
         curves: By stream its probability over time; empty for a still picture.
-        operating_points: By head (``fused``, ``video``, ``audio``, ``sync``) where the label changes.
+        operating_points: By head (``fused``, ``video``, ``audio``, ``sync``) where the label changes; a head that was
+            never calibrated has none.
         nets: sha256 by name of every net that had a part: the detector's and those that find faces.
         versions: By distribution the version of what may change a number.
     """

@@ -30,12 +30,13 @@ def find_segments(
 
     Args:
         curves: Probability of fake by stream, float64 (slots,), NaN where nothing was scored.
-        points: Where a stream becomes suspicious.
+        points: Where a stream becomes suspicious; one that has none is left out.
     """
     found = [
         segment
         for stream, curve in curves.items()
-        for segment in stream_segments(stream, curve, points[stream].fake_threshold)
+        if (point := points.get(stream)) is not None
+        for segment in stream_segments(stream, curve, point.fake_threshold)
     ]
     return tuple(sorted(found, key=lambda segment: (segment.start_seconds, segment.stream)))
 

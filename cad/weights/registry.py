@@ -2,12 +2,14 @@
 """Tells which weights there are, from the ``manifest.json`` in every folder of this one.
 
 A manifest has at least ``file``, ``sha256`` and ``kind``; a folder of the same layout anywhere on the disk is
-accepted too, so that a model of one's own is used in the same way as a shipped one.
+accepted too, so that a model of one's own is used in the same way as a shipped one. So is an ONNX file by itself, whose
+bytes nothing can vouch for.
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +59,7 @@ def list_entries(kind: Kind | None = None, folder: Path = PACKAGE_FOLDER) -> lis
 
 
 def find_entry(name: str, folder: Path = PACKAGE_FOLDER) -> WeightsEntry:
-    """Return the weights called ``name``, or those in the folder that ``name`` is the path of.
+    """Return the weights called ``name``, or those in the folder or of the ONNX file that ``name`` is the path of.
 
     Raises:
         WeightsNotFoundError: There are none; the message names those that exist, the nearest first.
@@ -67,6 +69,8 @@ def find_entry(name: str, folder: Path = PACKAGE_FOLDER) -> WeightsEntry:
         return read_entry(folder / name)
     if (Path(name) / MANIFEST_NAME).is_file():
         return read_entry(Path(name))
+    if name.endswith(".onnx") and Path(name).is_file():
+        return bare_entry(Path(name))
     known = [entry.name for entry in list_entries(folder=folder)]
     nearest = difflib.get_close_matches(name, known, n=len(known) or 1, cutoff=0.0)
     there_are = f"; there are: {', '.join(nearest)}" if known else ", and the package has none at all"
@@ -106,6 +110,20 @@ def read_entry(folder: Path) -> WeightsEntry:
     if not is_plain_name(file):
         raise WeightsIntegrityError(f"{path}: file is {file!r}; it must be a name in the same folder")
     return WeightsEntry(folder.name, cast(Kind, kind), folder / file, str(sha256).lower(), manifest)
+
+
+def bare_entry(file: Path) -> WeightsEntry:
+    """Return the entry of a detector's ONNX file that has no manifest; its sha256 is that of the bytes found.
+
+    Raises:
+        WeightsNotFoundError: The file cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsNotFoundError(f"{file} cannot be read: {error.strerror}") from error
+    return WeightsEntry(file.stem, "detector", file, sha256, {})
 
 
 def is_plain_name(name: object) -> bool:

@@ -12,7 +12,7 @@ import pytest
 import trees
 from tool_module import load_tool
 
-from cad.data.checks import TRAINING_COLUMNS, check_manifest, check_training, refuse_errors
+from cad.data.checks import check_manifest, check_training, refuse_errors
 from cad.data.manifest import (
     COLUMNS,
     Row,
@@ -194,10 +194,10 @@ def test_a_prepared_set_reaches_shards_and_training(tmp_path, monkeypatch):
     rows = {row.path: row for row in read_manifest(out).records()}
     assert manifest_of_clips(store, "shards").records() == [rows[key] for key in store.keys]
     assert {row.split for row in rows.values()} == {"train", "val", "test"} and len(store.keys) == 2
-    manifest, others = read_manifest(out, needed=TRAINING_COLUMNS).in_splits(("train", "val"))
+    manifest, others = read_manifest(out).in_splits(("train", "val"))
     assert others == {"test": 1}
     with pytest.raises(DataError) as caught:
-        check_training(manifest, {entry.key: entry for entry in store}, str(out), files=True)
+        check_training(manifest, {entry.key: entry for entry in store}, str(out))
     # Two people are too few for both classes on both sides; all else is in order.
     lost = "RealVideo-FakeAudio/African/men/id00166/00010_fake.mp4"
     said = str(caught.value).splitlines()[1:]
@@ -206,6 +206,6 @@ def test_a_prepared_set_reaches_shards_and_training(tmp_path, monkeypatch):
 
 @pytest.mark.shared
 def test_the_training_clips_have_no_leak(shared_data):
-    manifest = read_manifest(shared_data / "manifest.csv", needed=TRAINING_COLUMNS)
+    manifest = read_manifest(shared_data / "manifest.csv")
     assert shared_identities(manifest.rows) == {} and manifest.repeated_paths == ()
     assert {row.label for row in manifest.records()} == {0, 1}

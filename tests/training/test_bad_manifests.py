@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,14 +60,21 @@ def test_rows_of_other_splits_are_passed_over_and_counted(
 ) -> None:
     others = [{**fields[0], "path": f"{n}.mp4", "split": split} for n, split in enumerate(["test", "test", ""])]
     data = CadData([str(shards)], manifest=write([*fields, *others]))
-    with caplog.at_level("INFO", "cad.training.data"):
+    with caplog.at_level("INFO", "cad.training.sets"):
         data.setup("fit")
-    assert len(data.rows) == len(fields) and "passed over: {'test': 2, '': 1}" in caplog.text
+    assert len(data.rows) == len(fields) and "passed over: 2 test, 1 without one" in caplog.text
 
 
-def test_missing_columns_are_said(shards: Path, tmp_path: Path) -> None:
-    (tmp_path / "short.csv").write_text("path,label\na.mp4,real\n")
-    with pytest.raises(DataError, match=r"no column video_fake, .*; needed are path, label, video_fake, "):
+def test_a_path_and_a_label_are_enough(shards: Path, fields: Fields, tmp_path: Path) -> None:
+    lines = [f"{field['path']},{field['label']},{field['split']}" for field in fields]
+    (tmp_path / "short.csv").write_text("\n".join(["path,label,split", *lines]))
+    data = CadData([str(shards)], manifest=str(tmp_path / "short.csv"))
+    data.setup("fit")
+    genuine = next(row for row in data.rows if row.path == "av/train_real_0")
+    forged = next(row for row in data.rows if row.path == "av/train_fake_0")
+    assert (genuine.video_fake, genuine.audio_fake) == (0, 0) and (forged.video_fake, forged.audio_fake) == (-1, -1)
+    (tmp_path / "short.csv").write_text("path,real\na.mp4,1\n")
+    with pytest.raises(DataError, match="no column label; needed are path, label"):
         CadData([str(shards)], manifest=str(tmp_path / "short.csv")).setup("fit")
 
 
@@ -79,26 +87,32 @@ def test_labels_may_be_numbers_in_manifests_and_shards(shards: Path, fields: Fie
     assert as_numbers.rows == as_words.rows
 
 
-def test_missing_and_empty_files_are_named(shards: Path, fields: Fields, write: Write, tmp_path: Path) -> None:
-    for field in fields[2:]:
-        file = tmp_path / field["path"]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(b"something")
-    (tmp_path / fields[0]["path"]).write_bytes(b"")
-    with pytest.raises(DataError, match=f"missing or empty file: {fields[0]['path']}, {fields[1]['path']}$"):
-        CadData([str(shards)], manifest=write(fields), root=str(tmp_path)).setup("fit")
-
-
-def test_rows_without_a_clip_are_named_unless_excused(
-    shards: Path, fields: Fields, write: Write, tmp_path: Path
+def test_rows_without_a_clip_are_named_unless_a_reason_lies_beside_the_shards(
+    shards: Path, fields: Fields, write: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    extra = {**fields[0], "path": "av/lost.mp4"}
-    manifest = write([*fields, extra])
-    with pytest.raises(DataError, match=r"no clip in the shards: av/lost\.mp4"):
-        CadData([str(shards)], manifest=manifest).setup("fit")
-    CadData([str(shards)], manifest=manifest, excused=["av/lost.mp4"]).setup("fit")
-    (tmp_path / "failures.tsv").write_text("av/lost.mp4\tno face found\ttrain\n")
-    CadData([str(shards)], manifest=manifest, excused=str(tmp_path / "failures.tsv")).setup("fit")
+    places = [str(shutil.copy(path, tmp_path)) for path in shards.glob("*.tar")]
+    manifest = write([*fields, {**fields[0], "path": "av/lost.mp4"}])
+    with pytest.raises(DataError, match=r"no clip in the shards .*: av/lost\.mp4"):
+        CadData(places, manifest=manifest).setup("fit")
+    (tmp_path / "failures.tsv").write_text("av/lost.mp4\tno face found\ttrain\t7\n")
+    data = CadData(places, manifest=manifest)
+    data.setup("fit")
+    assert "1 of 25 rows give no clip and are left out: no face found (1)" in caplog.text
+    assert len(data.rows) == len(fields)
+
+
+def test_clips_of_other_files_are_not_trained_on(shards: Path, fields: Fields, write: Write, tmp_path: Path) -> None:
+    with ShardWriter(tmp_path / "shards", "made") as writer:
+        store = ClipStore(shards)
+        for field in fields:
+            writer.write(store.read(field["path"]), {**field, "sha256": "ab"})
+    same = write([{**field, "sha256": "ab"} for field in fields])
+    CadData([str(tmp_path / "shards")], manifest=same).setup("fit")
+    other = write([{**field, "sha256": "ab" if number else "cd"} for number, field in enumerate(fields)])
+    with pytest.raises(
+        DataError, match=rf"made from other files \(sha256\) than the manifest names: {fields[0]['path']};"
+    ):
+        CadData([str(tmp_path / "shards")], manifest=other).setup("fit")
 
 
 def test_a_clip_with_nothing_in_it_is_named(shards: Path, fields: Fields, tmp_path: Path) -> None:
@@ -117,11 +131,14 @@ def test_one_class_only_is_refused(shards: Path, fields: Fields, write: Write) -
         CadData([str(shards)], manifest=write([f for f in fields if f["split"] == "train"])).setup("fit")
 
 
-def test_a_person_on_both_sides_is_named(shards: Path, fields: Fields, write: Write) -> None:
+def test_a_person_on_both_sides_is_said(
+    shards: Path, fields: Fields, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
     by_path = {field["path"]: field for field in fields}
     by_path["av/val_real_2"]["identity"] = by_path["av/train_fake_1"]["identity"]
-    with pytest.raises(DataError, match=r"person on both sides .*train_av_1 \(av/train_\w+_1 and av/val_real_2\)"):
-        CadData([str(shards)], manifest=write(fields)).setup("fit")
+    # Official splits of some sets share people.
+    CadData([str(shards)], manifest=write(fields)).setup("fit")
+    assert "1 people are in train and in val, which flatters val: train_av_1 (av/train_" in caplog.text
 
 
 def test_a_cloned_voice_may_be_anyones(shards: Path, fields: Fields, write: Write) -> None:

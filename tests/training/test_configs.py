@@ -55,7 +55,7 @@ def test_a_configuration_makes_a_net_and_its_data(path: Path, tmp_path: Path) ->
         kept == 0 and path.stem not in ("stage_sync", "stage_audio")
     )
     assert cli.model.criterion.weights.distillation == (
-        0.1 if path.stem in ("full", "cad_small", "no_alignment") else 0
+        0.1 if path.stem in ("full", "cad_small", "finetune", "no_alignment") else 0
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
+import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from left_by_runs import assert_same_run
 from safetensors.torch import load_file
+from tiny_runs import config, fit_elsewhere
 
 from cad.errors import DataError, OptionError
 from cad.training.cli import main
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,53 +32,9 @@ def keep_threads_and_path() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def config(shards: Path, folder: Path) -> dict[str, Any]:
-    return {
-        "seed_everything": 5,
-        "run": {"folder": str(folder), "checkpoint_steps": 2, "torch_threads": 1, "average_decay": 0.9},
-        "trainer": {
-            "accelerator": "cpu",
-            "val_check_interval": 6,
-            "accumulate_grad_batches": 2,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "log_every_n_steps": 1,
-        },
-        "model": {
-            "net": {"class_path": "tiny.TinyNet"},
-            "criterion": {"class_path": "tiny.TinyLosses"},
-            "optimizer": {
-                "groups": [{"match": "face.*", "learning_rate": 0.0}, {"match": "*", "learning_rate": 0.01}],
-                "warmup_steps": 2,
-            },
-        },
-        "data": {
-            "shards": [str(shards)],
-            "batches": 12,
-            "batch_size": 3,
-            "workers": 0,
-            "augment": False,
-            "lengths": {"slots": 20, "short_slots": 12, "short_share": 0.3},
-        },
-    }
-
-
 def fit(path: Path, content: dict[str, Any], *words: str) -> Any:
     path.write_text(yaml.safe_dump(content))
     return main(["fit", "--config", str(path), *words])
-
-
-def fit_elsewhere(path: Path, content: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
-    path.write_text(yaml.safe_dump(content))
-    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "train.py"), "fit", "--config", str(path), *words],
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
 
 
 def assert_same_weights(one: Path, two: Path) -> None:
@@ -92,9 +48,10 @@ def assert_same_weights(one: Path, two: Path) -> None:
 def whole_run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
-    # In a process of its own, as the run that is killed: results differ in the last bit with the threads of BLAS.
     done = fit_elsewhere(folder / "config.in.yaml", config(shards, folder / "run"))
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.code == 0, done.err[-3000:]
+    (folder / "run" / "said").write_text(done.out)
+    (folder / "run" / "told").write_text(done.err)
     return folder / "run"
 
 
@@ -108,7 +65,66 @@ def test_a_run_keeps_what_it_was(whole_run: Path) -> None:
     rows = list(csv.DictReader((whole_run / "sources.csv").open()))
     assert {row["source"] for row in rows} == {"av_page0", "av_page1", "speech_page0", "speech_page1"}
     assert (whole_run / "best" / "model.safetensors").exists() and (whole_run / "best" / "config.json").exists()
-    assert list(whole_run.glob("csv/version_0/metrics.csv")) and list(whole_run.glob("tensorboard/version_0/events*"))
+    metrics = list(csv.DictReader((whole_run / "metrics.csv").open()))
+    assert [row["step"] for row in metrics] == ["1", "2", "3", "4", "5", "6"]
+    assert all(float(row["train/loss"]) > 0 and row["learning_rate/0"] for row in metrics)
+    assert [row["step"] for row in metrics if row["val/mean_auc"]] == ["3", "6"]
+    assert list(whole_run.glob("tensorboard/events*"))
+
+
+def test_a_run_ends_with_what_it_reached_and_what_to_type_next(whole_run: Path) -> None:
+    lines = (whole_run / "said").read_text().splitlines()
+    figures = json.loads((whole_run / "best" / "figures.json").read_text())
+    best = whole_run / "best"
+    assert lines[0].startswith(f"best: {best}, step {figures['step']}, val/mean_auc {figures['val/mean_auc']:.3f} (")
+    for name in ("fused_auc", "video_auc", "audio_auc", "sync_shift_auc"):
+        assert f"{name} {figures[f'val/{name}']:.3f}" in lines[0]
+    assert lines[1:] == [
+        "next:",
+        f"  python tools/evaluate.py --weights {best} --manifest MANIFEST --split val",
+        f"  python export/to_onnx.py {best} --output run_model",
+    ]
+
+
+def test_a_run_says_only_what_is_its_own(whole_run: Path) -> None:
+    """No advertisement, no list of absent accelerators, no warning for developers of other packages."""
+    lines = (whole_run / "told").read_text().splitlines()
+    assert lines and all(line.startswith("cad.training.") for line in lines), lines
+
+
+def test_how_far_a_run_is_can_be_read_without_a_terminal(
+    shards: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = config(shards, tmp_path / "run")
+    progress = {"class_path": "cad.training.progress.ProgressLines", "init_args": {"seconds": 0.0}}
+    content["trainer"] |= {"callbacks": [progress], "accumulate_grad_batches": 1}
+    content["data"]["batches"] = 6
+    with caplog.at_level("INFO", "cad.training.progress"):
+        fit(tmp_path / "config.yaml", content)
+    lines = [record.getMessage() for record in caplog.records if record.name == "cad.training.progress"]
+    trained = [line for line in lines if line.startswith("batch ")]
+    assert [line.split(",")[0] for line in trained] == [f"batch {number} of 6" for number in range(1, 7)]
+    assert re.fullmatch(r"batch 3 of 6, step 3, loss \d\.\d{3}, \d+\.\d\d batches/s, about 0 minutes left", trained[2])
+    assert "validating: batch 1 of 2" in lines
+
+
+def test_a_run_without_validation_says_that_there_is_no_best(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = config(shards, tmp_path / "run")
+    content["data"]["batches"] = 2
+    fit(tmp_path / "config.yaml", content, "--trainer.limit_val_batches=0")
+    assert "no validation gave val/mean_auc: there is no best checkpoint" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "best").exists() and (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_a_run_that_is_done_can_be_gone_on_with(shards: Path, whole_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole_run, tmp_path / "run")
+    before = json.loads((tmp_path / "run" / "run.json").read_text())
+    fit(tmp_path / "config.yaml", config(shards, tmp_path / "run"), "--run.resume=true")
+    after = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert after["seconds"] >= before["seconds"]
+    assert_same_run(whole_run, tmp_path / "run")
 
 
 def test_frozen_parts_stand_still_and_the_rest_learns(whole_run: Path) -> None:
@@ -122,29 +138,6 @@ def test_frozen_parts_stand_still_and_the_rest_learns(whole_run: Path) -> None:
     assert {"heads.weight", "voice.0.weight", "norm.running_mean"} <= moved
 
 
-def test_killed_and_resumed_is_as_if_nothing_had_happened(shards: Path, whole_run: Path, tmp_path: Path) -> None:
-    content = config(shards, tmp_path / "run")
-    cut = {
-        **content,
-        "trainer": {**content["trainer"], "callbacks": [{"class_path": "tiny.Killed", "init_args": {"after": 9}}]},
-    }
-    killed = fit_elsewhere(tmp_path / "cut.yaml", cut)
-    assert killed.returncode == -9, killed.stderr[-3000:]
-    stopped = torch.load(tmp_path / "run" / "last.ckpt", map_location="cpu", weights_only=True)
-    assert stopped["global_step"] == 4
-    resumed = fit_elsewhere(tmp_path / "on.yaml", content, "--run.resume=true")
-    assert resumed.returncode == 0, resumed.stderr[-3000:]
-    assert_same_weights(whole_run / "model.safetensors", tmp_path / "run" / "model.safetensors")
-    one, two = (
-        torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)
-        for folder in (whole_run, tmp_path / "run")
-    )
-    assert one["state_dict"].keys() == two["state_dict"].keys()
-    for name, value in one["state_dict"].items():
-        assert torch.equal(value, two["state_dict"][name]), name
-    assert one["lr_schedulers"][0]["last_epoch"] == two["lr_schedulers"][0]["last_epoch"] == 6
-
-
 def test_a_run_is_not_overwritten_by_accident(shards: Path, whole_run: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"holds a run: go on with --run\.resume=true"):
         fit(tmp_path / "config.yaml", config(shards, whole_run))
@@ -152,7 +145,7 @@ def test_a_run_is_not_overwritten_by_accident(shards: Path, whole_run: Path, tmp
 
 def test_parts_of_earlier_runs_are_taken_over(shards: Path, whole_run: Path, tmp_path: Path) -> None:
     content = config(shards, tmp_path / "run")
-    content["model"]["start_from"] = [{"path": str(whole_run), "prefixes": ["voice.", "norm."]}]
+    content["model"]["start_from"] = [{"path": str(whole_run / "model.safetensors"), "prefixes": ["voice.", "norm."]}]
     content["model"]["optimizer"]["groups"] = [
         {"match": "heads.*", "learning_rate": 0.01},
         {"match": "*", "learning_rate": 0.0},
@@ -187,12 +180,35 @@ def test_groups_that_do_not_fit_are_refused(shards: Path, tmp_path: Path, groups
         fit(tmp_path / "config.yaml", content)
 
 
-def test_unknown_options_are_refused(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    content = config(shards, tmp_path / "run")
-    content["data"]["batch_sice"] = 3
-    with pytest.raises(SystemExit):
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("--data.batch_sice=3", "batch_sice"),
+        ("--data.batches=many", "data.batches"),
+        ("--run.checkpoint_minutes=0", r"run\.checkpoint_minutes must be more than 0, got 0"),
+        ("--run.patience=0", r"run\.patience must be more than 0"),
+        ("--run.monitor=loss", r"run\.monitor is a figure of the validation"),
+        ("--config=absent.yaml", r"does not exist.*absent\.yaml"),
+    ],
+)
+def test_bad_options_are_refused(shards: Path, tmp_path: Path, word: str, text: str) -> None:
+    with pytest.raises(OptionError, match=text):
+        fit(tmp_path / "config.yaml", config(shards, tmp_path / "run"), word)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_loaded(shards: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    content = config(tmp_path / "no shards", tmp_path / "file" / "run")
+    with pytest.raises(OSError, match=r"run\.folder: .*file/run cannot be written to: Not a directory"):
         fit(tmp_path / "config.yaml", content)
-    assert "batch_sice" in capsys.readouterr().err
+
+
+def test_a_figure_that_there_is_not_ends_the_run_at_its_first_validation(shards: Path, tmp_path: Path) -> None:
+    content = config(shards, tmp_path / "run")
+    content["run"]["monitor"] = "val/voice_auc"
+    with pytest.raises(OptionError, match=r"no figure val/voice_auc on these rows; there are: val/audio_auc"):
+        fit(tmp_path / "config.yaml", content)
 
 
 def test_bad_data_stops_before_the_first_step(shards: Path, tmp_path: Path) -> None:
@@ -207,7 +223,7 @@ def test_two_processes_train_together(shards: Path, tmp_path: Path) -> None:
     content["trainer"] |= {"devices": 2, "strategy": "ddp", "accumulate_grad_batches": 1, "val_check_interval": 4}
     content["data"] |= {"batches": 4, "batch_size": 2}
     done = fit_elsewhere(tmp_path / "config.yaml", content)
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.code == 0, done.err[-3000:]
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["processes"] == 2 and record["step"] == 4 and record["finished"]
     assert 0 <= record["figures"]["val/fused_auc"] <= 1

@@ -9,6 +9,7 @@ from made_analysis import analysis, face, score, track
 from tiny_model import tiny_spec
 
 from cad.media.records import MediaKind
+from cad.spec import Calibration, OperatingPoint, with_operating_point
 from cad.verdict.judge import judge
 from cad.verdict.records import Label
 
@@ -180,9 +181,34 @@ def test_a_face_and_speech_that_never_meet_are_judged_by_the_worse():
     assert "never_together" in codes(verdict) and "audio_evidence" in codes(verdict)
 
 
-def test_calibration_and_thresholds_are_those_of_the_model():
-    from cad.spec import Calibration, OperatingPoint
+@pytest.mark.parametrize("about", [{}, {"speech_slots": None}, {"kind": MediaKind.AUDIO}])
+def test_a_model_fresh_from_training_abstains_and_says_why(about):
+    scores = face(0, 100, fused=3.0, video=3.0, audio=3.0, sync=3.0, has_audio="speech_slots" not in about)
+    if "kind" in about:
+        scores = face(0, 100, track=None, audio=3.0)
+    verdict = verdict_of(scores, spec=tiny_spec(calibration={}, operating_points={}), **about)
+    assert verdict.label is Label.INCONCLUSIVE
+    assert codes(verdict)[0] == "uncalibrated"
+    assert verdict.probability_fake == pytest.approx(1 / (1 + np.exp(-3.0)))  # for rankings
+    assert verdict.segments == () and verdict.operating_points == {}
 
+
+def test_a_head_that_was_never_calibrated_does_not_decide_and_others_do():
+    spec = tiny_spec(operating_points={"fused": OperatingPoint(0.6, 0.4)}, calibration={"fused": Calibration()})
+    assert verdict_of(face(0, 100, fused=3.0, sync=3.0), spec=spec).label is Label.FAKE
+    assert verdict_of(face(0, 100), spec=spec).label is Label.REAL
+    alone = verdict_of(face(0, 100, track=None), kind=MediaKind.AUDIO, spec=spec)
+    assert alone.label is Label.INCONCLUSIVE and codes(alone)[0] == "uncalibrated"
+
+
+def test_a_threshold_of_the_users_own_decides_and_the_raw_score_is_still_told():
+    spec = with_operating_point(tiny_spec(calibration={}, operating_points={}), OperatingPoint(0.6, 0.4))
+    verdict = verdict_of(face(0, 100, fused=3.0), spec=spec)
+    assert verdict.label is Label.FAKE
+    assert codes(verdict) == ["fused_evidence", "uncalibrated"]
+
+
+def test_calibration_and_thresholds_are_those_of_the_model():
     spec = tiny_spec(
         calibration={"fused": Calibration(2.0, -1.0)}, operating_points={"fused": OperatingPoint(0.97, 0.9)}
     )

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from cad.command import run_command
 from cad.training.averaging import averaged
 from cad.training.start import WEIGHTS_NAME, read_weights
+from cad.training.whole_files import written_beside
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -35,7 +36,8 @@ def average(options: argparse.Namespace) -> int:
     states = [read_weights(run) for run in options.runs]
     mean = averaged([{name: value for name, value in state.items() if name.startswith(parts)} for state in states])
     options.out.mkdir(parents=True, exist_ok=True)
-    save_file(mean, options.out / WEIGHTS_NAME)
+    with written_beside(options.out / WEIGHTS_NAME) as part:
+        save_file(mean, part)
     return 0
 
 

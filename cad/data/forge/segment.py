@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.clock import SAMPLES_PER_FRAME
+from cad.clock import SAMPLES_PER_FRAME, seconds_of
 from cad.data.records import Clip
 
 #: Share of forgeries that fill the whole window; the rest fill a random part of it.
@@ -44,6 +44,7 @@ def cut(clip: Clip, first_slot: int, slots: int) -> Clip:
         frames_present=clip.frames_present[here],
         audio=None if clip.audio is None else clip.audio[samples_of(here)],
         audio_present=clip.audio_present[here],
+        start_seconds=clip.start_seconds + seconds_of(first_slot),
     )
 
 

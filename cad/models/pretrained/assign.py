@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from cad.errors import WeightsError
 
 
 def assign(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
-    """Copy ``state`` into ``module``.
+    """Copy ``state`` into ``module``, and note in ``module.origin`` that it does not start at random.
 
     Raises:
         WeightsError: A key is missing or left over, or a shape differs; the message names them.
@@ -23,3 +24,4 @@ def assign(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     if missing or unused or wrong:
         raise WeightsError(f"{origin} does not fit: missing {missing}, left over {unused}, other shape {wrong}")
     module.load_state_dict(dict(state))
+    cast(Any, module).origin = origin
