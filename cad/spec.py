@@ -88,6 +88,7 @@ class ModelSpec(ValueRecord):
         frame_rate_hz: Time steps a second; checked at load, as are the next two.
         sample_rate_hz: Of the sound.
         crop_size_px: Side of the face crops.
+        heads: Which of HEADS the model has; its graph has all outputs, but those of the others say nothing.
         version: Of this record.
     """
 
@@ -102,6 +103,7 @@ class ModelSpec(ValueRecord):
     frame_rate_hz: int = 25
     sample_rate_hz: int = 16_000
     crop_size_px: int = 160
+    heads: tuple[str, ...] = HEADS
     version: int = SPEC_VERSION
 
     def to_json(self) -> str:
@@ -124,6 +126,7 @@ class ModelSpec(ValueRecord):
                 )
             raw["calibration"] = {head: Calibration(**value) for head, value in raw["calibration"].items()}
             raw["operating_points"] = {head: OperatingPoint(**value) for head, value in raw["operating_points"].items()}
+            raw["heads"] = tuple(raw.get("heads", HEADS))
             return cls(**raw)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SpecMismatchError(f"the model's spec cannot be read: {error}") from error

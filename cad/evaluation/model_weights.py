@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,20 +80,12 @@ def exported(checkpoint: Path) -> Path:
 
 def _export(checkpoint: Path, folder: Path) -> None:
     try:
-        from cad.export.checkpoint import export_checkpoint
+        from cad.export.weights_folder import export_folder
     except ImportError as error:
         raise MissingExtraError(
             f"{checkpoint} is a checkpoint, which is exported before it is scored: pip install 'cad-detect[train]'"
         ) from error
-    model = folder / "model.onnx"
-    export_checkpoint(checkpoint, model, folder.name, "fp32")
-    with model.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    manifest = {"kind": "detector", "file": model.name, "sha256": sha256, "bytes": model.stat().st_size}
-    # Written last, whole: without it the folder is not taken for weights.
-    partial = folder / f"{MANIFEST_NAME}.partial"
-    partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / MANIFEST_NAME)
+    export_folder(checkpoint, folder)
 
 
 def _run_name(checkpoint: Path) -> str:

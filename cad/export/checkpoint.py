@@ -9,7 +9,7 @@ from pathlib import Path
 from cad.export.graph import export_graph
 from cad.export.parity import Difference, check_parity
 from cad.export.precision import store_weights_as
-from cad.models import CadConfig, load_checkpoint
+from cad.models import NetConfig, load_checkpoint
 from cad.spec import ModelSpec
 
 
@@ -19,7 +19,7 @@ def export_checkpoint(
     """Export, check and return the worst difference of each output; the file is left only when it passes.
 
     Args:
-        checkpoint: A ``.safetensors`` file by ``cad.models.save_checkpoint``.
+        checkpoint: What ``cad.models.load_checkpoint`` reads: a file, or the folder of a run.
         output: The ``.onnx`` file.
         name: Of the weights; None for the output's stem.
         dtype: In which weights are stored, see ``cad.export.precision``; only fp32 is held to the tolerances.
@@ -44,7 +44,7 @@ def export_checkpoint(
     return differences
 
 
-def spec_of(config: CadConfig, name: str, notes: Mapping[str, str]) -> ModelSpec:
+def spec_of(config: NetConfig, name: str, notes: Mapping[str, str]) -> ModelSpec:
     """Return the spec of an uncalibrated model; export/calibrate.py gives it numbers that were measured.
 
     From a checkpoint's notes ``trained_on`` and ``commit`` are taken over.
@@ -55,6 +55,7 @@ def spec_of(config: CadConfig, name: str, notes: Mapping[str, str]) -> ModelSpec
         min_frames=config.min_frames,
         calibration={},
         operating_points={},
+        heads=config.heads,
         trained_on=notes.get("trained_on", ""),
         commit=notes.get("commit", ""),
     )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.errors import ExportError
-from cad.models import CadModel
+from cad.models import Net
 from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
 
 #: The first opset with a GELU operator, and one that ONNX Runtime 1.20 runs.
@@ -25,7 +25,7 @@ TRACED_MIN_TIME, TRACED_MAX_TIME, TRACED_MAX_BATCH = 8, 8192, 4096
 class _Outputs(nn.Module):
     """The network with a plain tuple in the order of OUTPUTS as its result."""
 
-    def __init__(self, model: CadModel) -> None:
+    def __init__(self, model: Net) -> None:
         super().__init__()
         self.model = model
 
@@ -36,13 +36,13 @@ class _Outputs(nn.Module):
         return tuple(getattr(output, name) for name in OUTPUTS)
 
 
-def export_graph(model: CadModel, spec: ModelSpec) -> onnx.ModelProto:
+def export_graph(model: Net, spec: ModelSpec) -> onnx.ModelProto:
     """Return the graph of a network in evaluation mode, batch and time free, with its spec in the metadata.
 
     Raises:
         ExportError: PyTorch cannot trace or translate it.
     """
-    longest = min(TRACED_MAX_TIME, model.speech_encoder.max_slots or TRACED_MAX_TIME)
+    longest = min(TRACED_MAX_TIME, model.max_slots or TRACED_MAX_TIME)
     batch = torch.export.Dim("batch", max=TRACED_MAX_BATCH)
     time = torch.export.Dim("time", min=TRACED_MIN_TIME, max=longest)
     shapes = ({0: batch, 1: time}, {0: batch, 1: SAMPLES_PER_FRAME * time}, {0: batch, 1: time}, {0: batch, 1: time})

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
 from cad.errors import ParityError
-from cad.models import CadModel
+from cad.models import Net
 from cad.runtime.session import INPUT_TYPES
 from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
 
@@ -42,7 +42,7 @@ class Difference:
     case: str
 
 
-def check_parity(model: CadModel, path: Path, strict: bool = True) -> list[Difference]:
+def check_parity(model: Net, path: Path, strict: bool = True) -> list[Difference]:
     """Compare the file with the network on every signal at every shape.
 
     Args:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks of the CAD family for training and export; they need the ``train`` extra (torch)."""
+"""Networks for training and export; they need the ``train`` extra (torch)."""
 
-from cad.models.checkpoint import load_checkpoint, save_checkpoint
-from cad.models.config import CadConfig
+from cad.models.checkpoint import config_of, load_checkpoint, save_checkpoint
+from cad.models.config import CadConfig, NetConfig
+from cad.models.net import Net
 from cad.models.network import CadModel
-from cad.models.output import CadFeatures, CadOutput
+from cad.models.output import CadFeatures, CadOutput, StreamPresence
 from cad.models.registry import MODELS, create_model
 
 __all__ = [
@@ -13,6 +14,10 @@ __all__ = [
     "CadFeatures",
     "CadModel",
     "CadOutput",
+    "Net",
+    "NetConfig",
+    "StreamPresence",
+    "config_of",
     "create_model",
     "load_checkpoint",
     "save_checkpoint",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CadConfig tells CadModel its whole architecture, as one record that travels as JSON."""
+"""NetConfig tells a network its whole architecture, as one record that travels as JSON; CadConfig is CadModel's."""
 
 from __future__ import annotations
 
@@ -7,16 +7,61 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from cad.errors import OptionError, WeightsError
-from cad.spec import STREAMS
+from cad.errors import OptionError
+from cad.spec import HEADS, STREAMS
 
 FUSIONS = ("streams", "concat")
+#: Of the whole encoder of Whisper, where no other is asked for: the largest that an ordinary package carries.
+WHISPER_SIZE = "base"
 
 
-@dataclass(frozen=True, slots=True)
-class CadConfig:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetConfig:
+    """What every network's architecture says.
+
+    Attributes:
+        name: Name in the registry.
+        window_frames: Slots of the windows that it is trained on.
+        min_frames: Slots of the shortest window for which its answer means something.
+    """
+
+    name: str
+    window_frames: int = 50
+    min_frames: int = 10
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Which of HEADS the network has; the logits of the others say nothing."""
+        return HEADS
+
+    @property
+    def starts(self) -> Mapping[str, str]:
+        """What it begins from where a caller may say where that is: names of ``PUBLISHED`` by the caller's name."""
+        return {}
+
+    def replace(self, **options: Any) -> Self:
+        """Return a copy with other options.
+
+        Raises:
+            OptionError: An option is unknown, or a value is not accepted.
+        """
+        known = {item.name for item in dataclasses.fields(self)}
+        unknown = sorted(options.keys() - known)
+        if unknown:
+            raise OptionError(f"{self.name}: unknown options {unknown}; there are {', '.join(sorted(known))}")
+        # Options come from YAML and JSON, which have no tuples.
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        return dataclasses.replace(self, **options)
+
+    def to_json(self) -> str:
+        """Return the text that is stored in a checkpoint."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CadConfig(NetConfig):
     """Architecture of a CAD network; the defaults are ``cad_small``.
 
     Attributes:
@@ -39,8 +84,6 @@ class CadConfig:
         lag_slots: Largest lag at which sound and lips are compared, in slots.
         local_slots: Length of the stretch behind a frame logit, in slots, odd.
         prototypes: Number of prototypes of the frame distributions.
-        window_frames: Slots of the windows that it is trained on.
-        min_frames: Slots of the shortest window for which its answer means something.
     """
 
     name: str = "cad_small"
@@ -61,8 +104,6 @@ class CadConfig:
     lag_slots: int = 25
     local_slots: int = 13
     prototypes: int = 64
-    window_frames: int = 50
-    min_frames: int = 10
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.streams) - set(STREAMS))
@@ -73,32 +114,15 @@ class CadConfig:
         if self.local_slots % 2 == 0:
             raise OptionError(f"local_slots must be odd, got {self.local_slots}")
 
-    def replace(self, **options: Any) -> CadConfig:
-        """Return a copy with other options.
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The streams in use, and fused where there is something to fuse."""
+        streams = tuple(stream for stream in STREAMS if stream in self.streams)
+        return ("fused", *streams) if len(streams) > 1 else streams
 
-        Raises:
-            OptionError: An option is unknown, or a value is not accepted.
-        """
-        known = {item.name for item in dataclasses.fields(self)}
-        unknown = sorted(options.keys() - known)
-        if unknown:
-            raise OptionError(f"unknown options {unknown}; there are {', '.join(sorted(known))}")
-        if "streams" in options:
-            options["streams"] = tuple(options["streams"])
-        return dataclasses.replace(self, **options)
-
-    def to_json(self) -> str:
-        """Return the text that is stored in a checkpoint."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> CadConfig:
-        """Return the configuration stored as ``text``.
-
-        Raises:
-            WeightsError: The text is not such a configuration.
-        """
-        try:
-            return cls().replace(**json.loads(text))
-        except (ValueError, TypeError) as error:
-            raise WeightsError(f"the checkpoint's configuration cannot be read: {error}") from error
+    @property
+    def starts(self) -> Mapping[str, str]:
+        """What the encoders of ``cad_base`` begin from; those of ``cad_small`` come in packages alone."""
+        whisper = f"whisper_{self.speech_options.get('size', WHISPER_SIZE)}"
+        clip = {"clip": "clip"} if self.face_encoder == "clip_vit" else {}
+        return {**clip, **({"whisper": whisper} if self.speech_encoder == "whisper_hub" else {})}

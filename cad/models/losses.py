@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -61,15 +62,17 @@ class Losses:
 
 
 def cad_loss(output: CadOutput, targets: CadTargets, weights: LossWeights) -> Losses:
-    """Return the training loss of a batch; a term for which the batch has no label is 0."""
+    """Return the training loss of a batch.
+
+    A term for which the batch has no label is 0; a term on features that the network does not have is left out.
+    """
     features = output.features
     video, audio, sync = features.stream_present.unbind(1)
     fused_label, video_label, audio_label, sync_label = targets.clip_labels.unbind(1)
     video_fake, audio_fake, sync_fake = targets.slot_labels.unbind(1)
     smoothing = weights.label_smoothing
     slot_sync = features.video_present * features.audio_present * sync.unsqueeze(1)
-    paired = (sync_label == 0).float() * sync
-    makers = {
+    makers: dict[str, Callable[[], Tensor]] = {
         "fused": lambda: known_bce(output.fused_logit, fused_label, torch.maximum(video, audio), smoothing),
         "video": lambda: known_bce(output.video_logit, video_label, video, smoothing),
         "audio": lambda: known_bce(output.audio_logit, audio_label, audio, smoothing),
@@ -81,12 +84,16 @@ def cad_loss(output: CadOutput, targets: CadTargets, weights: LossWeights) -> Lo
             output.audio_frame_logits, audio_fake, features.audio_present * audio.unsqueeze(1), smoothing
         ),
         "sync_frames": lambda: known_bce(output.sync_frame_logits, sync_fake, slot_sync, smoothing),
-        "contrast": lambda: contrast_loss(features, paired, targets.event),
-        "lags": lambda: lag_loss(features.aligned, targets.offset_seconds, targets.offset_known * sync),
-        "offset": lambda: offset_loss(output.offset_seconds, features.aligned, targets, sync),
-        "kl": lambda: alignment_kl(features, paired),
-        "distillation": lambda: distillation_loss(features),
     }
+    if isinstance(features, CadFeatures):
+        paired = (sync_label == 0).float() * sync
+        makers |= {
+            "contrast": lambda: contrast_loss(features, paired, targets.event),
+            "lags": lambda: lag_loss(features.aligned, targets.offset_seconds, targets.offset_known * sync),
+            "offset": lambda: offset_loss(output.offset_seconds, features.aligned, targets, sync),
+            "kl": lambda: alignment_kl(features, paired),
+            "distillation": lambda: distillation_loss(features),
+        }
     total = output.fused_logit.sum() * 0.0
     terms: dict[str, Tensor] = {}
     for item in fields(weights):

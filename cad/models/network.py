@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cad.models.alignment import Alignment, AlignmentHead
 from cad.models.config import CadConfig
@@ -16,12 +17,14 @@ from cad.models.encoders.registry import create_encoder
 from cad.models.fusion import Fusion
 from cad.models.heads import AudioHead, StreamJudgement, VideoHead
 from cad.models.logmel import MEL_BANDS, MEL_FRAMES_PER_SLOT
+from cad.models.net import Net
 from cad.models.output import CadFeatures, CadOutput
+from cad.models.rows import rows_with
 from cad.models.standardize import RunningStandardizer
 from cad.spec import STREAMS
 
 
-class CadModel(nn.Module):
+class CadModel(Net):
     """Judges windows by cross-modal alignment and distillation, from uint8 frames and raw samples to logits.
 
     Source: arXiv 2505.15233 for the idea (alignment, distillation, fusion); the sizes, the heads and everything else
@@ -34,6 +37,7 @@ class CadModel(nn.Module):
         OptionError: The configuration names something unknown.
     """
 
+    config: CadConfig
     stream_mask: Tensor
 
     def __init__(self, config: CadConfig) -> None:
@@ -45,6 +49,7 @@ class CadModel(nn.Module):
         )
         self.speech_encoder = create_encoder(SpeechEncoder, config.speech_encoder, config.speech_options)
         lip_width = self.face_encoder.width if self.lip_encoder is None else self.lip_encoder.width
+        self.max_slots = self.speech_encoder.max_slots
         token_width, per_slot = self.speech_encoder.width, self.speech_encoder.tokens_per_slot
         self.standardize_speech = RunningStandardizer(token_width)
         self.align = AlignmentHead(
@@ -71,16 +76,7 @@ class CadModel(nn.Module):
         keep_video: Tensor | None = None,
         keep_audio: Tensor | None = None,
     ) -> CadOutput:
-        """Judge a batch of windows.
-
-        Args:
-            frames: uint8 (batch, time, 160, 160, 3) aligned RGB face crops at 25 Hz.
-            audio: float32 (batch, time * 640) in [-1, 1] at 16 kHz.
-            frames_present: float32 (batch, time).
-            audio_present: float32 (batch, time).
-            keep_video: float32 (batch,); 0 drops the picture of a row in training as if it were absent.
-            keep_audio: float32 (batch,); likewise for the sound.
-        """
+        """Judge a batch of windows (see Net)."""
         log_mel = self.speech_encoder.log_mel(audio, audio_present)
         shared_speech, speech = self._speech(log_mel, audio_present)
         video_present = frames_present if keep_video is None else frames_present * keep_video.unsqueeze(1)
@@ -91,20 +87,15 @@ class CadModel(nn.Module):
         aligned = self.align(lips, self._sound_of_slots(shared_speech, log_mel), video_present, sound_present)
         return self._judge(video, sound, aligned, video_present, sound_present)
 
-    def load_pretrained(self) -> None:
-        """Load published starting weights into every encoder that has some.
-
-        Raises:
-            MissingExtraError: A package that carries them is not installed.
-            WeightsError: They do not fit, or cannot be fetched.
-        """
-        self.face_encoder.load_pretrained()
-        self.speech_encoder.load_pretrained()
+    def load_pretrained(self, starts: Mapping[str, Path]) -> None:
+        """Load published starting weights into the face and the speech encoder (see Net)."""
+        self.face_encoder.load_pretrained(starts)
+        self.speech_encoder.load_pretrained(starts)
 
     def _speech(self, log_mel: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return standardised tokens (batch, time * tokens_per_slot, width) of the shared and the specific path."""
         encoder = self.speech_encoder
-        (shared,) = _rows_with(present, lambda mel: (encoder.encode(mel),), log_mel)
+        (shared,) = rows_with(present, lambda mel: (encoder.encode(mel),), log_mel)
         specific = encoder.encode_specific(log_mel, shared)
         token_present = present.repeat_interleave(encoder.tokens_per_slot, dim=1)
         standard = self.standardize_speech(shared, token_present)
@@ -114,12 +105,12 @@ class CadModel(nn.Module):
         """Return face tokens, their presence and lip tokens, each by slot."""
         streams = self.config.streams
         seen = present if "video" in streams else torch.zeros_like(present)
-        face, face_present = _rows_with(seen, self.face_encoder, frames, present)
+        face, face_present = rows_with(seen, self.face_encoder, frames, present)
         if "sync" not in streams and not ("video" in streams and self.config.video_uses_lips):
             present = torch.zeros_like(present)
         lip_encoder = self.lip_encoder
         encode = self.face_encoder.shared if lip_encoder is None else lambda *inputs: (lip_encoder(*inputs),)
-        lips, *_ = _rows_with(present, encode, frames, present)
+        lips, *_ = rows_with(present, encode, frames, present)
         return face, face_present, lips
 
     def _sound_of_slots(self, tokens: Tensor, log_mel: Tensor) -> Tensor:
@@ -165,27 +156,3 @@ class CadModel(nn.Module):
                 aligned=aligned,
             ),
         )
-
-
-def _rows_with(present: Tensor, encode: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
-    """Encode only the rows that have the stream; the others get zeros.
-
-    Rows without picture would cost as much as the others and put grey images into the batch statistics. Where no row
-    has the stream, one is encoded to learn the shapes, and counts for nothing. An exported graph encodes every row,
-    since the choice depends on the data.
-    """
-    if torch.compiler.is_exporting() or torch.compiler.is_compiling():
-        return encode(*inputs)
-    rows = (present.amax(1) > 0).nonzero().squeeze(1)
-    if len(rows) == len(present):
-        return encode(*inputs)
-    counts = float(len(rows) > 0)
-    if not len(rows):
-        rows = rows.new_zeros(1)
-    encoded = encode(*(value[rows] for value in inputs))
-    return tuple(
-        torch.zeros(len(present), *value.shape[1:], dtype=value.dtype, device=value.device).index_copy(
-            0, rows, value * counts
-        )
-        for value in encoded
-    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CadOutput gives export the outputs of the graph and training the features that the losses need."""
+"""CadOutput gives export the outputs of the graph and training what the losses need besides."""
 
 from __future__ import annotations
 
@@ -11,13 +11,25 @@ from cad.models.alignment import Alignment
 
 
 @dataclass(frozen=True, slots=True)
-class CadFeatures:
-    """Features behind the logits; batch B, time T (25 Hz), feature width F.
+class StreamPresence:
+    """What a network had to judge; batch B, time T (25 Hz).
 
     Attributes:
         video_present: float32 (B, T) 1 where picture counted, after stream dropout.
         audio_present: float32 (B, T) likewise for sound.
-        stream_present: float32 (B, 3) 1 where video, audio, sync had anything to judge.
+        stream_present: float32 (B, 3) 1 where video, audio, sync had anything to judge; 0 for a head that is not there.
+    """
+
+    video_present: Tensor
+    audio_present: Tensor
+    stream_present: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CadFeatures(StreamPresence):
+    """Features behind the logits of a CadModel; batch B, time T (25 Hz), feature width F.
+
+    Attributes:
         video_specific: (B, F) feature of the picture alone.
         audio_specific: (B, F) feature of the sound alone.
         joint: (B, F) fused feature of the three.
@@ -28,9 +40,6 @@ class CadFeatures:
         aligned: What lips and sound say about the same event, and whether they say the same.
     """
 
-    video_present: Tensor
-    audio_present: Tensor
-    stream_present: Tensor
     video_specific: Tensor
     audio_specific: Tensor
     joint: Tensor
@@ -43,9 +52,10 @@ class CadFeatures:
 
 @dataclass(frozen=True, slots=True)
 class CadOutput:
-    """The outputs that ``cad.spec`` names (their meaning is there), and the features behind them.
+    """The outputs that ``cad.spec`` names (their meaning is there), and what is behind them.
 
-    The logit of a stream that is absent is 0 and says nothing.
+    The logit of a stream that is absent, or of a head that the network lacks, is 0 and says nothing. ``features`` are
+    CadFeatures where the network has such.
     """
 
     fused_logit: Tensor
@@ -56,4 +66,4 @@ class CadOutput:
     audio_frame_logits: Tensor
     sync_frame_logits: Tensor
     offset_seconds: Tensor
-    features: CadFeatures
+    features: StreamPresence

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 
 import numpy as np
@@ -67,7 +67,7 @@ class Scorer:
         """Yield one score a window, in the same order, holding a few windows at a time."""
         for batch in batches(windows):
             outputs = self.run(batch)
-            yield from (read_score(window, outputs, row) for row, window in enumerate(batch))
+            yield from (read_score(window, outputs, row, self.spec.heads) for row, window in enumerate(batch))
 
     def run(self, batch: Sequence[Window]) -> Outputs:
         """Return the graph's outputs for windows of one length."""
@@ -101,17 +101,18 @@ def has_audio(window: Window) -> bool:
     return bool(window.audio_present.mean() >= MIN_AUDIO_SHARE)
 
 
-def read_score(window: Window, outputs: Outputs, row: int) -> WindowScore:
-    """Return row ``row`` of the graph's outputs as the score of ``window``."""
+def read_score(window: Window, outputs: Outputs, row: int, heads: Collection[str] = HEADS) -> WindowScore:
+    """Return row ``row`` of the graph's outputs as the score of ``window``; NaN for a head that the model lacks."""
+    says = {head: 1.0 if head in heads else np.nan for head in HEADS}
     return WindowScore(
         first_slot=window.first_slot,
         slots=len(window.frames_present),
         track_id=window.track_id,
         has_video=has_video(window),
         has_audio=has_audio(window),
-        logits={head: float(outputs[f"{head}_logit"][row]) for head in HEADS},
-        frame_logits={stream: outputs[f"{stream}_frame_logits"][row] for stream in STREAMS},
-        offset_seconds=float(outputs["offset_seconds"][row]),
+        logits={head: float(outputs[f"{head}_logit"][row] * says[head]) for head in HEADS},
+        frame_logits={stream: outputs[f"{stream}_frame_logits"][row] * np.float32(says[stream]) for stream in STREAMS},
+        offset_seconds=float(outputs["offset_seconds"][row] * says["sync"]),
         frames_present=window.frames_present,
         audio_present=window.audio_present,
     )

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from cad.errors import OptionError
 from cad.metrics.roc import auc_of
 from cad.models import CadModel, create_model
 from cad.models.masks import local_statistics, masked_statistics
@@ -195,6 +196,8 @@ def fit_audio_head(
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     model = create_model(net, pretrained=True).eval()
+    if not isinstance(model, CadModel):
+        raise OptionError(f"net is {net!r}, which has no audio head to fit; take cad_small")
     data.prepare_data()
     data.setup("fit")
     known = extract_statistics(model, data, windows, out, seed)

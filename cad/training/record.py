@@ -21,11 +21,10 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from cad.errors import OptionError
-from cad.models import CadModel, save_checkpoint
+from cad.models import config_of, save_checkpoint
 from cad.training.averaging import WeightAverage
 from cad.training.closing import closing_lines
 from cad.training.run_tables import RunTable
@@ -260,9 +259,5 @@ def _move_folder(folder: Path, to: Path) -> None:
 def save_net(net: nn.Module, folder: Path, config: dict[str, Any]) -> None:
     """Write ``model.safetensors`` and ``config.json``; a reader never sees half a file."""
     with written_beside(folder / WEIGHTS_NAME) as part:
-        if isinstance(net, CadModel):
-            save_checkpoint(net, part, {"commit": commit_of(Path(__file__).parent)})
-            config = json.loads(net.config.to_json())
-        else:
-            save_file({name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}, part)
-    write_json(folder / "config.json", config)
+        save_checkpoint(net, part, {"commit": commit_of(Path(__file__).parent)})
+    write_json(folder / "config.json", config_of(net) or config)

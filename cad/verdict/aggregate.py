@@ -23,7 +23,7 @@ import numpy as np
 
 from cad.faces.track_book import TrackSummary
 from cad.values import ValueRecord
-from cad.verdict.timeline import Mask, Timeline, by_track, clip_timeline, highest, lowest, mean_or_none
+from cad.verdict.timeline import Mask, Timeline, by_track, clip_timeline, highest, lay_out, lowest, mean_or_none
 from cad.windows import WindowScore
 
 #: Smaller faces do not show what the model looks for.
@@ -88,7 +88,10 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
     video = {track_id: clip_timeline(own, "video", slots) for track_id, own in by_face.items()}
     sync = {track_id: clip_timeline(own, "sync", slots) for track_id, own in by_face.items()}
     lips = {track.track_id: track.lips.score for track in tracks}
-    misfit = {track_id: line - LIPS_LOGITS * lips[track_id] for track_id, line in sync.items()}
+    misfit = {
+        track_id: misfit_timeline(own, sync[track_id], slots) - LIPS_LOGITS * lips[track_id]
+        for track_id, own in by_face.items()
+    }
     best = lowest(misfit.values(), slots)
     carriers = find_carriers(misfit, best)
     fused = {
@@ -120,9 +123,15 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
             score.offset_seconds
             for track_id in carriers
             for score in by_face[track_id]
-            if score.has_video and score.has_audio
+            if score.has_video and score.has_audio and not np.isnan(score.offset_seconds)
         ),
     )
+
+
+def misfit_timeline(scores: Sequence[WindowScore], sync: Timeline, slots: int) -> Timeline:
+    """Return a face's sync logits; 0 where a model without such a head saw both streams, so that loudness decides."""
+    both = lay_out(scores, slots, "sync", lambda score: np.zeros(score.slots))
+    return np.where(np.isnan(sync), both, sync)
 
 
 def find_carriers(misfit: Mapping[int, Timeline], best: Timeline) -> set[int]:

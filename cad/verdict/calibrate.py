@@ -77,7 +77,7 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
         },
         points={head: point for head, point in spec.operating_points.items() if head in HEADS},
         uncalibrated=frozenset(HEADS) - frozenset(spec.calibration),
-        missing=missing_streams(analysis),
+        missing=missing_streams(analysis, spec.heads),
     )
 
 

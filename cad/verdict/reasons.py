@@ -38,6 +38,12 @@ UNCALIBRATED = Reason(
 OUT_OF_SYNC = Reason("out_of_sync", _DUBBING)
 
 
+def no_head(stream: str) -> Reason:
+    """Return the reason for what the model was not made to judge."""
+    judged = {**_NAMED, "sync": "whether lips and sound belong together"}[stream]
+    return Reason(f"no_{stream}_head", f"this model does not judge {judged}")
+
+
 def face_too_small(height_px: float) -> Reason:
     """Return the reason for faces that are too small to judge."""
     return Reason(

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from cad.clock import seconds_of
 from cad.media.records import MediaKind
-from cad.spec import STREAMS
+from cad.spec import HEADS, STREAMS
 from cad.verdict import reasons
 from cad.verdict.aggregate import MIN_FACE_HEIGHT_PX
 from cad.verdict.analysis import Analysis
@@ -25,10 +27,14 @@ MAX_OFFSET_SPREAD_SECONDS = 0.06
 MIN_OFFSET_WINDOWS = 2
 
 
-def missing_streams(analysis: Analysis) -> dict[str, Reason | None]:
-    """Return by stream why it was not judged, None where it was."""
+def missing_streams(analysis: Analysis, heads: Collection[str] = HEADS) -> dict[str, Reason | None]:
+    """Return by stream why it was not judged, None where it was; ``heads`` are those of the model."""
     why = {"video": missing_video, "audio": missing_audio, "sync": missing_sync}
-    return {stream: why[stream](analysis) if analysis.clip_logits[stream] is None else None for stream in STREAMS}
+    lacking = {stream: reasons.no_head(stream) for stream in STREAMS if stream not in heads}
+    return {
+        stream: lacking.get(stream) or why[stream](analysis) if analysis.clip_logits[stream] is None else None
+        for stream in STREAMS
+    }
 
 
 def missing_video(analysis: Analysis) -> Reason:

@@ -91,7 +91,7 @@ def test_what_is_no_weights_is_said(tmp_path, name, message):
 
 
 def test_a_checkpoint_needs_torch(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cad.export.checkpoint", None)
+    monkeypatch.setitem(sys.modules, "cad.export.weights_folder", None)
     (tmp_path / "a.safetensors").write_bytes(b"bytes")
     with pytest.raises(MissingExtraError, match=r"pip install 'cad-detect\[train\]'"):
         find_weights(str(tmp_path / "a.safetensors"))
@@ -112,14 +112,13 @@ def exports(monkeypatch):
     require("train")
     made = []
 
-    def export(checkpoint, output, name, dtype):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(tiny_onnx(tiny_spec(name=name, calibration={}, operating_points={})))
-        made.append(name)
+    def export(checkpoint, folder):
+        made.append(folder.name)
         if len(made) == 1:
             raise WeightsError("interrupted")
+        write_weights(folder, tiny_onnx(tiny_spec(name=folder.name, calibration={}, operating_points={})))
 
-    monkeypatch.setattr("cad.export.checkpoint.export_checkpoint", export)
+    monkeypatch.setattr("cad.export.weights_folder.export_folder", export)
     return made
 
 

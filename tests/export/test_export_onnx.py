@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,23 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from made_media import RED, stand_in_for_faces, talk, write_video
+from tiny_baselines import tiny_baseline
 from tiny_cad import tiny_base, tiny_small
 from tool_module import load_tool
 
+from cad.detector import Detector
 from cad.errors import ParityError
 from cad.export import checkpoint as checkpoint_module
+from cad.export import weights_folder as folder_module
 from cad.export.parity import SHAPES, check_parity, parity_cases
 from cad.export.precision import quantize, store_weights_as
+from cad.export.weights_folder import export_folder
 from cad.models import load_checkpoint, save_checkpoint
-from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
+from cad.runtime.scorer import Scorer
+from cad.spec import HEADS, INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
+from cad.verdict.judge import judge
+from cad.weights.registry import read_entry
 
 main = load_tool("../export/to_onnx").main
 
@@ -76,7 +85,7 @@ def test_the_spec_travels_inside(exported):
     spec = ModelSpec.from_json(metadata[METADATA_KEY])
     assert (spec.name, spec.trained_on, spec.commit) == ("tiny_1", "nothing", "abc")
     assert (spec.window_frames, spec.min_frames) == (50, 10)
-    assert spec.calibration == spec.operating_points == {}  # nothing was measured yet
+    assert spec.calibration == spec.operating_points == {} and spec.heads == HEADS
 
 
 def test_nothing_of_the_machine_is_inside(exported):
@@ -154,7 +163,7 @@ def test_quantising_errs_by_half_a_level_at_most(rng):
 
 
 def test_missing_checkpoint_is_one_line(tmp_path, capsys):
-    assert main([str(tmp_path / "none.safetensors")]) == 2
+    assert main([str(tmp_path / "none.safetensors")]) == 4
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
@@ -179,3 +188,122 @@ def test_base_exports_too(tmp_path, capsys):
     assert main([str(tmp_path / "base.safetensors"), "-o", str(tmp_path / "base.onnx")]) == 0
     report = json.loads(capsys.readouterr().out)
     assert all(item["share_of_tolerance"] <= 1.0 for item in report["worst"])
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """The folder of a run whose best weights are a net that only sees."""
+    folder = tmp_path_factory.mktemp("runs") / "fav"
+    (folder / "best").mkdir(parents=True)
+    torch.manual_seed(7)
+    save_checkpoint(tiny_baseline("meso4"), folder / "best" / "model.safetensors", {"trained_on": "nothing"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(run_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights") / "fav_model"
+    assert main([str(run_folder), "--output", str(folder)]) == 0
+    return folder
+
+
+def test_a_run_becomes_a_folder_that_the_detector_opens(weights):
+    assert {path.name for path in weights.iterdir()} == {"model.onnx", "manifest.json"}
+    assert [path.name for path in weights.parent.iterdir()] == ["fav_model"]
+    entry = read_entry(weights)
+    assert (entry.kind, entry.manifest["trained_on"], entry.manifest["default"]) == ("detector", "nothing", False)
+    scorer = Scorer(str(weights), threads=1)
+    assert (scorer.spec.name, scorer.spec.heads) == ("fav_model", ("video",))
+    assert scorer.spec.calibration == scorer.spec.operating_points == {}
+
+
+def test_a_net_that_only_sees_gives_no_verdict_on_sound_or_synchrony(weights, tmp_path, monkeypatch):
+    """Through the whole product: what the model has no head for is missing, with its reason, and never out of sync."""
+    stand_in_for_faces(monkeypatch)
+    write_video(tmp_path / "clip.mp4", 2.4, RED, talk(2.4, 0.3))
+    with Detector(model=str(weights)) as detector:
+        analysis = detector.analyse(tmp_path / "clip.mp4")
+        verdict = judge(analysis, detector.spec)
+    assert analysis.clip_logits["video"] is not None
+    assert [head for head in HEADS if analysis.clip_logits[head] is None] == ["fused", "audio", "sync"]
+    assert verdict.probability_fake is None or verdict.probability_fake == verdict.streams["video"].probability_fake
+    assert verdict.streams["sync"].probability_fake is None and verdict.streams["audio"].probability_fake is None
+    codes = {reason.code for reason in verdict.reasons}
+    assert {"no_audio_head", "no_sync_head"} <= codes and "out_of_sync" not in codes
+    assert analysis.evidence.offsets_seconds == () and {part.stream for part in verdict.segments} <= {"video"}
+    assert verdict.faces[0].probability_fake == verdict.streams["video"].probability_fake
+    assert np.isnan(analysis.scores[0].logits["sync"]) and np.isnan(analysis.scores[0].frame_logits["audio"]).all()
+
+
+def test_a_folder_of_ours_is_replaced_whole(weights, run_folder, tmp_path, monkeypatch):
+    folder, good = tmp_path / "fav_model", (weights / "model.onnx").read_bytes()
+    shutil.copytree(weights, folder)
+    (folder / "model.onnx").write_bytes(b"old")
+    monkeypatch.setattr(folder_module, "export_checkpoint", lambda checkpoint, output, *how: output.write_bytes(good))
+    export_folder(run_folder, folder)
+    assert (folder / "model.onnx").read_bytes() == good and Scorer(str(folder), threads=1).spec.heads == ("video",)
+
+    def fail(checkpoint, output, *how):
+        output.write_bytes(b"half")
+        raise ParityError("worst difference 1.0")
+
+    monkeypatch.setattr(folder_module, "export_checkpoint", fail)
+    with pytest.raises(ParityError):
+        export_folder(run_folder, folder)
+    assert (folder / "model.onnx").read_bytes() == good
+    assert [path.name for path in tmp_path.iterdir()] == ["fav_model"]
+
+
+@pytest.mark.parametrize("held", ["CARD.md", "clip.mp4", "model.onnx"])
+def test_what_is_not_ours_is_not_overwritten(weights, run_folder, tmp_path, capsys, held):
+    folder = tmp_path / "mine"
+    if held == "CARD.md":  # a release, with its card and golden vectors
+        shutil.copytree(weights, folder)
+    folder.mkdir(exist_ok=True)
+    (folder / held).write_bytes(b"mine")
+    assert main([str(run_folder), "-o", str(folder)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and f"it holds {held}" in err and (folder / held).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "output", "code", "says"),
+    [
+        ("nowhere", "m", 4, "there is no checkpoint"),
+        ("empty", "m", 4, "neither best/model.safetensors nor model.safetensors"),
+        ("text.safetensors", "m", 4, "is not a safetensors file"),
+        ("fav", "text.safetensors", 2, "is not a folder that was exported here"),
+        ("fav", "folder.onnx", 2, "is a folder"),
+    ],
+)
+def test_mistakes_are_one_line(run_folder, tmp_path, capsys, checkpoint, output, code, says):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "text.safetensors").write_text("no tensors")
+    (tmp_path / "fav").symlink_to(run_folder)
+    before = sorted(tmp_path.iterdir())
+    assert main([str(tmp_path / checkpoint), "-o", str(tmp_path / output)]) == code
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and says in captured.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_weights_keep_their_names_in_the_graph(exported, model):
+    """A net can begin from an exported file: matrices and kernels are there under the network's own names."""
+    state = model.state_dict()
+    tensors = onnx.load(exported).graph.initializer
+    held = {tensor.name.removeprefix("model."): onnx.numpy_helper.to_array(tensor) for tensor in tensors}
+    same = [name for name in held if name in state and np.array_equal(held[name], state[name].numpy())]
+    assert len([name for name in same if name.startswith("speech_encoder.")]) >= 10
+    assert "align.prototypes.weight" not in held  # what no output needs is not exported
+    assert "lip_encoder.project.2.weight" in same
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["xception", "aasist_l", "clip_probe"])
+def test_baselines_export_too(tmp_path, capsys, name):
+    save_checkpoint(tiny_baseline(name), tmp_path / "net.safetensors")
+    assert main([str(tmp_path / "net.safetensors"), "-o", str(tmp_path / "net")]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert all(item["share_of_tolerance"] <= 1.0 for item in report["worst"])
+    assert Scorer(str(tmp_path / "net"), threads=1).spec.heads == (("audio",) if name == "aasist_l" else ("video",))

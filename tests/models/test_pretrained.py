@@ -166,7 +166,7 @@ def test_changed_bytes_are_refused():
 @needs("pretrained")
 def test_whisper_base_loads_from_its_packages():
     encoder = WhisperLayers(layers=2)
-    encoder.load_pretrained()
+    encoder.load_pretrained({})
     tone = 0.3 * torch.sin(2 * torch.pi * 220 * torch.arange(6400) / 16_000)[None]
     hidden = encoder(tone, torch.ones(1, 10))
     assert hidden.shape == (1, 20, encoder.width)
@@ -178,6 +178,6 @@ def test_whisper_base_loads_from_its_packages():
 def test_efficientnet_knows_a_picture_after_loading():
     encoder = EfficientNetFace(last_stage=4)
     before = encoder.conv_stem.weight.clone()
-    encoder.load_pretrained()
+    encoder.load_pretrained({})
     assert not torch.equal(before, encoder.conv_stem.weight)
     assert encoder.bn1.running_var.ne(1).all()

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from cad.errors import WeightsNotFoundError
 from cad.models.pretrained.assign import assign
 
 #: Before the adapters, in training.
@@ -47,21 +46,13 @@ class Adapted(nn.Module):
             for adapter in adapters:
                 adapter.enable_adapters(True)
 
-    def load_base(self, name: str, fetch: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Load the frozen weights, as ``fetch`` gets them from the model hub without adapters; the adapters stay.
+    def load_base(self, state: Mapping[str, Tensor], origin: str) -> None:
+        """Load the frozen weights by their names without adapters; the adapters stay.
 
         Raises:
-            WeightsNotFoundError: They cannot be fetched; the message says what to do.
             WeightsError: A key is missing or left over, or a shape differs.
         """
-        try:
-            left = dict(fetch())
-        # The hub's clients raise errors of many families (HTTP, cache, timm's and transformers' own), of one meaning.
-        except Exception as error:
-            raise WeightsNotFoundError(
-                f"{name} cannot be fetched from the model hub ({type(error).__name__}: {error}). Connect to "
-                "the network, or fill the hub's cache (HF_HOME) where there is one and copy it here; or use cad_small"
-            ) from error
+        left = dict(state)
         full: dict[str, Any] = {}
         for key, value in self.net.state_dict().items():
             bare = key.replace(".base_layer.", ".")
@@ -69,4 +60,4 @@ class Adapted(nn.Module):
                 full[key] = value
             elif bare in left:
                 full[key] = left.pop(bare)
-        assign(self.net, {**full, **left}, name)
+        assign(self.net, {**full, **left}, origin)

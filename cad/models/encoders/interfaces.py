@@ -7,6 +7,9 @@ stream's own head (traces of forgery). An encoder without adapters gives the sam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from torch import Tensor, nn
 
 from cad.models.logmel import LogMel
@@ -15,12 +18,15 @@ from cad.models.logmel import LogMel
 class PretrainedEncoder(nn.Module):
     """An encoder that can start from published weights."""
 
-    def load_pretrained(self) -> None:
+    def load_pretrained(self, starts: Mapping[str, Path]) -> None:
         """Load published starting weights.
+
+        Args:
+            starts: Where those are that do not come from a package, by the caller's name for them.
 
         Raises:
             MissingExtraError: The package that carries them is not installed.
-            WeightsError: They do not fit, or cannot be fetched.
+            WeightsError: They cannot be read or do not fit.
         """
         raise NotImplementedError
 

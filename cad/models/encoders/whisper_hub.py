@@ -4,44 +4,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import WhisperConfig, WhisperModel
+from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from cad.errors import OptionError
+from cad.models.config import WHISPER_SIZE
 from cad.models.encoders.adapters import Adapted
 from cad.models.encoders.interfaces import SpeechEncoder
+from cad.models.pretrained.whisper import whisper_encoder_state
 
-#: Architecture of openai/whisper-small's encoder. Source: arXiv 2212.04356, table 1.
-_SMALL: Mapping[str, Any] = {
-    "d_model": 768,
-    "encoder_layers": 12,
-    "encoder_attention_heads": 12,
-    "encoder_ffn_dim": 3072,
-}
+#: Width, layers and heads of the encoder by size. Source: arXiv 2212.04356, table 1.
+SIZES: Mapping[str, tuple[int, int, int]] = {"base": (512, 6, 8), "small": (768, 12, 12)}
 
 
 class WhisperHub(SpeechEncoder):
-    """Whisper small's encoder: adapters on for the specific path, passed by for the shared one.
+    """The encoder of Whisper base or small: adapters on for the specific path, passed by for the shared one.
 
     Its own forward takes 30 s and nothing else; here a window gets the first positions, as in WhisperLayers.
 
     Args:
-        model: Name on the hub.
+        size: ``base``, which packages carry, or ``small``, which the paper names and which needs a file.
         model_options: Changes of its architecture, for small ones in tests.
         rank: Of the adapters.
+
+    Raises:
+        OptionError: There is no such size.
     """
 
     tokens_per_slot = 2
 
     def __init__(
-        self, model: str = "openai/whisper-small", model_options: Mapping[str, Any] | None = None, rank: int = 8
+        self, size: str = WHISPER_SIZE, model_options: Mapping[str, Any] | None = None, rank: int = 8
     ) -> None:
         super().__init__()
-        config = WhisperConfig(**{**_SMALL, **(model_options or {})})
-        self.model = model
+        if size not in SIZES:
+            raise OptionError(f"size must be one of {', '.join(SIZES)}, got {size!r}")
+        width, layers, heads = SIZES[size]
+        architecture = {
+            "d_model": width,
+            "encoder_layers": layers,
+            "encoder_attention_heads": heads,
+            "encoder_ffn_dim": 4 * width,
+        }
+        config = WhisperConfig(**{**architecture, **(model_options or {})})
+        self.size = size
         self.width = int(config.d_model)
         self.max_slots = int(config.max_source_positions) // self.tokens_per_slot
         self.adapted = Adapted(WhisperEncoder(config), ("q_proj", "k_proj", "v_proj", "out_proj"), rank)
@@ -55,9 +66,10 @@ class WhisperHub(SpeechEncoder):
         """Encode with adapters (see SpeechEncoder)."""
         return self._encode(log_mel)
 
-    def load_pretrained(self) -> None:
-        """Load Whisper's weights from the hub (see SpeechEncoder)."""
-        self.adapted.load_base(self.model, lambda: WhisperModel.from_pretrained(self.model).get_encoder().state_dict())
+    def load_pretrained(self, starts: Mapping[str, Path]) -> None:
+        """Load Whisper's weights from a file or the packages with its base model (see SpeechEncoder)."""
+        path = starts.get("whisper")
+        self.adapted.load_base(whisper_encoder_state(path), str(path or f"Whisper {self.size}"))
 
     def _encode(self, log_mel: Tensor) -> Tensor:
         net: Any = self.adapted.net

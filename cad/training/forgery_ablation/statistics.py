@@ -33,7 +33,7 @@ def published_statistics(stream: Stream) -> Statistics:
         WeightsError: They do not fit.
     """
     encoder = EfficientNetFace() if stream is Stream.VIDEO else WhisperLayers()
-    encoder.load_pretrained()
+    encoder.load_pretrained({})
     return statistics_by(encoder)
 
 

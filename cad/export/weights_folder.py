@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes of a checkpoint, for export/to_onnx.py and evaluation, a folder of weights that the detector opens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from cad.errors import ExportError, WeightsError
+from cad.export.checkpoint import export_checkpoint
+from cad.export.parity import Difference
+from cad.runtime.session import open_model
+from cad.weights.registry import MANIFEST_NAME, read_entry
+
+MODEL_NAME = "model.onnx"
+#: All that a folder by this module holds; one with more (a card, golden vectors) was made for a release.
+_OURS = {MODEL_NAME, MANIFEST_NAME}
+
+
+def export_folder(
+    checkpoint: Path, folder: Path, name: str | None = None, dtype: str = "fp32", trained_on: str = ""
+) -> list[Difference]:
+    """Export a checkpoint as a folder of weights, whole or not at all, and return the worst difference of each output.
+
+    The model was never calibrated: its spec has neither calibration nor operating points.
+
+    Args:
+        checkpoint: What ``cad.models.load_checkpoint`` reads: a file, or the folder of a run.
+        folder: Made; one that was made here before is replaced.
+        name: Of the weights; None for the folder's.
+        dtype: See ``export_checkpoint``.
+        trained_on: See ``export_checkpoint``.
+
+    Raises:
+        WeightsError: The checkpoint cannot be read.
+        ExportError: The graph cannot be made or disagrees with its source, or the folder holds something else.
+        OSError: The folder cannot be written.
+    """
+    check_replaceable(folder)
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir()
+        differences = export_checkpoint(checkpoint, partial / MODEL_NAME, name or folder.name, dtype, trained_on)
+        write_manifest(partial)
+        _put(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return differences
+
+
+def check_replaceable(folder: Path) -> None:
+    """Check that nothing but what was made here would be lost.
+
+    Raises:
+        ExportError: There is a file of that name, or a folder with anything else in it.
+    """
+    if not folder.exists():
+        return
+    held = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
+    if not held:
+        return
+    try:
+        is_ours = held == _OURS and read_entry(folder).kind == "detector"
+    except WeightsError:
+        is_ours = False
+    if not is_ours:
+        more = ", ".join((sorted(held - _OURS) or sorted(held))[:3])
+        raise ExportError(f"{folder} is not a folder that was exported here (it holds {more}); name another")
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the manifest of the exported model in ``folder``.
+
+    Raises:
+        WeightsError: The model is none that the detector can run.
+    """
+    content = (folder / MODEL_NAME).read_bytes()
+    spec = open_model(content, folder.name, device="cpu", threads=1).spec
+    manifest = {
+        "kind": "detector",
+        "file": MODEL_NAME,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "default": False,
+        "trained_on": spec.trained_on,
+        "commit": spec.commit,
+        "figures": {},
+    }
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _put(partial: Path, folder: Path) -> None:
+    """Move a whole folder to its place; the one that it replaces is gone only afterwards."""
+    old = partial.with_name(f"{partial.name}.old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        partial.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
