@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from cad.data.benchmarks.adapter import SOUND_SUFFIXES
+from cad.data.benchmarks.tree import SOUND_SUFFIXES
 from cad.data.manifest import Row
 from cad.data.shard_worker import NoClip, ShardWorkers
 from cad.data.shards import DEFAULT_SHARD_BYTES, Coding, ShardWriter
