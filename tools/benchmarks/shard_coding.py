@@ -3,8 +3,8 @@
 
 Makes the shards of a split once with crops as they are and once coded (what FOLDER has is used), and prints JSON: size,
 nearness of the crops, AUC of a packaged model on the same windows of both with the difference and its 95 % interval
-(bootstrap over identities), and training samples a second of both, drawn in turns. Rows of sound alone are left out:
-nothing of theirs is coded. Exit code 1 where a difference of AUC cannot be chance.
+(bootstrap over identities), and training samples that a second of processor time makes of both, drawn in turns. Rows
+of sound alone are left out: nothing of theirs is coded. Exit code 1 where a difference of AUC cannot be chance.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--rows", type=int, help="so many rows, drawn at random; all if not given")
     parser.add_argument("--weights", help="name or folder of the model; the packaged one if not given")
-    parser.add_argument("--windows", type=int, default=4, help="of a row at most, whose logits are averaged")
+    parser.add_argument("--windows", type=int, default=1, help="of a row at most, whose logits are averaged")
     parser.add_argument("--samples", type=int, default=100, help="training samples that are timed")
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "bytes_per_second": {coding: bytes_per_second(options.folder / coding, stores[coding]) for coding in CODINGS},
         "crops": nearness(stores, rows),
         "auc": auc,
-        "training_samples_per_second": speed(stores, rows, options.samples, options.seed),
+        "training_samples_per_core_second": speed(stores, rows, options.samples, options.seed),
         "ok": not any(one["differs"] for one in auc.values()),
     }
 
@@ -149,9 +149,9 @@ def nearness(stores: Mapping[Coding, ClipStore], rows: list[Row]) -> dict[str, f
         slots = np.sort(rng.choice(present, min(len(present), _COMPARED_FRAMES), replace=False))
         plain, coded = (stores[coding].read(row.path).frames for coding in CODINGS)
         assert plain is not None and coded is not None
-        started = time.perf_counter()
+        started = time.process_time()
         decoded = coded[slots]
-        seconds, count = seconds + time.perf_counter() - started, count + len(slots)
+        seconds, count = seconds + time.process_time() - started, count + len(slots)
         noise += _noise(plain[slots], decoded)
         augmented += _noise(plain[slots], coded_video(plain[slots], draw_video_coding(rng)))
     return {
@@ -169,7 +169,7 @@ def _noise(plain: NDArray[np.uint8], other: NDArray[np.uint8]) -> list[float]:
 
 
 def speed(stores: Mapping[Coding, ClipStore], rows: list[Row], count: int, seed: int) -> dict[str, float]:
-    """Return the samples a second that one loader process makes of each coding, the same samples in turns."""
+    """Return the samples that a second of processor time makes of each coding, the same samples in turns."""
     mix, lengths, forging = Mix(genuine_speech=0, forged_speech=0, fake_speech=0), WindowLengths(), ForgeOptions()
     samples = {
         coding: TrainSamples(store, rows, mix, lengths, forging, 0.5, STREAMS, augment, seed)
@@ -178,7 +178,7 @@ def speed(stores: Mapping[Coding, ClipStore], rows: list[Row], count: int, seed:
     seconds = dict.fromkeys(CODINGS, 0.0)
     for number in range(_WARM_UP + count):
         for coding in CODINGS if number % 2 else CODINGS[::-1]:
-            started = time.perf_counter()
+            started = time.process_time()
             samples[coding][number]
-            seconds[coding] += time.perf_counter() - started if number >= _WARM_UP else 0.0
+            seconds[coding] += time.process_time() - started if number >= _WARM_UP else 0.0
     return {coding: count / spent for coding, spent in seconds.items()} | {"ratio": seconds["raw"] / seconds["jpeg"]}
