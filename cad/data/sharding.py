@@ -34,10 +34,10 @@ _log = logging.getLogger(__name__)
 FAILURES_NAME = "failures.tsv"
 
 #: Bytes a second of a clip by what it holds; measured, see docs/shards.md.
-_PICTURE_BYTES: dict[Coding, int] = {"jpeg": 190_000, "raw": 2_770_000}
+_PICTURE_BYTES: dict[Coding, int] = {"jpeg": 200_000, "raw": 2_770_000}
 _SOUND_BYTES = 32_000
 #: Seconds of clips with and without picture that one core turns into shards in a second; likewise.
-_PICTURE_SPEED, _SOUND_SPEED = 6.0, 100.0
+_PICTURE_SPEED, _SOUND_SPEED = 6.0, 200.0
 #: So many files are opened to learn how long clips are where the manifest does not say.
 _PROBED = 32
 _STILL_SECONDS = 0.04
