@@ -111,7 +111,7 @@ class CodedCrops:
             return np.asarray(self)[index]
         spans = self._spans[index]
         crops = np.zeros((*spans.shape[:-2], *self.shape[1:]), np.uint8)
-        # Plain numbers: indexing arrays one by one would cost a tenth of the decoding.
+        # Plain numbers, since arrays are slow to take apart one by one.
         places: list[list[int]] = spans.reshape(-1, 4).tolist()
         for crop, (start, stop, mask_start, mask_stop) in zip(crops.reshape(-1, *self.shape[1:]), places, strict=True):
             if start < stop:
