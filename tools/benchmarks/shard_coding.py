@@ -44,6 +44,17 @@ _LABEL_OF = {"fused": "label", "video": "video_fake", "audio": "audio_fake"}
 JUDGED = tuple(_LABEL_OF)
 _COMPARED_FRAMES = 5
 _WARM_UP = 10
+_OTHER_CODINGS: dict[str, tuple[str, list[int]]] = {
+    f"JPEG {name} {quality}": (
+        ".jpg",
+        [
+            *(cv2.IMWRITE_JPEG_QUALITY, quality),
+            *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{name}")),
+            *(cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+        ],
+    )
+    for name, quality in (("420", 90), ("420", 95), ("444", 90), ("444", 92), ("444", 95))
+} | {f"WebP {quality}": (".webp", [cv2.IMWRITE_WEBP_QUALITY, quality]) for quality in (95, 98)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +81,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rows": len(rows),
         "seconds": sum(stores["raw"].entry(row.path).slots for row in rows) / FRAME_RATE_HZ,
         "bytes_per_second": {coding: bytes_per_second(options.folder / coding, stores[coding]) for coding in CODINGS},
+        "coded_bytes_per_second": members_by_source(stores["jpeg"], rows),
         "crops": nearness(stores, rows),
+        "codings": other_codings(stores["raw"], rows),
         "auc": auc,
         "training_samples_per_core_second": speed(stores, rows, options.samples, options.seed),
         "ok": not any(one["differs"] for one in auc.values()),
@@ -137,6 +150,47 @@ def compared(head: str, rows: list[Row], logits: list[NDArray[np.float64]]) -> d
         "standard_deviation_of_logits": float(raw.std()),
         "differs": not difference.low <= 0 <= difference.high,
     }
+
+
+def members_by_source(store: ClipStore, rows: list[Row]) -> dict[str, float]:
+    """Return the bytes a second of pictures and masks: of all rows, and of the sources with the least and the most."""
+    total: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(3))
+    for row in rows:
+        frames: Any = store.read(row.path).frames
+        files = frames.files()
+        total[row.source] += len(files.pictures), len(files.masks), len(frames) / FRAME_RATE_HZ
+    pictures, masks, seconds = sum(total.values(), np.zeros(3))
+    by_source = [(one[0] + one[1]) / one[2] for one in total.values()]
+    return {
+        "pictures": pictures / seconds,
+        "masks": masks / seconds,
+        "least_of_a_source": min(by_source),
+        "most_of_a_source": max(by_source),
+    }
+
+
+def other_codings(store: ClipStore, rows: list[Row]) -> dict[str, dict[str, float]]:
+    """Return what crops of some frames would take by other codings of OpenCV, how near they stay, and how fast."""
+    rng, frames = np.random.default_rng(0), []
+    for row in rows:
+        present = np.flatnonzero(store.entry(row.path).frames_present)
+        seen = store.read(row.path).frames
+        assert seen is not None
+        frames += [cv2.cvtColor(seen[slot], cv2.COLOR_RGB2BGR) for slot in rng.choice(present, _COMPARED_FRAMES)]
+    found = {}
+    for name, (suffix, options) in _OTHER_CODINGS.items():
+        coded = [cv2.imencode(suffix, frame, options)[1] for frame in frames]
+        started = time.process_time()
+        decoded = [cv2.imdecode(one, cv2.IMREAD_COLOR) for one in coded]
+        seconds = time.process_time() - started
+        noise = _noise(np.stack(frames), np.stack(decoded))
+        found[name] = {
+            "bytes_per_frame": float(np.mean([len(one) for one in coded])),
+            "psnr_mean_db": float(np.mean(noise)),
+            "psnr_least_db": float(min(noise)),
+            "decode_ms": 1000 * seconds / len(frames),
+        }
+    return found
 
 
 def nearness(stores: Mapping[Coding, ClipStore], rows: list[Row]) -> dict[str, float]:
