@@ -2,7 +2,7 @@
 """Stored crops as JPEG pictures that open one by one: a twelfth of the bytes, and only frames in use are decoded.
 
 The black outside of the source picture stays exactly black, for forging and augmentation look for it: with each picture
-that has some goes a mask of one bit a pixel (PNG), and no pixel becomes black besides. Every clip is coded alike,
+that has some goes a mask of one bit a pixel (PNG), and all other values are at least 1. Every clip is coded alike,
 whatever its label.
 """
 
@@ -111,9 +111,11 @@ class CodedCrops:
             return np.asarray(self)[index]
         spans = self._spans[index]
         crops = np.zeros((*spans.shape[:-2], *self.shape[1:]), np.uint8)
-        for crop, (picture, mask) in zip(crops.reshape(-1, *self.shape[1:]), spans.reshape(-1, 2, 2), strict=True):
-            if picture[1] > picture[0]:
-                self._decode(picture, mask, crop)
+        # Plain numbers, since arrays are slow to take apart one by one.
+        places: list[list[int]] = spans.reshape(-1, 4).tolist()
+        for crop, (start, stop, mask_start, mask_stop) in zip(crops.reshape(-1, *self.shape[1:]), places, strict=True):
+            if start < stop:
+                self._decode(start, stop, mask_start, mask_stop, crop)
         return crops
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
@@ -126,20 +128,15 @@ class CodedCrops:
         """Return all of it, decoded."""
         return self[:]
 
-    def _decode(self, picture: NDArray[np.int64], mask: NDArray[np.int64], crop: NDArray[np.uint8]) -> None:
-        """Fill ``crop`` with a slot's picture."""
-        seen = self._opened(self._pictures, picture, cv2.IMREAD_COLOR)
-        cv2.cvtColor(seen, cv2.COLOR_BGR2RGB, dst=crop)
-        dark = _black_in(crop)
-        if mask[1] > mask[0]:
-            outside = self._opened(self._masks, mask, cv2.IMREAD_GRAYSCALE)
-            cv2.copyTo(_BLACK, outside, crop)
-            cv2.copyTo(_BLACK[:, :, 0], outside, dark)
-        if cv2.countNonZero(dark):
-            cv2.copyTo(_NEARLY_BLACK, dark, crop)
+    def _decode(self, start: int, stop: int, mask_start: int, mask_stop: int, crop: NDArray[np.uint8]) -> None:
+        """Fill ``crop`` with the picture and the mask of a slot."""
+        cv2.cvtColor(self._opened(self._pictures, start, stop, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB, dst=crop)
+        cv2.max(crop, _NEARLY_BLACK, dst=crop)
+        if mask_start < mask_stop:
+            cv2.copyTo(_BLACK, self._opened(self._masks, mask_start, mask_stop, cv2.IMREAD_GRAYSCALE), crop)
 
-    def _opened(self, files: NDArray[np.uint8], span: NDArray[np.int64], how: int) -> NDArray[np.uint8]:
-        opened: Any = cv2.imdecode(files[span[0] : span[1]], how) if span[1] <= len(files) else None
+    def _opened(self, files: NDArray[np.uint8], start: int, stop: int, how: int) -> NDArray[np.uint8]:
+        opened: Any = cv2.imdecode(files[start:stop], how) if stop <= len(files) else None
         if opened is None or opened.shape[:2] != self.shape[1:3]:
             raise DataError(f"{self._name}: a stored crop is damaged")
         return np.asarray(opened, np.uint8)
@@ -160,7 +157,7 @@ def code_crops(frames: NDArray[np.uint8], present: NDArray[np.bool_]) -> CodedCr
     pictures, masks, sizes = bytearray(), bytearray(), np.zeros((len(frames), 2), np.int32)
     for slot in np.flatnonzero(present):
         picture = cv2.imencode(".jpg", cv2.cvtColor(frames[slot], cv2.COLOR_RGB2BGR), _JPEG)[1]
-        outside = cv2.morphologyEx(_black_in(frames[slot]), cv2.MORPH_OPEN, _SQUARE)
+        outside = cv2.morphologyEx(cv2.inRange(frames[slot], (0, 0, 0), (0, 0, 0)), cv2.MORPH_OPEN, _SQUARE)
         mask = cv2.imencode(".png", outside, _PNG)[1].tobytes() if outside.any() else b""
         pictures += picture.tobytes()
         masks += mask
@@ -171,7 +168,3 @@ def code_crops(frames: NDArray[np.uint8], present: NDArray[np.bool_]) -> CodedCr
 def as_frames(crops: CodedCrops) -> NDArray[np.uint8]:
     """Return ``crops`` typed as the array that they read as: whoever holds a clip indexes its frames before use."""
     return cast("NDArray[np.uint8]", crops)
-
-
-def _black_in(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.inRange(crop, (0, 0, 0), (0, 0, 0)), np.uint8)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import fcntl
 import logging
 import os
@@ -34,10 +35,10 @@ _log = logging.getLogger(__name__)
 FAILURES_NAME = "failures.tsv"
 
 #: Bytes a second of a clip by what it holds; measured, see docs/shards.md.
-_PICTURE_BYTES: dict[Coding, int] = {"jpeg": 190_000, "raw": 2_770_000}
+_PICTURE_BYTES: dict[Coding, int] = {"jpeg": 200_000, "raw": 2_770_000}
 _SOUND_BYTES = 32_000
 #: Seconds of clips with and without picture that one core turns into shards in a second; likewise.
-_PICTURE_SPEED, _SOUND_SPEED = 6.0, 100.0
+_PICTURE_SPEED, _SOUND_SPEED = 6.0, 200.0
 #: So many files are opened to learn how long clips are where the manifest does not say.
 _PROBED = 32
 _STILL_SECONDS = 0.04
@@ -98,8 +99,7 @@ def make_shards(
 
     Raises:
         OptionError: ``jobs`` or ``shard_bytes`` is negative, or ``prefix`` is no file name.
-        DataError: The disk is too small, another run makes these shards, or a shard there is damaged.
-        OSError: The disk is full.
+        DataError: The disk is too small or full, another run makes these shards, or a shard there is damaged.
         KeyboardInterrupt: Ctrl-C or SIGTERM; what was written stays.
     """
     if jobs < 0 or shard_bytes < 0:
@@ -131,6 +131,10 @@ def make_shards(
             done = sum(path in writer.done_keys for path in by_path)
             console.print(f"{prefix}: stopped with {done} of {len(by_path)} clips made; the same command goes on")
             raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise DataError(f"{out}: the disk is full; make room, and the same command goes on") from error
         finally:
             failures.store(writer.done_keys)
     return failures.reasons

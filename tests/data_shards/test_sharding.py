@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ from made_media import talk, write_video, write_wav
 from cad.data.manifest import Row
 from cad.data.shard_worker import NoClip, ShardWorkers
 from cad.data.sharding import FAILURES_NAME, make_shards, plan_of
-from cad.data.shards import ClipStore
+from cad.data.shards import ClipStore, Member, ShardWriter
 from cad.errors import DataError
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -100,6 +101,23 @@ def test_a_disk_that_is_too_small_is_refused_in_one_line(
     with pytest.raises(DataError, match=r"2 clips need about 0\.2 GB, and 5\.0 MB are free; name a folder"):
         make_shards(rows, root, tmp_path, "made")
     assert not list(tmp_path.glob("*.tar*"))
+
+
+def test_a_disk_that_fills_up_is_one_line_and_what_was_made_stays(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, added = ShardWriter.add, []
+
+    def full(writer: ShardWriter, key: str, members: list[Member]) -> None:
+        if len(added) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        added.append(key)
+        add(writer, key, members)
+
+    monkeypatch.setattr(ShardWriter, "add", full)
+    with pytest.raises(DataError, match="the disk is full; make room, and the same command goes on"):
+        make_shards(voices(4), root, tmp_path, "made", jobs=1)
+    assert ClipStore(tmp_path).keys == ("00.wav", "01.wav")
 
 
 def test_a_second_run_is_refused(root: Path, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 
 Makes the shards of a split once with crops as they are and once coded (what FOLDER has is used), and prints JSON: size,
 nearness of the crops, AUC of a packaged model on the same windows of both with the difference and its 95 % interval
-(bootstrap over identities), and training samples a second of both, drawn in turns. Rows of sound alone are left out:
-nothing of theirs is coded. Exit code 1 where a difference of AUC cannot be chance.
+(bootstrap over identities), and training samples that a second of processor time makes of both, drawn in turns. Rows
+of sound alone are left out: nothing of theirs is coded. Exit code 1 where a difference of AUC cannot be chance.
 """
 
 from __future__ import annotations
@@ -44,6 +44,17 @@ _LABEL_OF = {"fused": "label", "video": "video_fake", "audio": "audio_fake"}
 JUDGED = tuple(_LABEL_OF)
 _COMPARED_FRAMES = 5
 _WARM_UP = 10
+_OTHER_CODINGS: dict[str, tuple[str, list[int]]] = {
+    f"JPEG {name} {quality}": (
+        ".jpg",
+        [
+            *(cv2.IMWRITE_JPEG_QUALITY, quality),
+            *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{name}")),
+            *(cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+        ],
+    )
+    for name, quality in (("420", 90), ("420", 95), ("444", 90), ("444", 92), ("444", 95))
+} | {f"WebP {quality}": (".webp", [cv2.IMWRITE_WEBP_QUALITY, quality]) for quality in (95, 98)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--rows", type=int, help="so many rows, drawn at random; all if not given")
     parser.add_argument("--weights", help="name or folder of the model; the packaged one if not given")
-    parser.add_argument("--windows", type=int, default=4, help="of a row at most, whose logits are averaged")
+    parser.add_argument("--windows", type=int, default=1, help="of a row at most, whose logits are averaged")
     parser.add_argument("--samples", type=int, default=100, help="training samples that are timed")
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
@@ -70,9 +81,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rows": len(rows),
         "seconds": sum(stores["raw"].entry(row.path).slots for row in rows) / FRAME_RATE_HZ,
         "bytes_per_second": {coding: bytes_per_second(options.folder / coding, stores[coding]) for coding in CODINGS},
+        "coded_bytes_per_second": members_by_source(stores["jpeg"], rows),
         "crops": nearness(stores, rows),
+        "codings": other_codings(stores["raw"], rows),
         "auc": auc,
-        "training_samples_per_second": speed(stores, rows, options.samples, options.seed),
+        "training_samples_per_core_second": speed(stores, rows, options.samples, options.seed),
         "ok": not any(one["differs"] for one in auc.values()),
     }
 
@@ -139,6 +152,47 @@ def compared(head: str, rows: list[Row], logits: list[NDArray[np.float64]]) -> d
     }
 
 
+def members_by_source(store: ClipStore, rows: list[Row]) -> dict[str, float]:
+    """Return the bytes a second of pictures and masks: of all rows, and of the sources with the least and the most."""
+    total: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(3))
+    for row in rows:
+        frames: Any = store.read(row.path).frames
+        files = frames.files()
+        total[row.source] += len(files.pictures), len(files.masks), len(frames) / FRAME_RATE_HZ
+    pictures, masks, seconds = sum(total.values(), np.zeros(3))
+    by_source = [(one[0] + one[1]) / one[2] for one in total.values()]
+    return {
+        "pictures": pictures / seconds,
+        "masks": masks / seconds,
+        "least_of_a_source": min(by_source),
+        "most_of_a_source": max(by_source),
+    }
+
+
+def other_codings(store: ClipStore, rows: list[Row]) -> dict[str, dict[str, float]]:
+    """Return what crops of some frames would take by other codings of OpenCV, how near they stay, and how fast."""
+    rng, frames = np.random.default_rng(0), []
+    for row in rows:
+        present = np.flatnonzero(store.entry(row.path).frames_present)
+        seen = store.read(row.path).frames
+        assert seen is not None
+        frames += [cv2.cvtColor(seen[slot], cv2.COLOR_RGB2BGR) for slot in rng.choice(present, _COMPARED_FRAMES)]
+    found = {}
+    for name, (suffix, options) in _OTHER_CODINGS.items():
+        coded = [cv2.imencode(suffix, frame, options)[1] for frame in frames]
+        started = time.process_time()
+        decoded = [cv2.imdecode(one, cv2.IMREAD_COLOR) for one in coded]
+        seconds = time.process_time() - started
+        noise = _noise(np.stack(frames), np.stack(decoded))
+        found[name] = {
+            "bytes_per_frame": float(np.mean([len(one) for one in coded])),
+            "psnr_mean_db": float(np.mean(noise)),
+            "psnr_least_db": float(min(noise)),
+            "decode_ms": 1000 * seconds / len(frames),
+        }
+    return found
+
+
 def nearness(stores: Mapping[Coding, ClipStore], rows: list[Row]) -> dict[str, float]:
     """Return how near coded crops are to the others, how near a training codec leaves them, and what decoding takes."""
     rng, seconds, count = np.random.default_rng(0), 0.0, 0
@@ -149,9 +203,9 @@ def nearness(stores: Mapping[Coding, ClipStore], rows: list[Row]) -> dict[str, f
         slots = np.sort(rng.choice(present, min(len(present), _COMPARED_FRAMES), replace=False))
         plain, coded = (stores[coding].read(row.path).frames for coding in CODINGS)
         assert plain is not None and coded is not None
-        started = time.perf_counter()
+        started = time.process_time()
         decoded = coded[slots]
-        seconds, count = seconds + time.perf_counter() - started, count + len(slots)
+        seconds, count = seconds + time.process_time() - started, count + len(slots)
         noise += _noise(plain[slots], decoded)
         augmented += _noise(plain[slots], coded_video(plain[slots], draw_video_coding(rng)))
     return {
@@ -169,7 +223,7 @@ def _noise(plain: NDArray[np.uint8], other: NDArray[np.uint8]) -> list[float]:
 
 
 def speed(stores: Mapping[Coding, ClipStore], rows: list[Row], count: int, seed: int) -> dict[str, float]:
-    """Return the samples a second that one loader process makes of each coding, the same samples in turns."""
+    """Return the samples that a second of processor time makes of each coding, the same samples in turns."""
     mix, lengths, forging = Mix(genuine_speech=0, forged_speech=0, fake_speech=0), WindowLengths(), ForgeOptions()
     samples = {
         coding: TrainSamples(store, rows, mix, lengths, forging, 0.5, STREAMS, augment, seed)
@@ -178,7 +232,7 @@ def speed(stores: Mapping[Coding, ClipStore], rows: list[Row], count: int, seed:
     seconds = dict.fromkeys(CODINGS, 0.0)
     for number in range(_WARM_UP + count):
         for coding in CODINGS if number % 2 else CODINGS[::-1]:
-            started = time.perf_counter()
+            started = time.process_time()
             samples[coding][number]
-            seconds[coding] += time.perf_counter() - started if number >= _WARM_UP else 0.0
+            seconds[coding] += time.process_time() - started if number >= _WARM_UP else 0.0
     return {coding: count / spent for coding, spent in seconds.items()} | {"ratio": seconds["raw"] / seconds["jpeg"]}
