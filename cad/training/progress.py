@@ -22,7 +22,7 @@ class ProgressLines(Callback):
 
     def __init__(self, seconds: float = 60.0) -> None:
         self._seconds = seconds
-        self._said_at = self._began_at = 0.0
+        self._said_at = self._began_at = time.monotonic()
         self._first_batch = 0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

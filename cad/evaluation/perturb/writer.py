@@ -70,6 +70,8 @@ def write_clip(
 
 def _video_stream(container: Any, first: Picture, fps: Fraction, encoding: Encoding) -> Any:
     options = {"crf": str(encoding.crf), "preset": "veryfast"}
+    if encoding.video == "h264":
+        options["mbtree"] = "0"  # so that it repeats; see cad.data.augment.video_codec
     if encoding.video == "h265":
         options["x265-params"] = "log-level=error:pools=1:frame-threads=1"
     stream = container.add_stream(VIDEO_ENCODERS[encoding.video], rate=fps, options=options)
