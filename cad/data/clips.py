@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
+from cad.data.crop_coding import CodedCrops, as_frames, code_crops
 from cad.data.manifest import Row
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip
 from cad.errors import DataError
@@ -24,11 +27,16 @@ from cad.media.records import AudioSamples
 class ClipReader:
     """Reads files as clips, with one warm decoding process and one face net for all of them.
 
+    Args:
+        coded: Whether crops are coded as shards keep them, as soon as they are made: minutes of several faces then fit
+            into memory. ``frames`` of the clips are ``CodedCrops``.
+
     Raises:
         WeightsError: The packaged face net is damaged.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, coded: bool = False) -> None:
+        self._coded = coded
         self._pool = MediaPool()
         self._finder = FaceFinder()
 
@@ -51,8 +59,8 @@ class ClipReader:
             if reader.info.video is not None:
                 for chunk in reader.video_chunks():
                     slots = max(slots, chunk.first_slot + len(chunk.frames))
-                    crops += tracker.push(chunk)
-                crops += tracker.flush()
+                    crops += map(self._kept, tracker.push(chunk))
+                crops += map(self._kept, tracker.flush())
             has_picture = reader.info.video is not None
             first = reader.info.video or reader.info.audio
             start_seconds = reader.info.origin_seconds - (first.start_seconds if first else 0.0)
@@ -61,6 +69,9 @@ class ClipReader:
         if slots == 0:
             raise DataError("zero-length clip")
         return replace(_clip_of(row, slots, _dominant(crops), sound), start_seconds=start_seconds)
+
+    def _kept(self, piece: FaceCrops) -> FaceCrops:
+        return replace(piece, crops=as_frames(code_crops(piece.crops, piece.present))) if self._coded else piece
 
 
 def _dominant(crops: Iterable[FaceCrops]) -> list[FaceCrops]:
@@ -76,17 +87,28 @@ def _weight(piece: FaceCrops) -> float:
     return float(np.sqrt(np.clip(sides, 0, None).prod(axis=1)).sum())
 
 
+def _joined(pieces: list[FaceCrops], slots: int, name: str) -> NDArray[np.uint8]:
+    """Return the crops of one track in their slots, black elsewhere; coded if they are."""
+    crops: list[Any] = [piece.crops for piece in pieces]
+    if isinstance(crops[0], CodedCrops):
+        first_slots = (piece.first_slot for piece in pieces)
+        return as_frames(CodedCrops.joined(zip(first_slots, crops, strict=True), slots, name))
+    frames = np.zeros((slots, STORED_CROP_SIZE_PX, STORED_CROP_SIZE_PX, 3), np.uint8)
+    for piece in pieces:
+        frames[piece.first_slot : piece.first_slot + len(piece.crops)] = piece.crops
+    return frames
+
+
 def _clip_of(row: Row, slots: int, pieces: list[FaceCrops], sound: AudioSamples | None) -> Clip:
     frames = points = audio = None
     frames_present, audio_present = np.zeros(slots, bool), np.zeros(slots, bool)
     if pieces:
-        frames = np.zeros((slots, STORED_CROP_SIZE_PX, STORED_CROP_SIZE_PX, 3), np.uint8)
+        frames = _joined(pieces, slots, row.path)
         points = np.zeros((slots, 5, 2), np.float32)
         target = canonical_points(STORED_CROP_SIZE_PX, CROP_MARGIN_PX)
         for piece in pieces:
             for index in np.flatnonzero(piece.present):
                 slot = piece.first_slot + int(index)
-                frames[slot] = piece.crops[index]
                 matrix = similarity(piece.points_px[index], target)
                 points[slot] = piece.points_px[index] @ matrix[:, :2].T + matrix[:, 2]
                 frames_present[slot] = True

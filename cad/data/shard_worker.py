@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -25,12 +26,25 @@ from cad.closing import Closing
 from cad.data.clips import ClipReader
 from cad.data.manifest import Row
 from cad.data.shards import Coding, Member, clip_members
-from cad.errors import CadError
+from cad.errors import CadError, DecoderCrashedError, MediaTimeoutError
 
 #: So many clips for each process are made ahead of the one that is waited for: a long one does not stop the others.
 _AHEAD = 8
 _BOOT = "import sys; sys.path[:] = sys.argv[2:]; from cad.data.shard_worker import main; main(sys.argv[1])"
+#: Errors that may come from a busy machine rather than from the file.
+_MAY_PASS = (MediaTimeoutError, DecoderCrashedError, OSError)
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class NoClip:
+    """Why a row has no clip; ``may_pass`` where trying again may help although its file stays as it is."""
+
+    reason: str
+    may_pass: bool
+
+
+Made = list[Member] | NoClip
 
 
 class ShardWorkers(Closing):
@@ -50,9 +64,9 @@ class ShardWorkers(Closing):
         # A thread for each process, which waits for it.
         self._threads = ThreadPoolExecutor(jobs)
 
-    def clips(self, rows: Iterable[Row]) -> Iterator[list[Member] | str]:
+    def clips(self, rows: Iterable[Row]) -> Iterator[Made]:
         """Yield, in order, the members of each row's clip or why it has none."""
-        waiting: deque[Future[list[Member] | str]] = deque()
+        waiting: deque[Future[Made]] = deque()
         for row in rows:
             waiting.append(self._threads.submit(self._made, row))
             if len(waiting) >= _AHEAD * self._jobs:
@@ -70,14 +84,14 @@ class ShardWorkers(Closing):
             worker.communicate()
         self._alive.clear()
 
-    def _made(self, row: Row) -> list[Member] | str:
+    def _made(self, row: Row) -> Made:
         worker = self._idle.pop() if self._idle else self._start()
         try:
             pickle.dump((self._root, row), cast(IO[bytes], worker.stdin))
             cast(IO[bytes], worker.stdin).flush()
-            made: list[Member] | str = pickle.load(cast(IO[bytes], worker.stdout))
+            made: Made = pickle.load(cast(IO[bytes], worker.stdout))
         except (EOFError, OSError, pickle.UnpicklingError):
-            return f"the process that made the clip died (exit status {worker.wait()})"
+            return NoClip(f"the process that made the clip died (exit status {worker.wait()})", may_pass=True)
         self._idle.append(worker)
         return made
 
@@ -100,16 +114,16 @@ def main(coding: Coding) -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     cv2.setNumThreads(1)
-    with closing(ClipReader()) as reader:
+    with closing(ClipReader(coded=coding == "jpeg")) as reader:
         while True:
             try:
                 root, row = pickle.load(sys.stdin.buffer)
             except EOFError:
                 return
             try:
-                made: list[Member] | str = clip_members(reader.read(root, row), row.as_text(), coding)
+                made: Made = clip_members(reader.read(root, row), row.as_text(), coding)
             except (CadError, OSError) as error:
-                made = " ".join(str(error).split())
+                made = NoClip(" ".join(str(error).split()), isinstance(error, _MAY_PASS))
             try:
                 pickle.dump(made, answers)
                 answers.flush()

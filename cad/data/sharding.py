@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import fcntl
 import logging
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +25,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from cad.data.benchmarks.adapter import SOUND_SUFFIXES
 from cad.data.manifest import Row
-from cad.data.shard_worker import ShardWorkers
+from cad.data.shard_worker import NoClip, ShardWorkers
 from cad.data.shards import DEFAULT_SHARD_BYTES, Coding, ShardWriter
-from cad.errors import DataError, MediaError
+from cad.errors import DataError, MediaError, OptionError
 from cad.media.pool import MediaPool
 
 _log = logging.getLogger(__name__)
@@ -32,10 +35,10 @@ _log = logging.getLogger(__name__)
 FAILURES_NAME = "failures.tsv"
 
 #: Bytes a second of a clip by what it holds; measured, see docs/shards.md.
-_PICTURE_BYTES: dict[Coding, int] = {"jpeg": 190_000, "raw": 2_770_000}
+_PICTURE_BYTES: dict[Coding, int] = {"jpeg": 200_000, "raw": 2_770_000}
 _SOUND_BYTES = 32_000
 #: Seconds of clips with and without picture that one core turns into shards in a second; likewise.
-_PICTURE_SPEED, _SOUND_SPEED = 6.0, 100.0
+_PICTURE_SPEED, _SOUND_SPEED = 6.0, 200.0
 #: So many files are opened to learn how long clips are where the manifest does not say.
 _PROBED = 32
 _STILL_SECONDS = 0.04
@@ -95,17 +98,22 @@ def make_shards(
         Why not, by path, for each row without a clip.
 
     Raises:
-        DataError: The disk is too small, another run makes these shards, or a shard there is damaged.
-        OSError: The disk is full.
-        KeyboardInterrupt: Ctrl-C; what was written stays.
+        OptionError: ``jobs`` or ``shard_bytes`` is negative, or ``prefix`` is no file name.
+        DataError: The disk is too small or full, another run makes these shards, or a shard there is damaged.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; what was written stays.
     """
+    if jobs < 0 or shard_bytes < 0:
+        raise OptionError(f"jobs and shard_bytes must be 0 or more, got {jobs} and {shard_bytes}")
+    if not prefix or Path(prefix).name != prefix:
+        raise OptionError(f"the prefix of shards must be a file name, got {prefix!r}")
     root, out = Path(root), Path(out)
+    by_path = {row.path: row for row in rows}
     out.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with _only_run(out, prefix), ShardWriter(out, prefix, shard_bytes) as writer:
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    with _only_run(out, prefix), _ended_like_ctrl_c(), ShardWriter(out, prefix, shard_bytes) as writer:
         failures = _Failures(out, prefix, root)
-        absent = [row for row in rows if row.path not in writer.done_keys]
-        todo = [row for row in absent if failures.reason(row.path) is None]
+        absent = [row for path, row in by_path.items() if path not in writer.done_keys]
+        todo = [row for row in absent if not failures.is_known(row.path)]
         try:
             if todo:
                 jobs = min(jobs or _cores(), len(todo))
@@ -116,17 +124,20 @@ def make_shards(
                         f"{out}: {len(todo)} clips need about {_size(plan.total_bytes)}, and {_size(free)} are free; "
                         "name a folder on a larger disk, or fewer rows"
                     )
-                console.print(f"{prefix}: {plan.text(out, free, jobs)}", markup=False)
+                console.print(f"{prefix}: {plan.text(out, free, jobs)}")
                 _make(plan, root, jobs, coding, writer, failures, console, prefix)
         except KeyboardInterrupt:
             writer.flush()
-            done = sum(row.path in writer.done_keys for row in rows)
-            console.print(f"{prefix}: stopped at {done} of {len(rows)} clips; the same command goes on", markup=False)
+            done = sum(path in writer.done_keys for path in by_path)
+            console.print(f"{prefix}: stopped with {done} of {len(by_path)} clips made; the same command goes on")
             raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise DataError(f"{out}: the disk is full; make room, and the same command goes on") from error
         finally:
             failures.store(writer.done_keys)
-    reasons = {row.path: failures.reason(row.path) for row in absent}
-    return {path: reason for path, reason in reasons.items() if reason is not None}
+    return failures.reasons
 
 
 def _make(
@@ -143,7 +154,7 @@ def _make(
     with Progress(*columns, console=console) as bar, ShardWorkers(root, jobs, coding) as workers:
         task = bar.add_task(prefix, total=sum(plan.seconds))
         for row, seconds, made in zip(plan.rows, plan.seconds, workers.clips(plan.rows), strict=True):
-            if isinstance(made, str):
+            if isinstance(made, NoClip):
                 failures.add(row.path, made)
             else:
                 writer.add(row.path, made)
@@ -186,18 +197,23 @@ class _Failures:
     def __init__(self, out: Path, prefix: str, root: Path) -> None:
         self._path, self._prefix, self._root = out / FAILURES_NAME, prefix, root
         self._found: dict[str, tuple[str, str, str]] = {}
+        #: Why not, for what this run knows to give no clip.
+        self.reasons: dict[str, str] = {}
         if self._path.exists():
             with self._path.open(newline="", encoding="utf-8") as stream:
                 for path, reason, whose, *size in csv.reader(stream, delimiter="\t"):
                     self._found[path] = reason, whose, "".join(size)
 
-    def add(self, path: str, reason: str) -> None:
-        self._found[path] = reason, self._prefix, self._size(path)
+    def add(self, path: str, why: NoClip) -> None:
+        self._found[path] = why.reason, self._prefix, "" if why.may_pass else self._size(path)
+        self.reasons[path] = why.reason
 
-    def reason(self, path: str) -> str | None:
-        """Return why the file as it is gives no clip, if that is known."""
+    def is_known(self, path: str) -> bool:
+        """Return whether the file as it is is known to give no clip."""
         reason, _, size = self._found.get(path, ("", "", ""))
-        return reason if reason and size == self._size(path) else None
+        if size and size == self._size(path):
+            self.reasons[path] = reason
+        return path in self.reasons
 
     def store(self, made: Container[str]) -> None:
         """Write the list, without what has become a clip."""
@@ -233,8 +249,21 @@ def _only_run(out: Path, prefix: str) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, which schedulers send, end the run as Ctrl-C does; only the main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _size(count: float) -> str:

@@ -30,7 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME, seconds_of
-from cad.data.crop_coding import CodedCrops, code_crops
+from cad.data.crop_coding import CodedCrops, as_frames, code_crops
+from cad.data.manifest import LABEL_WORDS
 from cad.data.records import Clip
 from cad.errors import DataError
 
@@ -90,6 +91,11 @@ class ClipEntry:
     def has_audio(self) -> bool:
         """Whether any slot has sound."""
         return bool(self.audio_present.any())
+
+    @property
+    def is_genuine(self) -> bool:
+        """Whether its row says that it is genuine."""
+        return LABEL_WORDS.get(self.row.get("label", "")) == 0
 
 
 class ShardWriter:
@@ -192,7 +198,7 @@ class ShardWriter:
 
 
 def clip_members(clip: Clip, row: Mapping[str, str] | None = None, coding: Coding = "jpeg") -> list[Member]:
-    """Return what a shard holds of a clip, suffix and bytes of each member.
+    """Return what a shard holds of a clip, suffix and bytes of each member; crops that are coded stay as they are.
 
     Raises:
         DataError: The clip has no slot, or its arrays do not fit each other.
@@ -224,10 +230,13 @@ def clip_members(clip: Clip, row: Mapping[str, str] | None = None, coding: Codin
     return members
 
 
-def _picture_members(frames: NDArray[np.uint8], present: NDArray[np.bool_], coding: Coding) -> list[Member]:
+def _picture_members(
+    frames: NDArray[np.uint8] | CodedCrops, present: NDArray[np.bool_], coding: Coding
+) -> list[Member]:
     if coding == "raw":
-        return [("frames.npy", _npy(frames))]
-    pictures, masks, sizes = code_crops(frames, present)
+        return [("frames.npy", _npy(np.asarray(frames)))]
+    coded = frames if isinstance(frames, CodedCrops) else code_crops(frames, present)
+    pictures, masks, sizes = coded.files()
     outside = [("outside.pngs", masks)] if masks else []
     return [("frames.mjpeg", pictures), *outside, ("sizes.npy", _npy(sizes))]
 
@@ -265,7 +274,7 @@ def _scan(path: Path) -> dict[str, ClipEntry]:
             for stem, meta in metas.items()
         }
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a shard of clips ({error})") from error
+        raise DataError(f"{path}: not a shard of clips ({error}); a damaged one is to be removed") from error
 
 
 def shard_paths(where: Places) -> list[Path]:
@@ -374,8 +383,7 @@ class ClipStore:
         samples = slice(start * SAMPLES_PER_FRAME, stop * SAMPLES_PER_FRAME)
         return Clip(
             key=key,
-            # Coded crops are indexed as an array is, which is all that is asked of the frames of a stored clip.
-            frames=cast("NDArray[np.uint8] | None", _cut(frames, start, stop)),
+            frames=_cut(frames, start, stop),
             points_px=None if points is None else np.array(points[start:stop], np.float32),
             frames_present=entry.frames_present[start:stop].copy(),
             audio=None if audio is None else _as_float(audio[samples]),
@@ -416,10 +424,10 @@ class ClipStore:
         return self._maps[path]
 
 
-def _cut(frames: CodedCrops | NDArray[np.uint8] | None, start: int, stop: int) -> CodedCrops | NDArray[np.uint8] | None:
-    return (
-        frames.slots(start, stop) if isinstance(frames, CodedCrops) else None if frames is None else frames[start:stop]
-    )
+def _cut(frames: CodedCrops | NDArray[np.uint8] | None, start: int, stop: int) -> NDArray[np.uint8] | None:
+    if isinstance(frames, CodedCrops):
+        return as_frames(frames.slots(start, stop))
+    return None if frames is None else frames[start:stop]
 
 
 def _npy_view(data: NDArray[np.uint8], offset: int) -> NDArray[Any]:

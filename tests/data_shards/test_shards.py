@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import io
 import json
 import pickle
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from requirements import require
 
+from cad.data.crop_coding import code_crops
 from cad.data.records import Clip
-from cad.data.shards import ClipStore, ShardWriter, shard_paths
+from cad.data.shards import ClipStore, Coding, ShardWriter, shard_paths
 from cad.errors import DataError
 
 
@@ -30,10 +34,16 @@ def make_clip(key: str, rng: np.random.Generator, slots: int = 30, picture: bool
     )
 
 
-def write(folder: Path, clips: list[Clip], **options: int) -> None:
+def coded(clip: Clip) -> Clip:
+    """Return what is left of a clip when its crops have been coded."""
+    frames = None if clip.frames is None else np.asarray(code_crops(clip.frames, clip.frames_present))
+    return replace(clip, frames=frames)
+
+
+def write(folder: Path, clips: list[Clip], coding: Coding = "raw", **options: int) -> None:
     with ShardWriter(folder, "train", **options) as writer:
         for clip in clips:
-            writer.write(clip, {"label": "real", "split": "train"})
+            writer.write(clip, {"label": "real", "split": "train"}, coding)
 
 
 def same(a: Clip, b: Clip, start: int, stop: int) -> None:
@@ -50,19 +60,55 @@ def same(a: Clip, b: Clip, start: int, stop: int) -> None:
         np.testing.assert_allclose(a.audio, b.audio[start * 640 : stop * 640], atol=1.001 / 32768)
 
 
-def test_a_stretch_comes_back_as_it_was_written(tmp_path: Path, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("coding", ["raw", "jpeg"])
+def test_a_stretch_comes_back_as_it_was_written(tmp_path: Path, rng: np.random.Generator, coding: Coding) -> None:
     clips = [
         make_clip("av/a.b/one.mp4", rng),
         make_clip("av/silent.mp4", rng, sound=False),
         make_clip("speech/x.flac", rng, picture=False),
     ]
-    write(tmp_path, clips)
+    write(tmp_path, clips, coding)
+    if coding == "jpeg":
+        clips = [coded(clip) for clip in clips]
     store = ClipStore(tmp_path)
     assert store.keys == tuple(clip.key for clip in clips)
     for clip in clips:
         same(store.read(clip.key), clip, 0, 30)
         same(store.read(clip.key, 7, 19), clip, 7, 19)
         same(store.read(clip.key, 20, 99), clip, 20, 30)
+
+
+def test_crops_of_a_store_are_written_again_without_loss(tmp_path: Path, rng: np.random.Generator) -> None:
+    write(tmp_path / "first", [make_clip("a.mp4", rng)], "jpeg")
+    clip = ClipStore(tmp_path / "first").read("a.mp4", 3, 20)
+    write(tmp_path / "second", [clip], "jpeg")
+    same(ClipStore(tmp_path / "second").read("a.mp4"), clip, 0, 17)
+
+
+def test_sets_are_told_apart_by_name(tmp_path: Path, rng: np.random.Generator) -> None:
+    clips = {name: make_clip("a.mp4", rng, slots=3) for name in ("fav", "lavdf")}
+    for name, clip in clips.items():
+        write(tmp_path / name, [clip])
+    store = ClipStore.of_sets({name: tmp_path / name for name in clips})
+    assert store.keys == ("fav/a.mp4", "lavdf/a.mp4") and "a.mp4" not in store
+    for name, clip in clips.items():
+        assert store.entry(f"{name}/a.mp4").key == f"{name}/a.mp4"
+        same(store.read(f"{name}/a.mp4"), replace(clip, key=f"{name}/a.mp4"), 0, 3)
+    with pytest.raises(DataError, match="no shard"):
+        ClipStore.of_sets({"fav": tmp_path / "fav", "other": tmp_path / "other"})
+
+
+def test_more_shards_are_read_than_files_may_be_open(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cad.data.shards._MOST_MAPS", 3)
+    clips = [make_clip(f"{number}.mp4", rng, slots=1) for number in range(8)]
+    write(tmp_path, clips, shard_bytes=1)
+    store = ClipStore(tmp_path)
+    held = [store.read(clip.key) for clip in clips]
+    assert len(store._maps) == 3
+    for clip, read in zip(clips, held, strict=True):
+        same(read, clip, 0, 1)
 
 
 def test_the_entry_needs_no_pixels(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -74,18 +120,28 @@ def test_the_entry_needs_no_pixels(tmp_path: Path, rng: np.random.Generator) -> 
     assert store.entry("b.flac").row["split"] == "train"
 
 
+@pytest.mark.parametrize(("label", "is_genuine"), [("0", True), ("real", True), ("1", False), ("fake", False)])
+def test_labels_are_numbers_and_in_older_shards_words(
+    tmp_path: Path, rng: np.random.Generator, label: str, is_genuine: bool
+) -> None:
+    with ShardWriter(tmp_path, "train") as writer:
+        writer.write(make_clip("a.flac", rng, picture=False), {"label": label})
+    assert ClipStore(tmp_path).entry("a.flac").is_genuine == is_genuine
+
+
 def test_the_webdataset_library_reads_the_same_members_in_order(tmp_path: Path, rng: np.random.Generator) -> None:
     require("webdataset")
     import webdataset as wds
 
     clips = [make_clip(f"av/x.y/{i}.mp4", rng, slots=3, sound=i != 1) for i in range(5)]
-    write(tmp_path, clips, shard_bytes=2 * 110_592 * 3)
+    write(tmp_path, clips, "jpeg", shard_bytes=300_000)
     paths = [str(path) for path in shard_paths(tmp_path)]
     assert len(paths) > 1
     read = list(wds.WebDataset(paths, shardshuffle=False))
     assert [json.loads(sample["json"])["key"] for sample in read] == [clip.key for clip in clips]
     for sample, clip in zip(read, clips, strict=True):
-        np.testing.assert_array_equal(np.load(io.BytesIO(sample["frames.npy"])), clip.frames)
+        sizes = np.load(io.BytesIO(sample["sizes.npy"]))
+        assert sizes[:, 0].sum() == len(sample["frames.mjpeg"]) and "points.npy" in sample
         assert ("audio.npy" in sample) == (clip.audio is not None)
 
 
@@ -106,6 +162,34 @@ def test_a_killed_writer_is_resumed(tmp_path: Path, rng: np.random.Generator) ->
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_disk_that_is_full_costs_the_clip_at_hand_alone(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [make_clip(f"{number}.mp4", rng, slots=2) for number in range(3)]
+    add, added = tarfile.TarFile.addfile, []
+
+    def full(tar: tarfile.TarFile, info: tarfile.TarInfo, data: io.BytesIO) -> None:
+        added.append(info.name)
+        if len(added) in (3, 9):  # the third file of a clip, half of it
+            tar.fileobj.write(data.read(100))
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add(tar, info, data)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
+    with pytest.raises(OSError, match="No space"), ShardWriter(tmp_path, "train") as writer:
+        writer.write(clips[0])
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(OSError, match="No space"), ShardWriter(tmp_path, "train") as writer:
+        for clip in clips:
+            writer.write(clip)
+    store = ClipStore(tmp_path)
+    assert store.keys == ("0.mp4",)
+    same(store.read("0.mp4"), coded(clips[0]), 0, 2)
+    with ShardWriter(tmp_path, "train") as writer:
+        writer.write(clips[1])
+    assert ClipStore(tmp_path).keys == ("0.mp4", "1.mp4")
+
+
 def test_a_store_travels_to_worker_processes(tmp_path: Path, rng: np.random.Generator) -> None:
     clip = make_clip("a.mp4", rng)
     write(tmp_path, [clip])
@@ -113,6 +197,9 @@ def test_a_store_travels_to_worker_processes(tmp_path: Path, rng: np.random.Gene
     store.read("a.mp4")
     copy = pickle.loads(pickle.dumps(store))
     same(copy.read("a.mp4", 1, 5), clip, 1, 5)
+    write(tmp_path / "coded", [clip], "jpeg")
+    read = ClipStore(tmp_path / "coded").read("a.mp4")
+    same(pickle.loads(pickle.dumps(read)), coded(clip), 0, 30)
 
 
 def test_bad_input_is_named(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -83,7 +83,7 @@ def made_voice(slots: int, rng: np.random.Generator) -> tuple[NDArray[np.float32
 def clips_of_shards(folder: Path, count: int, rng: np.random.Generator) -> list[Clip]:
     """Return up to ``count`` genuine clips with picture and sound, at least 3 s long."""
     store = ClipStore(folder)
-    long_enough = [entry for entry in store if entry.slots >= 70 and entry.row.get("label") == "real"]
+    long_enough = [entry for entry in store if entry.slots >= 70 and entry.is_genuine]
     keys = [entry.key for entry in long_enough if entry.frames_present.all() and entry.has_audio]
     return [store.read(keys[index]) for index in rng.permutation(len(keys))[:count]]
 

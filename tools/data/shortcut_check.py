@@ -61,7 +61,7 @@ def check(options: argparse.Namespace) -> int:
     store = ClipStore(options.shards)
     rng = np.random.default_rng(options.seed)
     whole = [entry for entry in store if entry.has_frames and entry.has_audio and entry.slots >= 25]
-    real = [entry.key for entry in whole if entry.row.get("label") == "real"]
+    real = [entry.key for entry in whole if entry.is_genuine]
     clips = [store.read(real[index]) for index in rng.permutation(len(real))[: options.clips]]
     made = [entry.key for entry in store if entry.row.get("audio_fake") == "1" and not entry.has_frames]
     pool = DonorPool(clips, [store.read(made[index]) for index in rng.permutation(len(made))[:100]])

@@ -28,7 +28,7 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 def _genuine_keys(store: ClipStore, needs_frames: bool) -> list[str]:
     """Return the genuine clips of the training split with the stream that is needed."""
-    entries = [entry for entry in store if entry.row.get("label") == "real" and entry.row.get("split") == "train"]
+    entries = [entry for entry in store if entry.is_genuine and entry.row.get("split") == "train"]
     has_stream = [entry for entry in entries if (entry.has_frames if needs_frames else entry.has_audio)]
     return [entry.key for entry in has_stream if entry.slots >= 30]
 
