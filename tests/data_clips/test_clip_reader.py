@@ -72,6 +72,15 @@ def difference(clip: Clip, pieces: list[FaceCrops]) -> float:
     return worst
 
 
+def test_the_clip_says_where_in_its_file_it_starts(reader, tmp_path):
+    picture, _ = placed(0.9, -60, -10)
+    # The grid starts where both streams are there; data sets count from the file's first frame.
+    late = write_pictures(tmp_path / "late.mp4", [picture] * 15, talk(0.4), first_sample=3200)
+    assert read(reader, late).start_seconds == pytest.approx(0.2, abs=0.002)
+    assert read(reader, write_pictures(tmp_path / "a.mp4", [picture] * 5)).start_seconds == 0
+    assert read(reader, write_wav(tmp_path / "a.wav", talk(0.4))).start_seconds == 0
+
+
 def test_the_face_lies_at_its_standard_place(reader, tmp_path):
     picture, points = placed(0.9, -60, -10)
     clip = read(reader, write_pictures(tmp_path / "a.mp4", [picture] * 15))

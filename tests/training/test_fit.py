@@ -79,7 +79,7 @@ def test_a_run_ends_with_what_it_reached_and_what_to_type_next(whole_run: Path) 
     assert lines[0].startswith(f"best: {best}, step {figures['step']}, val/mean_auc {figures['val/mean_auc']:.3f} (")
     for name in ("fused_auc", "video_auc", "audio_auc", "sync_shift_auc"):
         assert f"{name} {figures[f'val/{name}']:.3f}" in lines[0]
-    assert lines[1].startswith("| set | rows | stream |") and lines[3].startswith("| shards | val | fused | 4 | 4 | ")
+    assert lines[1].startswith("| set | rows | stream |") and lines[3].startswith("| shards | val | fused | 6 | 6 | ")
     assert lines[-3:] == [
         "next:",
         f"  python tools/evaluate.py --weights {best} --manifest MANIFEST --split val",
