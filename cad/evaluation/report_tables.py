@@ -46,12 +46,13 @@ def _group_table(title: str, column: str, groups: Sequence[GroupResult]) -> Tabl
         [name, *measured_cells(by_name[name], GROUP_METRICS)]
         for name in sorted(by_name, key=lambda name: order.index(name) if name in order else len(order))
     ]
+    note = "Each group against all genuine rows."
     for mean, names in paper_groups.PAPER_MEANS.items():
         if by_name.keys() >= set(names):
             values = [[by_name[name].estimates[metric].value for name in names] for metric in GROUP_METRICS]
             lines.append([mean, "", *(Estimate(math.fsum(each) / len(each)) for each in values)])
-    means = "; ".join(f"{mean} is the mean of {', '.join(names)}" for mean, names in paper_groups.PAPER_MEANS.items())
-    return Table(title, headings, lines, f"Each group against all genuine rows. {means}.")
+            note += f" {mean} is the mean of {', '.join(names)}."
+    return Table(title, headings, lines, note)
 
 
 def coverage_tables(coverage: CoverageResult) -> Iterator[Table]:

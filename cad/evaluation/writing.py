@@ -32,6 +32,7 @@ from cad.evaluation.tables import (
     report_json,
 )
 from cad.metrics.bootstrap import Estimate
+from cad.metrics.measured import NAMES
 
 
 def write_results(
@@ -124,11 +125,14 @@ def results_document(results: Sequence[PartResult], protocol: Protocol, facts: S
 
 
 def parts_tables(results: Sequence[PartResult]) -> Iterator[Table]:
-    """Yield one table for each view with a line for each part, and what each part left out."""
-    headings = ["part", "real / fake", *(HEADINGS[name] for name in GROUP_METRICS)]
+    """Yield one table for each view with a line for each part, and what each part left out.
+
+    The file's own has every figure, since it is the one that papers have.
+    """
     for view in dict.fromkeys(found.view.name for result in results for found in result.report.views):
-        lines = [[r.part.name, *measured_cells(r.report.measured(view), GROUP_METRICS)] for r in results]
-        yield Table(view, headings, lines)
+        names = NAMES if view == "file" else GROUP_METRICS
+        lines = [[r.part.name, *measured_cells(r.report.measured(view), names)] for r in results]
+        yield Table(view, ["part", "real / fake", *(HEADINGS[name] for name in names)], lines)
     covered: list[list[Cell]] = [
         [r.part.name, r.report.coverage.share, _text(r.part.left_out), _text(r.report.problems)] for r in results
     ]

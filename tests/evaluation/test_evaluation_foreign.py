@@ -61,6 +61,9 @@ def test_one_manipulation_left_out_with_the_scores_of_another_model(fav, tmp_pat
         "FVFA-WL": "1.000000",
     }  # fmt: skip
     assert set(figures(out, column="real / fake").values()) == {"10 / 10"}
+    # Every figure stands in the one table.
+    assert figures(out, column="minDCF") == {**dict.fromkeys(figures(out), "0.000000"), "RVFA": "1.000000"}
+    assert figures(out, column="accuracy at 0.5")["RVFA"] == "0.500000"
     assert "score_without_row" not in out + err and "missing_file" not in err
     report = json.loads((tmp_path / "o" / "report.json").read_text())
     assert any("Scores: theirs.csv, RVFA=without.csv" in fact for fact in report["facts"])
