@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate import PROTOCOLS, Progress, foreign_rows, missing_of, read_manifests
+from evaluate import PROTOCOLS, Progress, foreign_rows, read_manifests
 
 from cad.command import run_command
 from cad.data.checks import check_manifest, findings_text, refuse_errors
@@ -194,7 +194,8 @@ def score_model(
     if isinstance(model, Scores):
         return measure_file(name, model, sets, options, notes)
     scorer = DetectorScorer(model.name, options.threads)
-    notes += [f"{name}: `{scorer.identity}`.", *(f"{name}: {line}" for line in missing_of(scorer, model)[:1])]
+    first = scorer.identity.split()
+    notes += [f"{name}: `{first[0]}`, sha256 `{first[1][:12]}`.", *(f"{name}: {line}" for line in model.notes)]
     folder = options.out / "scores" / f"{slug(name)}-{hashlib.sha256(scorer.identity.encode()).hexdigest()[:8]}"
     found = []
     for dataset in sets.values():
