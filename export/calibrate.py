@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibrate a model on validation clips and write it with a new ModelSpec inside.
 
-    python export/calibrate.py MODEL.onnx --manifest MANIFEST.csv --split val -o OUT.onnx
+    python export/calibrate.py fav_model --manifest fav.parquet --split val --output fav_calibrated
 
 The detector scores every clip of the split as the product does, and the genuine ones a second time after re-encoding
 (H.264 and AAC, or Opus for sound alone). On the raw clip logits a Platt scaling is fitted for each head; operating
 points are chosen so that at most --max-fpr of the genuine clips (re-encoded copies included) are called fake, by each
 head and by the product's answer for the whole file. The sync head is calibrated on clips cut out of step and dubbed,
-against controls cut alike. OUT.scores.jsonl holds the scores under the new numbers, in the form that
+against controls cut alike. Beside the model, *.scores.jsonl holds the scores under the new numbers, in the form that
 tools/evaluate.py goes on from.
 """
 
@@ -17,30 +17,43 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
 from cad.command import run_command
 from cad.data.manifest import read_manifest
+from cad.errors import WeightsError
 from cad.evaluation.calibration.calibrating import CalibrationOptions, calibrate
+from cad.evaluation.model_weights import find_weights
+from cad.export.weights_folder import weights_folder
+from cad.weights import find_entry
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tool and return its exit code: 0 written, 2 usage or data."""
+    """Run the tool and return its exit code: 0 written, 2 usage or data, 4 weights."""
     options = parse(arguments)
-    return run_command(lambda: write(options), "calibrate")
+    return run_command(lambda: calibrated(options), "calibrate")
+
+
+def calibrated(options: argparse.Namespace) -> int:
+    try:
+        return write(options)
+    except WeightsError as error:
+        print(f"calibrate: {' '.join(str(error).split())}", file=sys.stderr)
+        return 4
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("model", type=Path, help="ONNX file with a ModelSpec in its metadata")
+    add("model", help="folder of weights, ONNX file, checkpoint, a run's folder or its best/, or a packaged name")
     add("--manifest", type=Path, required=True)
     add("--root", type=Path)
     add("--split", default="val")
-    add("-o", "--output", type=Path, required=True, help="where the calibrated ONNX file goes")
-    add("--name", help="name of the calibrated weights (default: the output's stem)")
+    add("-o", "--output", type=Path, required=True, help="the folder to make, or a file that ends in .onnx")
+    add("--name", help="name of the calibrated weights (default: the output's)")
     add("--max-fpr", type=float, default=0.05, help="highest share of genuine clips that may be called fake")
     add("--max-miss", type=float, default=0.1, help="share of fakes that may be called real")
     add("--desync-clips", type=int, default=40, help="genuine clips from which the sync head's fakes are made")
@@ -53,7 +66,11 @@ def write(options: argparse.Namespace) -> int:
     """Calibrate, write, and print the figures."""
     chosen = CalibrationOptions(**{field.name: getattr(options, field.name) for field in fields(CalibrationOptions)})
     manifest = read_manifest(options.manifest, options.root)
-    figures = calibrate(options.model, manifest, options.output, options.name or options.output.stem, chosen, say)
+    model = find_entry(find_weights(options.model).name).path
+    is_file = options.output.suffix == ".onnx"
+    name = options.name or (options.output.stem if is_file else options.output.name)
+    with nullcontext(options.output) if is_file else weights_folder(options.output) as output:
+        figures = calibrate(model, manifest, output, name, chosen, say)
     print(json.dumps(figures, indent=1))
     return 0
 

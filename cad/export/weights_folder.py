@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes of a checkpoint, for export/to_onnx.py and evaluation, a folder of weights that the detector opens."""
+"""Makes folders of weights that the detector opens, for evaluation and the tools that export and calibrate."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cad.errors import ExportError, WeightsError
@@ -16,8 +18,8 @@ from cad.runtime.session import open_model
 from cad.weights.registry import MANIFEST_NAME, read_entry
 
 MODEL_NAME = "model.onnx"
-#: All that a folder by this module holds; one with more (a card, golden vectors) was made for a release.
-_OURS = {MODEL_NAME, MANIFEST_NAME}
+#: All that a folder by this module may hold; one with more (a card, golden vectors) was made for a release.
+_OURS = {MODEL_NAME, MANIFEST_NAME, "model.scores.jsonl"}
 
 
 def export_folder(
@@ -39,18 +41,33 @@ def export_folder(
         ExportError: The graph cannot be made or disagrees with its source, or the folder holds something else.
         OSError: The folder cannot be written.
     """
+    with weights_folder(folder) as model:
+        return export_checkpoint(checkpoint, model, name or folder.name, dtype, trained_on)
+
+
+@contextmanager
+def weights_folder(folder: Path) -> Iterator[Path]:
+    """Give the place for an ONNX file; it stands in ``folder`` with its manifest once the block has ended well.
+
+    Args:
+        folder: Made; one that was made here before is replaced.
+
+    Raises:
+        ExportError: The folder holds something else.
+        WeightsError: The file is none that the detector can run.
+        OSError: The folder cannot be written.
+    """
     check_replaceable(folder)
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         partial.mkdir()
-        differences = export_checkpoint(checkpoint, partial / MODEL_NAME, name or folder.name, dtype, trained_on)
+        yield partial / MODEL_NAME
         write_manifest(partial)
         _put(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return differences
 
 
 def check_replaceable(folder: Path) -> None:
@@ -65,7 +82,7 @@ def check_replaceable(folder: Path) -> None:
     if not held:
         return
     try:
-        is_ours = held == _OURS and read_entry(folder).kind == "detector"
+        is_ours = held <= _OURS and read_entry(folder).kind == "detector"
     except WeightsError:
         is_ours = False
     if not is_ours:
