@@ -135,7 +135,8 @@ def test_checkpoint_round_trip(tmp_path, model):
     save_checkpoint(model, path, {"commit": "abc"})
     again, notes = load_checkpoint(path)
     assert notes == {"commit": "abc"}
-    assert again.config == CadConfig.from_json(model.config.to_json())
+    # Lists and tuples are told apart by no text.
+    assert again.config.to_json() == model.config.to_json()
     inputs = windows()
     found, expected = outputs(again, *inputs), outputs(model, *inputs)
     for name in OUTPUTS:
