@@ -24,13 +24,25 @@ from cad.training.stopping import StopRequest
 from cad.training.task import CadTask
 from cad.training.whole_files import written_beside
 
-_SUBCOMMANDS = ("fit", "validate", "test", "predict")
+_SUBCOMMANDS = ("fit", "validate")
 
 _log = logging.getLogger(__name__)
 
 
+DESCRIPTION = (
+    "Train a net of this package (fit), or measure one on its validation clips (validate), from a YAML file under "
+    "configs/train; every option can be overridden on the command line, and `fit --print_config` shows them all with "
+    "their values. `stages --help` tells how cad_small is trained from published weights. See docs/training.md."
+)
+
+
 class TrainCLI(LightningCLI):
     """``fit`` and ``validate`` from a YAML file; every option can be overridden on the command line."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Return what can be done; a run is tested by ``tools/evaluate.py``, on whole files."""
+        return {name: LightningCLI.subcommands()[name] for name in _SUBCOMMANDS}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.found: FoundCheckpoint | None = None
@@ -109,7 +121,11 @@ def main(args: ArgsType = None, run: bool = True) -> TrainCLI:
                 "enable_model_summary": False,
             },
             # A fault in the words is one line of ours, not a page of usage.
-            parser_kwargs={"exit_on_error": False, **{name: {"exit_on_error": False} for name in _SUBCOMMANDS}},
+            parser_kwargs={
+                "description": DESCRIPTION,
+                "exit_on_error": False,
+                **{name: {"exit_on_error": False} for name in _SUBCOMMANDS},
+            },
             args=args,
             run=run,
         )
