@@ -80,9 +80,9 @@ def test_training_takes_official_splits_as_they_are(dataset, refused):
     clips = {row.path: ClipEntry(row.path, 1, np.ones(1, bool), np.ones(1, bool), {}) for row in rows}
     if refused:
         with pytest.raises(DataError, match="person on both sides"):
-            check_training(manifest, clips, "m", files=False)
+            check_training(manifest, clips, "m")
     else:
-        check_training(manifest, clips, "m", files=False)
+        check_training(manifest, clips, "m")
 
 
 def test_a_list_of_splits_that_is_not_there_is_refused(tmp_path, capsys):
