@@ -23,7 +23,7 @@ from cad.errors import OptionError
 from cad.training.batches import Sample, collate
 from cad.training.draw import Mix
 from cad.training.labels import with_known_flags
-from cad.training.loader import BatchNumbers, ResumableLoader, one_thread_each
+from cad.training.loader import BatchNumbers, ResumableLoader, worker_options
 from cad.training.sets import (
     JUDGED,
     DataSet,
@@ -362,10 +362,9 @@ class CadData(lightning.LightningDataModule):
         return DataLoader(
             ValSamples(self._opened(), items, self.lengths.slots, self.streams),
             batch_size=self.val_batch_size,
-            num_workers=self.workers,
             collate_fn=collate,
             pin_memory=self._pin_memory,
-            worker_init_fn=one_thread_each,
+            **worker_options(self.workers),
         )
 
     @property

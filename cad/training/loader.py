@@ -56,10 +56,9 @@ class ResumableLoader(DataLoader[Sample]):
         super().__init__(
             dataset,
             batch_sampler=numbers,
-            num_workers=workers,
             collate_fn=collate,
             pin_memory=pin_memory,
-            worker_init_fn=one_thread_each,
+            **worker_options(workers),
         )
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
@@ -77,11 +76,20 @@ class ResumableLoader(DataLoader[Sample]):
         self._numbers.first = self._handed_out = int(state["handed_out"])
 
 
-def one_thread_each(worker: int) -> None:
-    """Keep a worker process to one thread, for the others belong to the network, and to its work when a run is stopped.
+def worker_options(workers: int) -> dict[str, Any]:
+    """Return the options of a DataLoader for its worker processes, and keep OpenCV to one thread here and there.
+
+    The other threads belong to the network. And a process that is forked while OpenCV has threads has none of them, but
+    waits for them.
+    """
+    cv2.setNumThreads(1)
+    return {"num_workers": workers, "worker_init_fn": work_until_ended}
+
+
+def work_until_ended(worker: int) -> None:
+    """Keep a worker process to its work when a run is stopped.
 
     A terminal's Ctrl-C reaches every process; the run needs its workers until it has saved, and ends them then.
     """
-    cv2.setNumThreads(1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
