@@ -19,7 +19,7 @@ from benchmarks.full_size import wait
 from lightning.pytorch import Callback
 
 from cad.training.batches import Batch
-from cad.training.cli import main
+from cad.training.cli import main, quieten
 from cad.training.task import CadTask
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Time both; ``ok`` says whether the loop is fast enough. Unknown options go to the training."""
+    quieten()
     with tempfile.TemporaryDirectory(prefix="cad-bench-") as folder:
         words = ["--config", options.config, "--model.start_from=[]", f"--run.folder={folder}"]
         words += [f"--data.batches={options.batches + options.warm_up}", "--trainer.limit_val_batches=0"]
