@@ -21,7 +21,7 @@ from cad.data.manifest import Manifest, Row, is_unnamed, manifest_of_clips, writ
 from cad.data.shards import ClipEntry, ClipStore
 from cad.errors import OptionError
 from cad.training.batches import Sample, collate
-from cad.training.draw import Mix
+from cad.training.draw import Mix, SampleKind
 from cad.training.labels import with_known_flags
 from cad.training.loader import BatchNumbers, ResumableLoader, worker_options
 from cad.training.sets import (
@@ -141,6 +141,7 @@ class CadData(lightning.LightningDataModule):
         self.val_rows, self.val_sync, self.seed = val_rows, val_sync, seed
         self._sets: list[DataSet] = []
         self.rows: list[Row] = []
+        self._kinds_said: list[SampleKind] = []
         self.store: ClipStore | None = None
 
     def prepare_data(self) -> None:
@@ -301,7 +302,8 @@ class CadData(lightning.LightningDataModule):
             self.seed,
             {name: self.set_weights.get(name, 1.0) for name in self.set_names} if len(self._all_sets()) > 1 else None,
         )
-        if samples.kinds_without_rows:
+        if samples.kinds_without_rows != self._kinds_said:
+            self._kinds_said = samples.kinds_without_rows
             _log.warning("no rows for samples of kind %s: share 0", ", ".join(samples.kinds_without_rows))
         return samples
 

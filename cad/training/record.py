@@ -88,6 +88,12 @@ class RunRecord(Callback):
         self._sources = RunTable(folder / "sources.csv")
         self._last_step = 0
 
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Have a run that is shorter than the interval between validations judged at its end."""
+        batches, interval = getattr(trainer.datamodule, "batches", None), trainer.val_check_interval  # type: ignore[attr-defined]
+        if batches is not None and isinstance(interval, int):
+            trainer.val_check_interval = min(interval, batches)
+
     @rank_zero_only
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write what the run is made from, before its first step."""

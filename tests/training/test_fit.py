@@ -119,6 +119,14 @@ def test_a_run_without_validation_says_that_there_is_no_best(
     assert not (tmp_path / "run" / "best").exists() and (tmp_path / "run" / "last.ckpt").exists()
 
 
+def test_a_run_shorter_than_the_interval_of_validations_is_judged_at_its_end(shards: Path, tmp_path: Path) -> None:
+    content = config(shards, tmp_path / "run")
+    content["data"]["batches"] = 4
+    fit(tmp_path / "config.yaml", content, "--trainer.val_check_interval=100")
+    figures = json.loads((tmp_path / "run" / "best" / "figures.json").read_text())
+    assert figures["step"] == json.loads((tmp_path / "run" / "run.json").read_text())["step"] > 0
+
+
 def test_a_run_that_is_done_can_be_gone_on_with(shards: Path, whole_run: Path, tmp_path: Path) -> None:
     shutil.copytree(whole_run, tmp_path / "run")
     before = json.loads((tmp_path / "run" / "run.json").read_text())
