@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from cad.clock import FRAME_RATE_HZ
 from cad.data.augment import augment
 from cad.data.augment.video_codec import coded_video, draw_video_coding
-from cad.data.benchmarks.adapter import SOUND_SUFFIXES
+from cad.data.benchmarks.tree import SOUND_SUFFIXES
 from cad.data.manifest import Row, is_unnamed, read_manifest
 from cad.data.sharding import make_shards
 from cad.data.shards import ClipStore, Coding, shard_paths
