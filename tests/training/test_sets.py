@@ -99,7 +99,7 @@ def test_a_set_without_val_says_how_to_hold_some_back(tmp_path: Path, caplog: py
     manifest, shards = write_set(tmp_path, "fav", rows)
     with pytest.raises(DataError, match=r"^fav: val has no rows; --data\.val_share 0\.1 holds"):
         opened(manifest, [shards])
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", "cad"):
         data = opened(manifest, [shards], val_share=0.2)
     assert Counter(row.split for row in data.rows) == {"train": 16, "val": 4}
     assert "fav: rows of other splits, passed over: 6 test" in caplog.text
