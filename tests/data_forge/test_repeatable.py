@@ -36,7 +36,7 @@ def digests(draws: int, order: str, memory: str, load: bool) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("draws", [24, pytest.param(240, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("draws", [24, pytest.param(96, marks=pytest.mark.slow)])
 def test_two_processes_make_the_same_samples(draws: int) -> None:
     one = digests(draws, "forwards", "1", load=False)
     two = digests(draws, "backwards", "200", load=True)
