@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -162,12 +162,24 @@ def test_what_may_pass_is_tried_again(root: Path, tmp_path: Path, monkeypatch: p
     assert tried == ["00.wav", "01.wav", "00.wav"]
 
 
-def started(folder: Path, root: Path, out: Path) -> subprocess.Popen[str]:
+#: Runs the tool named first with a pause before each clip is written, so that it is there to be stopped.
+UNHURRIED = """
+import runpy, sys, time
+from cad.data.shards import ShardWriter
+add = ShardWriter.add
+ShardWriter.add = lambda writer, *clip: (time.sleep(0.1), add(writer, *clip))[1]
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def started(folder: Path, root: Path, out: Path, before: Sequence[str] = ()) -> subprocess.Popen[str]:
     """Start the tool on all voices, a clip a shard, as a user would."""
     manifest = folder / "made.csv"
     manifest.write_text("path,label,split\n" + "".join(f"{row.path},0,train\n" for row in voices()))
     words = [str(TOOL), str(manifest), "--root", str(root), "--out", str(out), "--jobs", "2", "--shard-megabytes", "0"]
-    return subprocess.Popen([sys.executable, *words], text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    command = [sys.executable, *before, *words]
+    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
 def wait_for_shards(out: Path, count: int, process: subprocess.Popen[str]) -> None:
@@ -190,7 +202,7 @@ def children_of(pid: int) -> list[int]:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_goes_on_where_it_was(root: Path, tmp_path: Path, how: signal.Signals) -> None:
     out = tmp_path / "shards"
-    process = started(tmp_path, root, out)
+    process = started(tmp_path, root, out, ["-c", UNHURRIED])
     wait_for_shards(out, 3, process)
     workers = children_of(process.pid)
     os.kill(process.pid, how)
