@@ -2,7 +2,7 @@
 """The one clock that all modules share: a 25 Hz grid with 640 samples of 16 kHz sound to a slot.
 
 Slot ``i`` of the grid covers the presentation times ``[i / 25, (i + 1) / 25)`` seconds after the first
-instant at which every stream of the file exists. Sound and picture are paired by slot, never by
+instant at which any stream of the file exists. Sound and picture are paired by slot, never by
 ``index / fps`` (see MediaInfo.origin_seconds).
 """
 

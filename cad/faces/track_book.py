@@ -45,6 +45,7 @@ class TrackSummary:
         seen_slots: In how many slots between them the face was seen.
         height_px: Median height of its box in the source picture.
         lips: How its mouth moves, and how well that follows the loudness of the speech.
+        is_frozen: Whether it never moves at all: a photograph, or a picture that stands still.
     """
 
     track_id: int
@@ -53,6 +54,7 @@ class TrackSummary:
     seen_slots: int
     height_px: float
     lips: LipScore
+    is_frozen: bool = False
 
 
 @dataclass(slots=True)

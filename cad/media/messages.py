@@ -8,7 +8,7 @@ decoding process sends ``ready`` and the answers below, each with the progress m
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from cad.media.records import MediaInfo
 
@@ -130,7 +130,9 @@ def parse_answer(message: dict[str, Any]) -> tuple[Progress, Answer]:
 
 
 def _as(kind: Any, raw: Any) -> Any:
-    """Return ``raw`` as a value of ``kind``: a plain type, a record of such values, or one of these or None."""
+    """Return ``raw`` as a value of ``kind``: a plain type, a record or tuple of such, or one of these or None."""
+    if get_origin(kind) is tuple:
+        return tuple(_as(get_args(kind)[0], one) for one in raw)
     if get_args(kind):
         return None if raw is None else _as(get_args(kind)[0], raw)
     if isinstance(kind, type) and is_dataclass(kind):

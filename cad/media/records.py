@@ -18,6 +18,7 @@ class Outcome(StrEnum):
     OK = "ok"
     PARTIAL = "partial"
     UNDECODABLE = "undecodable"
+    ENCRYPTED = "encrypted"
     TIMEOUT = "timeout"
     CRASHED = "crashed"
     TOO_LARGE = "too_large"
@@ -46,6 +47,11 @@ class VideoStreamInfo:
         start_seconds: Presentation time of the first frame.
         declared_frames: How many frames there should be, None if not declared.
         declared_seconds: How long they should last, None if not declared.
+        number: Which of the file's pictures it is, from 1.
+        program: The program of a transport stream that it belongs to; None without programs.
+        is_default: Whether the container marks it as the one to show.
+        language: As the container tags it (``eng``); empty without a tag.
+        title: Likewise.
     """
 
     codec: str
@@ -56,6 +62,11 @@ class VideoStreamInfo:
     start_seconds: float
     declared_frames: int | None
     declared_seconds: float | None
+    number: int = 1
+    program: int | None = None
+    is_default: bool = True
+    language: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,11 @@ class AudioStreamInfo:
         channels: Stored channels, before they are mixed.
         start_seconds: Presentation time of the first sample.
         declared_seconds: How long the sound should last, None if not declared.
+        number: Which of the file's sounds it is, from 1.
+        program: The program of a transport stream that it belongs to; None without programs.
+        is_default: Whether the container marks it as the one to play.
+        language: As the container tags it (``eng``); empty without a tag.
+        title: Likewise.
     """
 
     codec: str
@@ -75,6 +91,11 @@ class AudioStreamInfo:
     channels: int
     start_seconds: float
     declared_seconds: float | None
+    number: int = 1
+    program: int | None = None
+    is_default: bool = True
+    language: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +108,13 @@ class MediaInfo:
         container: FFmpeg's name of its format; ``array`` for an ArraySource.
         size_bytes: Size of the file; 0 where there is none.
         duration_seconds: Declared length; one that is not declared is 0 until the file has been read.
-        origin_seconds: Presentation time of grid slot 0: the first instant at which every stream of the file exists.
-        video: Its picture, None without one.
-        audio: Its sound, None without any.
+        origin_seconds: Presentation time of grid slot 0: the first instant at which any stream of the file exists.
+        video: The picture that is judged first, None without one.
+        audio: The sound that goes with it, None without any.
         sha256: Of the file's bytes, in hexadecimal; empty until the file has been read, and where there is no file.
+        videos: Every picture that can be read, ``video`` among them, in the container's order.
+        audios: Every sound that can be read, ``audio`` among them, in the container's order.
+        joint_slots: Where the time stamps jump (joined recordings): the first slot of every later part of the timeline.
     """
 
     path: str
@@ -102,6 +126,9 @@ class MediaInfo:
     video: VideoStreamInfo | None
     audio: AudioStreamInfo | None
     sha256: str = ""
+    videos: tuple[VideoStreamInfo, ...] = ()
+    audios: tuple[AudioStreamInfo, ...] = ()
+    joint_slots: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

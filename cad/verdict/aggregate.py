@@ -55,6 +55,25 @@ class FaceEvidence:
     fused: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most suspicious stretch of a stream, which the mean over a long file would drown.
+
+    Attributes:
+        stream: ``video`` or ``audio``.
+        first_slot: Where it starts.
+        stop_slot: Where it ends (half open).
+        track_id: Whose face; None for sound.
+        logit: How far it stands out, calibrated under ``<stream>_peak`` of the model's spec.
+    """
+
+    stream: str
+    first_slot: int
+    stop_slot: int
+    track_id: int | None
+    logit: float
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Evidence(ValueRecord):
     """What the model says of a file.
@@ -64,12 +83,14 @@ class Evidence(ValueRecord):
         faces: Every face that is large and long enough.
         listeners_video: Video logit of the faces that do not carry the sound, or None.
         offsets_seconds: Offset of every window in which a face carries the sound.
+        peaks: At most one a stream.
     """
 
     clip_logits: Mapping[str, float | None]
     faces: tuple[FaceEvidence, ...]
     listeners_video: float | None
     offsets_seconds: tuple[float, ...]
+    peaks: tuple[Peak, ...] = ()
 
 
 def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slots: int, min_slots: int) -> Evidence:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cad.spec import HEADS, Calibration, ModelSpec, OperatingPoint
 from cad.values import ValueRecord
+from cad.verdict.aggregate import Peak
 from cad.verdict.analysis import Analysis
 from cad.verdict.records import Reason
 from cad.verdict.timeline import smooth, stream_timelines
@@ -30,6 +31,21 @@ class FaceProbability:
     sync: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class PeakProbability:
+    """What the most suspicious stretch of a stream says.
+
+    Attributes:
+        peak: The stretch.
+        probability: Of fake, in [0, 1], for as long a file with as many faces as this one.
+        point: Where the label changes; None for a model whose peaks were never calibrated: they decide nothing.
+    """
+
+    peak: Peak
+    probability: float
+    point: OperatingPoint | None
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Calibrated(ValueRecord):
     """An analysis under one ModelSpec: everything that the decision and the reports rest on.
@@ -43,6 +59,7 @@ class Calibrated(ValueRecord):
         points: Where the label changes, by head; a head for which none was ever chosen has none.
         uncalibrated: Heads whose probabilities are raw scores, since nothing was ever fitted for them.
         missing: By stream why it was not judged; None where it was.
+        peaks: The most suspicious stretch of every stream that has one.
     """
 
     analysis: Analysis
@@ -53,6 +70,7 @@ class Calibrated(ValueRecord):
     points: Mapping[str, OperatingPoint]
     uncalibrated: frozenset[str]
     missing: Mapping[str, Reason | None]
+    peaks: tuple[PeakProbability, ...] = ()
 
 
 def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
