@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Read them and return the figures; ``ok`` is false if an answer was wrong."""
     began = time.monotonic()
-    kinds: Counter[str] = Counter()
+    kinds, wrong_kinds = Counter[str](), Counter[str]()
     wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="cad-odd-") as folder, MediaPool(idle=arguments.jobs) as pool:
 
@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
             for index, (plan, found) in zip(numbers, threads.map(one, numbers), strict=True):
                 kinds.update(kinds_of(plan))
                 if found:
+                    wrong_kinds.update(kinds_of(plan))
                     wrong.append(f"{index}: {'; '.join(found)} | {plan.told()}")
                     print(wrong[-1], file=sys.stderr)
                 if (index + 1 - arguments.first) % 100 == 0:
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
         "seed": arguments.seed,
         "wrong": len(wrong),
         "wrong_files": wrong[:20],
-        "kinds": dict(sorted(kinds.items())),
+        "kinds": {kind: {"files": count, "wrong": wrong_kinds[kind]} for kind, count in sorted(kinds.items())},
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "wall_seconds": round(time.monotonic() - began, 1),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fill_readme import ROOT, fill
@@ -102,6 +103,13 @@ def fuzz_rows(figures: Figures) -> list[Row]:
     ]
 
 
+def odd_rows(figures: Figures, tool: str, done: str) -> list[Row]:
+    """Return how many odd files were read or judged wrongly, in all and by what is odd about them."""
+    kinds = ", ".join(f"{kind} {one['wrong']} of {one['files']}" for kind, one in figures["kinds"].items())
+    what = f"{figures['files']} files that are valid but odd, {done} ({figures['date']})"
+    return [(what, f"{figures['wrong']} wrong; {kinds}", f"tools/bench.py {tool}")]
+
+
 def memory_rows(figures: Figures) -> list[Row]:
     what = f"peak memory, {figures['seconds']} s of {figures['size']}, reader and decoder together"
     return [(what, f"{figures['sum_mib']} MiB (bar {figures['bar_mib']})", "tools/bench.py read_memory")]
@@ -136,6 +144,8 @@ MAKERS: Mapping[str, Callable[[Figures], list[Row]]] = {
     "formats": format_rows,
     "damage": damage_rows,
     "fuzz": fuzz_rows,
+    "odd_media": partial(odd_rows, tool="odd_media", done="read"),
+    "odd_verdicts": partial(odd_rows, tool="odd_verdicts", done="judged"),
     "read_memory": memory_rows,
     "decode": decode_rows,
     "face_net": face_rows,
