@@ -4,11 +4,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from benchmarks import odd_clips, odd_media, odd_verdicts
+from benchmarks.odd_clips import Part, Plan, Stream
 from requirements import needs
+
+from cad.clock import SAMPLES_PER_FRAME
+from cad.media.reader import MediaReader, open_media
+from cad.media.records import AudioSamples, VideoFrames
 
 
 def read(count: int, seed: int, first: int = 0) -> dict[str, object]:
@@ -53,9 +61,35 @@ def test_the_code_of_a_picture_and_of_a_sound_can_be_read() -> None:
     assert (cell, number) == (35, 2) and level > 0.1
 
 
-def test_what_is_not_there_is_called_wrong() -> None:
-    """A reader that leaves out what a plan says, or shows another time, does not pass."""
-    plan = odd_clips.plan_of(np.random.default_rng([3, 0]))
-    stream = plan.streams[0]
-    expected = odd_media.slots_of(plan, stream)
-    assert (expected == 1).any() or plan.cut is not None
+class Late:
+    """Reads a file, and tells everything by some slots late."""
+
+    def __init__(self, reader: MediaReader, slots: int) -> None:
+        self.reader, self.slots = reader, slots
+
+    def video_chunks(self, number: int) -> Iterator[VideoFrames]:
+        for chunk in self.reader.video_chunks(number):
+            yield VideoFrames(chunk.first_slot + self.slots, chunk.frames, chunk.present)
+
+    def audio(self, number: int) -> AudioSamples:
+        audio = self.reader.audio(number)
+        assert audio is not None
+        empty = np.zeros(self.slots * SAMPLES_PER_FRAME, np.float32)
+        return AudioSamples(np.concatenate([empty, audio.samples]), np.pad(audio.present, (self.slots, 0)))
+
+
+@pytest.mark.parametrize("slots", [0, 5])
+def test_a_clock_that_is_late_is_called_wrong(tmp_path: Path, slots: int) -> None:
+    plan = Plan(
+        ".mkv",
+        (
+            Stream("video", 1, "mjpeg", (Part(0.0, 2.0),)),
+            Stream("audio", 1, "pcm_s16le", (Part(0.0, 2.0),)),
+        ),
+        lengths=(2.0,),
+    )
+    odd_clips.write(plan, tmp_path / "a.mkv")
+    with open_media(tmp_path / "a.mkv") as reader:
+        late: Any = Late(reader, slots)
+        told = odd_media.check_sound(late, plan, plan.streams[1]), odd_media.check_picture(late, plan, plan.streams[0])
+    assert all(map(bool, told)) == bool(slots)
