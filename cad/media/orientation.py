@@ -98,6 +98,11 @@ def _orientation_in_tiff(tiff: bytes) -> Orientation | None:
     return None
 
 
+def every_orientation() -> tuple[Orientation, ...]:
+    """Return the eight ways in which a stored picture may have to be turned."""
+    return tuple(_EXIF.values())
+
+
 def turn(pixels: NDArray[np.uint8], orientation: Orientation) -> NDArray[np.uint8]:
     """Return a view of (height, width, 3) pixels that stands upright."""
     transpose, flip_rows, flip_columns = orientation

@@ -12,12 +12,13 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from cad.media.container import OpenContainer
-from cad.media.grid import origin_seconds
+from cad.media.grid import origin_seconds, period_seconds
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_orientation, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.stamps import StampReader, frames_per_second
+from cad.media.stills import besides
 
-#: Names of containers that hold one still picture end like this.
+#: Names of formats of still pictures end like this; files of them laid end to end are video (motion JPEG).
 _STILL_FORMATS = "_pipe"
 #: Containers without an index: FFmpeg estimates their duration from the bit rate, too coarsely for a coverage.
 _ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
@@ -28,16 +29,20 @@ _PADDED_SOUND_FORMATS = frozenset({"avi"})
 _START_DISAGREEMENT_SECONDS = 10.0
 #: Tags of a photograph stand near its beginning.
 _EXIF_WITHIN_BYTES = 1 << 18
+#: Formats whose tags may come after the picture, as in WebP they always do.
+_EXIF_AT_END_FORMATS = frozenset({"webp_pipe", "png_pipe"})
+#: A file that declares to last longer than this many pictures, and shows one, has lost the others.
+_LENGTH_OF_ONE_PICTURE = 1.5
 #: How many packets may pass before the search for first frames ends.
 _PROBE_PACKETS = 500
 
 
 def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
     """Return what the file says of itself, decoding only as far as its streams' first frames."""
-    first_seconds, orientation = _first_frames(source, on_packet)
+    first_seconds, orientation, pictures = _first_frames(source, on_packet)
     video = _video_info(source, first_seconds.get("video"), orientation) if source.video is not None else None
     audio = _audio_info(source, first_seconds.get("audio")) if source.audio is not None else None
-    kind = _kind(source)
+    kind = _kind(source, video, pictures)
     durations = [s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
     return MediaInfo(
         path=source.name,
@@ -48,39 +53,55 @@ def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
         origin_seconds=origin_seconds(video, audio),
         video=video,
         audio=audio,
+        besides=_besides(source, kind),
     )
 
 
 def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
     """Return how a frame of the file must be turned to stand upright."""
-    if _kind(source) is MediaKind.IMAGE:
+    if _has_still_format(source):
         stated = exif_orientation(os.pread(source.fd, _EXIF_WITHIN_BYTES, 0))
+        if stated is None and source.container.format.name in _EXIF_AT_END_FORMATS:
+            end = os.fstat(source.fd).st_size
+            stated = exif_orientation(os.pread(source.fd, _EXIF_WITHIN_BYTES, max(0, end - _EXIF_WITHIN_BYTES)))
         if stated is not None:
             return stated
     return orientation_of(frame)
 
 
-def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[dict[str, float], Orientation]:
-    """Return the times of the first frames that decode, by type of stream, and how the picture must be turned."""
+def _first_frames(
+    source: OpenContainer, on_packet: Callable[[], None]
+) -> tuple[dict[str, float], Orientation, int]:
+    """Decode until every stream has shown something, and a picture without sound a second one.
+
+    Returns:
+        The times of the first frames that decode, by type of stream; how the picture must be turned; how many pictures
+        were seen (behind a photograph only those of its size, since its map of gains for HDR is none).
+    """
     wanted = [stream for stream in (source.video, source.audio) if stream is not None]
+    pictures_wanted = int(source.video is not None) + int(source.video is not None and source.audio is None)
     name = source.container.format.name
     readers: dict[str, StampReader] = {stream.type: StampReader(stream, name) for stream in wanted}
     found: dict[str, float] = {}
-    orientation, packets = UPRIGHT, 0
+    orientation, packets, pictures = UPRIGHT, 0, 0
 
     def count() -> None:
         nonlocal packets
         packets += 1
         on_packet()
 
+    size: tuple[int, int] | None = None
     for frame in source.frames(*wanted, on_packet=count):
         kind = "video" if isinstance(frame, av.VideoFrame) else "audio"
+        if kind == "video":
+            size = size or (frame.width, frame.height)
+            pictures += (frame.width, frame.height) == size or not _has_still_format(source)
         if kind not in found:
             found[kind] = readers[kind].seconds(frame)
             orientation = orientation_in(source, frame) if kind == "video" else orientation
-        if len(found) == len(wanted) or packets > _PROBE_PACKETS:
+        if (len(found) == len(wanted) and pictures >= pictures_wanted) or packets > _PROBE_PACKETS:
             break
-    return found, orientation
+    return found, orientation, pictures
 
 
 def _video_info(source: OpenContainer, first_seconds: float | None, orientation: Orientation) -> VideoStreamInfo:
@@ -155,7 +176,28 @@ def _container_seconds(source: OpenContainer) -> float:
     return float(duration / av.time_base)
 
 
-def _kind(source: OpenContainer) -> MediaKind:
-    if source.video is None:
+def _kind(source: OpenContainer, video: VideoStreamInfo | None, pictures: int) -> MediaKind:
+    """Return what the file holds: a single picture without sound is a still, whatever carries it.
+
+    A file that has been cut short is none: what it declares, or damage, tells that there was more.
+    """
+    if video is None:
         return MediaKind.AUDIO
-    return MediaKind.IMAGE if source.container.format.name.endswith(_STILL_FORMATS) else MediaKind.VIDEO
+    if _has_still_format(source):
+        return MediaKind.VIDEO if pictures > 1 and not besides(source.fd) else MediaKind.IMAGE
+    if pictures > 1:
+        return MediaKind.VIDEO
+    seconds = video.declared_seconds or _container_seconds(source)
+    has_one = video.declared_frames == 1 or (
+        video.declared_frames is None and seconds <= _LENGTH_OF_ONE_PICTURE * period_seconds(video.fps)
+    )
+    is_whole = pictures == 1 and source.bad_packets == 0
+    return MediaKind.IMAGE if source.audio is None and is_whole and has_one else MediaKind.VIDEO
+
+
+def _has_still_format(source: OpenContainer) -> bool:
+    return source.container.format.name.endswith(_STILL_FORMATS)
+
+
+def _besides(source: OpenContainer, kind: MediaKind) -> tuple[str, ...]:
+    return besides(source.fd) if kind is MediaKind.IMAGE and _has_still_format(source) else ()

@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, astuple
 from typing import Any
 
@@ -37,6 +38,7 @@ from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader, frames_per_second
+from cad.media.stills import ComposedPicture, composed_picture
 
 #: A sign of life is sent this often while nothing else is.
 BEAT_SECONDS = 0.5
@@ -120,8 +122,13 @@ class FileJob:
 
     def open(self) -> None:
         """Probe the file and send its MediaInfo."""
-        with OpenContainer(self._fd, self._name, self._limits) as source:
-            self._info = probe(source, self._link.beat)
+        composed = composed_picture(self._fd, self._name, self._limits)
+        if composed is not None:
+            self._info = composed.info
+            composed.close()
+        else:
+            with OpenContainer(self._fd, self._name, self._limits) as source:
+                self._info = probe(source, self._link.beat)
         self._link.send({"type": "info", "info": asdict(self._info)})
 
     def sound(self) -> None:
@@ -146,28 +153,54 @@ class FileJob:
 
     def picture(self) -> None:
         """Decode the picture and send the frames that serve a slot, one by one."""
-        assert self._info is not None
+        assert self._info is not None and self._info.video is not None
+        composed = composed_picture(self._fd, self._name, self._limits)
+        if composed is not None:
+            self._composed_picture(composed, self._info.video.fps)
+            return
         with OpenContainer(self._fd, self._name, self._limits) as source:
             assert source.video is not None
-            link, fps = self._link, frames_per_second(source.video)
-            placer = PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height))
-            link.progress = lambda: placer.progress(source.bad_packets)
-            converter: PictureConverter | None = None
-            for placement, frame in placer(self._stamped(source, source.video)):
-                converter = converter or self._start_picture(source, frame)
-                buffer = link.take_buffer()
-                converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
-                link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
-            link.send({"type": "done"})
+            stream, aspect = source.video, float(source.video.sample_aspect_ratio or 1.0)
+            self._send_picture(
+                self._stamped(source, stream),
+                frames_per_second(stream),
+                lambda: source.bad_packets,
+                lambda first: PictureConverter(
+                    first, orientation_in(source, first), aspect, self._limits.max_side_px
+                ),
+            )
 
-    def _start_picture(self, source: OpenContainer, first: Any) -> PictureConverter:
-        """Return a converter to the size of the first frame, and tell the reader that size."""
-        assert source.video is not None
-        aspect = float(source.video.sample_aspect_ratio or 1.0)
-        converter = PictureConverter(first, orientation_in(source, first), aspect, self._limits.max_side_px)
-        self._link.layout(converter.height * converter.width * 3)
-        self._link.send({"type": "layout", "height": converter.height, "width": converter.width})
-        return converter
+    def _composed_picture(self, composed: ComposedPicture, fps: float) -> None:
+        with closing(composed):
+            self._send_picture(
+                composed.frames(self._link.beat),
+                fps,
+                lambda: composed.bad_packets,
+                lambda first: PictureConverter(first, composed.orientation, 1.0, self._limits.max_side_px),
+            )
+
+    def _send_picture(
+        self,
+        stamped: Iterator[tuple[float, Any]],
+        fps: float,
+        bad_packets: Callable[[], int],
+        start: Callable[[Any], PictureConverter],
+    ) -> None:
+        """Send the frames that serve a slot; ``start`` makes the converter from the first one."""
+        assert self._info is not None
+        link = self._link
+        placer = PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height))
+        link.progress = lambda: placer.progress(bad_packets())
+        converter: PictureConverter | None = None
+        for placement, frame in placer(stamped):
+            if converter is None:
+                converter = start(frame)
+                link.layout(converter.height * converter.width * 3)
+                link.send({"type": "layout", "height": converter.height, "width": converter.width})
+            buffer = link.take_buffer()
+            converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
+            link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
+        link.send({"type": "done"})
 
     def _send_sound(self, first_slot: int, samples: NDArray[np.float32], present: NDArray[np.bool_]) -> None:
         buffer = self._link.take_buffer()

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""composed_picture gives the decoding process pictures of which FFmpeg decodes only parts; besides names the rest.
+
+FFmpeg knows the tiles of a HEIC or AVIF photograph and the pictures of an animated WebP file, but not how they belong
+together. It shows the first picture of a JPEG or TIFF file that has several.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from cad.media.heif import read_picture_map
+from cad.media.limits import MediaLimits
+from cad.media.orientation import Orientation
+from cad.media.records import MediaInfo, in_words
+from cad.media.tiles import TiledPicture
+from cad.media.webp import open_animated_webp
+
+#: The index of further pictures stands near the beginning of a JPEG file.
+_JPEG_HEAD_BYTES = 1 << 18
+_JPEG_START, _MPF_MARK = b"\xff\xd8\xff", b"MPF\0"
+_MPF_PICTURES_TAG = 0xB001
+#: The film of a motion photo is looked for in so much of the file's end.
+_TAIL_BYTES = 64 << 20
+_FILM_BRANDS = (b"ftypmp4", b"ftypiso", b"ftypqt ", b"ftypMSN", b"ftyp3gp")
+#: TIFF files with more pages than this are counted up to here.
+_MAX_PAGES = 1000
+_SUBFILE_TYPE_TAG, _REDUCED_OR_MASK = 0x00FE, 0x05
+
+
+class ComposedPicture(Protocol):
+    """A picture, still or moving, that is put together from what FFmpeg decodes."""
+
+    info: MediaInfo
+    #: How its frames must be turned to stand upright.
+    orientation: Orientation
+    #: Parts that did not decode.
+    bad_packets: int
+
+    def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[float, Any]]:
+        """Yield (seconds, frame) in order of presentation; ``on_packet`` is called for every part."""
+
+    def close(self) -> None:
+        """Let go of the file, not of its descriptor."""
+
+
+def composed_picture(fd: int, name: str, limits: MediaLimits) -> ComposedPicture | None:
+    """Return the picture of a HEIC or AVIF still or of an animated WebP; None where FFmpeg alone reads the file.
+
+    Args:
+        fd: Descriptor of the file; not closed.
+        name: What errors call it.
+        limits: What it may cost.
+
+    Raises:
+        MediaUnreadableError: It is of this kind, and damaged or not decodable.
+        MediaLimitError: It has more pixels or seconds than the limits allow.
+    """
+    picture = read_picture_map(fd, name)
+    if picture is not None:
+        return TiledPicture(fd, name, limits, picture)
+    return open_animated_webp(fd, name, limits)
+
+
+def besides(fd: int) -> tuple[str, ...]:
+    """Return what a JPEG or TIFF file holds beside its first picture: further pages or views, a film behind it.
+
+    Args:
+        fd: Descriptor of the file.
+    """
+    head = os.pread(fd, _JPEG_HEAD_BYTES, 0)
+    try:
+        if head.startswith(_JPEG_START):
+            return in_words(_more_views(head), _has_film(fd))
+        if head[:4] in (b"II*\0", b"MM\0*"):
+            return in_words(_more_pages(fd, "<" if head[:2] == b"II" else ">"), False)
+    except struct.error:  # damage behind the first picture
+        pass
+    return ()
+
+
+def _more_views(head: bytes) -> int:
+    """Return how many pictures the multi-picture index of a JPEG lists beside the first.
+
+    Source: CIPA DC-007 (Multi-Picture Format), 5.2.
+    """
+    at = head.find(_MPF_MARK)
+    if at < 0:
+        return 0
+    tiff = head[at + len(_MPF_MARK) :]
+    order = "<" if tiff[:2] == b"II" else ">"
+    (directory,) = struct.unpack_from(order + "I", tiff, 4)
+    (count,) = struct.unpack_from(order + "H", tiff, directory)
+    for index in range(count):
+        tag, _, _, value = struct.unpack_from(order + "HHII", tiff, directory + 2 + 12 * index)
+        if tag == _MPF_PICTURES_TAG:
+            return max(0, int(value) - 1)
+    return 0
+
+
+def _has_film(fd: int) -> bool:
+    """Return whether an MP4 follows the photograph, as in the motion photos of telephones."""
+    size = os.fstat(fd).st_size
+    start = max(0, size - _TAIL_BYTES)
+    tail = os.pread(fd, _TAIL_BYTES, start)
+    return any(mark in tail for mark in _FILM_BRANDS)
+
+
+def _more_pages(fd: int, order: str) -> int:
+    """Return how many full pages follow the first of a TIFF; smaller copies and masks are none."""
+    (position,) = struct.unpack(order + "I", os.pread(fd, 4, 4))
+    pages = 0
+    seen: set[int] = set()
+    while position and position not in seen and len(seen) < _MAX_PAGES:
+        seen.add(position)
+        (count,) = struct.unpack(order + "H", os.pread(fd, 2, position))
+        entries = os.pread(fd, 12 * count + 4, position + 2)
+        kind = 0
+        for index in range(count):
+            tag, form, _ = struct.unpack_from(order + "HHI", entries, 12 * index)
+            if tag == _SUBFILE_TYPE_TAG:
+                (kind,) = struct.unpack_from(order + ("H" if form == 3 else "I"), entries, 12 * index + 8)
+        pages += not kind & _REDUCED_OR_MASK
+        (position,) = struct.unpack_from(order + "I", entries, 12 * count)
+    return max(0, pages - 1)
