@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.errors import MediaUnreadableError
-from cad.media.orientation import Orientation, every_orientation, turn
+from cad.media.orientation import EXIF_ORIENTATIONS, Orientation, turn
 
 #: Brands of files whose main content is one still picture; sequences have others (``avis``, ``msf1``, ``hevc``).
 _STILL_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"avif", b"mif1", b"mif2", b"miaf", b"MiHE", b"MiHB"})
@@ -322,4 +322,4 @@ def _orientation(turns: list[tuple[bytes, int]]) -> Orientation:
     shown = probe
     for kind, value in turns:
         shown = np.rot90(shown, value & 3) if kind == b"irot" else np.flip(shown, value & 1)
-    return next(one for one in every_orientation() if np.array_equal(turn(probe, one), shown))
+    return next(one for one in EXIF_ORIENTATIONS.values() if np.array_equal(turn(probe, one), shown))

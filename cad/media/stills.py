@@ -7,6 +7,7 @@ together. It shows the first picture of a JPEG or TIFF file that has several.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -14,13 +15,15 @@ from typing import Any, Protocol
 
 from cad.media.heif import read_picture_map
 from cad.media.limits import MediaLimits
-from cad.media.orientation import Orientation
+from cad.media.orientation import EXIF_ORIENTATIONS, Orientation, exif_orientation
 from cad.media.records import MediaInfo, in_words
 from cad.media.tiles import TiledPicture
 from cad.media.webp import open_animated_webp
 
-#: The index of further pictures stands near the beginning of a JPEG file.
-_JPEG_HEAD_BYTES = 1 << 18
+#: Tags, and the index of further pictures in a JPEG, stand near the beginning,
+_HEAD_BYTES = 1 << 18
+#: in WebP always and in PNG sometimes near the end.
+_TAGS_AT_END = (b"RIFF", b"\x89PNG")
 _JPEG_START, _MPF_MARK = b"\xff\xd8\xff", b"MPF\0"
 _MPF_PICTURES_TAG = 0xB001
 #: The film of a motion photo is looked for in so much of the file's end.
@@ -28,7 +31,10 @@ _TAIL_BYTES = 64 << 20
 _FILM_BRANDS = (b"ftypmp4", b"ftypiso", b"ftypqt ", b"ftypMSN", b"ftyp3gp")
 #: TIFF files with more pages than this are counted up to here.
 _MAX_PAGES = 1000
-_SUBFILE_TYPE_TAG, _REDUCED_OR_MASK = 0x00FE, 0x05
+_SUBFILE_TYPE_TAG, _REDUCED_OR_MASK, _ORIENTATION_TAG = 0x00FE, 0x05, 0x0112
+_TIFF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+#: By the number of a TIFF type, that of struct.
+_WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I"}
 
 
 class ComposedPicture(Protocol):
@@ -71,15 +77,32 @@ def besides(fd: int) -> tuple[str, ...]:
     Args:
         fd: Descriptor of the file.
     """
-    head = os.pread(fd, _JPEG_HEAD_BYTES, 0)
+    head = os.pread(fd, _HEAD_BYTES, 0)
     try:
         if head.startswith(_JPEG_START):
             return in_words(_more_views(head), _has_film(fd))
-        if head[:4] in (b"II*\0", b"MM\0*"):
-            return in_words(_more_pages(fd, "<" if head[:2] == b"II" else ">"), False)
+        if head[:4] in _TIFF_ORDERS:
+            return in_words(_more_pages(fd), False)
     except struct.error:  # damage behind the first picture
         pass
     return ()
+
+
+def still_orientation(fd: int) -> Orientation | None:
+    """Return how a JPEG, PNG, WebP or TIFF must be turned by its own tags, None without such a tag.
+
+    Args:
+        fd: Descriptor of the file.
+    """
+    head = os.pread(fd, _HEAD_BYTES, 0)
+    if head[:4] in _TIFF_ORDERS:
+        with contextlib.suppress(struct.error):
+            return EXIF_ORIENTATIONS.get(next(_directories(fd), {}).get(_ORIENTATION_TAG, 0))
+        return None
+    stated = exif_orientation(head)
+    if stated is None and head.startswith(_TAGS_AT_END):
+        stated = exif_orientation(os.pread(fd, _HEAD_BYTES, max(0, os.fstat(fd).st_size - _HEAD_BYTES)))
+    return stated
 
 
 def _more_views(head: bytes) -> int:
@@ -109,20 +132,28 @@ def _has_film(fd: int) -> bool:
     return any(mark in tail for mark in _FILM_BRANDS)
 
 
-def _more_pages(fd: int, order: str) -> int:
+def _more_pages(fd: int) -> int:
     """Return how many full pages follow the first of a TIFF; smaller copies and masks are none."""
+    pages = sum(not page.get(_SUBFILE_TYPE_TAG, 0) & _REDUCED_OR_MASK for page in _directories(fd))
+    return max(0, pages - 1)
+
+
+def _directories(fd: int) -> Iterator[dict[int, int]]:
+    """Yield the whole numbers of each directory (page) of a TIFF, by tag.
+
+    Source: TIFF 6.0, section 2.
+    """
+    order = _TIFF_ORDERS[os.pread(fd, 4, 0)]
     (position,) = struct.unpack(order + "I", os.pread(fd, 4, 4))
-    pages = 0
     seen: set[int] = set()
     while position and position not in seen and len(seen) < _MAX_PAGES:
         seen.add(position)
         (count,) = struct.unpack(order + "H", os.pread(fd, 2, position))
         entries = os.pread(fd, 12 * count + 4, position + 2)
-        kind = 0
-        for index in range(count):
-            tag, form, _ = struct.unpack_from(order + "HHI", entries, 12 * index)
-            if tag == _SUBFILE_TYPE_TAG:
-                (kind,) = struct.unpack_from(order + ("H" if form == 3 else "I"), entries, 12 * index + 8)
-        pages += not kind & _REDUCED_OR_MASK
+        values: dict[int, int] = {}
+        for at in range(0, 12 * count, 12):
+            tag, form = struct.unpack_from(order + "HH", entries, at)
+            if form in _WHOLE_NUMBERS:
+                (values[tag],) = struct.unpack_from(order + _WHOLE_NUMBERS[form], entries, at + 8)
+        yield values
         (position,) = struct.unpack_from(order + "I", entries, 12 * count)
-    return max(0, pages - 1)

@@ -25,6 +25,8 @@ from cad.media.limits import MediaLimits
 from cad.media.orientation import UPRIGHT
 from cad.media.records import MediaInfo, MediaKind, VideoStreamInfo
 
+Pixels = NDArray[np.uint8]
+
 #: A delay up to this is meant as "as fast as you can"; browsers show such a picture for a tenth of a second, and so
 #: does FFmpeg with GIF.
 _SHORTEST_DELAY_MS = 10
@@ -115,7 +117,7 @@ class AnimatedWebp(Closing):
                 self.bad_packets += 1
                 continue
             place = canvas[part.top : part.top + part.height, part.left : part.left + part.width]
-            _draw(drawn, place, blend=not part.flags & _NO_BLEND)
+            _draw(*drawn, place, blend=not part.flags & _NO_BLEND)
             frame = av.VideoFrame.from_ndarray(canvas, format="rgb24")
             frame.pts, frame.time_base = part.start_ms, Fraction(1, 1000)
             yield part.start_ms / 1000, frame
@@ -125,8 +127,8 @@ class AnimatedWebp(Closing):
     def close(self) -> None:
         """Nothing is held but the descriptor, which belongs to the caller."""
 
-    def _decoded(self, decoder: Any, part: _Part) -> NDArray[np.uint8] | None:
-        """Return uint8 (height, width, 4) RGB and alpha of one picture, None if it is damaged."""
+    def _decoded(self, decoder: Any, part: _Part) -> tuple[Pixels, Pixels | None] | None:
+        """Return the colours (height, width, 3) and the alpha (height, width) of one picture, None if it is damaged."""
         packet = av.Packet(_as_still(os.pread(self._fd, part.size, part.offset), part))
         try:
             frames = decoder.decode(packet)
@@ -134,10 +136,10 @@ class AnimatedWebp(Closing):
             raise
         except (FFmpegError, ValueError):
             return None
-        if not frames or frames[0].is_corrupt or (frames[0].width, frames[0].height) != (part.width, part.height):
+        frame = frames[0] if frames else None
+        if frame is None or frame.is_corrupt or (frame.width, frame.height) != (part.width, part.height):
             return None
-        pixels: NDArray[np.uint8] = frames[0].to_ndarray(format="rgba")
-        return pixels
+        return frame.to_ndarray(format="rgb24"), _alpha(frame)
 
 
 def open_animated_webp(fd: int, name: str, limits: MediaLimits) -> AnimatedWebp | None:
@@ -189,12 +191,29 @@ def _as_still(chunks: bytes, part: _Part) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
 
 
-def _draw(drawn: NDArray[np.uint8], place: NDArray[np.uint8], blend: bool) -> None:
-    """Draw a picture (height, width, 4) on its place of the canvas (height, width, 3)."""
-    colour, alpha = drawn[: place.shape[0], : place.shape[1], :3], drawn[: place.shape[0], : place.shape[1], 3:]
-    if (alpha == 255).all():
+def _alpha(frame: Any) -> Pixels | None:
+    """Return the alpha (height, width) of a frame, None if it is opaque.
+
+    It is read as it was decoded: swscale's way from YUV to RGB with alpha gets the last columns wrong where the width
+    is no multiple of 8.
+    """
+    if frame.format.name == "yuva420p":
+        plane = frame.planes[3]
+        return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    if frame.format.name == "argb":
+        alpha: Pixels = frame.to_ndarray()[..., 0]
+        return alpha
+    return None
+
+
+def _draw(colour: Pixels, alpha: Pixels | None, place: Pixels, blend: bool) -> None:
+    """Draw colours on their place of the canvas (height, width, 3); what does not fit is cut off."""
+    height, width, _ = place.shape
+    colour = colour[:height, :width]
+    if alpha is None or alpha.min() == 255:
         place[...] = colour
         return
-    weight = alpha.astype(np.uint16)
-    below = place * (255 - weight) if blend else 0
-    place[...] = (colour * weight + below + 127) // 255
+    for row in range(height):  # row by row, since the products take much memory
+        weight = alpha[row, :width, None].astype(np.uint16)
+        below = place[row] * (255 - weight) if blend else 0
+        place[row] = (colour[row] * weight + below + 127) // 255
