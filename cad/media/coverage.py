@@ -55,9 +55,7 @@ def _picture_coverage(info: MediaInfo, reading: StreamReading) -> float:
     if progress.decoded == 0:
         return 0.0
     if info.kind is MediaKind.IMAGE:
-        # A photograph in tiles states how many there are.
-        tiles = video.declared_frames or 1
-        return 1.0 if tiles == 1 else max(0.0, 1.0 - progress.bad_packets / tiles)
+        return min(1.0, progress.seconds)
     shares = [progress.decoded / (progress.decoded + progress.bad_packets) if not reading.complete else 1.0]
     if video.declared_seconds:
         end = video.start_seconds + video.declared_seconds - info.origin_seconds

@@ -45,7 +45,7 @@ class VideoStreamInfo:
         fps: Mean rate in frames a second; 0 where nothing states one.
         rotation_degrees: How far the stored picture is turned clockwise for display: 0, 90, 180 or 270.
         start_seconds: Presentation time of the first frame.
-        declared_frames: How many frames (of a photograph in tiles: tiles) there should be, None if not declared.
+        declared_frames: How many frames there should be, None if not declared.
         declared_seconds: How long they should last, None if not declared.
         number: Which of the file's pictures it is, from 1.
         program: The program of a transport stream that it belongs to; None without programs.

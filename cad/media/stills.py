@@ -8,10 +8,13 @@ together. It shows the first picture of a JPEG or TIFF file that has several.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
+
+import numpy as np
 
 from cad.media.heif import read_picture_map
 from cad.media.limits import MediaLimits
@@ -24,7 +27,9 @@ from cad.media.webp import open_animated_webp
 _HEAD_BYTES = 1 << 18
 #: in WebP always and in PNG sometimes near the end.
 _TAGS_AT_END = (b"RIFF", b"\x89PNG")
-_JPEG_START, _MPF_MARK = b"\xff\xd8\xff", b"MPF\0"
+_JPEG_START, _JPEG_END, _SCAN, _MPF_MARK = b"\xff\xd8\xff", b"\xff\xd9", 0xDA, b"MPF\0"
+#: A GIF ends with an empty block and a semicolon; some bytes may follow.
+_GIF_STARTS, _GIF_END, _GIF_TAIL_BYTES = (b"GIF87a", b"GIF89a"), b"\0;", 256
 _MPF_PICTURES_TAG = 0xB001
 #: The film of a motion photo is looked for in so much of the file's end.
 _TAIL_BYTES = 64 << 20
@@ -38,13 +43,20 @@ _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I"}
 
 
 class ComposedPicture(Protocol):
-    """A picture, still or moving, that is put together from what FFmpeg decodes."""
+    """A picture, still or moving, that is put together from what FFmpeg decodes.
+
+    Attributes:
+        info: What the file says of itself.
+        orientation: How its frames must be turned to stand upright.
+        bad_packets: Parts that did not decode so far.
+    """
 
     info: MediaInfo
-    #: How its frames must be turned to stand upright.
     orientation: Orientation
-    #: Parts that did not decode.
     bad_packets: int
+
+    def share(self, frame: Any) -> float:
+        """Return how much of a frame was decoded, in [0, 1]."""
 
     def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[float, Any]]:
         """Yield (seconds, frame) in order of presentation; ``on_packet`` is called for every part."""
@@ -103,6 +115,49 @@ def still_orientation(fd: int) -> Orientation | None:
     if stated is None and head.startswith(_TAGS_AT_END):
         stated = exif_orientation(os.pread(fd, _HEAD_BYTES, max(0, os.fstat(fd).st_size - _HEAD_BYTES)))
     return stated
+
+
+def is_cut_short(fd: int) -> bool:
+    """Return whether a JPEG or GIF ends before its end: FFmpeg shows what there is and finds nothing wrong.
+
+    Args:
+        fd: Descriptor of the file.
+    """
+    head = os.pread(fd, 6, 0)
+    with contextlib.closing(mmap.mmap(fd, 0, access=mmap.ACCESS_READ)) as data:
+        if head.startswith(_JPEG_START):
+            # Thumbnails, which end like pictures, come before the first scan.
+            return data.find(_JPEG_END, max(0, _first_scan(data))) < 0
+        if head in _GIF_STARTS:
+            return data.rfind(_GIF_END, max(0, len(data) - _GIF_TAIL_BYTES)) < 0
+    return False
+
+
+def share_of_jpeg(frame: Any) -> float:
+    """Return how much of the picture of a JPEG that ends early was decoded.
+
+    What is missing was left at zero, or in CMYK, which is turned into RGB, at one colour.
+
+    Args:
+        frame: As FFmpeg decoded it.
+    """
+    width, height = min(plane.width for plane in frame.planes), min(plane.height for plane in frame.planes)
+    is_empty = np.ones((height, width), np.bool_)
+    for plane in frame.planes:
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        seen = rows[:: plane.height // height, :: plane.width // width][:height, :width]
+        is_empty &= seen == (seen[-1, -1] if frame.format.is_rgb else 0)
+    return 1.0 - float(is_empty.mean())
+
+
+def _first_scan(data: mmap.mmap) -> int:
+    """Return where the first scan of a JPEG begins, -1 if it is not found."""
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        if data[position + 1] == _SCAN:
+            return position
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return -1
 
 
 def _more_views(head: bytes) -> int:

@@ -68,7 +68,7 @@ class TiledPicture(Closing):
                 fps=0.0,
                 rotation_degrees=degrees_clockwise(picture.orientation),
                 start_seconds=0.0,
-                declared_frames=len(picture.tiles),
+                declared_frames=1,
                 declared_seconds=None,
             ),
             audio=None,
@@ -87,6 +87,10 @@ class TiledPicture(Closing):
         self.bad_packets += len(left)
         if canvas is not None:
             yield 0.0, canvas
+
+    def share(self, frame: Any) -> float:
+        """Return how many of the tiles were decoded, as a share."""
+        return 1.0 - self.bad_packets / len(self._picture.tiles)
 
     def close(self) -> None:
         """Close the container."""

