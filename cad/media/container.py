@@ -28,7 +28,7 @@ from cad.media.limits import MediaLimits
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,live_flv,asf,ogg,wav,w64,flac,mp3,aac,ac3,eac3,"
     "aiff,au,caf,amr,amrnb,amrwb,h264,hevc,m4v,av1,obu,ivf,vc1,rm,mxf,nut,dv,gif,apng,mjpeg,opus,tta,wv,ape,adts,"
-    "jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe"
+    "jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe,j2k_pipe,psd_pipe"
 )
 #: After so much damage nothing more is to be expected.
 MAX_READ_ERRORS_IN_A_ROW = 50
@@ -53,10 +53,10 @@ class OpenContainer(Closing):
         self.name = name
         self.limits = limits
         self.bad_packets = 0
-        self.container = _open(fd, name)
+        self.container = open_container(fd, name)
         try:
             streams = self.container.streams
-            pictures = [s for s in streams.video if s.codec_context is not None and not _is_cover(s)]
+            pictures = [s for s in streams.video if s.codec_context is not None and not (_is_cover(s) or _is_item(s))]
             self.video: VideoStream | None = _best(streams.best("video"), pictures)
             sounds = [s for s in streams.audio if s.codec_context is not None and s.codec_context.sample_rate > 0]
             self.audio: AudioStream | None = _best(streams.best("audio", related=self.video), sounds)
@@ -138,7 +138,13 @@ class OpenContainer(Closing):
         limits.check_declared(self.name, (self.container.duration or 0) / av.time_base)
 
 
-def _open(fd: int, name: str) -> InputContainer:
+def open_container(fd: int, name: str) -> InputContainer:
+    """Let FFmpeg open the file behind a descriptor, and nothing else.
+
+    Raises:
+        MediaUnreadableError: No demuxer knows the content.
+        MediaLimitError: It takes too much memory.
+    """
     # Only by descriptor: FFmpeg has no protocol with which it could open anything by name.
     options = {"fd": str(fd), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
     os.lseek(fd, 0, os.SEEK_SET)
@@ -169,6 +175,11 @@ def _best(favourite: Any, usable: list[Any]) -> Any:
 def _is_cover(stream: VideoStream) -> bool:
     flags = type(stream.disposition)
     return bool(stream.disposition & (flags.attached_pic | flags.timed_thumbnails))
+
+
+def _is_item(stream: VideoStream) -> bool:
+    """Return whether it is the poster of a sequence (AVIF, HEIC): a single picture on a clock that only counts."""
+    return stream.time_base == 1 and stream.frames == 1 and stream.duration is None
 
 
 def _no_stream_error(name: str, container: InputContainer) -> Exception:

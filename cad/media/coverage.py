@@ -46,14 +46,16 @@ def make_report(info: MediaInfo, picture: StreamReading | None, sound: StreamRea
     frames = picture.progress.decoded if picture else 0
     seconds = sound.progress.seconds if sound else 0.0
     bad = sum(reading.progress.bad_packets for reading in readings)
-    return ReadReport(outcome, coverage, frames, seconds, bad, _text(outcome, coverage, error, bad))
+    return ReadReport(outcome, coverage, frames, seconds, bad, _text(outcome, coverage, error, bad) + _left_out(info))
 
 
 def _picture_coverage(info: MediaInfo, reading: StreamReading) -> float:
     assert info.video is not None
     progress, video = reading.progress, info.video
-    if info.kind is MediaKind.IMAGE or progress.decoded == 0:
-        return float(progress.decoded > 0)
+    if progress.decoded == 0:
+        return 0.0
+    if info.kind is MediaKind.IMAGE:
+        return min(1.0, progress.seconds)
     shares = [progress.decoded / (progress.decoded + progress.bad_packets) if not reading.complete else 1.0]
     if video.declared_seconds:
         end = video.start_seconds + video.declared_seconds - info.origin_seconds
@@ -124,3 +126,9 @@ def _text(outcome: Outcome, coverage: float, error: MediaError | None, bad_packe
         Outcome.NO_AUDIO: "read completely; the file has picture and no sound",
         Outcome.OK: "read completely",
     }[outcome]
+
+
+def _left_out(info: MediaInfo) -> str:
+    if not info.besides:
+        return ""
+    return f"; the file also holds {' and '.join(info.besides)}, which nothing here judges"

@@ -157,7 +157,7 @@ class PicturePlacer:
         held: Any = None
         for seconds, frame in self._stamps(stamped):
             if self._info.kind is MediaKind.IMAGE:
-                self._decoded = 1
+                self._decoded, self._seconds = 1, 1.0
                 yield Placement(0, 0, 1), frame
                 return
             if self._placer.is_late(seconds):

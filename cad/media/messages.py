@@ -19,7 +19,7 @@ class Progress:
 
     Attributes:
         decoded: Frames decoded so far (of picture or sound).
-        seconds: Seconds of presentation time decoded so far.
+        seconds: Seconds of presentation time decoded so far; of a still the share of its picture.
         bad_packets: Damaged packets, frames and stamps met so far.
     """
 

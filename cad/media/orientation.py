@@ -15,7 +15,7 @@ UPRIGHT: Orientation = (False, False, False)
 #: By degrees clockwise.
 _ROTATIONS: dict[int, Orientation] = {90: (True, False, True), 180: (False, True, True), 270: (True, True, False)}
 #: By the value of the EXIF tag. Source: CIPA DC-008 (Exif 2.32), tag 0x0112.
-_EXIF: dict[int, Orientation] = {
+EXIF_ORIENTATIONS: dict[int, Orientation] = {
     1: UPRIGHT,
     2: (False, False, True),
     3: (False, True, True),
@@ -92,7 +92,7 @@ def _orientation_in_tiff(tiff: bytes) -> Orientation | None:
         for index in range(count):
             tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + 12 * index)
             if tag == _EXIF_ORIENTATION_TAG:
-                return _EXIF.get(value)
+                return EXIF_ORIENTATIONS.get(value)
     except struct.error:
         return None
     return None

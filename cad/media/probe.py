@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import av
@@ -12,12 +13,13 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from cad.media.container import OpenContainer
-from cad.media.grid import origin_seconds
-from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_orientation, orientation_of
-from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
+from cad.media.grid import origin_seconds, period_seconds
+from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, orientation_of
+from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo, in_words
 from cad.media.stamps import StampReader, frames_per_second
+from cad.media.stills import besides, still_orientation
 
-#: Names of containers that hold one still picture end like this.
+#: Names of formats of still pictures end like this; files of them laid end to end are video (motion JPEG).
 _STILL_FORMATS = "_pipe"
 #: Containers without an index: FFmpeg estimates their duration from the bit rate, too coarsely for a coverage.
 _ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
@@ -26,18 +28,18 @@ _ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4
 _PADDED_SOUND_FORMATS = frozenset({"avi"})
 #: A first frame further than this from the declared start has a damaged stamp.
 _START_DISAGREEMENT_SECONDS = 10.0
-#: Tags of a photograph stand near its beginning.
-_EXIF_WITHIN_BYTES = 1 << 18
+#: A file that declares to last longer than this many pictures, and shows one, has lost the others.
+_LENGTH_OF_ONE_PICTURE = 1.5
 #: How many packets may pass before the search for first frames ends.
 _PROBE_PACKETS = 500
 
 
 def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
     """Return what the file says of itself, decoding only as far as its streams' first frames."""
-    first_seconds, orientation = _first_frames(source, on_packet)
-    video = _video_info(source, first_seconds.get("video"), orientation) if source.video is not None else None
-    audio = _audio_info(source, first_seconds.get("audio")) if source.audio is not None else None
-    kind = _kind(source)
+    first = _first_frames(source, on_packet)
+    video = _video_info(source, first) if source.video is not None else None
+    audio = _audio_info(source, first.seconds.get("audio")) if source.audio is not None else None
+    kind = _kind(source, video, first)
     durations = [s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
     return MediaInfo(
         path=source.name,
@@ -48,25 +50,45 @@ def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
         origin_seconds=origin_seconds(video, audio),
         video=video,
         audio=audio,
+        besides=_besides(source, kind, first),
     )
 
 
 def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
     """Return how a frame of the file must be turned to stand upright."""
-    if _kind(source) is MediaKind.IMAGE:
-        stated = exif_orientation(os.pread(source.fd, _EXIF_WITHIN_BYTES, 0))
+    if _has_still_format(source):
+        stated = still_orientation(source.fd)
         if stated is not None:
             return stated
     return orientation_of(frame)
 
 
-def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[dict[str, float], Orientation]:
-    """Return the times of the first frames that decode, by type of stream, and how the picture must be turned."""
+@dataclass(slots=True)
+class _FirstFrames:
+    """What the first frames that decode tell.
+
+    Attributes:
+        seconds: Their times, by type of stream.
+        orientation: How the picture must be turned.
+        size: Stored width and height of the first picture; None if none decodes.
+        pictures: How many pictures of that size were seen: none, one, or more.
+        others: How many of another size.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    orientation: Orientation = UPRIGHT
+    size: tuple[int, int] | None = None
+    pictures: int = 0
+    others: int = 0
+
+
+def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> _FirstFrames:
+    """Decode until every stream has shown something, and a picture without sound a second one."""
     wanted = [stream for stream in (source.video, source.audio) if stream is not None]
+    pictures_wanted = 0 if source.video is None else 1 if source.audio is not None else 2
     name = source.container.format.name
     readers: dict[str, StampReader] = {stream.type: StampReader(stream, name) for stream in wanted}
-    found: dict[str, float] = {}
-    orientation, packets = UPRIGHT, 0
+    first, packets = _FirstFrames(), 0
 
     def count() -> None:
         nonlocal packets
@@ -75,19 +97,26 @@ def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> tuple
 
     for frame in source.frames(*wanted, on_packet=count):
         kind = "video" if isinstance(frame, av.VideoFrame) else "audio"
-        if kind not in found:
-            found[kind] = readers[kind].seconds(frame)
-            orientation = orientation_in(source, frame) if kind == "video" else orientation
-        if len(found) == len(wanted) or packets > _PROBE_PACKETS:
+        if kind not in first.seconds:
+            first.seconds[kind] = readers[kind].seconds(frame)
+        if isinstance(frame, av.VideoFrame):
+            if first.size is None:
+                first.size, first.orientation = (frame.width, frame.height), orientation_in(source, frame)
+            is_alike = first.size == (frame.width, frame.height)
+            first.pictures += is_alike
+            first.others += not is_alike
+        seen = first.pictures + first.others
+        if (len(first.seconds) == len(wanted) and seen >= pictures_wanted) or packets > _PROBE_PACKETS:
             break
-    return found, orientation
+    return first
 
 
-def _video_info(source: OpenContainer, first_seconds: float | None, orientation: Orientation) -> VideoStreamInfo:
+def _video_info(source: OpenContainer, first: _FirstFrames) -> VideoStreamInfo:
     assert source.video is not None
-    stream, context = source.video, source.video.codec_context
-    start = _start(stream, first_seconds)
-    width, height = (context.height, context.width) if orientation[0] else (context.width, context.height)
+    stream, context, orientation = source.video, source.video.codec_context, first.orientation
+    start = _start(stream, first.seconds.get("video"))
+    width, height = first.size or (context.width, context.height)
+    width, height = (height, width) if orientation[0] else (width, height)
     return VideoStreamInfo(
         codec=context.name,
         width_px=width,
@@ -155,7 +184,30 @@ def _container_seconds(source: OpenContainer) -> float:
     return float(duration / av.time_base)
 
 
-def _kind(source: OpenContainer) -> MediaKind:
-    if source.video is None:
+def _kind(source: OpenContainer, video: VideoStreamInfo | None, first: _FirstFrames) -> MediaKind:
+    """Return what the file holds: a single picture without sound is a still, whatever carries it.
+
+    A file that has been cut short is none: what it declares, or damage, tells that there was more.
+    """
+    if video is None:
         return MediaKind.AUDIO
-    return MediaKind.IMAGE if source.container.format.name.endswith(_STILL_FORMATS) else MediaKind.VIDEO
+    if _has_still_format(source):
+        # Photographs laid end to end are motion JPEG, unless an index calls them views of one scene; a smaller picture
+        # behind a photograph is its map of gains for HDR.
+        return MediaKind.VIDEO if first.pictures > 1 and not besides(source.fd) else MediaKind.IMAGE
+    seconds = video.declared_seconds or _container_seconds(source)
+    has_one = video.declared_frames == 1 or (
+        video.declared_frames is None and seconds <= _LENGTH_OF_ONE_PICTURE * period_seconds(video.fps)
+    )
+    is_whole = first.pictures == 1 and first.others == 0 and source.bad_packets == 0
+    return MediaKind.IMAGE if source.audio is None and is_whole and has_one else MediaKind.VIDEO
+
+
+def _has_still_format(source: OpenContainer) -> bool:
+    return source.container.format.name.endswith(_STILL_FORMATS)
+
+
+def _besides(source: OpenContainer, kind: MediaKind, first: _FirstFrames) -> tuple[str, ...]:
+    if kind is MediaKind.IMAGE and _has_still_format(source):
+        return besides(source.fd) or in_words(first.others, False)
+    return ()

@@ -114,6 +114,7 @@ class MediaInfo:
         sha256: Of the file's bytes, in hexadecimal; empty until the file has been read, and where there is no file.
         videos: Every picture that can be read, ``video`` among them, in the container's order.
         audios: Every sound that can be read, ``audio`` among them, in the container's order.
+        besides: What the file holds beside that and is not judged, in words: ``2 more pictures``, ``a video``.
         joint_slots: Where the time stamps jump (joined recordings): the first slot of every later part of the timeline.
     """
 
@@ -129,6 +130,18 @@ class MediaInfo:
     videos: tuple[VideoStreamInfo, ...] = ()
     audios: tuple[AudioStreamInfo, ...] = ()
     joint_slots: tuple[int, ...] = ()
+    besides: tuple[str, ...] = ()
+
+
+def in_words(pictures: int, has_video: bool) -> tuple[str, ...]:
+    """Return ``MediaInfo.besides`` for so many pictures and perhaps a video beside the picture that is judged.
+
+    Example:
+        >>> in_words(2, True)
+        ('2 more pictures', 'a video')
+    """
+    words = [f"{pictures} more picture{'s' if pictures != 1 else ''}"] if pictures else []
+    return (*words, *(["a video"] if has_video else []))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

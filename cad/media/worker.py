@@ -13,7 +13,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, astuple
+from contextlib import closing
+from dataclasses import asdict, astuple, replace
+from functools import partial
 from typing import Any
 
 import av
@@ -31,12 +33,13 @@ from cad.media.limits import MediaLimits
 from cad.media.messages import Progress
 from cad.media.picture import PictureConverter
 from cad.media.probe import orientation_in, probe
-from cad.media.records import MediaInfo
+from cad.media.records import MediaInfo, MediaKind
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader, frames_per_second
+from cad.media.stills import ComposedPicture, composed_picture, is_cut_short, share_of_jpeg
 
 #: A sign of life is sent this often while nothing else is.
 BEAT_SECONDS = 0.5
@@ -120,8 +123,13 @@ class FileJob:
 
     def open(self) -> None:
         """Probe the file and send its MediaInfo."""
-        with OpenContainer(self._fd, self._name, self._limits) as source:
-            self._info = probe(source, self._link.beat)
+        composed = composed_picture(self._fd, self._name, self._limits)
+        if composed is not None:
+            self._info = composed.info
+            composed.close()
+        else:
+            with OpenContainer(self._fd, self._name, self._limits) as source:
+                self._info = probe(source, self._link.beat)
         self._link.send({"type": "info", "info": asdict(self._info)})
 
     def sound(self) -> None:
@@ -146,28 +154,66 @@ class FileJob:
 
     def picture(self) -> None:
         """Decode the picture and send the frames that serve a slot, one by one."""
-        assert self._info is not None
+        assert self._info is not None and self._info.video is not None
+        composed = composed_picture(self._fd, self._name, self._limits)
+        if composed is not None:
+            self._composed_picture(composed, self._info.video.fps)
+            return
         with OpenContainer(self._fd, self._name, self._limits) as source:
             assert source.video is not None
-            link, fps = self._link, frames_per_second(source.video)
-            placer = PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height))
-            link.progress = lambda: placer.progress(source.bad_packets)
-            converter: PictureConverter | None = None
-            for placement, frame in placer(self._stamped(source, source.video)):
-                converter = converter or self._start_picture(source, frame)
-                buffer = link.take_buffer()
-                converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
-                link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
-            link.send({"type": "done"})
+            stream, aspect = source.video, float(source.video.sample_aspect_ratio or 1.0)
+            is_cut = is_cut_short(self._fd)
+            self._send_picture(
+                self._stamped(source, stream),
+                frames_per_second(stream),
+                lambda: source.bad_packets + is_cut,
+                lambda first: PictureConverter(first, orientation_in(source, first), aspect, self._limits.max_side_px),
+                share_of_jpeg if is_cut and stream.codec_context.name == "mjpeg" else lambda frame: 1.0,
+            )
 
-    def _start_picture(self, source: OpenContainer, first: Any) -> PictureConverter:
-        """Return a converter to the size of the first frame, and tell the reader that size."""
-        assert source.video is not None
-        aspect = float(source.video.sample_aspect_ratio or 1.0)
-        converter = PictureConverter(first, orientation_in(source, first), aspect, self._limits.max_side_px)
-        self._link.layout(converter.height * converter.width * 3)
-        self._link.send({"type": "layout", "height": converter.height, "width": converter.width})
-        return converter
+    def _composed_picture(self, composed: ComposedPicture, fps: float) -> None:
+        with closing(composed):
+            self._send_picture(
+                composed.frames(self._link.beat),
+                fps,
+                lambda: composed.bad_packets,
+                lambda first: PictureConverter(first, composed.orientation, 1.0, self._limits.max_side_px),
+                composed.share,
+            )
+
+    def _send_picture(
+        self,
+        stamped: Iterator[tuple[float, Any]],
+        fps: float,
+        bad_packets: Callable[[], int],
+        start: Callable[[Any], PictureConverter],
+        share: Callable[[Any], float],
+    ) -> None:
+        """Send the frames that serve a slot.
+
+        Args:
+            stamped: (grid time, frame).
+            fps: Mean rate.
+            bad_packets: Returns how many have been met.
+            start: Makes the converter from the first frame.
+            share: Returns how much of a still was decoded.
+        """
+        assert self._info is not None
+        link = self._link
+        placer = PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height))
+        link.progress = lambda: placer.progress(bad_packets())
+        converter: PictureConverter | None = None
+        for placement, frame in placer(stamped):
+            if converter is None:
+                converter = start(frame)
+                link.layout(converter.height * converter.width * 3)
+                link.send({"type": "layout", "height": converter.height, "width": converter.width})
+            if self._info.kind is MediaKind.IMAGE:
+                link.progress = partial(replace, placer.progress(bad_packets()), seconds=share(frame))
+            buffer = link.take_buffer()
+            converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
+            link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
+        link.send({"type": "done"})
 
     def _send_sound(self, first_slot: int, samples: NDArray[np.float32], present: NDArray[np.bool_]) -> None:
         buffer = self._link.take_buffer()
