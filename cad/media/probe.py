@@ -57,7 +57,8 @@ def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
         stated = exif_orientation(os.pread(source.fd, _EXIF_WITHIN_BYTES, 0))
         if stated is not None:
             return stated
-    return orientation_of(frame)
+    assert source.video is not None
+    return orientation_of(frame, source.video.codec_context.name)
 
 
 def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[dict[str, float], Orientation]:
