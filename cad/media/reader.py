@@ -293,7 +293,7 @@ class MediaReader(Closing):
         return np.frombuffer(block.memory, np.uint8, size_bytes, answer.offset)
 
     def _free(self, answer: Frame | Sound) -> None:
-        self._open_worker().send({"type": "free", "buffer": answer.buffer})
+        self._open_worker().free(answer.buffer)
 
     def _answers(self, command: dict[str, Any], fd: int | None = None) -> Iterator[tuple[Progress, Answer]]:
         """Send a command and yield its answers without the signs of life; the last one is a Done or a MediaInfo."""
