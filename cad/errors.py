@@ -64,6 +64,10 @@ class MediaLimitError(MediaError):
     code = "too_large"
 
 
+class MediaMemoryError(MediaLimitError):
+    """Decoding the file needs more memory than it may have."""
+
+
 class MediaTimeoutError(MediaError):
     """Decoding did not end within its wall-clock limit and was stopped."""
 

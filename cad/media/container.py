@@ -104,10 +104,11 @@ class OpenContainer(Closing):
                 return
             except AvMemoryError:
                 raise
-            except IndexError as error:  # PyAV has lost track of a damaged header's streams
-                raise MediaUnreadableError(
-                    self.name, "its header is damaged: it names streams that are not there"
-                ) from error
+            except IndexError:
+                # A stream that appears while the file is read has no place in PyAV's table of streams, which demux()
+                # then reads past its end: by chance it also flushes that stream and fails. All packets have been
+                # read and the known streams flushed by then (mended in PyAV 19).
+                return
             except FFmpegError:
                 # The generator ends with an error; a new one goes on behind the damage.
                 errors_in_a_row += 1
@@ -150,8 +151,8 @@ def open_container(fd: int, name: str) -> InputContainer:
     os.lseek(fd, 0, os.SEEK_SET)
     try:
         return av.open("fd:", mode="r", container_options=options, metadata_errors="replace")
-    except AvMemoryError as error:
-        raise MediaLimitError(name, "needs more memory than the decoder may have") from error
+    except AvMemoryError:
+        raise
     except (FFmpegError, ValueError, UnicodeError) as error:
         raise MediaUnreadableError(name, _why_unreadable(fd, error)) from error
 

@@ -12,6 +12,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from cad.media.records import MediaInfo
 
+#: Code of a Failure for want of memory; to callers it is a limit like others.
+MEMORY = "memory"
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

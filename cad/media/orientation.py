@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,26 +28,68 @@ EXIF_ORIENTATIONS: dict[int, Orientation] = {
     8: (True, True, False),
 }
 _EXIF_ORIENTATION_TAG = 0x0112
+_TIFF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+#: The first version of PyAV whose frames' side data may be read whatever the decoder, as (major, minor); None while no
+#: such version is known. Known bad are all up to 18.1, and what is being made into 19.0.
+#:
+#: The fault: every ``SideData`` object wraps the dictionary of its AVFrameSideData in a ``Dictionary``, which frees it
+#: when the object goes, though the frame owns it and frees it too (``SideData.__init__``, ``Dictionary.__dealloc__``).
+#: A double free damages the heap of the process: it dies then or later, over this file or over another one. It comes
+#: about wherever side data has a dictionary, and ``frame.side_data`` makes the objects for all of a frame's side data,
+#: whichever of them is asked for. FFmpeg gives a dictionary to one kind, the colour profile of a PNG (its name).
+#: ``frame.rotation`` makes no such object. tests/media/test_media_pyav_faults.py tells whether a version has the fault.
+SIDE_DATA_MENDED_IN: tuple[int, int] | None = None
+#: Decoders of moving pictures, none of which gives side data a dictionary (FFmpeg up to 8.1: the one place that does is
+#: in libavcodec/pngdec.c). Only for these a container states a display matrix that mirrors.
+_NO_DICTIONARIES = frozenset({
+    "h264", "hevc", "vvc", "av1", "libdav1d", "libaom-av1", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4",
+    "mpeg1video", "mpeg2video", "mpegvideo", "h261", "h263", "h263i", "flv", "mjpeg", "mjpegb", "prores", "dnxhd",
+    "cfhd", "dvvideo", "theora", "vc1", "wmv1", "wmv2", "wmv3", "msmpeg4v1", "msmpeg4v2", "msmpeg4", "rv10", "rv20",
+    "rv30", "rv40", "svq1", "svq3", "cinepak", "huffyuv", "ffvhuff", "ffv1", "utvideo", "qtrle", "rawvideo",
+})  # fmt: skip
 #: Marks of the tags in a JPEG, a PNG and a WebP file, and how many bytes after the mark their TIFF header begins.
 _EXIF_MARKS = ((b"Exif\0\0", 0), (b"eXIf", 0), (b"EXIF", 4))
 
 
-def orientation_of(frame: Any) -> Orientation:
+def side_data_is_safe(codec: str, pyav: str) -> bool:
+    """Say whether ``frame.side_data`` of a frame from the decoder ``codec`` may be read in this version of PyAV.
+
+    Example:
+        >>> side_data_is_safe("h264", "18.1.0"), side_data_is_safe("png", "18.1.0")
+        (True, False)
+    """
+    numbers = tuple(int(part) for part in re.findall(r"\d+", pyav)[:2])
+    return codec in _NO_DICTIONARIES or (SIDE_DATA_MENDED_IN is not None and numbers >= SIDE_DATA_MENDED_IN)
+
+
+def orientation_of(frame: Any, codec: str) -> Orientation:
     """Return how the pixels of a decoded frame must be turned to stand upright, by its display matrix.
 
-    PyAV passes the matrix on but does not apply it.
+    PyAV passes the matrix on but does not apply it. Where the matrix itself may not be read, its angle is, which does
+    not tell a mirrored picture; the decoders concerned are those of stills, whose EXIF tag says the same and is read
+    first.
+
+    Args:
+        frame: Of PyAV.
+        codec: Name of the decoder that it comes from.
 
     Source: FFmpeg libavutil/display.h: a 3x3 matrix of 16.16 fixed point, row by row; a stored pixel (p, q) is
         shown at x = a p + c q, y = b p + d q.
     """
+    if not side_data_is_safe(codec, av.__version__):
+        return _by_angle(frame)
     try:
         matrix = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # where there is a kind of side data that PyAV does not know, it shows none
-        return _ROTATIONS.get(-frame.rotation % 360, UPRIGHT)
+        return _by_angle(frame)
     if matrix is None or len(bytes(matrix)) < 36:
         return UPRIGHT
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix)[:36])
     return orientation_from_matrix(a, b, c, d)
+
+
+def _by_angle(frame: Any) -> Orientation:
+    return _ROTATIONS.get(-frame.rotation % 360, UPRIGHT)
 
 
 def orientation_from_matrix(a: int, b: int, c: int, d: int) -> Orientation:
@@ -75,6 +119,8 @@ def exif_orientation(head: bytes) -> Orientation | None:
         >>> exif_orientation(b"Exif\\0\\0II*\\0\\x08\\0\\0\\0\\1\\0\\x12\\1\\3\\0\\1\\0\\0\\0\\6\\0\\0\\0")
         (True, False, True)
     """
+    if head[:4] in _TIFF_ORDERS:  # the file is a TIFF
+        return _orientation_in_tiff(head)
     for mark, skip in _EXIF_MARKS:
         at = head.find(mark)
         if at >= 0:
@@ -83,7 +129,7 @@ def exif_orientation(head: bytes) -> Orientation | None:
 
 
 def _orientation_in_tiff(tiff: bytes) -> Orientation | None:
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    order = _TIFF_ORDERS.get(tiff[:4])
     if order is None:
         return None
     try:

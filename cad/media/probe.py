@@ -60,7 +60,8 @@ def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
         stated = still_orientation(source.fd)
         if stated is not None:
             return stated
-    return orientation_of(frame)
+    assert source.video is not None
+    return orientation_of(frame, source.video.codec_context.name)
 
 
 @dataclass(slots=True)

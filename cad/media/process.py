@@ -83,6 +83,16 @@ class WorkerProcess:
         except ChannelClosedError as error:
             raise self._death() from error
 
+    def free(self, buffer: int) -> None:
+        """Give a buffer back; one of a process that is gone is of no use, but what it said before is still to be read.
+
+        Raises:
+            DecoderCrashedError: The process has been stopped.
+        """
+        self._require_open()
+        with contextlib.suppress(ChannelClosedError):
+            self._channel.send({"type": "free", "buffer": buffer})
+
     def receive(self) -> dict[str, Any]:
         """Return its next message.
 

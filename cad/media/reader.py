@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
@@ -16,21 +17,35 @@ from cad.errors import (
     DecoderCrashedError,
     MediaError,
     MediaLimitError,
+    MediaMemoryError,
     MediaUnreadableError,
     MissingStreamError,
     OptionError,
 )
 from cad.media.chunks import CHUNK_SLOTS, ChunkBuilder
 from cad.media.coverage import StreamReading, make_report
+from cad.media.delivered import DeliveredFrames
 from cad.media.input import InputFile, MediaInput, open_input
 from cad.media.limits import MediaLimits
-from cad.media.messages import Answer, Beat, Done, Failure, Frame, Layout, Progress, Sound, parse_answer
+from cad.media.messages import MEMORY, Answer, Beat, Done, Failure, Frame, Layout, Progress, Sound, parse_answer
 from cad.media.process import WorkerProcess
 from cad.media.records import AudioSamples, MediaInfo, MediaKind, ReadReport, VideoFrames
 from cad.media.ring import block_bytes
 
+_log = logging.getLogger(__name__)
+
 #: What the decoding process may say of a file.
-_ERRORS = {cls.code: cls for cls in (MediaUnreadableError, MissingStreamError, MediaLimitError, DecoderCrashedError)}
+_ERRORS: dict[str, type[MediaError]] = {
+    MediaUnreadableError.code: MediaUnreadableError,
+    MissingStreamError.code: MissingStreamError,
+    MediaLimitError.code: MediaLimitError,
+    MEMORY: MediaMemoryError,
+}
+#: After one of these the decoding process reads no other file: what it did to its memory is not known.
+_SUSPECT = (DecoderCrashedError, MediaMemoryError)
+
+#: Samples and presence of some slots.
+_SoundBlock = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
 def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str | None = None) -> MediaReader:
@@ -64,6 +79,9 @@ def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str |
 class MediaReader(Closing):
     """One open file; made by open_media or MediaPool.open.
 
+    Opening, sound and picture are each tried once more, in a fresh process, when the decoding process crashes over
+    them: it may have been damaged by an earlier file. Only what crashes again is lost.
+
     Args:
         file: The file, already checked; closed with the reader.
         limits: What it may cost.
@@ -85,13 +103,15 @@ class MediaReader(Closing):
         self._release = release
         self._worker: WorkerProcess | None = None
         self._idle = True  # the worker waits for a command
+        self._has_read_others = False  # the worker has read other files before
+        self._crashed = False  # from then on the file gets processes that have read no other
         self._audio: AudioSamples | None = None
         self._picture: StreamReading | None = None
         self._sound: StreamReading | None = None
         self._consumed = False
         self._closed = False
         try:
-            self._info = self._open()
+            self._info = self._open_twice()
         except BaseException:
             self.close()
             raise
@@ -161,6 +181,17 @@ class MediaReader(Closing):
         else:
             worker.kill()
 
+    def _open_twice(self) -> MediaInfo:
+        try:
+            return self._open()
+        except _SUSPECT as error:
+            if not self._begin_again(error):
+                raise
+        try:
+            return self._open()
+        except DecoderCrashedError as error:
+            raise _twice(error) from error
+
     def _open(self) -> MediaInfo:
         command = {"type": "open", "name": str(self._path), "limits": asdict(self._limits)}
         for _, answer in self._answers(command, self._file.fd):
@@ -170,7 +201,23 @@ class MediaReader(Closing):
         raise self._nonsense()
 
     def _read_sound(self) -> None:
-        blocks: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
+        blocks, reading = self._read_sound_once()
+        if self._begin_again(reading.error):
+            first, first_reading = blocks, reading
+            blocks, reading = self._read_sound_once()
+            if isinstance(reading.error, DecoderCrashedError):
+                # What both readings agree on is true of the file; the one that came further is kept.
+                if len(first) > len(blocks):
+                    first, blocks, reading = blocks, first, replace(first_reading, error=reading.error)
+                if not all(map(_same_block, first, blocks)):
+                    blocks, reading = [], StreamReading(Progress(), complete=False, error=reading.error)
+                reading = replace(reading, error=_bare(_twice(reading.error or first_reading.error)))
+        self._sound = reading
+        if blocks:
+            self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+    def _read_sound_once(self) -> tuple[list[_SoundBlock], StreamReading]:
+        blocks: list[_SoundBlock] = []
         progress, problem, next_slot = Progress(), None, 0
         try:
             for progress, answer in self._answers({"type": "audio"}):  # noqa: B007 - its last value is what counts
@@ -181,40 +228,58 @@ class MediaReader(Closing):
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
-        self._sound = StreamReading(progress, problem is None, problem)
-        if blocks:
-            self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+        return blocks, StreamReading(progress, problem is None, problem)
 
     def _read_picture(self) -> Iterator[VideoFrames]:
-        progress, problem = Progress(), None
-        builder: ChunkBuilder | None = None
+        delivered = DeliveredFrames()
+        builders: list[ChunkBuilder] = []  # one, once the size is known
+        yield from self._read_picture_once(builders, delivered)
+        first = self._picture
+        assert first is not None
+        if self._begin_again(first.error):
+            delivered.restart()
+            yield from self._read_picture_once(builders, delivered)
+            assert self._picture is not None
+            if isinstance(self._picture.error, DecoderCrashedError):
+                furthest = max(first, self._picture, key=lambda reading: reading.progress.decoded)
+                self._picture = replace(furthest, error=_bare(_twice(self._picture.error)))
+        for builder in builders:
+            yield from builder.end()
+
+    def _read_picture_once(self, builders: list[ChunkBuilder], delivered: DeliveredFrames) -> Iterator[VideoFrames]:
+        progress, problem, size = Progress(), None, None
         try:
             for progress, answer in self._answers({"type": "video"}):
                 self._picture = StreamReading(progress, complete=False)
-                if isinstance(answer, Layout) and builder is None:
-                    if not all(0 < side <= self._limits.max_side_px for side in (answer.height, answer.width)):
+                if isinstance(answer, Layout) and size is None:
+                    size = (answer.height, answer.width)
+                    if not all(0 < side <= self._limits.max_side_px for side in size):
                         raise self._nonsense()
-                    builder = ChunkBuilder(answer.height, answer.width)
-                elif isinstance(answer, Frame) and builder is not None:
-                    yield from self._place(builder, answer)
-                elif not isinstance(answer, Done):
+                    builders[:] = builders or [ChunkBuilder(*size)]
+                    if size != (builders[0].height, builders[0].width):
+                        raise self._nonsense()
+                elif isinstance(answer, Frame) and size is not None:
+                    yield from self._place(builders[0], answer, delivered)
+                elif not isinstance(answer, Done) or not delivered.caught_up:
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
         self._picture = StreamReading(progress, problem is None, problem)
-        if builder is not None:
-            yield from builder.end()
 
-    def _place(self, builder: ChunkBuilder, frame: Frame) -> Iterator[VideoFrames]:
+    def _place(self, builder: ChunkBuilder, frame: Frame, delivered: DeliveredFrames) -> Iterator[VideoFrames]:
         pixels = self._view(frame, builder.height * builder.width * 3).reshape(builder.height, builder.width, 3)
         slots_allowed = self._limits.max_duration_seconds * FRAME_RATE_HZ + CHUNK_SLOTS
-        end = frame.first_slot + frame.missing + frame.count
-        if frame.first_slot != builder.next_slot or frame.missing < 0 or frame.count < 1 or end > slots_allowed:
+        if frame.first_slot + frame.missing + frame.count > slots_allowed:
             raise self._nonsense()
-        yield from builder.add(frame.missing, pixels, frame.count)
+        try:
+            is_new = delivered.is_new(frame, pixels)
+        except ValueError as error:
+            raise self._nonsense() from error
+        if is_new:
+            yield from builder.add(frame.missing, pixels, frame.count)
         self._free(frame)
 
-    def _copy_sound(self, sound: Sound) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _copy_sound(self, sound: Sound) -> _SoundBlock:
         sample_bytes = sound.slots * SAMPLES_PER_FRAME * 4
         data = self._view(sound, sample_bytes + sound.slots).copy()
         self._free(sound)
@@ -228,7 +293,7 @@ class MediaReader(Closing):
         return np.frombuffer(block.memory, np.uint8, size_bytes, answer.offset)
 
     def _free(self, answer: Frame | Sound) -> None:
-        self._open_worker().send({"type": "free", "buffer": answer.buffer})
+        self._open_worker().free(answer.buffer)
 
     def _answers(self, command: dict[str, Any], fd: int | None = None) -> Iterator[tuple[Progress, Answer]]:
         """Send a command and yield its answers without the signs of life; the last one is a Done or a MediaInfo."""
@@ -242,7 +307,10 @@ class MediaReader(Closing):
                 raise self._nonsense() from error
             if isinstance(answer, Failure):
                 self._idle = True
-                raise _ERRORS.get(answer.code, MediaUnreadableError)(self._path, answer.text)
+                failure = _ERRORS.get(answer.code, DecoderCrashedError)(self._path, answer.text)
+                if isinstance(failure, _SUSPECT):
+                    self._open_worker().kill()
+                raise failure
             self._idle = isinstance(answer, Done)
             if not isinstance(answer, Beat):
                 yield progress, answer
@@ -261,10 +329,20 @@ class MediaReader(Closing):
         if self._worker is None or not self._worker.alive:
             if self._worker is not None:
                 self._worker.kill()
-            self._worker = self._acquire()
+            self._worker = WorkerProcess(block_bytes(self._limits)) if self._crashed else self._acquire()
+            self._has_read_others = self._worker.files > 0
             self._worker.begin(self._path, self._limits)
-            if command["type"] != "open":
-                self._open()
+            if command["type"] != "open" and self._open() != self._info:
+                raise self._nonsense()
+
+    def _begin_again(self, error: MediaError | None) -> bool:
+        """Say whether to try once more in a fresh process: after a crash, and where others may have used up memory."""
+        crashed = isinstance(error, DecoderCrashedError)
+        again = not self._closed and (crashed or (isinstance(error, MediaMemoryError) and self._has_read_others))
+        if again:
+            _log.info("%s; it is tried once more in a fresh process", error)
+            self._crashed = True
+        return again
 
     def _nonsense(self) -> DecoderCrashedError:
         """End a decoding process that breaks the protocol, for it may have been taken over; return the error."""
@@ -277,6 +355,17 @@ class MediaReader(Closing):
             if reading is not None and reading.error is not None:
                 return reading.error
         return MediaUnreadableError(self._path, "nothing of it decodes")
+
+
+def _twice(error: MediaError | None) -> DecoderCrashedError:
+    """Return the error of a file over which two processes have crashed."""
+    assert error is not None
+    text = "and again in a fresh process; convert the file with another program, and please report the crash"
+    return DecoderCrashedError(error.path, f"{error.text}, {text}")
+
+
+def _same_block(one: _SoundBlock, other: _SoundBlock) -> bool:
+    return all(np.array_equal(mine, theirs) for mine, theirs in zip(one, other, strict=True))
 
 
 def _bare(error: MediaError) -> MediaError:

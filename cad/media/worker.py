@@ -30,7 +30,7 @@ from cad.media.channel import Channel, ChannelClosedError
 from cad.media.container import OpenContainer
 from cad.media.grid import PicturePlacer, StampFilter
 from cad.media.limits import MediaLimits
-from cad.media.messages import Progress
+from cad.media.messages import MEMORY, Progress
 from cad.media.picture import PictureConverter
 from cad.media.probe import orientation_in, probe
 from cad.media.records import MediaInfo, MediaKind
@@ -258,7 +258,7 @@ def serve(channel: Channel, block: SharedBlock) -> None:
         except MediaError as error:
             link.send({"type": "error", "code": error.code, "text": error.text})
         except (MemoryError, AvMemoryError):
-            link.send({"type": "error", "code": MediaLimitError.code, "text": "needs more memory than it may have"})
+            link.send({"type": "error", "code": MEMORY, "text": "needs more memory than it may have"})
         except ChannelClosedError:
             raise
         except Exception as error:

@@ -110,22 +110,34 @@ def test_a_reader_that_is_never_closed_leaves_nothing(h264_mp4: Path) -> None:
 
 
 @linux
-def test_killed_in_the_middle_keeps_what_was_read(h264_mp4: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kills", [1, 2])
+def test_killed_in_the_middle_keeps_what_was_read(h264_mp4: Path, monkeypatch: pytest.MonkeyPatch, kills: int) -> None:
     # Few buffers, so that the decoder cannot have run to the end before it is killed.
     monkeypatch.setattr(
         process_module,
         "_BOOT",
         "import sys; sys.path += sys.argv[4:]; import cad.media.worker as w; w.MAX_BUFFERS = 3; w.main(sys.argv[1:4])",
     )
+    begin, pids = process_module.WorkerProcess.begin, []
+
+    def begin_and_note(worker: process_module.WorkerProcess, *arguments: object) -> None:
+        begin(worker, *arguments)  # type: ignore[arg-type]
+        pids.append(worker.pid)
+        if len(pids) == 2 and kills == 2:
+            os.kill(worker.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(process_module.WorkerProcess, "begin", begin_and_note)
     with open_media(h264_mp4) as reader:
         chunks = reader.video_chunks()
         first = next(chunks)
-        assert reader._worker is not None
-        os.kill(reader._worker.pid, signal.SIGKILL)
+        os.kill(pids[0], signal.SIGKILL)
         rest = sum(len(chunk.present) for chunk in chunks)
-    assert first.present.all()
-    assert 25 <= 25 + rest < 50
+    assert first.present.all() and len(pids) == 2
     report = reader.report
+    if kills == 1:
+        assert rest == 25 and report.outcome is Outcome.OK
+        return
+    assert 25 <= 25 + rest < 50
     assert report.outcome is Outcome.CRASHED
     assert 0.4 < report.coverage < 0.8
     assert report.decoded_frames >= 25
