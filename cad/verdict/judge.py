@@ -14,6 +14,7 @@ from cad.spec import ModelSpec
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import Calibrated, calibrate
 from cad.verdict.decide import decide
+from cad.verdict.reasons import missing_streams
 from cad.verdict.records import Curve, FaceSummary, MediaSummary, StreamEvidence, Verdict
 from cad.verdict.segments import find_segments
 
@@ -35,7 +36,7 @@ def verdict_of(evidence: Calibrated) -> Verdict:
         probability_fake=decision.probability_fake,
         streams={
             stream: StreamEvidence(evidence.probabilities[stream], reason.text if reason else None)
-            for stream, reason in evidence.missing.items()
+            for stream, reason in missing_streams(evidence).items()
         },
         segments=find_segments(evidence.curves, evidence.points),
         reasons=decision.reasons,
