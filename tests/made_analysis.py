@@ -152,7 +152,7 @@ def random_evidence(pick: Callable[[Sequence[Any]], Any]) -> Calibrated:
     tracks, scores = [], []
     for track_id in range(pick([0, 1, 1, 2, 3]) if frames else 0):
         first = pick([0, slots // 3])
-        stop = max(first + 1, pick([slots, slots, first + 6]))
+        stop = min(slots, max(first + 1, pick([slots, slots, first + 6])))
         tracks.append(
             track(
                 track_id, first, stop, pick([120.0, 120.0, 39.6, 40.0]), pick([0.0, 0.2, 0.6]), pick([0.1, 3.0]),
@@ -165,12 +165,13 @@ def random_evidence(pick: Callable[[Sequence[Any]], Any]) -> Calibrated:
     if heard and not any(one.has_audio for one in scores):
         scores += face(0, slots, track=None, **logits())
     made = analysis(
-        scores, tracks, slots, kind, speech, pick([1.0, 1.0, 1.0, 0.9796, 0.71, 0.4999, 0.2]), spec,
-        pick([Outcome.OK] * 5 + [Outcome.PARTIAL, Outcome.ENCRYPTED, Outcome.CRASHED, Outcome.TIMEOUT]),
+        scores, tracks, slots, kind, speech, pick([1.0] * 8 + [0.9796, 0.71, 0.4999, 0.2]), spec,
+        pick([Outcome.OK] * 9 + [Outcome.PARTIAL, Outcome.ENCRYPTED, Outcome.CRASHED, Outcome.TIMEOUT]),
         frames, pick([()] * 3 + [(slots // 2,)]), has_audio,
     )  # fmt: skip
     evidence = calibrate(made, spec)
-    for stream in pick([(), (), ("video",), ("audio",), ("video", "audio")]):
+    judged = [stream for stream in ("video", "audio") if made.clip_logits[stream] is not None]
+    for stream in pick([(), (), judged[:1], judged[1:], judged]):
         first = slots // 4
         evidence = with_peak(evidence, stream, pick([0.1, 0.5, 0.7, 0.97]), pick(points), first, first + slots // 2)
     return evidence
