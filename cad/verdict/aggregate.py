@@ -12,8 +12,8 @@ slots and slots without evidence do not count. With several faces:
 - **Fused** is that of the faces that carry the sound, in the slots in which they do. Faces that only listen are judged
   by their picture.
 - **Sound** is that of the whole file, also where no face is seen.
-- A face that **never moves** (a photograph on the wall) does none of this where another face moves: it is no evidence of
-  a genuine face, and it cannot speak. It is judged like every face, for itself.
+- A face that **never moves** (a photograph on the wall) has no part in this where another face moves: it is no evidence
+  of a genuine face, and it cannot speak. It is judged for itself, like every face.
 """
 
 from __future__ import annotations
@@ -111,13 +111,15 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
     video = {track_id: clip_timeline(own, "video", slots) for track_id, own in by_face.items()}
     sync = {track_id: clip_timeline(own, "sync", slots) for track_id, own in by_face.items()}
     lips = {track.track_id: track.lips.score for track in tracks}
-    misfit = {
-        track_id: misfit_timeline(own, sync[track_id], slots) - LIPS_LOGITS * lips[track_id]
-        for track_id, own in by_face.items()
-    }
     frozen = {track.track_id for track in tracks if track.is_frozen}
-    misfit = without(frozen, misfit)
     shown = without(frozen, video)
+    misfit = without(
+        frozen,
+        {
+            track_id: misfit_timeline(own, sync[track_id], slots) - LIPS_LOGITS * lips[track_id]
+            for track_id, own in by_face.items()
+        },
+    )
     best = lowest(misfit.values(), slots)
     carriers = find_carriers(misfit, best)
     fused = {

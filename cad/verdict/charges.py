@@ -16,6 +16,8 @@ from cad.clock import seconds_of
 from cad.media.records import MediaKind
 from cad.spec import OperatingPoint
 from cad.verdict.calibrate import Calibrated
+from cad.verdict.records import Segment
+from cad.verdict.segments import find_segments
 
 #: What the sentences call the evidence.
 NAMES = {
@@ -118,6 +120,11 @@ def find_faces(evidence: Calibrated) -> list[FaceCharge]:
     return found
 
 
+def segments_of(evidence: Calibrated) -> tuple[Segment, ...]:
+    """Return the suspicious stretches that reports show."""
+    return find_segments(evidence.curves, evidence.points)
+
+
 def peak_name(evidence: Calibrated, stream: str) -> str:
     """Return a stream's most suspicious stretch in words."""
     peak = next(one.peak for one in evidence.peaks if one.peak.stream == stream)
@@ -134,13 +141,13 @@ def is_out_of_sync(evidence: Calibrated) -> bool:
 
 def only_sync_speaks(evidence: Calibrated) -> bool:
     """Say whether lips and sound do not belong together, while neither picture nor sound by itself is suspicious."""
-    by_itself = [charge for charge in find_charges(evidence) if charge.kind != "fused"]
-    faces = [face for face in find_faces(evidence) if face.head == "video"]
+    proven = [charge.kind for charge in find_charges(evidence) if charge.is_proven and charge.kind != "fused"]
+    proven += [face.head for face in find_faces(evidence) if face.is_proven and face.head != "fused"]
     return (
         is_out_of_sync(evidence)
         and not is_suspicious(evidence, "video")
         and not is_suspicious(evidence, "audio")
-        and not any(one.is_proven for one in (*by_itself, *faces))
+        and not proven
     )
 
 

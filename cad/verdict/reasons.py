@@ -20,7 +20,6 @@ from cad.spec import STREAMS
 from cad.verdict import validity
 from cad.verdict.calibrate import Calibrated
 from cad.verdict.charges import (
-    NAMES,
     Charge,
     FaceCharge,
     figures,
@@ -33,9 +32,9 @@ from cad.verdict.charges import (
     is_suspicious,
     looks_real,
     only_sync_speaks,
+    segments_of,
 )
 from cad.verdict.records import Reason, Segment
-from cad.verdict.segments import find_segments
 
 #: Offsets under this are within what careful muxing leaves, and within the model's own error.
 MIN_OFFSET_SECONDS = 0.12
@@ -63,15 +62,13 @@ class Row:
     Attributes:
         code: Stable, for programs.
         effect: What it does to the label.
-        sentence: Returns the sentence for a person where the reason holds, else None.
-        meaning: In a line, for the documentation.
+        sentence: Returns the sentence for a person where the reason holds, else None; its docstring says when that is.
         is_about_reading: Whether it tells how the file was read, which is said before everything else.
     """
 
     code: str
     effect: Effect
     sentence: Callable[[Calibrated], str | None]
-    meaning: str
     is_about_reading: bool = False
 
 
@@ -108,8 +105,13 @@ def is_about_reading(code: str) -> bool:
 
 def table_text() -> str:
     """Return the table as docs/verdict.md has it."""
-    lines = [f"| `{row.code}` | {row.meaning} | {row.effect.value} |" for row in TABLE]
+    lines = [f"| `{row.code}` | {_meaning(row)} | {row.effect.value} |" for row in TABLE]
     return "\n".join(["| code | meaning | what it does to the label |", "|---|---|---|", *lines]) + "\n"
+
+
+def _meaning(row: Row) -> str:
+    said = str(row.sentence.__doc__).removesuffix(".")
+    return said[0].lower() + said[1:]
 
 
 def constant_offset_seconds(evidence: Calibrated) -> float | None:
@@ -147,30 +149,37 @@ def _above(charge: Charge) -> str:
 
 
 def fused_evidence(evidence: Calibrated) -> str | None:
+    """Picture and sound together are at or over their threshold."""
     return None if only_sync_speaks(evidence) else _charge(evidence, "fused")
 
 
 def video_evidence(evidence: Calibrated) -> str | None:
+    """The picture is at or over its threshold, where it is judged without sound."""
     return _charge(evidence, "video")
 
 
 def audio_evidence(evidence: Calibrated) -> str | None:
+    """The sound is at or over its threshold, where it is judged without a face."""
     return _charge(evidence, "audio")
 
 
 def listener_evidence(evidence: Calibrated) -> str | None:
+    """The picture of a face that does not speak is at or over the threshold."""
     return _charge(evidence, "listener")
 
 
 def video_peak_evidence(evidence: Calibrated) -> str | None:
+    """The most suspicious stretch of a face is at or over its threshold, and when."""
     return _charge(evidence, "video_peak")
 
 
 def audio_peak_evidence(evidence: Calibrated) -> str | None:
+    """The most suspicious stretch of the sound is at or over its threshold, and when."""
     return _charge(evidence, "audio_peak")
 
 
 def sync_only(evidence: Calibrated) -> str | None:
+    """Synchrony is at or over its threshold, and neither picture nor sound by itself is suspicious."""
     if not only_sync_speaks(evidence):
         return None
     clean = [stream for stream in ("video", "audio") if looks_real(evidence, stream)]
@@ -184,6 +193,7 @@ def sync_only(evidence: Calibrated) -> str | None:
 
 
 def out_of_sync(evidence: Calibrated) -> str | None:
+    """Synchrony is at or over its threshold, besides other evidence."""
     return _sync_above(evidence) if is_out_of_sync(evidence) and not only_sync_speaks(evidence) else None
 
 
@@ -195,10 +205,12 @@ def _sync_above(evidence: Calibrated) -> str:
 
 
 def video_alone(evidence: Calibrated) -> str | None:
+    """The picture by itself is at or over its threshold, where the fused head judges both."""
     return _alone(evidence, "video")
 
 
 def audio_alone(evidence: Calibrated) -> str | None:
+    """The sound by itself is at or over its threshold, where the fused head judges both."""
     return _alone(evidence, "audio")
 
 
@@ -211,6 +223,7 @@ def _alone(evidence: Calibrated, stream: str) -> str | None:
 
 
 def face_evidence(evidence: Calibrated) -> str | None:
+    """One face of several, or one that the mean over time hides, is at or over its threshold, and when."""
     faces = find_faces(evidence)
     above = [face for face in faces if face.is_proven]
     if not above or (len(faces) == 1 and _charge(evidence, faces[0].head)):
@@ -227,12 +240,14 @@ def face_evidence(evidence: Calibrated) -> str | None:
 
 
 def uncalibrated(evidence: Calibrated) -> str | None:
+    """No threshold was chosen for the evidence that decides."""
     if all(charge.point is not None for charge in find_charges(evidence)):
         return None
     return _uncalibrated("has no threshold for", "no verdict rests on it")
 
 
 def raw_score(evidence: Calibrated) -> str | None:
+    """A threshold of the user's own decides on a raw score."""
     charges = find_charges(evidence)
     if all(charge.is_calibrated for charge in charges):
         return None
@@ -244,6 +259,7 @@ def _uncalibrated(lacks: str, hence: str) -> str:
 
 
 def between_thresholds(evidence: Calibrated) -> str | None:
+    """What decides points neither way."""
     charges = find_charges(evidence)
     between = [one for one in charges if one.is_between]
     if not between or any(one.is_proven for one in charges):
@@ -258,6 +274,7 @@ def _between(charge: Charge) -> str:
 
 
 def picture_not_judged(evidence: Calibrated) -> str | None:
+    """The sound is not suspicious, the picture was not judged."""
     has_picture = evidence.analysis.info.video is not None
     if not has_picture or validity.is_judged(evidence, "video") or not looks_real(evidence, "audio"):
         return None
@@ -265,12 +282,14 @@ def picture_not_judged(evidence: Calibrated) -> str | None:
 
 
 def frozen_picture(evidence: Calibrated) -> str | None:
+    """The face never moves: a photograph under the sound."""
     if not is_only_frozen(evidence):
         return None
     return "the picture of the face never moves, as a photograph shown throughout; it is no evidence of a genuine face"
 
 
 def frozen_face(evidence: Calibrated) -> str | None:
+    """A face beside others never moves: a photograph in the picture."""
     frozen = frozen_faces(evidence)
     if not frozen or is_only_frozen(evidence):
         return None
@@ -279,16 +298,17 @@ def frozen_face(evidence: Calibrated) -> str | None:
 
 
 def short_stretches(evidence: Calibrated) -> str | None:
+    """A stream reaches its threshold for a moment, and when."""
     by_stream: dict[str, list[Segment]] = {}
-    for segment in find_segments(evidence.curves, evidence.points):
+    for segment in segments_of(evidence):
         by_stream.setdefault(segment.stream, []).append(segment)
     return "; ".join(filter(None, (_stretches(evidence, *one) for one in by_stream.items()))) or None
 
 
 def _stretches(evidence: Calibrated, stream: str, segments: list[Segment]) -> str | None:
     whole, point = evidence.probabilities[stream], evidence.points[stream]
-    if whole is None or whole >= point.fake_threshold:
-        return None
+    if whole is None or whole >= point.fake_threshold or _charge(evidence, f"{stream}_peak"):
+        return None  # named already
     best = max(segments, key=lambda segment: segment.probability_fake)
     value, threshold = figures(whole, point.fake_threshold)
     many = "one stretch" if len(segments) == 1 else f"{len(segments)} stretches, the strongest"
@@ -299,6 +319,7 @@ def _stretches(evidence: Calibrated, stream: str, segments: list[Segment]) -> st
 
 
 def constant_offset(evidence: Calibrated) -> str | None:
+    """Sound and lips are apart by the same time throughout."""
     offset = constant_offset_seconds(evidence)
     if offset is None or not is_suspicious(evidence, "sync"):
         return None
@@ -309,12 +330,14 @@ def constant_offset(evidence: Calibrated) -> str | None:
 
 
 def still_image(evidence: Calibrated) -> str | None:
+    """One picture is weak evidence."""
     if evidence.analysis.info.kind is not MediaKind.IMAGE:
         return None
     return "a single picture shows nothing of movement or sound; it is weak evidence"
 
 
 def several_faces(evidence: Calibrated) -> str | None:
+    """How many faces were judged, and whose figure is the highest."""
     faces: list[FaceCharge] = find_faces(evidence)
     if len(faces) < 2:
         return None
@@ -325,52 +348,50 @@ def several_faces(evidence: Calibrated) -> str | None:
     )
 
 
-_READ = True
-_NONE, _HOLDS, _FAKE, _NOTE = Effect.NO_VERDICT, Effect.NOT_REAL, Effect.FAKE, Effect.NOTE
 #: In the order in which reasons are told. Two rows with one code: the first that holds is told.
 TABLE = (
-    Row("encrypted", _HOLDS, validity.encrypted, "the file is encrypted, whole or in part", _READ),
-    Row("crashed", _HOLDS, validity.crashed, "the decoder crashed, and what came after is not judged", _READ),
-    Row("low_coverage", _NONE, validity.low_coverage, "too little of the file could be read", _READ),
-    Row("partly_read", _NOTE, validity.partly_read, "not all of the file could be read", _READ),
-    Row("read_stopped", _NOTE, validity.read_stopped, "a limit or a fault ended the reading before the end", _READ),
-    Row("picture_unreadable", _HOLDS, validity.picture_unreadable, "there is a picture, but none decodes", _READ),
-    Row("audio_unreadable", _HOLDS, validity.audio_unreadable, "there is sound, but none decodes", _READ),
-    Row("joined_parts", _NOTE, validity.joined_parts, "time stamps jump: recordings joined, and where", _READ),
-    Row("sparse_picture", _HOLDS, validity.sparse_picture, "too few pictures a second to see lips move", _READ),
-    Row("too_short", _NONE, validity.too_short, "the file is shorter than anything that the model can judge"),
-    Row("fused_evidence", _FAKE, fused_evidence, "picture and sound together are at or over their threshold"),
-    Row("video_evidence", _FAKE, video_evidence, "the picture is, where it is judged without sound"),
-    Row("audio_evidence", _FAKE, audio_evidence, "the sound is, where it is judged without a face"),
-    Row("listener_evidence", _FAKE, listener_evidence, "the picture of a face that does not speak is"),
-    Row("video_peak_evidence", _FAKE, video_peak_evidence, "the most suspicious stretch of a face is, and when"),
-    Row("audio_peak_evidence", _FAKE, audio_peak_evidence, "the most suspicious stretch of the sound is, and when"),
-    Row("sync_only", _HOLDS, sync_only, "synchrony is, and neither picture nor sound by itself is suspicious"),
-    Row("out_of_sync", _HOLDS, out_of_sync, "synchrony is, besides other evidence"),
-    Row("face_evidence", _HOLDS, face_evidence, "one face of several is, or one that the mean over time hides"),
-    Row("video_alone", _HOLDS, video_alone, "the picture by itself is, where the fused head judges both"),
-    Row("audio_alone", _HOLDS, audio_alone, "the sound by itself is, where the fused head judges both"),
-    Row("uncalibrated", _HOLDS, uncalibrated, "no threshold was chosen for the evidence that decides"),
-    Row("uncalibrated", _NOTE, raw_score, "a threshold of the user's own decides on a raw score"),
-    Row("between_thresholds", _HOLDS, between_thresholds, "what decides points neither way"),
-    Row("picture_not_judged", _HOLDS, picture_not_judged, "the sound is not suspicious, the picture was not judged"),
-    Row("frozen_picture", _HOLDS, frozen_picture, "the face never moves: a photograph under the sound"),
-    Row("no_picture", _NOTE, validity.no_picture, "the file has no picture"),
-    Row("no_face", _NOTE, validity.no_face, "no face was found"),
-    Row("face_too_small", _NOTE, validity.face_too_small, "every face is too small to judge"),
-    Row("face_too_short", _NOTE, validity.face_too_short, "no face is seen for long enough"),
-    Row("no_audio", _NOTE, validity.no_audio, "the file has no sound"),
-    Row("no_speech", _NOTE, validity.no_speech, "the sound has no speech"),
-    Row("speech_too_short", _NOTE, validity.speech_too_short, "there is too little speech"),
-    Row("never_together", _NOTE, validity.never_together, "face and speech are never there at once"),
-    Row("no_video_head", _NOTE, validity.no_video_head, "the model does not judge the picture by itself"),
-    Row("no_audio_head", _NOTE, validity.no_audio_head, "the model does not judge the sound by itself"),
-    Row("no_sync_head", _NOTE, validity.no_sync_head, "the model does not judge synchrony"),
-    Row("short_stretches", _NOTE, short_stretches, "a stream reaches its threshold for a moment, and when"),
-    Row("constant_offset", _NOTE, constant_offset, "sound and lips are apart by the same time throughout"),
-    Row("frozen_face", _NOTE, frozen_face, "a face beside others never moves: a photograph in the picture"),
-    Row("still_image", _NOTE, still_image, "one picture is weak evidence"),
-    Row("several_faces", _NOTE, several_faces, "how many faces were judged, and whose figure is the highest"),
+    Row("encrypted", Effect.NOT_REAL, validity.encrypted, is_about_reading=True),
+    Row("crashed", Effect.NOT_REAL, validity.crashed, is_about_reading=True),
+    Row("low_coverage", Effect.NO_VERDICT, validity.low_coverage, is_about_reading=True),
+    Row("partly_read", Effect.NOTE, validity.partly_read, is_about_reading=True),
+    Row("read_stopped", Effect.NOTE, validity.read_stopped, is_about_reading=True),
+    Row("picture_unreadable", Effect.NOT_REAL, validity.picture_unreadable, is_about_reading=True),
+    Row("audio_unreadable", Effect.NOT_REAL, validity.audio_unreadable, is_about_reading=True),
+    Row("joined_parts", Effect.NOTE, validity.joined_parts, is_about_reading=True),
+    Row("sparse_picture", Effect.NOT_REAL, validity.sparse_picture, is_about_reading=True),
+    Row("too_short", Effect.NO_VERDICT, validity.too_short),
+    Row("fused_evidence", Effect.FAKE, fused_evidence),
+    Row("video_evidence", Effect.FAKE, video_evidence),
+    Row("audio_evidence", Effect.FAKE, audio_evidence),
+    Row("listener_evidence", Effect.FAKE, listener_evidence),
+    Row("video_peak_evidence", Effect.FAKE, video_peak_evidence),
+    Row("audio_peak_evidence", Effect.FAKE, audio_peak_evidence),
+    Row("sync_only", Effect.NOT_REAL, sync_only),
+    Row("out_of_sync", Effect.NOT_REAL, out_of_sync),
+    Row("face_evidence", Effect.NOT_REAL, face_evidence),
+    Row("video_alone", Effect.NOT_REAL, video_alone),
+    Row("audio_alone", Effect.NOT_REAL, audio_alone),
+    Row("uncalibrated", Effect.NOT_REAL, uncalibrated),
+    Row("uncalibrated", Effect.NOTE, raw_score),
+    Row("between_thresholds", Effect.NOT_REAL, between_thresholds),
+    Row("picture_not_judged", Effect.NOT_REAL, picture_not_judged),
+    Row("frozen_picture", Effect.NOT_REAL, frozen_picture),
+    Row("no_picture", Effect.NOTE, validity.no_picture),
+    Row("no_face", Effect.NOTE, validity.no_face),
+    Row("face_too_small", Effect.NOTE, validity.face_too_small),
+    Row("face_too_short", Effect.NOTE, validity.face_too_short),
+    Row("no_audio", Effect.NOTE, validity.no_audio),
+    Row("no_speech", Effect.NOTE, validity.no_speech),
+    Row("speech_too_short", Effect.NOTE, validity.speech_too_short),
+    Row("never_together", Effect.NOTE, validity.never_together),
+    Row("no_video_head", Effect.NOTE, validity.no_video_head),
+    Row("no_audio_head", Effect.NOTE, validity.no_audio_head),
+    Row("no_sync_head", Effect.NOTE, validity.no_sync_head),
+    Row("short_stretches", Effect.NOTE, short_stretches),
+    Row("constant_offset", Effect.NOTE, constant_offset),
+    Row("frozen_face", Effect.NOTE, frozen_face),
+    Row("still_image", Effect.NOTE, still_image),
+    Row("several_faces", Effect.NOTE, several_faces),
 )
 #: Why a stream may be missing, in the order in which that is said of it.
 _ABSENCES = {

@@ -38,39 +38,50 @@ def is_judged(evidence: Calibrated, stream: str) -> bool:
     return evidence.probabilities[stream] is not None or evidence.probabilities["fused"] is not None
 
 
+def percent(share: float) -> str:
+    """Return a share in whole percent, never rounded up to a limit that it is under."""
+    return f"{math.floor(share * 100 + 1e-9)}%"
+
+
 def encrypted(evidence: Calibrated) -> str | None:
+    """The file is encrypted, whole or in part."""
     if evidence.analysis.report.outcome is not Outcome.ENCRYPTED:
         return None
     return f"the file is encrypted, whole or in part: {evidence.analysis.report.text}"
 
 
 def crashed(evidence: Calibrated) -> str | None:
+    """The decoder crashed, and what came after is not judged."""
     if evidence.analysis.report.outcome is not Outcome.CRASHED:
         return None
     return f"the decoder crashed on this file, and what came after is not judged: {evidence.analysis.report.text}"
 
 
 def read_stopped(evidence: Calibrated) -> str | None:
+    """A limit or a fault ended the reading before the end."""
     if evidence.analysis.report.outcome not in _STOPPED:
         return None
     return f"the file was not read to its end: {evidence.analysis.report.text}"
 
 
 def low_coverage(evidence: Calibrated) -> str | None:
+    """Too little of the file could be read."""
     coverage = evidence.analysis.report.coverage
     if coverage >= MIN_COVERAGE:
         return None
-    return f"only {_percent(coverage)} of the file could be read; under {_percent(MIN_COVERAGE)} no verdict is given"
+    return f"only {percent(coverage)} of the file could be read; under {percent(MIN_COVERAGE)} no verdict is given"
 
 
 def partly_read(evidence: Calibrated) -> str | None:
+    """Not all of the file could be read."""
     report = evidence.analysis.report
     if not MIN_COVERAGE <= report.coverage < FULL_COVERAGE:
         return None
-    return f"{_percent(report.coverage)} of the file could be read; the verdict is about that part: {report.text}"
+    return f"{percent(report.coverage)} of the file could be read; the verdict is about that part: {report.text}"
 
 
 def joined_parts(evidence: Calibrated) -> str | None:
+    """Time stamps jump: recordings joined, and where."""
     joints = evidence.analysis.info.joint_slots
     if not joints:
         return None
@@ -80,6 +91,7 @@ def joined_parts(evidence: Calibrated) -> str | None:
 
 
 def picture_unreadable(evidence: Calibrated) -> str | None:
+    """There is a picture, but none decodes."""
     info, report = evidence.analysis.info, evidence.analysis.report
     if info.video is None or report.decoded_frames or is_judged(evidence, "video") or evidence.analysis.tracks:
         return None
@@ -87,17 +99,19 @@ def picture_unreadable(evidence: Calibrated) -> str | None:
 
 
 def audio_unreadable(evidence: Calibrated) -> str | None:
+    """There is sound, but none decodes."""
     if evidence.analysis.info.audio is None or evidence.analysis.speech_slots is not None:
         return None
     return "the file has sound, but nothing of it could be read"
 
 
 def sparse_picture(evidence: Calibrated) -> str | None:
+    """Too few pictures a second to see lips move."""
     info, frames = evidence.analysis.info, evidence.analysis.report.decoded_frames
     if info.video is None or info.kind is not MediaKind.VIDEO or not frames or not is_read_whole(evidence):
         return None
-    seconds = info.video.declared_seconds or seconds_of(evidence.analysis.slots)
-    if frames >= MIN_PICTURES_PER_SECOND * seconds:
+    seconds = evidence.analysis.report.picture_seconds or info.video.declared_seconds
+    if seconds is None or frames >= MIN_PICTURES_PER_SECOND * seconds:
         return None
     return (
         f"the picture has {_count(frames, 'frame')} in {seconds:.1f} s, under {MIN_PICTURES_PER_SECOND:.0f} a second: "
@@ -106,6 +120,7 @@ def sparse_picture(evidence: Calibrated) -> str | None:
 
 
 def too_short(evidence: Calibrated) -> str | None:
+    """The file is shorter than anything that the model can judge."""
     if not evidence.analysis.is_too_short:
         return None
     what = "the file is" if is_read_whole(evidence) else "what could be read of the file is"
@@ -114,18 +129,25 @@ def too_short(evidence: Calibrated) -> str | None:
 
 
 def no_picture(evidence: Calibrated) -> str | None:
-    if evidence.analysis.info.video is not None:
+    """The file has no picture."""
+    info = evidence.analysis.info
+    if info.video is not None:
         return None
-    return "the file has no picture" + ("; only its sound was judged" if is_judged(evidence, "audio") else "")
+    lacks = "the file has no picture"
+    if info.videos and info.audio is not None:
+        lacks = f"no picture of the file goes with sound {info.audio.number}"
+    return lacks + ("; only its sound was judged" if is_judged(evidence, "audio") else "")
 
 
 def no_face(evidence: Calibrated) -> str | None:
+    """No face was found."""
     if evidence.analysis.info.video is None or _seen(evidence) or picture_unreadable(evidence):
         return None
     return f"no face was found in {_picture(evidence)}"
 
 
 def face_too_small(evidence: Calibrated) -> str | None:
+    """Every face is too small to judge."""
     if not _seen(evidence) or evidence.probabilities["video"] is not None:
         return None
     largest = max(track.height_px for track in evidence.analysis.tracks if track.seen_slots)
@@ -138,6 +160,7 @@ def face_too_small(evidence: Calibrated) -> str | None:
 
 
 def face_too_short(evidence: Calibrated) -> str | None:
+    """No face is seen for long enough."""
     large = [track.seen_slots for track in evidence.analysis.tracks if track.height_px >= MIN_FACE_HEIGHT_PX]
     if not any(large) or evidence.probabilities["video"] is not None or not _expects(evidence, "video"):
         return None
@@ -149,18 +172,25 @@ def face_too_short(evidence: Calibrated) -> str | None:
 
 
 def no_audio(evidence: Calibrated) -> str | None:
-    if evidence.analysis.info.audio is not None:
+    """The file has no sound."""
+    info = evidence.analysis.info
+    if info.audio is not None:
         return None
-    return "the file has no sound" + ("; only its picture was judged" if is_judged(evidence, "video") else "")
+    lacks = "the file has no sound"
+    if info.audios and info.video is not None:
+        lacks = f"no sound of the file goes with picture {info.video.number}"
+    return lacks + ("; only its picture was judged" if is_judged(evidence, "video") else "")
 
 
 def no_speech(evidence: Calibrated) -> str | None:
+    """The sound has no speech."""
     if evidence.analysis.info.audio is None or evidence.analysis.speech_slots != 0:
         return None
     return f"{_sound(evidence)} has no speech (silence, or a level that does not move as speech does)"
 
 
 def speech_too_short(evidence: Calibrated) -> str | None:
+    """There is too little speech."""
     slots = evidence.analysis.speech_slots
     if not slots or evidence.probabilities["audio"] is not None or not _expects(evidence, "audio"):
         return None
@@ -171,6 +201,7 @@ def speech_too_short(evidence: Calibrated) -> str | None:
 
 
 def never_together(evidence: Calibrated) -> str | None:
+    """Face and speech are never there at once."""
     given = evidence.probabilities
     if given["sync"] is not None or "sync" not in evidence.heads or given["video"] is None or given["audio"] is None:
         return None
@@ -178,14 +209,17 @@ def never_together(evidence: Calibrated) -> str | None:
 
 
 def no_video_head(evidence: Calibrated) -> str | None:
+    """The model does not judge the picture by itself."""
     return _no_head(evidence, "video")
 
 
 def no_audio_head(evidence: Calibrated) -> str | None:
+    """The model does not judge the sound by itself."""
     return _no_head(evidence, "audio")
 
 
 def no_sync_head(evidence: Calibrated) -> str | None:
+    """The model does not judge synchrony."""
     return _no_head(evidence, "sync")
 
 
@@ -213,8 +247,3 @@ def _sound(evidence: Calibrated) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _percent(share: float) -> str:
-    """Return a share in whole percent, never rounded up to a limit that it is under."""
-    return f"{math.floor(share * 100 + 1e-9)}%"

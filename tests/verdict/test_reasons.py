@@ -20,7 +20,6 @@ from cad.verdict.decide import label_of
 from cad.verdict.judge import verdict_of
 from cad.verdict.reasons import TABLE, Effect, table_text
 from cad.verdict.records import Label
-from cad.verdict.segments import find_segments
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 WORDS = {"fused": "picture and sound together", "video": "the picture", "audio": "the sound"}
@@ -183,7 +182,7 @@ def check_brief_speech(text, evidence, verdict):
 
 
 def check_frozen(text, evidence, verdict):
-    judged = [one for one in evidence.analysis.evidence.faces]
+    judged = list(evidence.analysis.evidence.faces)
     deciding = [one for one in judged if one.carries_sound] or judged
     frozen = {one.track_id for one in evidence.analysis.tracks if one.is_frozen}
     assert deciding and {one.track_id for one in deciding} <= frozen
@@ -230,7 +229,7 @@ CHECKS = {
             "video_peak_evidence", "audio_peak_evidence", "video_alone", "audio_alone",
         ),
         check_above,
-    ),  # fmt: skip
+    ),
     "sync_only": check_sync_only,
     "out_of_sync": check_sync,
     "face_evidence": check_face,
@@ -294,11 +293,10 @@ def over_its_threshold(evidence, verdict):
         head, own = ("video" if face.fused is None else "fused"), evidence.faces[face.track_id].own
         if own is not None and head in points and own >= points[head].fake_threshold:
             yield {"face_evidence", f"{head}_evidence", "sync_only"}
-    for segment in find_segments(evidence.curves, points):
+    for segment in verdict.segments:
         if given[segment.stream] is not None:
-            yield {"short_stretches", *(f"{segment.stream}_{how}" for how in ("evidence", "alone"))} | (
-                {"sync_only", "out_of_sync"} if segment.stream == "sync" else set()
-            )
+            whole = {f"{segment.stream}_{how}" for how in ("evidence", "alone", "peak_evidence")}
+            yield {"short_stretches", *(("sync_only", "out_of_sync") if segment.stream == "sync" else whole)}
 
 
 def check_verdict(evidence):
@@ -312,8 +310,7 @@ def check_verdict(evidence):
     over = list(over_its_threshold(evidence, verdict))
     for names in over:
         assert names & set(codes), f"nothing names {names}"
-    segments = {one for names in over if "short_stretches" in names for one in names}
-    only_moments = all("short_stretches" in names for names in over) and not (segments - {"short_stretches"}) & set(codes)
+    only_moments = all("short_stretches" in names and not names & set(codes) - {"short_stretches"} for names in over)
     report, info = evidence.analysis.report, evidence.analysis.info
     if verdict.label is Label.INCONCLUSIVE:
         assert codes
