@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Analyses made of chosen logits, as if a model had said them."""
+"""Analyses made of chosen logits, as if a model had said them; random ones with everything that may befall a file."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from tiny_model import tiny_spec
@@ -11,9 +13,10 @@ from tiny_model import tiny_spec
 from cad.faces.active_speaker import LipScore
 from cad.faces.track_book import TrackSummary
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, Outcome, ReadReport, VideoStreamInfo
-from cad.spec import ModelSpec
-from cad.verdict.aggregate import aggregate
+from cad.spec import HEADS, ModelSpec, OperatingPoint
+from cad.verdict.aggregate import Peak, aggregate
 from cad.verdict.analysis import Analysis
+from cad.verdict.calibrate import Calibrated, PeakProbability, calibrate
 from cad.verdict.records import ModelSummary
 from cad.windows import WindowScore, window_spans
 
@@ -67,9 +70,10 @@ def track(
     height_px: float = 120.0,
     lips: float = 0.0,
     motion: float = 3.0,
+    is_frozen: bool = False,
 ) -> TrackSummary:
     return TrackSummary(
-        track_id, first, stop, stop - first, height_px, LipScore(track_id, lips, motion, stop - first)
+        track_id, first, stop, stop - first, height_px, LipScore(track_id, lips, motion, stop - first), is_frozen
     )
 
 
@@ -81,6 +85,10 @@ def analysis(
     speech_slots: int | None = 100,
     coverage: float = 1.0,
     spec: ModelSpec | None = None,
+    outcome: Outcome = Outcome.OK,
+    frames: int | None = None,
+    joints: tuple[int, ...] = (),
+    has_audio: bool | None = None,
 ) -> Analysis:
     spec = spec or tiny_spec()
     tracks = [track(stop=slots)] if tracks is None else tracks
@@ -96,10 +104,13 @@ def analysis(
             size_bytes=1000,
             duration_seconds=slots / 25,
             origin_seconds=0.0,
-            video=None if kind is MediaKind.AUDIO else VIDEO,
-            audio=None if speech_slots is None else AUDIO,
+            video=None if kind is MediaKind.AUDIO else replace(VIDEO, declared_seconds=slots / 25),
+            audio=AUDIO if (speech_slots is not None if has_audio is None else has_audio) else None,
+            joint_slots=joints,
         ),
-        report=replace(REPORT, coverage=coverage),
+        report=replace(
+            REPORT, coverage=coverage, outcome=outcome, decoded_frames=slots if frames is None else frames
+        ),
         scores=tuple(scores),
         evidence=aggregate(scores, tracks, slots, shortest),
         tracks=tuple(tracks),
@@ -109,3 +120,58 @@ def analysis(
         model=ModelSummary("tiny", "0" * 64, ("CPUExecutionProvider",)),
         seconds={"total": 1.0},
     )
+
+
+def with_peak(
+    evidence: Calibrated, stream: str, probability: float, point: OperatingPoint | None, first: int = 20, stop: int = 60
+) -> Calibrated:
+    """The same evidence with a stretch of a stream that stands out."""
+    peak = Peak(stream, first, stop, 0 if stream == "video" else None, 0.0)
+    return replace(evidence, peaks=(*evidence.peaks, PeakProbability(peak, probability, point)))
+
+
+def random_evidence(pick: Callable[[Sequence[Any]], Any]) -> Calibrated:
+    """Evidence of a file to which anything may have happened; ``pick`` chooses one of what it is given."""
+    kind = pick([MediaKind.VIDEO] * 4 + [MediaKind.IMAGE, MediaKind.AUDIO])
+    slots = 1 if kind is MediaKind.IMAGE else pick([6, 60, 100, 140])
+    points = [OperatingPoint(0.6, 0.4), OperatingPoint(0.704225, 0.268183), OperatingPoint(0.9169, 0.5375), None]
+    heads = pick([HEADS] * 6 + [("video",), ("audio",), ("video", "audio"), ("fused", "sync")])
+    chosen = {head: point for head in heads if (point := pick(points)) is not None}
+    spec = tiny_spec(heads=heads, operating_points=chosen)
+    spec = pick([spec] * 4 + [replace(spec, calibration={})])
+    shortest = 1 if kind is MediaKind.IMAGE else spec.min_frames
+    has_audio = kind is not MediaKind.IMAGE and pick([True, True, True, False])
+    speech = pick([slots, slots, 6, 0, None]) if has_audio else None
+    frames = 0 if kind is MediaKind.AUDIO else pick([slots] * 6 + [0, 5])
+    heard = speech is not None and speech >= shortest
+
+    def logits() -> dict[str, float]:
+        levels = [-6.0, -2.0, -0.9, -0.4, 0.0, 0.4054, 0.865, 2.0, 2.5, 6.0]
+        return {head: pick(levels) if head in heads else float("nan") for head in HEADS}
+
+    tracks, scores = [], []
+    for track_id in range(pick([0, 1, 1, 2, 3]) if frames else 0):
+        first = pick([0, slots // 3])
+        stop = min(slots, max(first + 1, pick([slots, slots, first + 6])))
+        tracks.append(
+            track(
+                track_id, first, stop, pick([120.0, 120.0, 39.6, 40.0]), pick([0.0, 0.2, 0.6]), pick([0.1, 3.0]),
+                pick([False, False, True]),
+            )
+        )  # fmt: skip
+        if stop - first >= shortest:
+            meets = heard and pick([True, True, False])
+            scores += face(first, stop, track=track_id, has_audio=meets, offset=pick([0.0, 0.3, -0.3]), **logits())
+    if heard and not any(one.has_audio for one in scores):
+        scores += face(0, slots, track=None, **logits())
+    made = analysis(
+        scores, tracks, slots, kind, speech, pick([1.0] * 8 + [0.9796, 0.71, 0.4999, 0.2]), spec,
+        pick([Outcome.OK] * 9 + [Outcome.PARTIAL, Outcome.ENCRYPTED, Outcome.CRASHED, Outcome.TIMEOUT]),
+        frames, pick([()] * 3 + [(slots // 2,)]), has_audio,
+    )  # fmt: skip
+    evidence = calibrate(made, spec)
+    judged = [stream for stream in ("video", "audio") if made.clip_logits[stream] is not None]
+    for stream in pick([(), (), judged[:1], judged[1:], judged]):
+        first = slots // 4
+        evidence = with_peak(evidence, stream, pick([0.1, 0.5, 0.7, 0.97]), pick(points), first, first + slots // 2)
+    return evidence

@@ -199,6 +199,9 @@ class ReadReport:
         decoded_audio_seconds: Seconds of sound that were decoded.
         bad_packets: Damaged packets, frames and time stamps that were met.
         text: The same in a line for a person.
+        picture_seconds: How much of the grid shows a picture; less than the duration where pictures are seldom (a slide
+            show), late or missing.
+        sound_seconds: How much of the grid has sound.
     """
 
     outcome: Outcome
@@ -207,3 +210,5 @@ class ReadReport:
     decoded_audio_seconds: float
     bad_packets: int
     text: str
+    picture_seconds: float = 0.0
+    sound_seconds: float = 0.0

@@ -7,11 +7,12 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from pathlib import PurePath
 
 from cad.clock import seconds_of
 from cad.errors import MediaError
 from cad.faces.track_book import FacePicture
-from cad.report.text import SPEAKS, media_line, model_line, time_line
+from cad.report.text import SPEAKS, has_choice, media_text, time_text, track_text
 from cad.report.timeline_svg import clock, timeline_svg
 from cad.verdict.records import FaceSummary, Segment, StreamEvidence, Verdict
 
@@ -34,20 +35,22 @@ def page_html(sections: Iterable[str]) -> str:
 
 
 def verdict_section(verdict: Verdict, pictures: Mapping[int, Sequence[FacePicture]]) -> str:
-    """Return the section of one file: answer, bars, timeline, faces with their pictures by track, reasons, facts."""
+    """Return the section of one file: answer, which file, reasons, bars, timeline, faces, what judged it."""
     points = verdict.operating_points
     thresholds = {stream: points[stream].fake_threshold for stream in verdict.streams if stream in points}
     bars = table(bar(name, one, thresholds.get(name)) for name, one in verdict.streams.items())
     parts = [
         headline(verdict),
+        file_facts(verdict),
+        block("Reasons and limits", table(fact_row(reason.code, reason.text) for reason in verdict.reasons)),
+        block("Tracks", tracks(verdict)),
         block("Evidence by stream", bars),
         block("Over time", timeline(verdict, thresholds)),
         block(
             "Faces",
             "".join(face_line(one) + strip(pictures.get(one.track_id, ()), verdict.segments) for one in verdict.faces),
         ),
-        block("Reasons and limits", table(fact_row(reason.code, reason.text) for reason in verdict.reasons)),
-        block("Facts", facts(verdict)),
+        block("What judged it", model_facts(verdict)),
     ]
     return "<section>" + "\n".join(parts) + "</section>"
 
@@ -103,14 +106,24 @@ def bar(stream: str, evidence: StreamEvidence, threshold: float | None) -> str:
     )
 
 
+def tracks(verdict: Verdict) -> str:
+    """Return every picture and sound of a file that has several."""
+    if not has_choice(verdict.media):
+        return ""
+    rows = (track_text(track).removeprefix("track ").partition(" (") for track in verdict.media.tracks)
+    return table(fact_row(name, f"({text}") for name, _, text in rows)
+
+
 def timeline(verdict: Verdict, thresholds: dict[str, float]) -> str:
     """Return the curves over time with their key; nothing for a still picture or an unscored file."""
     if not any(set(curve.probabilities) - {None} for curve in verdict.curves.values()):
         return ""
     key = "".join(f'<span class="key {stream}"></span>{stream}' for stream in verdict.curves)
+    joints = verdict.media.joints_seconds
+    meet = "; upright: there the time stamps jump" if joints else ""
     return (
-        timeline_svg(verdict.curves, thresholds, verdict.segments)
-        + f'<p class="soft">{key} &nbsp; dashed: threshold; bands: suspicious stretches</p>'
+        timeline_svg(verdict.curves, thresholds, verdict.segments, joints)
+        + f'<p class="soft">{key} &nbsp; dashed: threshold; bands: suspicious stretches{meet}</p>'
     )
 
 
@@ -121,7 +134,7 @@ def face_line(face: FaceSummary) -> str:
     )
     return (
         f"<p>Face {face.track_id}: {clock(round(face.start_seconds, 2))} to {clock(round(face.stop_seconds, 2))}, "
-        f"{face.height_px:.0f} px high{SPEAKS[face.active_speaker]}; {chance}</p>"
+        f"{int(face.height_px)} px high{SPEAKS[face.active_speaker]}; {chance}</p>"
     )
 
 
@@ -143,13 +156,26 @@ def figure(picture: FacePicture, segments: list[Segment]) -> str:
     )
 
 
-def facts(verdict: Verdict) -> str:
-    """Return which file was read, by which nets, and how long it took."""
-    lines = [line.split(maxsplit=1) for line in (media_line(verdict.media), model_line(verdict), time_line(verdict))]
+def file_facts(verdict: Verdict) -> str:
+    """Return which file this is: what people compare before they believe a report."""
+    media = verdict.media
+    size = f", {media.size_bytes:,} bytes" if media.size_bytes else ""
     rows = [
-        ("sha256 of the file", verdict.media.sha256 or "not known"),
-        *lines,
-        *((f"sha256 of {name}", sha256) for name, sha256 in verdict.nets.items()),
+        ("file", f"{PurePath(verdict.path).name}{size}"),
+        ("sha256", media.sha256 or "not known"),
+        ("content", media_text(media)),
+    ]
+    return table(fact_row(name, text) for name, text in rows)
+
+
+def model_facts(verdict: Verdict) -> str:
+    """Return which nets spoke on what, and how long it took."""
+    model = verdict.model
+    rows = [
+        ("model", f"{model.name} on {', '.join(model.providers)}"),
+        ("sha256 of the model", model.sha256),
+        *((f"sha256 of {name}", sha256) for name, sha256 in verdict.nets.items() if name != model.name),
         ("versions", ", ".join(f"{name} {version}" for name, version in verdict.versions.items())),
+        ("time", time_text(verdict.seconds)),
     ]
     return table(fact_row(name, text) for name, text in rows)

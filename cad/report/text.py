@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cad.errors import MediaError
-from cad.verdict.records import FaceSummary, Label, MediaSummary, Segment, StreamEvidence, Verdict
+from cad.verdict.reasons import is_about_reading
+from cad.verdict.records import FaceSummary, Label, MediaSummary, MediaTrack, Reason, Segment, StreamEvidence, Verdict
+from cad.verdict.validity import percent
 
 #: More segments and faces than this are counted, not listed; JSON has them all.
 MAX_LISTED = 8
@@ -15,16 +19,24 @@ SPEAKS = {True: ", speaks", False: ", does not speak", None: ""}
 def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
     """Return a verdict as lines of text, without a newline at the end.
 
-    With ``verbose`` they also say what was read, with which model, and where the time went.
+    What kept the file from being read whole stands before the evidence, all other reasons after it. With ``verbose``
+    the lines also say what was read, with which model, and where the time went.
     """
     lines = [headline(verdict)]
+    lines += [reason_line(reason) for reason in verdict.reasons if is_about_reading(reason.code)]
     lines += [stream_line(stream, evidence) for stream, evidence in verdict.streams.items()]
     lines += listed([segment_line(segment) for segment in verdict.segments], "segments")
+    if has_choice(verdict.media) or verbose:
+        lines += listed([f"  {track_text(track)}" for track in verdict.media.tracks], "tracks")
     if len(verdict.faces) > 1 or verbose:
         lines += listed([face_line(face) for face in verdict.faces], "faces")
     # A reason that stands beside a stream already is not repeated.
     said = {evidence.reason for evidence in verdict.streams.values() if verdict.label is not Label.INCONCLUSIVE}
-    lines += [f"  {reason.code}: {reason.text}" for reason in verdict.reasons if reason.text not in said]
+    lines += [
+        reason_line(reason)
+        for reason in verdict.reasons
+        if reason.text not in said and not is_about_reading(reason.code)
+    ]
     if verbose:
         lines += [media_line(verdict.media), model_line(verdict), time_line(verdict)]
     return "\n".join(lines)
@@ -34,6 +46,11 @@ def headline(verdict: Verdict) -> str:
     """Return the line that has the answer."""
     chance = "" if verdict.probability_fake is None else f" (probability of fake {verdict.probability_fake:.2f})"
     return f"{printable(verdict.path)}: {verdict.label.value.upper()}{chance}"
+
+
+def reason_line(reason: Reason) -> str:
+    """Return one reason."""
+    return f"  {reason.code}: {printable(reason.text)}"
 
 
 def error_text(path: str, error: MediaError) -> str:
@@ -71,27 +88,58 @@ def face_line(face: FaceSummary) -> str:
     probability = "not judged" if face.probability_fake is None else f"{face.probability_fake:.2f}"
     return (
         f"  face {face.track_id} {face.start_seconds:.2f} s to {face.stop_seconds:.2f} s, "
-        f"{face.height_px:.0f} px{SPEAKS[face.active_speaker]}: {probability}"
+        f"{int(face.height_px)} px{SPEAKS[face.active_speaker]}: {probability}"
     )
 
 
+def has_choice(media: MediaSummary) -> bool:
+    """Say whether the file has several pictures or several sounds."""
+    return any(sum(track.kind == kind for track in media.tracks) > 1 for kind in ("video", "audio"))
+
+
+def track_text(track: MediaTrack) -> str:
+    """Return one picture or sound of the file: which it is, and what it says by itself."""
+    name = {"video": "picture", "audio": "sound"}[track.kind]
+    about = ", ".join(filter(None, (track.codec, track.language, track.title and f'"{track.title}"')))
+    about += ", default" if track.is_default else ""
+    if track.probability_fake is not None:
+        said = f"{track.probability_fake:.2f}"
+    else:
+        said = f"not judged: {track.reason}" if track.reason else "not judged"
+    if track.pair_probability_fake is not None:
+        partners = {"video": "sound", "audio": "picture"}[track.kind]
+        said += f", {track.pair_probability_fake:.2f} with {partners} {', '.join(map(str, track.partners))}"
+    return printable(f"track {name} {track.number} ({about}): {said}")
+
+
 def media_line(media: MediaSummary) -> str:
+    """Return what was read, and the file's hash."""
+    return f"  media  {media_text(media)}" + (f", sha256 {media.sha256}" if media.sha256 else "")
+
+
+def media_text(media: MediaSummary) -> str:
     """Return what was read."""
     picture = f", {media.width}x{media.height}" if media.width else ""
     rate = f" at {media.fps:.2f} fps" if media.fps else ""
     sound = f", sound {media.audio_hz} Hz" if media.audio_hz else ""
     duration = f", {media.duration_seconds:.2f} s" if media.duration_seconds else ""
-    return f"  media  {media.kind}{duration}{picture}{rate}{sound}, {media.coverage:.0%} read"
+    return f"{media.kind}{duration}{picture}{rate}{sound}, {percent(media.coverage)} read"
 
 
 def model_line(verdict: Verdict) -> str:
     """Return which weights spoke, and on what."""
-    return f"  model  {verdict.model.name} ({verdict.model.sha256[:12]}) on {', '.join(verdict.model.providers)}"
+    model = verdict.model
+    return f"  model  {model.name} (sha256 of the model {model.sha256[:12]}) on {', '.join(model.providers)}"
 
 
 def time_line(verdict: Verdict) -> str:
     """Return where the time went."""
-    return "  time   " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in verdict.seconds.items())
+    return f"  time   {time_text(verdict.seconds)}"
+
+
+def time_text(seconds: Mapping[str, float]) -> str:
+    """Return where the time went."""
+    return ", ".join(f"{stage} {spent:.2f} s" for stage, spent in seconds.items())
 
 
 def listed(lines: list[str], name: str) -> list[str]:

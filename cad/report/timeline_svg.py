@@ -19,13 +19,19 @@ TICK_STEPS_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 120
 MAX_TICKS = 12
 
 
-def timeline_svg(curves: Mapping[str, Curve], thresholds: Mapping[str, float], segments: Sequence[Segment]) -> str:
+def timeline_svg(
+    curves: Mapping[str, Curve],
+    thresholds: Mapping[str, float],
+    segments: Sequence[Segment],
+    joints_seconds: Sequence[float] = (),
+) -> str:
     """Return an SVG element.
 
     Args:
         curves: By stream, all of one length and at least one bin long.
         thresholds: Where a stream becomes suspicious; one that has none gets no line.
         segments: Suspicious stretches.
+        joints_seconds: Where joined recordings meet.
     """
     seconds = max(len(curve.probabilities) * curve.step_seconds for curve in curves.values())
     parts = [
@@ -33,6 +39,7 @@ def timeline_svg(curves: Mapping[str, Curve], thresholds: Mapping[str, float], s
         f'<text x="{LEFT - 6}" y="{y_of(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
         for value in (0.0, 0.5, 1.0)
     ] + time_ticks(seconds)
+    parts += [joint_mark(time, seconds) for time in joints_seconds]
     for row, (stream, curve) in enumerate(curves.items()):
         if stream in thresholds:
             y = f'y1="{y_of(thresholds[stream]):.1f}" y2="{y_of(thresholds[stream]):.1f}"'
@@ -43,6 +50,15 @@ def timeline_svg(curves: Mapping[str, Curve], thresholds: Mapping[str, float], s
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Probability of fake over time">'
         + "".join(parts)
         + "</svg>"
+    )
+
+
+def joint_mark(time: float, seconds: float) -> str:
+    """Return the line at which one recording ends and the next begins."""
+    x, bottom = x_of(time, seconds), HEIGHT - BOTTOM
+    return (
+        f'<line class="joint" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}">'
+        f"<title>the time stamps jump at {time:.2f} s</title></line>"
     )
 
 

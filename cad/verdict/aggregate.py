@@ -12,6 +12,8 @@ slots and slots without evidence do not count. With several faces:
 - **Fused** is that of the faces that carry the sound, in the slots in which they do. Faces that only listen are judged
   by their picture.
 - **Sound** is that of the whole file, also where no face is seen.
+- A face that **never moves** (a photograph on the wall) has no part in this where another face moves: it is no evidence
+  of a genuine face, and it cannot speak. It is judged for itself, like every face.
 """
 
 from __future__ import annotations
@@ -109,10 +111,15 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
     video = {track_id: clip_timeline(own, "video", slots) for track_id, own in by_face.items()}
     sync = {track_id: clip_timeline(own, "sync", slots) for track_id, own in by_face.items()}
     lips = {track.track_id: track.lips.score for track in tracks}
-    misfit = {
-        track_id: misfit_timeline(own, sync[track_id], slots) - LIPS_LOGITS * lips[track_id]
-        for track_id, own in by_face.items()
-    }
+    frozen = {track.track_id for track in tracks if track.is_frozen}
+    shown = without(frozen, video)
+    misfit = without(
+        frozen,
+        {
+            track_id: misfit_timeline(own, sync[track_id], slots) - LIPS_LOGITS * lips[track_id]
+            for track_id, own in by_face.items()
+        },
+    )
     best = lowest(misfit.values(), slots)
     carriers = find_carriers(misfit, best)
     fused = {
@@ -123,9 +130,9 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
         clip_logits={
             # Without both streams the fused head knows no more than the head of the stream that is there.
             "fused": worst_over_time(fused.values(), slots) if carriers else None,
-            "video": worst_over_time(video.values(), slots),
+            "video": worst_over_time(shown.values(), slots),
             "audio": mean_or_none(clip_timeline(scores, "audio", slots)),
-            "sync": mean_or_none(lowest((carried(sync[one], misfit[one], best) for one in sync), slots)),
+            "sync": mean_or_none(lowest((carried(sync[one], misfit[one], best) for one in misfit), slots)),
         },
         faces=tuple(
             FaceEvidence(
@@ -137,7 +144,7 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
             )
             for track_id in by_face
         ),
-        listeners_video=worst_over_time((line for track_id, line in video.items() if track_id not in carriers), slots)
+        listeners_video=worst_over_time((line for track_id, line in shown.items() if track_id not in carriers), slots)
         if carriers
         else None,
         offsets_seconds=tuple(
@@ -147,6 +154,12 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
             if score.has_video and score.has_audio and not np.isnan(score.offset_seconds)
         ),
     )
+
+
+def without(frozen: set[int], lines: Mapping[int, Timeline]) -> Mapping[int, Timeline]:
+    """Return the lines of the faces that move, or all if no face that moves has a value anywhere."""
+    moving = {track_id: line for track_id, line in lines.items() if track_id not in frozen}
+    return moving if any(not np.isnan(line).all() for line in moving.values()) else lines
 
 
 def misfit_timeline(scores: Sequence[WindowScore], sync: Timeline, slots: int) -> Timeline:

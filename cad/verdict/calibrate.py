@@ -13,9 +13,7 @@ from cad.spec import HEADS, Calibration, ModelSpec, OperatingPoint
 from cad.values import ValueRecord
 from cad.verdict.aggregate import Peak
 from cad.verdict.analysis import Analysis
-from cad.verdict.records import Reason
 from cad.verdict.timeline import smooth, stream_timelines
-from cad.verdict.validity import missing_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class Calibrated(ValueRecord):
         curves: Probability of fake in every slot by stream, smoothed, float64 (slots,); NaN where nothing was scored.
         points: Where the label changes, by head; a head for which none was ever chosen has none.
         uncalibrated: Heads whose probabilities are raw scores, since nothing was ever fitted for them.
-        missing: By stream why it was not judged; None where it was.
+        heads: Those that the model has.
         peaks: The most suspicious stretch of every stream that has one.
     """
 
@@ -69,7 +67,7 @@ class Calibrated(ValueRecord):
     curves: Mapping[str, NDArray[np.float64]]
     points: Mapping[str, OperatingPoint]
     uncalibrated: frozenset[str]
-    missing: Mapping[str, Reason | None]
+    heads: tuple[str, ...]
     peaks: tuple[PeakProbability, ...] = ()
 
 
@@ -95,7 +93,7 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
         },
         points={head: point for head, point in spec.operating_points.items() if head in HEADS},
         uncalibrated=frozenset(HEADS) - frozenset(spec.calibration),
-        missing=missing_streams(analysis, spec.heads),
+        heads=tuple(spec.heads),
     )
 
 

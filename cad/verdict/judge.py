@@ -13,9 +13,10 @@ from cad.media.records import MediaKind
 from cad.spec import ModelSpec
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import Calibrated, calibrate
+from cad.verdict.charges import segments_of
 from cad.verdict.decide import decide
+from cad.verdict.reasons import missing_streams
 from cad.verdict.records import Curve, FaceSummary, MediaSummary, StreamEvidence, Verdict
-from cad.verdict.segments import find_segments
 
 #: The curves of a longer file have the highest value of every bin, so that a short peak is never lost.
 MAX_CURVE_BINS = 1000
@@ -35,9 +36,9 @@ def verdict_of(evidence: Calibrated) -> Verdict:
         probability_fake=decision.probability_fake,
         streams={
             stream: StreamEvidence(evidence.probabilities[stream], reason.text if reason else None)
-            for stream, reason in evidence.missing.items()
+            for stream, reason in missing_streams(evidence).items()
         },
-        segments=find_segments(evidence.curves, evidence.points),
+        segments=segments_of(evidence),
         reasons=decision.reasons,
         faces=tuple(summarise_face(track, evidence) for track in analysis.tracks),
         media=summarise_media(analysis),
@@ -101,4 +102,8 @@ def summarise_media(analysis: Analysis) -> MediaSummary:
         coverage=analysis.report.coverage,
         outcome=analysis.report.outcome.value,
         sha256=analysis.info.sha256,
+        video_track=video.number if video else None,
+        audio_track=audio.number if audio else None,
+        size_bytes=analysis.info.size_bytes,
+        joints_seconds=tuple(seconds_of(slot) for slot in analysis.info.joint_slots),
     )

@@ -1,100 +1,249 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells the rules which stream could be judged, why another could not, and what limits the verdict."""
+"""Says for the reasons how well a file was read, and why a stream of it was not judged.
+
+Every function returns one sentence where what it says is true of the file, and None where it is not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-import numpy as np
+import math
 
 from cad.clock import seconds_of
-from cad.media.records import MediaKind
-from cad.spec import HEADS, STREAMS
-from cad.verdict import reasons
+from cad.media.records import MediaKind, Outcome
 from cad.verdict.aggregate import MIN_FACE_HEIGHT_PX
-from cad.verdict.analysis import Analysis
-from cad.verdict.records import Reason
+from cad.verdict.calibrate import Calibrated
+from cad.verdict.charges import NAMES
 
 #: Under this share of a file no verdict is given.
 MIN_COVERAGE = 0.5
 #: From this share on a file is taken as read whole (containers round their durations).
 FULL_COVERAGE = 0.98
-#: Offsets under this are within what careful muxing leaves, and within the model's own error.
-MIN_OFFSET_SECONDS = 0.12
-#: Offsets are constant if this share of the windows is within MAX_OFFSET_SPREAD_SECONDS of the median.
-CONSTANT_SHARE = 0.8
-MAX_OFFSET_SPREAD_SECONDS = 0.06
-MIN_OFFSET_WINDOWS = 2
+#: With fewer pictures a second no movement of lips can be seen.
+MIN_PICTURES_PER_SECOND = 5.0
+#: More jumps of the time stamps than this are counted, not told.
+_MOST_JOINTS = 5
+#: Ways in which reading may end before the file does, other than by what has a reason of its own.
+_STOPPED = (Outcome.TIMEOUT, Outcome.TOO_LARGE, Outcome.UNDECODABLE)
 
 
-def missing_streams(analysis: Analysis, heads: Collection[str] = HEADS) -> dict[str, Reason | None]:
-    """Return by stream why it was not judged, None where it was; ``heads`` are those of the model."""
-    why = {"video": missing_video, "audio": missing_audio, "sync": missing_sync}
-    lacking = {stream: reasons.no_head(stream) for stream in STREAMS if stream not in heads}
-    return {
-        stream: lacking.get(stream) or why[stream](analysis) if analysis.clip_logits[stream] is None else None
-        for stream in STREAMS
-    }
+def is_read_whole(evidence: Calibrated) -> bool:
+    """Say whether nothing of weight is missing; else what is absent is absent only from what could be read."""
+    report = evidence.analysis.report
+    broken = report.outcome in (Outcome.ENCRYPTED, Outcome.CRASHED, *_STOPPED)
+    return report.coverage >= FULL_COVERAGE and not broken
 
 
-def missing_video(analysis: Analysis) -> Reason:
-    """Return why the picture was not judged."""
-    if analysis.info.video is None:
-        return reasons.NO_PICTURE
-    if analysis.is_too_short:
-        return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
-    if not any(track.seen_slots for track in analysis.tracks):
-        return reasons.NO_FACE
-    largest = max(track.height_px for track in analysis.tracks)
-    if largest < MIN_FACE_HEIGHT_PX:
-        return reasons.face_too_small(largest)
-    return reasons.face_too_short(max(track.seen_slots for track in analysis.tracks), analysis.min_slots)
+def is_judged(evidence: Calibrated, stream: str) -> bool:
+    """Say whether picture (``video``) or sound (``audio``) had a part in what was judged."""
+    return evidence.probabilities[stream] is not None or evidence.probabilities["fused"] is not None
 
 
-def missing_audio(analysis: Analysis) -> Reason:
-    """Return why the sound was not judged."""
-    if analysis.info.audio is None:
-        return reasons.NO_AUDIO
-    if analysis.speech_slots is None:
-        return reasons.AUDIO_UNREADABLE
-    if analysis.is_too_short:
-        return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
-    if analysis.speech_slots == 0:
-        return reasons.NO_SPEECH
-    return reasons.speech_too_short(seconds_of(analysis.speech_slots), analysis.min_slots)
+def percent(share: float) -> str:
+    """Return a share in whole percent, never rounded up to a limit that it is under."""
+    return f"{math.floor(share * 100 + 1e-9)}%"
 
 
-def missing_sync(analysis: Analysis) -> Reason:
-    """Return why synchrony was not judged: what one of the two streams lacks."""
-    if analysis.clip_logits["video"] is None:
-        return missing_video(analysis)
-    if analysis.clip_logits["audio"] is None:
-        return missing_audio(analysis)
-    return reasons.NEVER_TOGETHER
-
-
-def validity_notes(analysis: Analysis, sync_is_suspicious: bool) -> list[Reason]:
-    """Return what limits the verdict although it could be given."""
-    notes = []
-    if analysis.info.kind is MediaKind.IMAGE:
-        notes.append(reasons.STILL_IMAGE)
-    if MIN_COVERAGE <= analysis.report.coverage < FULL_COVERAGE:
-        notes.append(reasons.partly_read(analysis.report.coverage, analysis.report.text))
-    offset = constant_offset_seconds(analysis)
-    if offset is not None and sync_is_suspicious:
-        notes.append(reasons.constant_offset(offset))
-    faces = [face for face in analysis.evidence.faces if face.video is not None]
-    if len(faces) > 1:
-        worst = max(faces, key=lambda face: face.video or 0.0)
-        notes.append(reasons.several_faces(len(faces), worst.track_id))
-    return notes
-
-
-def constant_offset_seconds(analysis: Analysis) -> float | None:
-    """Return the constant lag of the sound behind the lips in seconds; None where there is none, or it varies."""
-    offsets = np.array(analysis.evidence.offsets_seconds)
-    if len(offsets) < MIN_OFFSET_WINDOWS:
+def encrypted(evidence: Calibrated) -> str | None:
+    """The file is encrypted, whole or in part."""
+    if evidence.analysis.report.outcome is not Outcome.ENCRYPTED:
         return None
-    middle = float(np.median(offsets))
-    steady = np.mean(np.abs(offsets - middle) <= MAX_OFFSET_SPREAD_SECONDS) >= CONSTANT_SHARE
-    return middle if steady and abs(middle) >= MIN_OFFSET_SECONDS else None
+    return f"the file is encrypted, whole or in part: {evidence.analysis.report.text}"
+
+
+def crashed(evidence: Calibrated) -> str | None:
+    """The decoder crashed, and what came after is not judged."""
+    if evidence.analysis.report.outcome is not Outcome.CRASHED:
+        return None
+    return f"the decoder crashed on this file, and what came after is not judged: {evidence.analysis.report.text}"
+
+
+def read_stopped(evidence: Calibrated) -> str | None:
+    """A limit or a fault ended the reading before the end."""
+    if evidence.analysis.report.outcome not in _STOPPED:
+        return None
+    return f"the file was not read to its end: {evidence.analysis.report.text}"
+
+
+def low_coverage(evidence: Calibrated) -> str | None:
+    """Too little of the file could be read."""
+    coverage = evidence.analysis.report.coverage
+    if coverage >= MIN_COVERAGE:
+        return None
+    return f"only {percent(coverage)} of the file could be read; under {percent(MIN_COVERAGE)} no verdict is given"
+
+
+def partly_read(evidence: Calibrated) -> str | None:
+    """Not all of the file could be read."""
+    report = evidence.analysis.report
+    if not MIN_COVERAGE <= report.coverage < FULL_COVERAGE:
+        return None
+    return f"{percent(report.coverage)} of the file could be read; the verdict is about that part: {report.text}"
+
+
+def joined_parts(evidence: Calibrated) -> str | None:
+    """Time stamps jump: recordings joined, and where."""
+    joints = evidence.analysis.info.joint_slots
+    if not joints:
+        return None
+    when = ", ".join(f"{seconds_of(slot):.2f} s" for slot in joints[:_MOST_JOINTS])
+    more = f" and {len(joints) - _MOST_JOINTS} times more" if len(joints) > _MOST_JOINTS else ""
+    return f"the time stamps jump at {when}{more}: {len(joints) + 1} recordings in one file"
+
+
+def picture_unreadable(evidence: Calibrated) -> str | None:
+    """There is a picture, but none decodes."""
+    info, report = evidence.analysis.info, evidence.analysis.report
+    if info.video is None or report.decoded_frames or is_judged(evidence, "video") or evidence.analysis.tracks:
+        return None
+    return "the file has a picture, but nothing of it could be read"
+
+
+def audio_unreadable(evidence: Calibrated) -> str | None:
+    """There is sound, but none decodes."""
+    if evidence.analysis.info.audio is None or evidence.analysis.speech_slots is not None:
+        return None
+    return "the file has sound, but nothing of it could be read"
+
+
+def sparse_picture(evidence: Calibrated) -> str | None:
+    """Too few pictures a second to see lips move."""
+    info, frames = evidence.analysis.info, evidence.analysis.report.decoded_frames
+    if info.video is None or info.kind is not MediaKind.VIDEO or not frames or not is_read_whole(evidence):
+        return None
+    seconds = evidence.analysis.report.picture_seconds or info.video.declared_seconds
+    if seconds is None or frames >= MIN_PICTURES_PER_SECOND * seconds:
+        return None
+    return (
+        f"the picture has {_count(frames, 'frame')} in {seconds:.1f} s, under {MIN_PICTURES_PER_SECOND:.0f} a second: "
+        "no movement of lips can be seen in it"
+    )
+
+
+def too_short(evidence: Calibrated) -> str | None:
+    """The file is shorter than anything that the model can judge."""
+    if not evidence.analysis.is_too_short:
+        return None
+    what = "the file is" if is_read_whole(evidence) else "what could be read of the file is"
+    length, least = (seconds_of(slots) for slots in (evidence.analysis.slots, evidence.analysis.min_slots))
+    return f"{what} {length:.2f} s long; at least {least:.2f} s are needed"
+
+
+def no_picture(evidence: Calibrated) -> str | None:
+    """The file has no picture."""
+    info = evidence.analysis.info
+    if info.video is not None:
+        return None
+    lacks = "the file has no picture"
+    if info.videos and info.audio is not None:
+        lacks = f"no picture of the file goes with sound {info.audio.number}"
+    return lacks + ("; only its sound was judged" if is_judged(evidence, "audio") else "")
+
+
+def no_face(evidence: Calibrated) -> str | None:
+    """No face was found."""
+    if evidence.analysis.info.video is None or _seen(evidence) or picture_unreadable(evidence):
+        return None
+    return f"no face was found in {_picture(evidence)}"
+
+
+def face_too_small(evidence: Calibrated) -> str | None:
+    """Every face is too small to judge."""
+    if not _seen(evidence) or evidence.probabilities["video"] is not None:
+        return None
+    largest = max(track.height_px for track in evidence.analysis.tracks if track.seen_slots)
+    if largest >= MIN_FACE_HEIGHT_PX:
+        return None
+    return (
+        f"the largest face in {_picture(evidence)} is {math.floor(largest)} px high; faces under "
+        f"{MIN_FACE_HEIGHT_PX:.0f} px are not judged"
+    )
+
+
+def face_too_short(evidence: Calibrated) -> str | None:
+    """No face is seen for long enough."""
+    large = [track.seen_slots for track in evidence.analysis.tracks if track.height_px >= MIN_FACE_HEIGHT_PX]
+    if not any(large) or evidence.probabilities["video"] is not None or not _expects(evidence, "video"):
+        return None
+    return (
+        f"no face of {MIN_FACE_HEIGHT_PX:.0f} px and more is seen for more than {seconds_of(max(large)):.2f} s in "
+        f"{_picture(evidence)}, too little or too scattered to judge "
+        f"(at least {seconds_of(evidence.analysis.min_slots):.2f} s close together are needed)"
+    )
+
+
+def no_audio(evidence: Calibrated) -> str | None:
+    """The file has no sound."""
+    info = evidence.analysis.info
+    if info.audio is not None:
+        return None
+    lacks = "the file has no sound"
+    if info.audios and info.video is not None:
+        lacks = f"no sound of the file goes with picture {info.video.number}"
+    return lacks + ("; only its picture was judged" if is_judged(evidence, "video") else "")
+
+
+def no_speech(evidence: Calibrated) -> str | None:
+    """The sound has no speech."""
+    if evidence.analysis.info.audio is None or evidence.analysis.speech_slots != 0:
+        return None
+    return f"{_sound(evidence)} has no speech (silence, or a level that does not move as speech does)"
+
+
+def speech_too_short(evidence: Calibrated) -> str | None:
+    """There is too little speech."""
+    slots = evidence.analysis.speech_slots
+    if not slots or evidence.probabilities["audio"] is not None or not _expects(evidence, "audio"):
+        return None
+    return (
+        f"{_sound(evidence)} has {seconds_of(slots):.2f} s of speech, too little or too thin to judge "
+        f"(at least {seconds_of(evidence.analysis.min_slots):.2f} s close together are needed)"
+    )
+
+
+def never_together(evidence: Calibrated) -> str | None:
+    """Face and speech are never there at once."""
+    given = evidence.probabilities
+    if given["sync"] is not None or "sync" not in evidence.heads or given["video"] is None or given["audio"] is None:
+        return None
+    return "the face and the speech are never there at the same time"
+
+
+def no_video_head(evidence: Calibrated) -> str | None:
+    """The model does not judge the picture by itself."""
+    return _no_head(evidence, "video")
+
+
+def no_audio_head(evidence: Calibrated) -> str | None:
+    """The model does not judge the sound by itself."""
+    return _no_head(evidence, "audio")
+
+
+def no_sync_head(evidence: Calibrated) -> str | None:
+    """The model does not judge synchrony."""
+    return _no_head(evidence, "sync")
+
+
+def _no_head(evidence: Calibrated, stream: str) -> str | None:
+    by_itself = "" if stream == "sync" else " by itself"
+    return None if stream in evidence.heads else f"this model does not judge {NAMES[stream]}{by_itself}"
+
+
+def _expects(evidence: Calibrated, stream: str) -> bool:
+    """Say whether the model would judge the stream if there were enough of it."""
+    return stream in evidence.heads and not evidence.analysis.is_too_short
+
+
+def _seen(evidence: Calibrated) -> bool:
+    return any(track.seen_slots for track in evidence.analysis.tracks)
+
+
+def _picture(evidence: Calibrated) -> str:
+    return "the picture" if is_read_whole(evidence) else "what could be read of the picture"
+
+
+def _sound(evidence: Calibrated) -> str:
+    return "the sound" if is_read_whole(evidence) else "what could be read of the sound"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_analysis import analysis, face, score, track
+from made_analysis import analysis, face, score, track, with_peak
 from tiny_model import tiny_spec
 
-from cad.media.records import MediaKind
+from cad.media.records import MediaKind, Outcome
 from cad.spec import Calibration, OperatingPoint, with_operating_point
+from cad.verdict.calibrate import calibrate
 from cad.verdict.judge import judge
+from cad.verdict.judge import verdict_of as judge_evidence
 from cad.verdict.records import Label
 
 
@@ -22,6 +24,10 @@ def codes(verdict):
     return [reason.code for reason in verdict.reasons]
 
 
+def texts(verdict):
+    return [reason.text for reason in verdict.reasons]
+
+
 def test_everything_genuine_is_real():
     verdict = verdict_of(face(0, 100))
     assert verdict.label is Label.REAL
@@ -31,14 +37,20 @@ def test_everything_genuine_is_real():
 
 
 def test_fused_evidence_decides_where_there_are_picture_and_sound():
-    verdict = verdict_of(face(0, 100, fused=3.0, video=2.0))
+    verdict = verdict_of(face(0, 100, fused=3.0))
     assert verdict.label is Label.FAKE
     assert codes(verdict) == ["fused_evidence"]
     assert verdict.probability_fake == pytest.approx(1 / (1 + np.exp(-3.0)))
 
 
-def test_one_stream_alone_does_not_overrule_the_fused_head():
-    assert verdict_of(face(0, 100, audio=3.0)).label is Label.REAL
+@pytest.mark.parametrize(("stream", "name"), [("audio", "the sound"), ("video", "the picture")])
+def test_a_stream_over_its_threshold_is_named_and_never_real_though_the_fused_head_decides(stream, name):
+    verdict = verdict_of(face(0, 100, **{stream: 3.0}))
+    assert verdict.label is Label.INCONCLUSIVE and verdict.probability_fake == pytest.approx(1 / (1 + np.exp(2.0)))
+    assert codes(verdict)[0] == f"{stream}_alone"
+    assert verdict.reasons[0].text == f"{name} by itself: probability 0.95, at or above its threshold 0.60"
+    both = verdict_of(face(0, 100, fused=3.0, **{stream: 3.0}))
+    assert both.label is Label.FAKE and codes(both)[:2] == ["fused_evidence", f"{stream}_alone"]
 
 
 def test_picture_alone_is_judged_by_the_video_head_and_the_missing_sound_is_said():
@@ -77,6 +89,17 @@ def test_synchrony_beside_a_suspicious_stream_is_a_fake_that_mentions_dubbing(he
     verdict = verdict_of(face(0, 100, sync=4.0, fused=4.0, **{head: 1.0}))
     assert verdict.label is Label.FAKE
     assert "out_of_sync" in codes(verdict)
+
+
+@pytest.mark.parametrize("fused", [-2.0, 0.0, 4.0])
+def test_synchrony_over_its_threshold_is_named_whatever_the_fused_head_says(fused):
+    """A dub: sync at 0.97, while picture and sound by themselves look genuine."""
+    verdict = verdict_of(face(0, 100, sync=3.5, fused=fused))
+    assert verdict.label is Label.INCONCLUSIVE
+    assert codes(verdict)[0] == "sync_only" and "0.97, at or above the threshold 0.60" in verdict.reasons[0].text
+    suspicious = verdict_of(face(0, 100, sync=3.5, fused=fused, audio=0.0))
+    assert "out_of_sync" in codes(suspicious) and "sync_only" not in codes(suspicious)
+    assert suspicious.label is (Label.FAKE if fused > 1 else Label.INCONCLUSIVE)
 
 
 def test_a_constant_offset_is_told_and_a_wandering_one_is_not():
@@ -153,10 +176,162 @@ def test_a_forged_listener_makes_the_file_fake_and_a_genuine_one_does_not():
     verdict = verdict_of(speaker + forged, tracks=[track(0), track(1)])
     assert verdict.label is Label.FAKE
     assert "listener_evidence" in codes(verdict)
-    several = next(reason for reason in verdict.reasons if reason.code == "several_faces")
-    assert "face 1" in several.text
+    assert "2 faces were judged; the highest figure, 0.95, is that of face 1" in texts(verdict)
+    assert any(text.startswith("face 1 (0.0 s to 4.0 s): probability 0.95") for text in texts(verdict))
     genuine = face(0, 100, track=1, sync=4.0, fused=6.0, video=-3.0)
     assert verdict_of(speaker + genuine, tracks=[track(0), track(1)]).label is Label.REAL
+
+
+def test_the_face_with_the_highest_figure_is_named_not_the_one_with_the_highest_video_logit():
+    scores = face(0, 100, track=2, fused=5.0, sync=-4.0, video=-1.0) + face(0, 100, track=3, sync=4.0, video=0.5)
+    verdict = verdict_of(scores, tracks=[track(2), track(3)])
+    shown = {one.track_id: one.probability_fake for one in verdict.faces}
+    assert shown[2] == pytest.approx(0.99, abs=0.005) and shown[3] == pytest.approx(0.62, abs=0.005)
+    assert "2 faces were judged; the highest figure, 0.99, is that of face 2" in texts(verdict)
+
+
+def test_a_face_over_its_threshold_that_the_mean_over_time_hides_is_named_with_when_and_never_real():
+    """A minute of somebody genuine before two seconds of a forged face: the mean lies low."""
+    scores = face(0, 1500, track=0) + face(1500, 1550, track=1, fused=1.5)
+    verdict = verdict_of(scores, tracks=[track(0, 0, 1500), track(1, 1500, 1550)], slots=1550, speech_slots=1550)
+    assert verdict.probability_fake < 0.4
+    assert verdict.label is Label.INCONCLUSIVE
+    assert codes(verdict)[0] == "face_evidence"
+    assert verdict.reasons[0].text == "face 1 (60.0 s to 62.0 s): probability 0.82, at or above its threshold 0.60"
+
+
+def test_a_stretch_over_its_threshold_makes_a_fake_and_the_reason_says_when():
+    genuine = calibrate(analysis(face(0, 1000), slots=1000, speech_slots=1000), tiny_spec())
+    point = OperatingPoint(0.8, 0.5)
+    forged = judge_evidence(with_peak(genuine, "audio", 0.97, point, 675, 768))
+    assert forged.label is Label.FAKE and forged.probability_fake == 0.97
+    assert codes(forged) == ["audio_peak_evidence"]
+    assert "the sound from 27.0 s to 30.7 s: probability 0.97, at or above the threshold 0.80" in texts(forged)
+    between = judge_evidence(with_peak(genuine, "video", 0.6, point, 675, 768))
+    assert between.label is Label.INCONCLUSIVE and codes(between) == ["between_thresholds"]
+    assert between.reasons[0].text.startswith("the picture of face 0 from 27.0 s to 30.7 s: the probability 0.60 lies")
+    assert judge_evidence(with_peak(genuine, "audio", 0.3, point)).label is Label.REAL
+
+
+def test_a_stretch_of_a_model_without_thresholds_for_stretches_decides_nothing():
+    genuine = calibrate(analysis(face(0, 100)), tiny_spec())
+    verdict = judge_evidence(with_peak(genuine, "audio", 0.99, None))
+    assert verdict.label is Label.REAL and verdict.probability_fake < 0.2 and codes(verdict) == []
+
+
+def test_segments_that_the_mean_drowns_are_told_with_when():
+    scores = face(0, 700) + face(700, 750, audio=3.0)
+    verdict = verdict_of(scores, slots=750, speech_slots=750)
+    (segment,) = verdict.segments
+    told = next(reason.text for reason in verdict.reasons if reason.code == "short_stretches")
+    assert f"one stretch from {segment.start_seconds:.2f} s to {segment.stop_seconds:.2f} s (mean 0." in told
+
+
+@pytest.mark.parametrize("speech", [100, 0, None])
+def test_a_photograph_under_a_voice_is_never_real(speech):
+    heard = bool(speech)
+    verdict = verdict_of(face(0, 100, has_audio=heard), tracks=[track(is_frozen=True)], speech_slots=speech)
+    assert verdict.label is Label.INCONCLUSIVE
+    assert codes(verdict)[0] == "frozen_picture" and "photograph" in verdict.reasons[0].text
+    forged = verdict_of(
+        face(0, 100, has_audio=heard, fused=3.0, video=3.0), tracks=[track(is_frozen=True)], speech_slots=speech
+    )
+    assert forged.label is Label.FAKE and "frozen_picture" in codes(forged)
+
+
+def test_a_photograph_beside_a_genuine_speaker_does_not_make_the_file_inconclusive():
+    """Even where the photograph would fit the sound better, and looks a little suspicious by itself."""
+    speaker = face(0, 100, track=0, sync=-1.0)
+    photograph = face(0, 100, track=1, sync=-3.0, video=0.0, fused=0.2)
+    verdict = verdict_of(speaker + photograph, tracks=[track(0, lips=0.5), track(1, is_frozen=True, motion=0.0)])
+    assert verdict.label is Label.REAL
+    assert codes(verdict) == ["frozen_face", "several_faces"] and texts(verdict)[0].endswith("face 1")
+    assert [one.active_speaker for one in verdict.faces] == [True, False]
+    forged = face(0, 100, track=1, sync=-3.0, video=3.0)
+    named = verdict_of(speaker + forged, tracks=[track(0, lips=0.5), track(1, is_frozen=True, motion=0.0)])
+    assert named.label is Label.INCONCLUSIVE and codes(named)[0] == "face_evidence"
+
+
+def test_a_photograph_beside_a_silent_film_of_a_genuine_face_does_not_count():
+    scores = face(0, 100, track=0, has_audio=False) + face(0, 100, track=1, has_audio=False, video=0.0)
+    made = {"tracks": [track(0), track(1, is_frozen=True)], "speech_slots": None}
+    assert verdict_of(scores, **made).label is Label.REAL
+
+
+def test_a_still_is_not_told_as_a_frozen_picture():
+    made = {"tracks": [track(stop=1, is_frozen=True)], "slots": 1, "kind": MediaKind.IMAGE, "speech_slots": None}
+    verdict = verdict_of([score(0, 1, has_audio=False)], **made)
+    assert verdict.label is Label.REAL and codes(verdict) == ["no_audio", "still_image"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"), [(Outcome.ENCRYPTED, "encrypted"), (Outcome.CRASHED, "crashed"), (Outcome.PARTIAL, None)]
+)
+def test_what_kept_a_file_from_being_read_is_said_before_what_was_not_found_in_it(outcome, code):
+    verdict = verdict_of([], tracks=[], speech_slots=0, coverage=0.29, outcome=outcome)
+    expected = [code] if code else []
+    assert codes(verdict) == [*expected, "low_coverage", "no_face", "no_speech"]
+    assert texts(verdict)[-2] == "no face was found in what could be read of the picture"
+    assert texts(verdict)[-1].startswith("what could be read of the sound has no speech")
+
+
+def test_a_share_is_never_rounded_up_to_the_limit_that_it_is_under():
+    verdict = verdict_of(face(0, 100), coverage=0.4999)
+    assert texts(verdict)[0] == "only 49% of the file could be read; under 50% no verdict is given"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ENCRYPTED, Outcome.CRASHED])
+def test_what_a_crash_or_encryption_left_is_never_real(outcome):
+    assert verdict_of(face(0, 100), outcome=outcome).label is Label.INCONCLUSIVE
+    assert verdict_of(face(0, 100, fused=3.0), outcome=outcome).label is Label.FAKE
+
+
+def test_a_genuine_picture_whose_sound_was_lost_is_never_real():
+    scores = face(0, 100, has_audio=False)
+    verdict = verdict_of(scores, speech_slots=None, has_audio=True)
+    assert verdict.label is Label.INCONCLUSIVE and codes(verdict) == ["audio_unreadable"]
+    assert verdict_of(scores, speech_slots=None).label is Label.REAL  # there never was any
+
+
+def test_a_picture_of_which_nothing_decodes_is_not_told_as_one_without_a_face():
+    verdict = verdict_of(face(0, 100, track=None), tracks=[], frames=0)
+    assert verdict.label is Label.INCONCLUSIVE
+    assert codes(verdict) == ["picture_unreadable", "picture_not_judged"]
+
+
+def test_a_picture_of_a_few_frames_is_no_film():
+    verdict = verdict_of(face(0, 100), frames=8)
+    assert verdict.label is Label.INCONCLUSIVE
+    assert texts(verdict)[0].startswith("the picture has 8 frames in 4.0 s, under 5 a second")
+
+
+def test_joined_recordings_are_told_with_where():
+    verdict = verdict_of(face(0, 100), joints=(50,))
+    assert verdict.label is Label.REAL
+    assert texts(verdict) == ["the time stamps jump at 2.00 s: 2 recordings in one file"]
+
+
+def test_only_what_was_judged_is_said_to_be():
+    assert texts(verdict_of([], tracks=[], speech_slots=None)) == [
+        "no face was found in the picture",
+        "the file has no sound",
+    ]
+    assert texts(verdict_of([], kind=MediaKind.AUDIO, speech_slots=0))[0] == "the file has no picture"
+    assert "; only its picture was judged" in texts(verdict_of(face(0, 100, has_audio=False), speech_slots=None))[0]
+    sound = face(0, 100, track=None)
+    assert "; only its sound was judged" in texts(verdict_of(sound, kind=MediaKind.AUDIO))[0]
+
+
+def test_a_long_face_that_is_too_small_is_not_told_as_one_that_is_too_short():
+    tracks = [track(0, height_px=20.0), track(1, stop=5)]
+    verdict = verdict_of([], tracks=tracks, speech_slots=None)
+    assert "no face of 40 px and more is seen for more than 0.20 s" in verdict.streams["video"].reason
+
+
+def test_a_probability_just_under_a_threshold_is_not_printed_as_the_threshold():
+    spec = tiny_spec(operating_points={"fused": OperatingPoint(0.704225, 0.26)})
+    verdict = verdict_of(face(0, 100, fused=float(np.log(0.6996 / 0.3004))), spec=spec)
+    assert "0.700 lies between 0.260 (real below) and 0.704 (fake from)" in texts(verdict)[0]
 
 
 def test_every_face_is_listed_with_its_own_probability_and_whether_it_speaks():
