@@ -37,7 +37,7 @@ def verdict_of(evidence: Calibrated) -> Verdict:
             stream: StreamEvidence(evidence.probabilities[stream], reason.text if reason else None)
             for stream, reason in evidence.missing.items()
         },
-        segments=find_segments(evidence.curves, evidence.points),
+        segments=find_segments(evidence.curves, evidence.points, evidence.peaks),
         reasons=decision.reasons,
         faces=tuple(summarise_face(track, evidence) for track in analysis.tracks),
         media=summarise_media(analysis),
