@@ -218,7 +218,7 @@ class Detector(Closing):
             info=source.info,
             report=source.report,
             scores=tuple(scores),
-            evidence=aggregate(scores, tracks, slots, shortest),
+            evidence=aggregate(scores, tracks, slots, shortest, source.info.joint_slots),
             tracks=tracks,
             slots=slots,
             speech_slots=None if speech is None else int(speech.present.sum()),

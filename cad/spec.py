@@ -32,6 +32,8 @@ METADATA_KEY = "cad.spec"
 SPEC_VERSION = 1
 HEADS = ("fused", "video", "audio", "sync")
 STREAMS = ("video", "audio", "sync")
+#: Keys of calibration and operating points for the strongest stretch of a stream, beside those of HEADS.
+PEAKS = ("video_peak", "audio_peak")
 INPUTS = ("frames", "audio", "frames_present", "audio_present")
 OUTPUTS = (
     *(f"{head}_logit" for head in HEADS),
@@ -42,17 +44,20 @@ OUTPUTS = (
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Platt scaling of one head: ``probability_fake = sigmoid(scale * logit + bias)``.
+    """Platt scaling of one head: ``probability_fake = sigmoid(scale * (logit - growth * ln(chances)) + bias)``.
 
     Attributes:
         scale: Of the logit.
         bias: Added to it.
+        growth: By how much the highest of ``chances`` genuine logits rises with their logarithm: faces for a head,
+            stretches for a peak (the rise over faces is that of the peak's head).
 
-    Source: Platt, 1999; fitted on validation data.
+    Source: Platt, 1999; the rise of a maximum: Gumbel, *Statistics of Extremes*, 1958. Fitted on validation data.
     """
 
     scale: float = 1.0
     bias: float = 0.0
+    growth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,9 @@ class ModelSpec(ValueRecord):
         name: Name of the weights; new bytes get a new name.
         window_frames: Time steps of the windows that it was trained on; longer tracks are cut into such.
         min_frames: Shortest window for which its answer means something.
-        calibration: One per head and kind of evidence, keyed by head name; empty for a model that was never calibrated.
-        operating_points: One per head, keyed by head name; evidence of a head that has none decides nothing.
+        calibration: By name of a head, ``<stream>_frame`` for the logits of single slots, or one of PEAKS; empty for a
+            model that was never calibrated.
+        operating_points: By name of a head or one of PEAKS; evidence that has none decides nothing.
         trained_on: One line on the training data.
         commit: Version-control revision of the run that made the weights.
         hop_frames: Time steps from one window of a track to the next.
@@ -133,5 +139,6 @@ class ModelSpec(ValueRecord):
 
 
 def with_operating_point(spec: ModelSpec, point: OperatingPoint | None) -> ModelSpec:
-    """Return ``spec`` with one operating point for all heads; None keeps the shipped ones."""
-    return spec if point is None else replace(spec, operating_points=dict.fromkeys(HEADS, point))
+    """Return ``spec`` with one operating point for all heads and calibrated peaks; None keeps the shipped ones."""
+    peaks = [name for name in PEAKS if name in spec.calibration]
+    return spec if point is None else replace(spec, operating_points=dict.fromkeys([*HEADS, *peaks], point))

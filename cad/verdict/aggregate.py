@@ -14,17 +14,23 @@ slots and slots without evidence do not count. With several faces:
 - **Sound** is that of the whole file, also where no face is seen.
 - A face that **never moves** (a photograph on the wall) has no part in this where another face moves: it is no evidence
   of a genuine face, and it cannot speak. It is judged for itself, like every face.
+
+A mean over a long file drowns a short forgery. So of picture and sound the **peaks** are kept, too: the highest stretch
+of 2, 4, 8, ... seconds, up to half of what was judged. The highest of many stretches, like the worst of many faces, is
+high by chance alone; how many there were goes along, and calibration takes off what chance adds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from cad.faces.track_book import TrackSummary
 from cad.values import ValueRecord
+from cad.verdict.stretches import MIN_KNOWN_SHARE, highest_stretch, stretch_lengths
 from cad.verdict.timeline import Mask, Timeline, by_track, clip_timeline, highest, lay_out, lowest, mean_or_none
 from cad.windows import WindowScore
 
@@ -34,6 +40,8 @@ MIN_FACE_HEIGHT_PX = 40.0
 #: pairs of genuine val clips): the speaker is chosen over another talker in 91 % by synchrony alone, in 72 % by
 #: loudness alone, in 94 % by this sum; over a still picture in 89, 100 and 98 %.
 LIPS_LOGITS = 2.0
+#: Of a face, or None for sound.
+TrackId = TypeVar("TrackId", int, None)
 #: A face carries the sound if it fits it best in this share of the slots in which both are there.
 MIN_CARRIER_SHARE = 0.5
 
@@ -59,14 +67,16 @@ class FaceEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The most suspicious stretch of a stream, which the mean over a long file would drown.
+    """The most suspicious stretch of a stream among those of one length, which the mean over a long file would drown.
 
     Attributes:
         stream: ``video`` or ``audio``.
         first_slot: Where it starts.
         stop_slot: Where it ends (half open).
         track_id: Whose face; None for sound.
-        logit: How far it stands out, calibrated under ``<stream>_peak`` of the model's spec.
+        logit: Mean clip logit of the stretch, calibrated under ``<stream>_peak`` of the model's spec.
+        stretches: How many stretches of its length fit into what was judged of a face, or of the sound.
+        faces: Among how many faces it is the highest; 1 for sound.
     """
 
     stream: str
@@ -74,6 +84,8 @@ class Peak:
     stop_slot: int
     track_id: int | None
     logit: float
+    stretches: float = 1.0
+    faces: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -85,7 +97,8 @@ class Evidence(ValueRecord):
         faces: Every face that is large and long enough.
         listeners_video: Video logit of the faces that do not carry the sound, or None.
         offsets_seconds: Offset of every window in which a face carries the sound.
-        peaks: At most one a stream.
+        peaks: The highest stretch of every length that was scanned, by stream; none in a file of a few seconds.
+        faces_at_once: Among how many faces the picture of a slot is the most suspicious: geometric mean over time.
     """
 
     clip_logits: Mapping[str, float | None]
@@ -93,9 +106,16 @@ class Evidence(ValueRecord):
     listeners_video: float | None
     offsets_seconds: tuple[float, ...]
     peaks: tuple[Peak, ...] = ()
+    faces_at_once: float = 1.0
 
 
-def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slots: int, min_slots: int) -> Evidence:
+def aggregate(
+    scores: Sequence[WindowScore],
+    tracks: Sequence[TrackSummary],
+    slots: int,
+    min_slots: int,
+    joints: Collection[int] = (),
+) -> Evidence:
     """Return the evidence of a file from its windows.
 
     Args:
@@ -103,6 +123,7 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
         tracks: All faces of the file.
         slots: Length of the file on the grid; no window may go past it.
         min_slots: In how many slots a face must be seen to be judged.
+        joints: First slot of every later part of a file whose time jumps; no peak crosses one.
     """
     usable = {
         track.track_id for track in tracks if track.height_px >= MIN_FACE_HEIGHT_PX and track.seen_slots >= min_slots
@@ -126,12 +147,13 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
         track_id: carried(clip_timeline(by_face[track_id], "fused", slots), misfit[track_id], best)
         for track_id in carriers
     }
+    audio = clip_timeline(scores, "audio", slots)
     return Evidence(
         clip_logits={
             # Without both streams the fused head knows no more than the head of the stream that is there.
             "fused": worst_over_time(fused.values(), slots) if carriers else None,
             "video": worst_over_time(shown.values(), slots),
-            "audio": mean_or_none(clip_timeline(scores, "audio", slots)),
+            "audio": mean_or_none(audio),
             "sync": mean_or_none(lowest((carried(sync[one], misfit[one], best) for one in misfit), slots)),
         },
         faces=tuple(
@@ -153,6 +175,8 @@ def aggregate(scores: Sequence[WindowScore], tracks: Sequence[TrackSummary], slo
             for score in by_face[track_id]
             if score.has_video and score.has_audio and not np.isnan(score.offset_seconds)
         ),
+        peaks=(*find_peaks("video", shown, joints), *find_peaks("audio", {None: audio}, joints)),
+        faces_at_once=faces_at_once(shown.values()),
     )
 
 
@@ -160,6 +184,45 @@ def without(frozen: set[int], lines: Mapping[int, Timeline]) -> Mapping[int, Tim
     """Return the lines of the faces that move, or all if no face that moves has a value anywhere."""
     moving = {track_id: line for track_id, line in lines.items() if track_id not in frozen}
     return moving if any(not np.isnan(line).all() for line in moving.values()) else lines
+
+
+def find_peaks(stream: str, lines: Mapping[TrackId, Timeline], joints: Collection[int] = ()) -> list[Peak]:
+    """Return the highest stretch of every length of a stream.
+
+    Args:
+        stream: ``video`` or ``audio``.
+        lines: By track, or under None for sound: float64 (slots,) clip logits, NaN where nothing was scored.
+        joints: No stretch crosses one.
+    """
+    known = {track_id: int((~np.isnan(line)).sum()) for track_id, line in lines.items()}
+    judged = np.any([~np.isnan(line) for line in lines.values()], axis=0).sum() if lines else 0
+    peaks = []
+    for length in stretch_lengths(int(judged)):
+        # A face that is seen for less than a stretch has one place for it.
+        places = [max(slots / length, 1.0) for slots in known.values() if slots >= MIN_KNOWN_SHARE * length]
+        found = [
+            (stretch.mean, stretch, track_id)
+            for track_id, line in lines.items()
+            if (stretch := highest_stretch(line, length, joints)) is not None
+        ]
+        if found:
+            mean, stretch, track_id = max(found, key=lambda one: one[0])
+            stretches = sum(places) / len(places)
+            peaks.append(Peak(stream, stretch.first_slot, stretch.stop_slot, track_id, mean, stretches, len(places)))
+    return peaks
+
+
+def faces_at_once(lines: Collection[Timeline]) -> float:
+    """Return the geometric mean, over the slots in which a face is judged, of how many are; 1 without any.
+
+    Example:
+        >>> round(faces_at_once([np.zeros(2), np.zeros(2), np.array([0.0, np.nan]), np.array([0.0, np.nan])]), 3)
+        2.828
+    """
+    if not lines:
+        return 1.0
+    count = np.sum([~np.isnan(line) for line in lines], axis=0)
+    return float(np.exp(np.log(count[count > 0]).mean())) if count.any() else 1.0
 
 
 def misfit_timeline(scores: Sequence[WindowScore], sync: Timeline, slots: int) -> Timeline:

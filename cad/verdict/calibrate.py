@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,8 @@ class FaceProbability:
     """What one judged face says.
 
     Attributes:
-        own: Probability of fake in [0, 1]: fused if it carries the sound, else that of its picture; None if neither.
+        own: Probability of fake in [0, 1], in a file of as many faces as this one: fused if it carries the sound,
+            else that of its picture; None if neither.
         sync: Probability that its lips do not go with the sound; None without sound.
     """
 
@@ -74,15 +77,20 @@ class Calibrated(ValueRecord):
 def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
     """Return what was measured as probabilities, beside the thresholds that hold for them."""
     evidence = analysis.evidence
+    # The worst of several faces is chosen by the picture alone: sound has one voice, and of the others one speaks.
+    chosen_of = {"video": evidence.faces_at_once}
+    carriers = sum(face.fused is not None for face in evidence.faces)
     return Calibrated(
         analysis=analysis,
-        probabilities={head: probability(evidence.clip_logits[head], head, spec) for head in HEADS},
-        listeners=probability(evidence.listeners_video, "video", spec),
+        probabilities={
+            head: probability(evidence.clip_logits[head], head, spec, chosen_of.get(head, 1.0)) for head in HEADS
+        },
+        listeners=probability(evidence.listeners_video, "video", spec, evidence.faces_at_once),
         faces={
             face.track_id: FaceProbability(
-                own=probability(face.video, "video", spec)
+                own=probability(face.video, "video", spec, len(evidence.faces))
                 if face.fused is None
-                else probability(face.fused, "fused", spec),
+                else probability(face.fused, "fused", spec, carriers),
                 sync=probability(face.sync, "sync", spec),
             )
             for face in evidence.faces
@@ -94,11 +102,42 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
         points={head: point for head, point in spec.operating_points.items() if head in HEADS},
         uncalibrated=frozenset(HEADS) - frozenset(spec.calibration),
         heads=tuple(spec.heads),
+        peaks=strongest_peaks(evidence.peaks, spec),
     )
 
 
-def probability(logit: float | None, head: str, spec: ModelSpec) -> float | None:
+def strongest_peaks(peaks: Iterable[Peak], spec: ModelSpec) -> tuple[PeakProbability, ...]:
+    """Return the strongest peak of every stream, over all lengths, each at what chance leaves of it."""
+    strongest: dict[str, PeakProbability] = {}
+    for peak in peaks:
+        name = f"{peak.stream}_peak"
+        # What many faces add is known from the head, what many stretches of one face or voice add from the peaks.
+        logit = peak.logit - expected_rise(peak.stream, peak.faces, spec)
+        found = PeakProbability(
+            peak, probability(logit, name, spec, peak.stretches), spec.operating_points.get(name)
+        )
+        if peak.stream not in strongest or found.probability > strongest[peak.stream].probability:
+            strongest[peak.stream] = found
+    return tuple(strongest.values())
+
+
+def expected_rise(name: str, chances: float, spec: ModelSpec) -> float:
+    """Return by how much the highest of so many genuine logits is higher than one by chance."""
+    return spec.calibration.get(name, Calibration()).growth * math.log(chances)
+
+
+@overload
+def probability(logit: float, head: str, spec: ModelSpec, chances: float = ...) -> float: ...
+@overload
+def probability(logit: float | None, head: str, spec: ModelSpec, chances: float = ...) -> float | None: ...
+def probability(logit: float | None, head: str, spec: ModelSpec, chances: float = 1.0) -> float | None:
     """Return the calibrated probability of fake in [0, 1] of a head's clip logit; None stays None.
+
+    Args:
+        logit: Raw.
+        head: Or another key of the spec's calibration.
+        spec: Whose numbers hold.
+        chances: Among how many the logit is the highest.
 
     Example:
         >>> from cad.spec import ModelSpec
@@ -106,7 +145,10 @@ def probability(logit: float | None, head: str, spec: ModelSpec) -> float | None
         >>> round(probability(0.5, "video", spec), 3)
         0.731
     """
-    return None if logit is None else float(platt(np.array(logit), spec.calibration.get(head, Calibration())))
+    if logit is None:
+        return None
+    calibration = spec.calibration.get(head, Calibration())
+    return float(platt(np.array(logit - expected_rise(head, chances, spec)), calibration))
 
 
 def frame_probabilities(logits: NDArray[np.float64], stream: str, spec: ModelSpec) -> NDArray[np.float64]:
@@ -119,7 +161,7 @@ def frame_probabilities(logits: NDArray[np.float64], stream: str, spec: ModelSpe
 
 
 def platt(logits: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
-    """Return ``sigmoid(scale * logit + bias)`` without overflow.
+    """Return ``sigmoid(scale * logit + bias)`` without overflow; what chance adds was taken off before.
 
     Source: Platt, 1999.
     """

@@ -122,7 +122,7 @@ def find_faces(evidence: Calibrated) -> list[FaceCharge]:
 
 def segments_of(evidence: Calibrated) -> tuple[Segment, ...]:
     """Return the suspicious stretches that reports show."""
-    return find_segments(evidence.curves, evidence.points)
+    return find_segments(evidence.curves, evidence.points, evidence.peaks)
 
 
 def peak_name(evidence: Calibrated, stream: str) -> str:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives reports a file's suspicious stretches, from the probability of every slot."""
+"""Gives reports a file's suspicious stretches, from the probability of every slot and from the peaks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cad.clock import seconds_of
 from cad.runs import flip_short_runs, runs_of
 from cad.spec import OperatingPoint
+from cad.verdict.calibrate import PeakProbability
 from cad.verdict.records import Segment
 
 #: A stretch goes on while the probability stays above this share of the threshold that started it.
@@ -21,16 +22,21 @@ MERGE_GAP_SLOTS = 5
 CANDIDATE_PROBABILITY = 0.35
 #: Shorter stretches are not reported.
 MIN_SEGMENT_SLOTS = 5
+#: Of a peak over its threshold, slots of which less is told already do not stand for it.
+MIN_TOLD_SHARE = 0.5
 
 
 def find_segments(
-    curves: Mapping[str, NDArray[np.float64]], points: Mapping[str, OperatingPoint]
+    curves: Mapping[str, NDArray[np.float64]],
+    points: Mapping[str, OperatingPoint],
+    peaks: Iterable[PeakProbability] = (),
 ) -> tuple[Segment, ...]:
     """Return the suspicious stretches of every stream, in order of time.
 
     Args:
         curves: Probability of fake by stream, float64 (slots,), NaN where nothing was scored.
         points: Where a stream becomes suspicious; one that has none is left out.
+        peaks: One that is over its threshold is a segment, too, unless the curve tells of it already.
     """
     found = [
         segment
@@ -38,7 +44,23 @@ def find_segments(
         if (point := points.get(stream)) is not None
         for segment in stream_segments(stream, curve, point.fake_threshold)
     ]
+    for one in peaks:
+        if one.point is not None and one.probability >= one.point.fake_threshold:
+            found = with_peak(found, one)
     return tuple(sorted(found, key=lambda segment: (segment.start_seconds, segment.stream)))
+
+
+def with_peak(found: list[Segment], one: PeakProbability) -> list[Segment]:
+    """Return the segments with a peak's stretch among them, for the shorter ones inside it, unless they cover it."""
+    peak = one.peak
+    start, stop = seconds_of(peak.first_slot), seconds_of(peak.stop_slot)
+    own = [segment for segment in found if segment.stream == peak.stream]
+    told = sum(max(0.0, min(stop, each.stop_seconds) - max(start, each.start_seconds)) for each in own)
+    if told >= MIN_TOLD_SHARE * (stop - start):
+        return found
+    inside = [each for each in own if start <= each.start_seconds and each.stop_seconds <= stop]
+    kept = [segment for segment in found if segment not in inside]
+    return [*kept, Segment(start, stop, peak.stream, one.probability)]
 
 
 def candidate_segments(curves: Mapping[str, NDArray[np.float64]]) -> tuple[Segment, ...]:
