@@ -339,8 +339,8 @@ class MediaReader(Closing):
         """Say whether to try once more in a fresh process: after a crash, and where others may have used up memory."""
         crashed = isinstance(error, DecoderCrashedError)
         again = not self._closed and (crashed or (isinstance(error, MediaMemoryError) and self._has_read_others))
-        if again:
-            _log.info("%s; it is tried once more in a fresh process", error)
+        if again and error is not None:
+            _log.info("%r: %s; it is tried once more in a fresh process", str(self._path), error.text)
             self._crashed = True
         return again
 
