@@ -351,10 +351,9 @@ class MediaReader(Closing):
         return DecoderCrashedError(self._path, "the decoding process gave an impossible answer and was stopped")
 
     def _nothing_read(self) -> MediaError:
-        for reading in (self._picture, self._sound):
-            if reading is not None and reading.error is not None:
-                return reading.error
-        return MediaUnreadableError(self._path, "nothing of it decodes")
+        errors = [reading.error for reading in (self._picture, self._sound) if reading is not None and reading.error]
+        default = MediaUnreadableError(self._path, "nothing of it decodes")
+        return min(errors, key=lambda error: not isinstance(error, DecoderCrashedError), default=default)
 
 
 def _twice(error: MediaError | None) -> DecoderCrashedError:
