@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cad.detector import Detector, Progress, Result
     from cad.inputs import Input
     from cad.options import DetectOptions
-    from cad.report.writers import Writer
+    from cad.report.writers import HtmlWriter, Writer
     from cad.spec import OperatingPoint
     from cad.weights import WeightsEntry
 
@@ -107,6 +107,9 @@ def detect(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="REPORT", help="Also write a page that needs nothing else.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let --html replace a file that is no report (never one of FILE...).")
+    ] = False,
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", help="Exit with code 1 if a file has this label.")
     ] = None,
@@ -154,6 +157,7 @@ def detect(
     start_logging(quiet, verbose)
 
     def work() -> ExitCode:
+        from cad.inputs import expand_inputs
         from cad.media.limits import MediaLimits
         from cad.options import DetectOptions
 
@@ -174,10 +178,12 @@ def detect(
             operating_point=point,
             keep_pictures=html is not None,
         )
-        writers = open_writers(files, json, jsonl, html, verbose)
+        page = open_page(html, overwrite, files)
+        writers = [open_writer(files, json, jsonl, verbose), *([page] if page else [])]
         shown = not quiet and sys.stderr.isatty()
         with open_progress(shown) as progress, open_detector(options, progress) as detector:
-            return run_batch(detector, files, recursive, jobs, writers, fail_on)
+            items = expand_inputs(files, sys.stdin, recursive)
+            return run_batch(detector, items if page is None else spared(items, page), jobs, writers, fail_on)
 
     raise typer.Exit(guard(work))
 
@@ -235,20 +241,42 @@ def read_operating_point(fake_from: float | None, real_below: float | None) -> O
     return OperatingPoint(fake_from, real_below, chosen_on="the command line")
 
 
-def open_writers(files: list[str], json: bool, jsonl: bool, html: Path | None, verbose: bool) -> list[Writer]:
-    """Return where the results go.
+def open_writer(files: list[str], json: bool, jsonl: bool, verbose: bool) -> Writer:
+    """Return what writes the results to stdout."""
+    from cad.report.writers import JsonLinesWriter, JsonWriter, TextWriter
+
+    if json:
+        single = len(files) == 1 and files[0] != "-" and not os.path.isdir(files[0])  # noqa: PTH112 - never raises
+        return JsonWriter(sys.stdout, single)
+    return JsonLinesWriter(sys.stdout) if jsonl else TextWriter(sys.stdout, verbose)
+
+
+def open_page(html: Path | None, overwrite: bool, files: list[str]) -> HtmlWriter | None:
+    """Return what writes the report, if one is wanted.
 
     Raises:
-        OptionError: The report cannot be written where it should.
+        OptionError: The report cannot be written where it should, or would replace one of the files.
     """
-    from cad.report.writers import HtmlWriter, JsonLinesWriter, JsonWriter, TextWriter
+    from cad.report.writers import HtmlWriter
 
-    single = len(files) == 1 and files[0] != "-" and not Path(files[0]).is_dir()
-    if json:
-        writer: Writer = JsonWriter(sys.stdout, single)
-    else:
-        writer = JsonLinesWriter(sys.stdout) if jsonl else TextWriter(sys.stdout, verbose)
-    return [writer] if html is None else [writer, HtmlWriter(html)]
+    if html is None:
+        return None
+    page = HtmlWriter(html, overwrite)
+    for file in files:
+        if file != "-":
+            page.spare(file)
+    return page
+
+
+def spared(items: Iterable[Input], page: HtmlWriter) -> Iterator[Input]:
+    """Yield the inputs, each once it is known that the report does not replace it.
+
+    Raises:
+        OptionError: It would.
+    """
+    for item in items:
+        page.spare(item.path)
+        yield item
 
 
 def open_progress(shown: bool) -> AbstractContextManager[Callable[[Progress], None] | None]:
@@ -277,13 +305,11 @@ def open_detector(options: DetectOptions, progress: Callable[[Progress], None] |
 
 
 def run_batch(
-    detector: Detector, files: list[str], recursive: bool, jobs: int, writers: list[Writer], fail_on: FailOn | None
+    detector: Detector, items: Iterable[Input], jobs: int, writers: list[Writer], fail_on: FailOn | None
 ) -> ExitCode:
     """Analyse every file, give each result to every writer, and return the exit code."""
-    from cad.inputs import expand_inputs
-
     failed = hit = False
-    for result in results(detector, expand_inputs(files, sys.stdin, recursive), jobs):
+    for result in results(detector, items, jobs):
         failed = failed or result.verdict is None
         hit = hit or (result.verdict is not None and result.verdict.label.value == fail_on)
         for writer in writers:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cad.command import run_command
+from cad.whole_files import written_beside
 
 FOLDER = Path(__file__).resolve().parent / "benchmarks"
 BENCHMARKS = sorted(path.stem for path in FOLDER.glob("*.py") if "def run(" in path.read_text(encoding="utf-8"))
@@ -43,7 +44,8 @@ def measure(benchmark: ModuleType, chosen: argparse.Namespace) -> int:
     print(text)
     if chosen.out is not None:
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(text + "\n", encoding="utf-8")
+        with written_beside(chosen.out) as part:
+            part.write_text(text + "\n", encoding="utf-8")
     return 0 if figures.get("ok", True) else 1
 
 

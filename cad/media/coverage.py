@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cad.errors import MediaError
+from cad.errors import DecoderCrashedError, MediaError
 from cad.media.messages import Progress
 from cad.media.records import MediaInfo, MediaKind, Outcome, ReadReport
 
@@ -41,7 +41,8 @@ def make_report(info: MediaInfo, picture: StreamReading | None, sound: StreamRea
         _whole_coverage(info, picture, sound),
     )
     readings = [reading for reading in (picture, sound) if reading is not None]
-    error = next((reading.error for reading in readings if reading.error is not None), None)
+    errors = [reading.error for reading in readings if reading.error is not None]
+    error = min(errors, key=lambda one: not isinstance(one, DecoderCrashedError), default=None)  # a crash is told first
     outcome = Outcome(error.code) if error is not None else _outcome(info, readings, coverage)
     frames = picture.progress.decoded if picture else 0
     seconds = sound.progress.seconds if sound else 0.0

@@ -50,7 +50,7 @@ class DeliveredFrames:
             raise ValueError(f"a frame for slot {frame.first_slot} where {self._read_slot} is next")
         deliver = self.caught_up
         self._read_slot += frame.missing + frame.count
-        placed = zlib.crc32(struct.pack("<2q", frame.missing, frame.count), self._read_sum)
+        placed = zlib.crc32(struct.pack("<4q", frame.missing, frame.count, *pixels.shape[:2]), self._read_sum)
         self._read_sum = zlib.crc32(pixels[::_STEP_PX, ::_STEP_PX].tobytes(), placed)
         if deliver:
             self.next_slot, self._sum = self._read_slot, self._read_sum

@@ -44,7 +44,9 @@ class PictureConverter:
             frame, width=width, height=height, format="rgb24", interpolation="BICUBIC" if scaled else "BILINEAR"
         )
         plane = rgb.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height, abs(plane.line_size))
+        if plane.line_size < 0:  # stored from the bottom up, which PyAV's memory is not
+            rows = rows[::-1]
         pixels = turn(rows[:, : width * 3].reshape(height, width, 3), self.orientation)
         if pixels.shape != target.shape:
             top, left = (target.shape[0] - pixels.shape[0]) // 2, (target.shape[1] - pixels.shape[1]) // 2

@@ -247,27 +247,28 @@ class MediaReader(Closing):
             yield from builder.end()
 
     def _read_picture_once(self, builders: list[ChunkBuilder], delivered: DeliveredFrames) -> Iterator[VideoFrames]:
-        progress, problem, size = Progress(), None, None
+        progress, problem = Progress(), None
+        layout: Layout | None = None
         try:
             for progress, answer in self._answers({"type": "video"}):
                 self._picture = StreamReading(progress, complete=False)
-                if isinstance(answer, Layout) and size is None:
-                    size = (answer.height, answer.width)
-                    if not all(0 < side <= self._limits.max_side_px for side in size):
+                if isinstance(answer, Layout) and layout is None:
+                    if not all(0 < side <= self._limits.max_side_px for side in (answer.height, answer.width)):
                         raise self._nonsense()
-                    builders[:] = builders or [ChunkBuilder(*size)]
-                    if size != (builders[0].height, builders[0].width):
-                        raise self._nonsense()
-                elif isinstance(answer, Frame) and size is not None:
-                    yield from self._place(builders[0], answer, delivered)
+                    layout = answer
+                    builders[:] = builders or [ChunkBuilder(layout.height, layout.width)]
+                elif isinstance(answer, Frame) and layout is not None:
+                    yield from self._place(builders[0], layout, answer, delivered)
                 elif not isinstance(answer, Done) or not delivered.caught_up:
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
         self._picture = StreamReading(progress, problem is None, problem)
 
-    def _place(self, builder: ChunkBuilder, frame: Frame, delivered: DeliveredFrames) -> Iterator[VideoFrames]:
-        pixels = self._view(frame, builder.height * builder.width * 3).reshape(builder.height, builder.width, 3)
+    def _place(
+        self, builder: ChunkBuilder, layout: Layout, frame: Frame, delivered: DeliveredFrames
+    ) -> Iterator[VideoFrames]:
+        pixels = self._view(frame, layout.height * layout.width * 3).reshape(layout.height, layout.width, 3)
         slots_allowed = self._limits.max_duration_seconds * FRAME_RATE_HZ + CHUNK_SLOTS
         if frame.first_slot + frame.missing + frame.count > slots_allowed:
             raise self._nonsense()
@@ -275,6 +276,8 @@ class MediaReader(Closing):
             is_new = delivered.is_new(frame, pixels)
         except ValueError as error:
             raise self._nonsense() from error
+        if is_new and (layout.height, layout.width) != (builder.height, builder.width):
+            raise self._nonsense()
         if is_new:
             yield from builder.add(frame.missing, pixels, frame.count)
         self._free(frame)
@@ -339,8 +342,8 @@ class MediaReader(Closing):
         """Say whether to try once more in a fresh process: after a crash, and where others may have used up memory."""
         crashed = isinstance(error, DecoderCrashedError)
         again = not self._closed and (crashed or (isinstance(error, MediaMemoryError) and self._has_read_others))
-        if again:
-            _log.info("%s; it is tried once more in a fresh process", error)
+        if again and error is not None:
+            _log.info("%r: %s; it is tried once more in a fresh process", str(self._path), error.text)
             self._crashed = True
         return again
 
@@ -351,10 +354,9 @@ class MediaReader(Closing):
         return DecoderCrashedError(self._path, "the decoding process gave an impossible answer and was stopped")
 
     def _nothing_read(self) -> MediaError:
-        for reading in (self._picture, self._sound):
-            if reading is not None and reading.error is not None:
-                return reading.error
-        return MediaUnreadableError(self._path, "nothing of it decodes")
+        errors = [reading.error for reading in (self._picture, self._sound) if reading is not None and reading.error]
+        default = MediaUnreadableError(self._path, "nothing of it decodes")
+        return min(errors, key=lambda error: not isinstance(error, DecoderCrashedError), default=default)
 
 
 def _twice(error: MediaError | None) -> DecoderCrashedError:

@@ -21,6 +21,8 @@ CAVEAT = (
     "A probability is not a proof. It says how files like this one scored on the data that the model was "
     "calibrated on; other cameras, codecs and generators can mislead it."
 )
+#: Stands in the head of every page, so that a report may be replaced by the next and nothing else is.
+REPORT_MARK = '<meta name="generator" content="cad-detect">'
 
 
 def page_html(sections: Iterable[str]) -> str:
@@ -28,7 +30,7 @@ def page_html(sections: Iterable[str]) -> str:
     style = files("cad.report").joinpath("page.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'{REPORT_MARK}<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{TITLE}</title><style>{style}</style></head><body>\n"
         f'<h1>{TITLE}</h1><p class="soft">{CAVEAT}</p>\n' + "\n".join(sections) + "\n</body></html>\n"
     )

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from cad.errors import OptionError
-from cad.report.html import error_section, page_html, verdict_section
+from cad.report.html import REPORT_MARK, error_section, page_html, verdict_section
 from cad.report.text import error_text, verdict_text
 from cad.verdict.document import json_text
+from cad.whole_files import written_beside
 
 if TYPE_CHECKING:
     from cad.detector import Result
@@ -77,20 +79,45 @@ class JsonWriter(Writer):
 
 
 class HtmlWriter(Writer):
-    """Writes one page at the end, whole or not at all.
+    """Writes one page at the end, whole or not at all, and never over anything that is not to be lost.
+
+    What may lie there is a report of this command, which is replaced; with ``overwrite`` any regular file that is no
+    input. A link is never followed, and a device, pipe or folder never replaced.
 
     Args:
         path: The page.
+        overwrite: Whether another file may be replaced.
 
     Raises:
         OptionError: The page cannot be written there.
     """
 
-    def __init__(self, path: Path) -> None:
-        if path.is_dir() or not path.absolute().parent.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-            raise OptionError(f"the report cannot be written to {path}; name a file in a folder that exists")
+    def __init__(self, path: Path, overwrite: bool = False) -> None:
         self._path = path
+        self._overwrite = overwrite
         self._sections: list[str] = []
+        try:
+            folder = path.absolute().parent
+            if not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise self._refusal("name a file in a folder that exists and may be written to")
+            self._check_place()
+        except (OSError, ValueError) as error:
+            if isinstance(error, OptionError):
+                raise
+            raise self._refusal(getattr(error, "strerror", None) or str(error)) from error
+
+    def spare(self, file: str) -> None:
+        """Make sure that an input is not what the page would replace, by this or another name of it.
+
+        Raises:
+            OptionError: It is.
+        """
+        try:
+            is_same = os.path.realpath(file) == os.path.realpath(self._path) or self._path.samefile(file)
+        except (OSError, ValueError):
+            return  # one of the two is not there
+        if is_same:
+            raise self._refusal(f"that is {file!r}, which is to be analysed")
 
     def take(self, result: Result) -> None:
         """Keep the section of a file."""
@@ -101,14 +128,36 @@ class HtmlWriter(Writer):
             self._sections.append(error_section(result.path, result.error))
 
     def close(self) -> None:
-        """Write the page beside its place and move it there, so that no half page is ever seen."""
+        """Write the page beside its place and move it there, so that no half page is ever seen.
+
+        Raises:
+            OptionError: Something else lies there by now.
+            OSError: It cannot be written.
+        """
         content = page_html(self._sections).encode("utf-8", errors="backslashreplace")
-        handle, name = tempfile.mkstemp(dir=self._path.absolute().parent, suffix=".tmp")
+        beside = self._path.absolute().with_name(f".cad-{secrets.token_hex(8)}.part")
+        with written_beside(self._path.absolute(), part=beside) as part:
+            part.write_bytes(content)
+            self._check_place()
+
+    def _check_place(self) -> None:
+        """Raise OptionError unless nothing lies at the place, or what does may be replaced."""
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(name).chmod(0o644)
-            Path(name).replace(self._path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            mode = self._path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if stat.S_ISLNK(mode):
+            raise self._refusal("that is a symbolic link; name the file that it leads to")
+        if not stat.S_ISREG(mode):
+            raise self._refusal("that is a folder, device, pipe or socket; name a file")
+        if not self._overwrite and not is_report(self._path):
+            raise self._refusal("a file that is no report of this command lies there; --overwrite replaces it")
+
+    def _refusal(self, why: str) -> OptionError:
+        return OptionError(f"the report cannot be written to {str(self._path)!r}: {why}")
+
+
+def is_report(path: Path) -> bool:
+    """Say whether a file begins like a page that this package wrote."""
+    with path.open("rb") as file:
+        return REPORT_MARK.encode("ascii") in file.read(1024)

@@ -18,16 +18,20 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import av
+import numpy as np
 import pytest
+from av.filter import Graph
 from benchmarks.media_clips import run_ffmpeg
 from requirements import needs
 
 from cad.media import orientation
-from cad.media.orientation import orientation_of, side_data_is_safe
+from cad.media.orientation import UPRIGHT, orientation_of, side_data_is_safe
+from cad.media.picture import PictureConverter
 from cad.media.pool import MediaPool
 from cad.media.records import Outcome
 
@@ -166,3 +170,21 @@ with OpenContainer(fd, "it", MediaLimits()) as source:
     with av.open(str(parts[0])) as container:
         pictures = sum(1 for _ in container.decode(video=0))
     assert outcome_of(script, joined, len(many) // parts[0].stat().st_size * 2 * pictures + pictures) == 0
+
+
+def test_a_picture_that_is_stored_from_the_bottom_up_is_not_turned_over() -> None:
+    """PyAV says so with a negative ``line_size``, and numpy takes a negative length for an unknown one."""
+    pixels = np.zeros((24, 32, 3), np.uint8)
+    pixels[:12] = 255
+    graph = Graph()
+    source = graph.add("buffer", "video_size=32x24:pix_fmt=rgb24:time_base=1/25")
+    chain = [source, graph.add("vflip"), graph.add("buffersink")]
+    for one, other in pairwise(chain):
+        one.link_to(other)
+    graph.configure()
+    graph.push(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
+    frame = graph.pull()
+    assert isinstance(frame, av.VideoFrame) and frame.planes[0].line_size < 0
+    found = np.empty_like(pixels)
+    PictureConverter(frame, UPRIGHT, 1.0, 1920).write(frame, found)
+    assert np.array_equal(found, pixels[::-1])

@@ -283,6 +283,14 @@ def test_whoever_closes_the_reader_is_not_kept_waiting_by_a_second_try(h264_mp4:
     assert time.monotonic() - began < 5 and len(started) == 1
 
 
+@pytest.mark.parametrize(("crashing_job", "other_job"), [("sound", "picture"), ("picture", "sound")])
+def test_a_crash_is_told_before_other_limits(h264_mp4: Path, boots: Boots, crashing_job: str, other_job: str) -> None:
+    boots(*[crashing(crashing_job) + "\n" + crashing(other_job, NO_MEMORY)] * 6)
+    with open_media(h264_mp4) as reader, pytest.raises(DecoderCrashedError, match="SIGSEGV"):
+        list(reader.video_chunks())
+    assert reader.report.outcome is Outcome.CRASHED
+
+
 def test_processes_are_what_the_tests_take_them_for(boots: Boots) -> None:
     started = boots("raise SystemExit(7)")
     worker = WorkerProcess(1 << 26)

@@ -30,6 +30,7 @@ from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import platt
 from cad.verdict.judge import judge
 from cad.weights.registry import MANIFEST_NAME
+from cad.whole_files import written_beside
 
 #: Each round of tightening leaves this share of the rate that a head may spend.
 TIGHTENING = 0.8
@@ -165,7 +166,8 @@ def _write_model(model: Path, output: Path, spec: ModelSpec) -> str:
     kept = {entry.key: entry.value for entry in graph.metadata_props if entry.key != METADATA_KEY}
     onnx.helper.set_model_props(graph, {**kept, METADATA_KEY: spec.to_json()})
     output.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(graph, str(output))
+    with written_beside(output) as part:  # it may be the model itself that is written over
+        onnx.save(graph, str(part))
     return hashlib.sha256(output.read_bytes()).hexdigest()
 
 
