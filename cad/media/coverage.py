@@ -131,4 +131,4 @@ def _text(outcome: Outcome, coverage: float, error: MediaError | None, bad_packe
 def _left_out(info: MediaInfo) -> str:
     if not info.besides:
         return ""
-    return f"; the file also holds {' and '.join(info.besides)}, which nothing here judges"
+    return f"; the file also holds {' and '.join(info.besides)}, which is not judged"

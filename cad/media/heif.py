@@ -245,15 +245,14 @@ def _item_kinds(iinf: bytes) -> tuple[dict[int, bytes], set[int]]:
     return kinds, hidden
 
 
-def _references(iref: bytes) -> dict[tuple[bytes, int], tuple[int, ...]]:
+def _references(iref: bytes) -> dict[tuple[bytes, int], list[int]]:
     """Return what each item refers to, by the kind of the reference."""
     size = 4 if iref[0] else 2
-    found: dict[tuple[bytes, int], tuple[int, ...]] = {}
+    found: dict[tuple[bytes, int], list[int]] = {}
     for kind, body in _boxes(iref[4:]):
+        targets = found.setdefault((kind, _number(body, 0, size)), [])
         count = _number(body, size, 2)
-        targets = tuple(_number(body, size + 2 + index * size, size) for index in range(count))
-        key = (kind, _number(body, 0, size))
-        found[key] = found.get(key, ()) + targets
+        targets += [_number(body, size + 2 + index * size, size) for index in range(count)]
     return found
 
 
@@ -288,6 +287,8 @@ def _extents(iloc: bytes, wanted: int) -> tuple[bool, list[tuple[int, int]]]:
         at += 2 + base_size
         count = _number(iloc, at, 2)
         at += 2
+        if count > 1 and index_size + offset_size + length_size == 0:
+            raise ValueError("parts of an item without an extent")
         extents = []
         for _ in range(count):
             at += index_size

@@ -89,6 +89,11 @@ def partly_read(coverage: float, text: str) -> Reason:
     return Reason("partly_read", f"{coverage:.0%} of the file could be read; the verdict is about that part: {text}")
 
 
+def not_judged(besides: tuple[str, ...]) -> Reason:
+    """Return the note that the file holds more than what the verdict is about."""
+    return Reason("not_judged", f"the file also holds {' and '.join(besides)}; the verdict is about its main picture")
+
+
 def between_thresholds(probability: float, real_below: float, fake_from: float) -> Reason:
     """Return the reason for evidence that points neither way."""
     return Reason(

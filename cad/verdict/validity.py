@@ -78,6 +78,8 @@ def validity_notes(analysis: Analysis, sync_is_suspicious: bool) -> list[Reason]
     notes = []
     if analysis.info.kind is MediaKind.IMAGE:
         notes.append(reasons.STILL_IMAGE)
+    if analysis.info.besides:
+        notes.append(reasons.not_judged(analysis.info.besides))
     if MIN_COVERAGE <= analysis.report.coverage < FULL_COVERAGE:
         notes.append(reasons.partly_read(analysis.report.coverage, analysis.report.text))
     offset = constant_offset_seconds(analysis)
