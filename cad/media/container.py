@@ -30,6 +30,9 @@ DEMUXERS = (
     "aiff,au,caf,amr,amrnb,amrwb,h264,hevc,m4v,av1,obu,ivf,vc1,rm,mxf,nut,dv,gif,apng,mjpeg,opus,tta,wv,ape,adts,"
     "jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe,j2k_pipe,psd_pipe"
 )
+#: What a JPEG begins with (the fourth byte of a JPEG-LS differs); it is not guessed at, since FFmpeg may take the film
+#: behind a photograph for the whole file.
+_JPEG_START, _JPEGLS_FRAME = b"\xff\xd8\xff", 0xF7
 #: After so much damage nothing more is to be expected.
 MAX_READ_ERRORS_IN_A_ROW = 50
 
@@ -147,9 +150,11 @@ def open_container(fd: int, name: str) -> InputContainer:
     """
     # Only by descriptor: FFmpeg has no protocol with which it could open anything by name.
     options = {"fd": str(fd), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
+    head = os.pread(fd, 4, 0)
+    form = "jpeg_pipe" if head.startswith(_JPEG_START) and head[-1] != _JPEGLS_FRAME else None
     os.lseek(fd, 0, os.SEEK_SET)
     try:
-        return av.open("fd:", mode="r", container_options=options, metadata_errors="replace")
+        return av.open("fd:", mode="r", format=form, container_options=options, metadata_errors="replace")
     except AvMemoryError as error:
         raise MediaLimitError(name, "needs more memory than the decoder may have") from error
     except (FFmpegError, ValueError, UnicodeError) as error:

@@ -26,7 +26,8 @@ from cad.media.webp import open_animated_webp
 #: Tags, and the index of further pictures in a JPEG, stand near the beginning,
 _HEAD_BYTES = 1 << 18
 #: in WebP always and in PNG sometimes near the end.
-_TAGS_AT_END = (b"RIFF", b"\x89PNG")
+_PNG_START = b"\x89PNG"
+_TAGS_AT_END = (b"RIFF", _PNG_START)
 _JPEG_START, _JPEG_END, _SCAN, _MPF_MARK = b"\xff\xd8\xff", b"\xff\xd9", 0xDA, b"MPF\0"
 #: A GIF ends with an empty block and a semicolon; some bytes may follow.
 _GIF_STARTS, _GIF_END, _GIF_TAIL_BYTES = (b"GIF87a", b"GIF89a"), b"\0;", 256
@@ -115,6 +116,16 @@ def still_orientation(fd: int) -> Orientation | None:
     if stated is None and head.startswith(_TAGS_AT_END):
         stated = exif_orientation(os.pread(fd, _HEAD_BYTES, max(0, os.fstat(fd).st_size - _HEAD_BYTES)))
     return stated
+
+
+def apng_frames(fd: int) -> int | None:
+    """Return how many pictures an animated PNG states, None for any other file.
+
+    Source: PNG, third edition, 11.3.6.1 (acTL); it comes before the picture.
+    """
+    head = os.pread(fd, _HEAD_BYTES, 0)
+    at = head.find(b"acTL") + 4 if head.startswith(_PNG_START) else 3
+    return int.from_bytes(head[at : at + 4], "big") or None if at > 3 else None
 
 
 def is_cut_short(fd: int) -> bool:

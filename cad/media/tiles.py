@@ -148,7 +148,7 @@ def _decode_one(decoder: Any, packet: Any) -> Any:
     except (FFmpegError, ValueError):
         frames = []
     decoder.flush_buffers()
-    frame = frames[0] if frames else None
+    frame = frames[-1] if frames else None  # of layers the last one has the most pixels
     return None if frame is None or frame.is_corrupt else frame
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -77,9 +79,11 @@ def assert_alike(found: np.ndarray, wanted: np.ndarray, most: float = 4.0) -> No
     assert difference.mean() < most and np.quantile(difference, 0.99) < 6 * most, difference.mean()
 
 
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+def saved(image: Image.Image, kind: str, append_images: Sequence[Image.Image] = (), **options: object) -> bytes:
     file = io.BytesIO()
-    image.copy().save(file, kind, **options)  # a copy, since Pillow leaves its settings on what it has saved
+    if append_images:
+        options["append_images"] = [one.copy() for one in append_images]
+    image.copy().save(file, kind, **options)  # copies, since Pillow leaves its settings on what it has saved
     return file.getvalue()
 
 
@@ -262,12 +266,12 @@ def _drawn(data: bytes) -> list[Image.Image]:
 
 
 def test_an_animation_that_ends_early_is_told(pool: MediaPool) -> None:
-    for kind in ("WEBP", "GIF"):
+    for kind in ("WEBP", "GIF", "PNG"):
         data = animation(20, kind, 40, size=(320, 240))
         _, report, frames, _ = read(pool, data[: len(data) // 2])
         assert report.outcome is Outcome.PARTIAL and report.bad_packets >= 1
         assert 5 <= len(frames) <= 14
-        if kind == "WEBP":  # whose header states its size
+        if kind != "GIF":  # whose header states neither its size nor its number of pictures
             assert report.coverage == pytest.approx(0.5, abs=0.1)
 
 
@@ -379,6 +383,13 @@ def test_colours_come_as_they_are_stored(pool: MediaPool, kind: str, mode: str) 
         image = image.quantize(256) if mode == "P" else image.convert(mode)
         wanted = np.asarray(image.convert("RGB"))
     assert_alike(still(pool, saved(image, kind))[2], wanted)
+
+
+def test_a_gif_whose_pictures_have_no_times_is_no_whole_one(pool: MediaPool) -> None:
+    without = re.sub(rb"!\xf9\x04.{4}\0", b"", animation(4, "GIF"), flags=re.DOTALL)
+    assert read(pool, animation(4, "GIF"))[1].coverage == 1
+    _, report, _, _ = read(pool, without)  # FFmpeg takes them for one
+    assert report.outcome is Outcome.PARTIAL and report.coverage == pytest.approx(0.25)
 
 
 def test_the_poster_of_a_sequence_is_not_a_second_picture(tmp_path: Path) -> None:
