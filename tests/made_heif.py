@@ -24,7 +24,7 @@ class Item:
     """One item of the file.
 
     Attributes:
-        kind: ``hvc1``, ``av01`` or ``grid``.
+        kind: ``hvc1``, ``av01``, ``grid`` or ``iovl``.
         data: Its bytes.
         properties: Whole property boxes, in their order.
         hidden: Whether it is not to be shown by itself.
@@ -76,6 +76,13 @@ def grid_of(rows: int, columns: int, width: int, height: int, *properties: bytes
     return Item("grid", data, [size_box(width, height), *properties])
 
 
+def overlay_of(places: Sequence[tuple[int, int]], width: int, height: int) -> Item:
+    """Return the item that says where pictures are drawn over each other."""
+    offsets = [one for place in places for one in place]
+    data = struct.pack(f">BB4HHH{len(offsets)}h", 0, 0, 0, 0, 0, 0, width, height, *offsets)
+    return Item("iovl", data, [size_box(width, height)])
+
+
 def tiles_of(pixels: np.ndarray, side: int, kind: str = "hvc1") -> list[Item]:
     """Return hidden items of ``side`` pixels that cover a picture, row by row, padded with its edge."""
     height, width, _ = pixels.shape
@@ -110,7 +117,7 @@ def heif(
     def meta(start: int) -> bytes:
         places, at, inside = [], start, 0
         for number, item in enumerate(items, 1):
-            in_meta = item.kind == "grid"
+            in_meta = item.kind in ("grid", "iovl")
             places.append(
                 struct.pack(">HHHHII", number, int(in_meta), 0, 1, inside if in_meta else at, len(item.data))
             )
@@ -126,7 +133,7 @@ def heif(
                 box(b"ipco", *properties),
                 full_box(b"ipma", struct.pack(">I", len(items)), associations),
             ),
-            box(b"idat", *(item.data for item in items if item.kind == "grid")),
+            box(b"idat", *(item.data for item in items if item.kind in ("grid", "iovl"))),
         ]
         if references:
             lists = [box(kind, struct.pack(f">HH{len(to)}H", one, len(to), *to)) for kind, one, to in references]
@@ -134,7 +141,7 @@ def heif(
         return full_box(b"meta", *parts)
 
     start = len(head) + len(meta(0)) + 8
-    return head + meta(start) + box(b"mdat", *(item.data for item in items if item.kind != "grid")) + tail
+    return head + meta(start) + box(b"mdat", *(item.data for item in items if item.kind not in ("grid", "iovl"))) + tail
 
 
 def photograph(pixels: np.ndarray, side: int, kind: str = "hvc1", *properties: bytes) -> bytes:

@@ -59,7 +59,7 @@ class OpenContainer(Closing):
         self.container = open_container(fd, name)
         try:
             streams = self.container.streams
-            pictures = [s for s in streams.video if s.codec_context is not None and not (_is_cover(s) or _is_item(s))]
+            pictures = [s for s in streams.video if s.codec_context is not None and not (_is_cover(s) or is_item(s))]
             self.video: VideoStream | None = _best(streams.best("video"), pictures)
             sounds = [s for s in streams.audio if s.codec_context is not None and s.codec_context.sample_rate > 0]
             self.audio: AudioStream | None = _best(streams.best("audio", related=self.video), sounds)
@@ -182,7 +182,7 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & (flags.attached_pic | flags.timed_thumbnails))
 
 
-def _is_item(stream: VideoStream) -> bool:
+def is_item(stream: VideoStream) -> bool:
     """Return whether it is the poster of a sequence (AVIF, HEIC): a single picture on a clock that only counts."""
     return stream.time_base == 1 and stream.frames == 1 and stream.duration is None
 

@@ -12,7 +12,7 @@ import av
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from cad.media.container import OpenContainer
+from cad.media.container import OpenContainer, is_item
 from cad.media.grid import origin_seconds, period_seconds
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo, in_words
@@ -211,4 +211,7 @@ def _has_still_format(source: OpenContainer) -> bool:
 def _besides(source: OpenContainer, kind: MediaKind, first: _FirstFrames) -> tuple[str, ...]:
     if kind is MediaKind.IMAGE and _has_still_format(source):
         return besides(source.fd) or in_words(first.others, False)
-    return ()
+    # A sequence of HEIF may come with pictures of their own; one that is no larger is its poster.
+    pixels = 0 if first.size is None else first.size[0] * first.size[1]
+    items = [s.codec_context for s in source.container.streams.video if s.codec_context is not None and is_item(s)]
+    return in_words(sum(item.width * item.height > pixels > 0 for item in items), False)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_heif import coded, full_box, grid_of, heif, photograph, tiles_of
+from made_heif import coded, full_box, grid_of, heif, overlay_of, photograph, tiles_of
 from PIL import Image
 
 from cad.errors import MediaError, MediaLimitError, MediaUnreadableError
@@ -25,6 +25,7 @@ from cad.media.limits import MediaLimits
 from cad.media.pool import MediaPool
 from cad.media.reader import open_media
 from cad.media.records import MediaInfo, MediaKind, Outcome, ReadReport
+from cad.media.webp import open_animated_webp
 
 #: EXIF orientation by what was done to the upright picture to get the stored one.
 STORED = {
@@ -145,6 +146,15 @@ def test_an_aperture_cuts_the_picture(pool: MediaPool) -> None:
     assert_alike(found, wanted[24:84, 98:198])
 
 
+def test_pictures_over_each_other_are_drawn_in_their_order(pool: MediaPool) -> None:
+    below, above = picture(256, 128), np.full((64, 64, 3), 200, np.uint8)
+    items = [overlay_of([(0, 0), (128, 64), (-32, -32)], 256, 128), coded(above), coded(below)]
+    found = still(pool, heif(items, [(b"dimg", 1, [3, 2, 2])]))[2]
+    wanted = below.copy()
+    wanted[64:, 128:192] = wanted[:32, :32] = 200
+    assert_alike(found, wanted)
+
+
 def test_the_main_picture_is_judged_and_the_others_are_named(pool: MediaPool) -> None:
     wanted, other = picture(256, 128), np.full((128, 256, 3), 200, np.uint8)
     depth = coded(np.full((64, 128, 3), 90, np.uint8))
@@ -198,6 +208,25 @@ def test_no_header_does_more_than_fail(changes: list[tuple[int, int]], length: i
         os.write(fd, bytes(data[:length]))
         picture_map = read_picture_map(fd, "head")
         assert picture_map is None or picture_map.width * picture_map.height > 0
+    except MediaError:
+        pass
+    finally:
+        os.close(fd)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(16, 400), st.integers(0, 255)), max_size=6), st.integers(30, 2000))
+def test_no_animation_does_more_than_fail(changes: list[tuple[int, int]], length: int) -> None:
+    data = bytearray(animation(3, "WEBP"))
+    for at, value in changes:
+        data[at] = value
+    fd = os.memfd_create("animation")
+    try:
+        os.write(fd, bytes(data[:length]))
+        opened = open_animated_webp(fd, "animation", MediaLimits(max_pixels_per_frame=1 << 20))
+        if opened is not None:
+            frames = sum(1 for _ in opened.frames(lambda: None))
+            assert frames + opened.bad_packets > 0
     except MediaError:
         pass
     finally:
