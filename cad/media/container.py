@@ -189,6 +189,9 @@ def is_item(stream: VideoStream) -> bool:
 
 def _no_stream_error(name: str, container: InputContainer) -> Exception:
     unknown = [s.type for s in container.streams if s.type in ("video", "audio") and s.codec_context is None]
+    kind, is_still = container.format.name.removesuffix("_pipe"), container.format.name.endswith("_pipe")
+    if unknown and is_still:
+        return MediaUnreadableError(name, f"no decoder for pictures of its kind ({kind})")
     if unknown:
         return MediaUnreadableError(name, f"no decoder for its {' and '.join(sorted(set(unknown)))} stream")
     return MissingStreamError(name, "has neither picture nor sound")

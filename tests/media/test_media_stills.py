@@ -414,6 +414,11 @@ def test_colours_come_as_they_are_stored(pool: MediaPool, kind: str, mode: str) 
     assert_alike(still(pool, saved(image, kind))[2], wanted)
 
 
+def test_jpeg_xl_is_said_to_be_what_it_is(pool: MediaPool) -> None:
+    with pytest.raises(MediaUnreadableError, match="no decoder.*jpegxl"):
+        pool.open(b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(200))
+
+
 def test_a_gif_whose_pictures_have_no_times_is_no_whole_one(pool: MediaPool) -> None:
     without = re.sub(rb"!\xf9\x04.{4}\0", b"", animation(4, "GIF"), flags=re.DOTALL)
     assert read(pool, animation(4, "GIF"))[1].coverage == 1
