@@ -415,7 +415,7 @@ def test_colours_come_as_they_are_stored(pool: MediaPool, kind: str, mode: str) 
 
 
 def test_jpeg_xl_is_said_to_be_what_it_is(pool: MediaPool) -> None:
-    with pytest.raises(MediaUnreadableError, match="no decoder.*jpegxl"):
+    with pytest.raises(MediaUnreadableError, match=r"no decoder.*jpegxl"):
         pool.open(b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(200))
 
 
