@@ -132,10 +132,10 @@ def test_tags_of_the_orientation_apply_once(pool: MediaPool, kind: str, orientat
 def test_tags_behind_a_large_picture_are_found(pool: MediaPool) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (320, 480, 3), np.uint8)
     exif = Image.Exif()
-    exif[0x0112] = 6
+    exif[0x0112] = 5  # mirrored, which FFmpeg's own reading loses
     data = saved(Image.fromarray(noise), "WEBP", lossless=True, exif=exif)
     assert len(data) > 1 << 18
-    assert np.array_equal(still(pool, data)[2], np.rot90(noise, -1))
+    assert np.array_equal(still(pool, data)[2], noise.transpose(1, 0, 2))
 
 
 def test_an_aperture_cuts_the_picture(pool: MediaPool) -> None:
