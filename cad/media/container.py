@@ -30,6 +30,9 @@ DEMUXERS = (
     "aiff,au,caf,amr,amrnb,amrwb,h264,hevc,m4v,av1,obu,ivf,vc1,rm,mxf,nut,dv,gif,apng,mjpeg,opus,tta,wv,ape,adts,"
     "jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe,j2k_pipe,psd_pipe"
 )
+#: What a JPEG begins with (the fourth byte of a JPEG-LS differs); it is not guessed at, since FFmpeg may take the film
+#: behind a photograph for the whole file.
+_JPEG_START, _JPEGLS_FRAME = b"\xff\xd8\xff", 0xF7
 #: After so much damage nothing more is to be expected.
 MAX_READ_ERRORS_IN_A_ROW = 50
 
@@ -56,7 +59,7 @@ class OpenContainer(Closing):
         self.container = open_container(fd, name)
         try:
             streams = self.container.streams
-            pictures = [s for s in streams.video if s.codec_context is not None and not (_is_cover(s) or _is_item(s))]
+            pictures = [s for s in streams.video if s.codec_context is not None and not (_is_cover(s) or is_item(s))]
             self.video: VideoStream | None = _best(streams.best("video"), pictures)
             sounds = [s for s in streams.audio if s.codec_context is not None and s.codec_context.sample_rate > 0]
             self.audio: AudioStream | None = _best(streams.best("audio", related=self.video), sounds)
@@ -148,9 +151,11 @@ def open_container(fd: int, name: str) -> InputContainer:
     """
     # Only by descriptor: FFmpeg has no protocol with which it could open anything by name.
     options = {"fd": str(fd), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
+    head = os.pread(fd, 4, 0)
+    form = "jpeg_pipe" if head.startswith(_JPEG_START) and head[-1] != _JPEGLS_FRAME else None
     os.lseek(fd, 0, os.SEEK_SET)
     try:
-        return av.open("fd:", mode="r", container_options=options, metadata_errors="replace")
+        return av.open("fd:", mode="r", format=form, container_options=options, metadata_errors="replace")
     except AvMemoryError:
         raise
     except (FFmpegError, ValueError, UnicodeError) as error:
@@ -178,13 +183,16 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & (flags.attached_pic | flags.timed_thumbnails))
 
 
-def _is_item(stream: VideoStream) -> bool:
+def is_item(stream: VideoStream) -> bool:
     """Return whether it is the poster of a sequence (AVIF, HEIC): a single picture on a clock that only counts."""
     return stream.time_base == 1 and stream.frames == 1 and stream.duration is None
 
 
 def _no_stream_error(name: str, container: InputContainer) -> Exception:
     unknown = [s.type for s in container.streams if s.type in ("video", "audio") and s.codec_context is None]
+    kind, is_still = container.format.name.removesuffix("_pipe"), container.format.name.endswith("_pipe")
+    if unknown and is_still:
+        return MediaUnreadableError(name, f"no decoder for pictures of its kind ({kind})")
     if unknown:
         return MediaUnreadableError(name, f"no decoder for its {' and '.join(sorted(set(unknown)))} stream")
     return MissingStreamError(name, "has neither picture nor sound")

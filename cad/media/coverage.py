@@ -13,6 +13,8 @@ from cad.media.records import MediaInfo, MediaKind, Outcome, ReadReport
 _ROUNDING = 0.995
 #: and less than this counts as nothing, however short the file.
 _ROUNDING_SECONDS = 0.06
+#: Formats that state how many pictures they have, and none of which may be left out.
+_COUNTED_FORMATS = frozenset({"apng", "gif", "webp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ def _picture_coverage(info: MediaInfo, reading: StreamReading) -> float:
     if info.kind is MediaKind.IMAGE:
         return min(1.0, progress.seconds)
     shares = [progress.decoded / (progress.decoded + progress.bad_packets) if not reading.complete else 1.0]
+    if info.container in _COUNTED_FORMATS and video.declared_frames:
+        shares.append(min(1.0, progress.decoded / video.declared_frames))
     if video.declared_seconds:
         end = video.start_seconds + video.declared_seconds - info.origin_seconds
         shares.append(_share(progress.seconds, end))
@@ -132,4 +136,4 @@ def _text(outcome: Outcome, coverage: float, error: MediaError | None, bad_packe
 def _left_out(info: MediaInfo) -> str:
     if not info.besides:
         return ""
-    return f"; the file also holds {' and '.join(info.besides)}, which nothing here judges"
+    return f"; not judged: {' and '.join(info.besides)}"

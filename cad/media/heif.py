@@ -32,6 +32,8 @@ _VIDEO_BOXES = (b"moov", b"mpvd")
 _AUXILIARY, _THUMBNAIL, _DERIVED = b"auxl", b"thmb", b"dimg"
 #: Items whose picture is that of the first item which they refer to: as it is, or with a map of gains for HDR.
 _SAME_PICTURE = (b"iden", b"tmap")
+#: How a picture is derived takes 8 or 12 bytes for a grid, and 4 or 8 for each picture of an overlay.
+_MAX_DATA_BYTES = 4096
 #: How deep a picture may be derived from others.
 _MAX_DERIVATIONS = 4
 
@@ -140,10 +142,30 @@ class _Items:
             has_video=has_video,
         )
 
-    def _layout(self, item: int) -> tuple[int, int, tuple[Tile, ...]]:
-        if self._kinds[item] != b"grid":
-            width, height = self._size(item)
-            return width, height, (Tile(item, 0, 0),)
+    def _layout(self, item: int, depth: int = 0) -> tuple[int, int, tuple[Tile, ...]]:
+        """Return width and height of an item's canvas, and what is drawn on it, in that order."""
+        if depth > _MAX_DERIVATIONS:
+            raise ValueError("a picture that is derived from itself")
+        if self._kinds[item] == b"grid":
+            return self._grid(item)
+        if self._kinds[item] == b"iovl":
+            return self._overlay(item, depth)
+        width, height = self._size(item)
+        return width, height, (Tile(item, 0, 0),)
+
+    def _overlay(self, item: int, depth: int) -> tuple[int, int, tuple[Tile, ...]]:
+        data, parts = self._data(item), self._references[_DERIVED, item]
+        number, size = ("i", 4) if data[1] & 1 else ("h", 2)
+        width, height = struct.unpack_from(">" + 2 * number.upper(), data, 10)  # behind the colour of the canvas
+        places = struct.unpack_from(f">{2 * len(parts)}{number}", data, 10 + 2 * size)
+        tiles = [
+            Tile(tile.item, tile.left + left, tile.top + top)
+            for part, left, top in zip(parts, places[::2], places[1::2], strict=True)
+            for tile in self._layout(part, depth + 1)[2]
+        ]
+        return width, height, tuple(tiles)
+
+    def _grid(self, item: int) -> tuple[int, int, tuple[Tile, ...]]:
         data = self._data(item)
         rows, columns = data[2] + 1, data[3] + 1
         width, height = struct.unpack_from(">II" if data[1] & 1 else ">HH", data, 4)
@@ -184,7 +206,7 @@ class _Items:
         parts = []
         for offset, length in extents:
             source = self._boxes[b"idat"] if in_meta else None
-            length = min(length or 64, 64)  # a grid takes 8 or 12 bytes
+            length = min(length or _MAX_DATA_BYTES, _MAX_DATA_BYTES)
             parts.append(os.pread(self._fd, length, offset) if source is None else source[offset : offset + length])
         return b"".join(parts)
 
@@ -245,15 +267,14 @@ def _item_kinds(iinf: bytes) -> tuple[dict[int, bytes], set[int]]:
     return kinds, hidden
 
 
-def _references(iref: bytes) -> dict[tuple[bytes, int], tuple[int, ...]]:
+def _references(iref: bytes) -> dict[tuple[bytes, int], list[int]]:
     """Return what each item refers to, by the kind of the reference."""
     size = 4 if iref[0] else 2
-    found: dict[tuple[bytes, int], tuple[int, ...]] = {}
+    found: dict[tuple[bytes, int], list[int]] = {}
     for kind, body in _boxes(iref[4:]):
+        targets = found.setdefault((kind, _number(body, 0, size)), [])
         count = _number(body, size, 2)
-        targets = tuple(_number(body, size + 2 + index * size, size) for index in range(count))
-        key = (kind, _number(body, 0, size))
-        found[key] = found.get(key, ()) + targets
+        targets += [_number(body, size + 2 + index * size, size) for index in range(count)]
     return found
 
 
@@ -288,6 +309,8 @@ def _extents(iloc: bytes, wanted: int) -> tuple[bool, list[tuple[int, int]]]:
         at += 2 + base_size
         count = _number(iloc, at, 2)
         at += 2
+        if count > 1 and index_size + offset_size + length_size == 0:
+            raise ValueError("parts of an item without an extent")
         extents = []
         for _ in range(count):
             at += index_size

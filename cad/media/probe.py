@@ -12,14 +12,14 @@ import av
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from cad.media.container import OpenContainer
+from cad.media.container import OpenContainer, is_item
 from cad.media.grid import origin_seconds, period_seconds
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo, in_words
 from cad.media.stamps import StampReader, frames_per_second
-from cad.media.stills import besides, still_orientation
+from cad.media.stills import apng_frames, besides, still_orientation
 
-#: Names of formats of still pictures end like this; files of them laid end to end are video (motion JPEG).
+#: Names of formats of still pictures end like this (photographs laid end to end are motion JPEG).
 _STILL_FORMATS = "_pipe"
 #: Containers without an index: FFmpeg estimates their duration from the bit rate, too coarsely for a coverage.
 _ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
@@ -106,7 +106,8 @@ def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> _Firs
             is_alike = first.size == (frame.width, frame.height)
             first.pictures += is_alike
             first.others += not is_alike
-        seen = first.pictures + first.others
+        # Behind a photograph there may be its map of gains and nothing else: only the end of the file tells.
+        seen = first.pictures + (0 if _has_still_format(source) else first.others)
         if (len(first.seconds) == len(wanted) and seen >= pictures_wanted) or packets > _PROBE_PACKETS:
             break
     return first
@@ -125,7 +126,7 @@ def _video_info(source: OpenContainer, first: _FirstFrames) -> VideoStreamInfo:
         fps=frames_per_second(stream),
         rotation_degrees=degrees_clockwise(orientation),
         start_seconds=start,
-        declared_frames=stream.frames or None,
+        declared_frames=stream.frames or apng_frames(source.fd),
         declared_seconds=_declared_seconds(source, stream, start),
     )
 
@@ -211,4 +212,7 @@ def _has_still_format(source: OpenContainer) -> bool:
 def _besides(source: OpenContainer, kind: MediaKind, first: _FirstFrames) -> tuple[str, ...]:
     if kind is MediaKind.IMAGE and _has_still_format(source):
         return besides(source.fd) or in_words(first.others, False)
-    return ()
+    # A sequence of HEIF may come with pictures of their own; one that is no larger is its poster.
+    pixels = 0 if first.size is None else first.size[0] * first.size[1]
+    items = [s.codec_context for s in source.container.streams.video if s.codec_context is not None and is_item(s)]
+    return in_words(sum(item.width * item.height > pixels > 0 for item in items), False)

@@ -8,7 +8,6 @@ together. It shows the first picture of a JPEG or TIFF file that has several.
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -26,11 +25,13 @@ from cad.media.webp import open_animated_webp
 #: Tags, and the index of further pictures in a JPEG, stand near the beginning,
 _HEAD_BYTES = 1 << 18
 #: in WebP always and in PNG sometimes near the end.
-_TAGS_AT_END = (b"RIFF", b"\x89PNG")
+_PNG_START = b"\x89PNG"
+_TAGS_AT_END = (b"RIFF", _PNG_START)
 _JPEG_START, _JPEG_END, _SCAN, _MPF_MARK = b"\xff\xd8\xff", b"\xff\xd9", 0xDA, b"MPF\0"
 #: A GIF ends with an empty block and a semicolon; some bytes may follow.
 _GIF_STARTS, _GIF_END, _GIF_TAIL_BYTES = (b"GIF87a", b"GIF89a"), b"\0;", 256
 _MPF_PICTURES_TAG = 0xB001
+_BLOCK_BYTES = 1 << 20
 #: The film of a motion photo is looked for in so much of the file's end.
 _TAIL_BYTES = 64 << 20
 _FILM_BRANDS = (b"ftypmp4", b"ftypiso", b"ftypqt ", b"ftypMSN", b"ftyp3gp")
@@ -117,6 +118,16 @@ def still_orientation(fd: int) -> Orientation | None:
     return stated
 
 
+def apng_frames(fd: int) -> int | None:
+    """Return how many pictures an animated PNG states, None for any other file.
+
+    Source: PNG, third edition, 11.3.6.1 (acTL); it comes before the picture.
+    """
+    head = os.pread(fd, _HEAD_BYTES, 0)
+    at = head.find(b"acTL") + 4 if head.startswith(_PNG_START) else 3
+    return int.from_bytes(head[at : at + 4], "big") or None if at > 3 else None
+
+
 def is_cut_short(fd: int) -> bool:
     """Return whether a JPEG or GIF ends before its end: FFmpeg shows what there is and finds nothing wrong.
 
@@ -124,12 +135,10 @@ def is_cut_short(fd: int) -> bool:
         fd: Descriptor of the file.
     """
     head = os.pread(fd, 6, 0)
-    with contextlib.closing(mmap.mmap(fd, 0, access=mmap.ACCESS_READ)) as data:
-        if head.startswith(_JPEG_START):
-            # Thumbnails, which end like pictures, come before the first scan.
-            return data.find(_JPEG_END, max(0, _first_scan(data))) < 0
-        if head in _GIF_STARTS:
-            return data.rfind(_GIF_END, max(0, len(data) - _GIF_TAIL_BYTES)) < 0
+    if head.startswith(_JPEG_START):
+        return not _has_after(fd, _JPEG_END, _first_scan(fd))  # thumbnails, which end alike, come before the first scan
+    if head in _GIF_STARTS:
+        return not _has_after(fd, _GIF_END, max(0, os.fstat(fd).st_size - _GIF_TAIL_BYTES))
     return False
 
 
@@ -150,14 +159,21 @@ def share_of_jpeg(frame: Any) -> float:
     return 1.0 - float(is_empty.mean())
 
 
-def _first_scan(data: mmap.mmap) -> int:
-    """Return where the first scan of a JPEG begins, -1 if it is not found."""
+def _first_scan(fd: int) -> int:
+    """Return where the first scan of a JPEG begins, or where its segments end without one."""
     position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        if data[position + 1] == _SCAN:
-            return position
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return -1
+    while (head := os.pread(fd, 4, position))[:1] == b"\xff" and len(head) == 4 and head[1] != _SCAN:
+        position += 2 + int.from_bytes(head[2:], "big")
+    return position
+
+
+def _has_after(fd: int, mark: bytes, position: int) -> bool:
+    """Return whether ``mark`` comes at ``position`` or later; the file is read piece by piece, however long it is."""
+    while len(block := os.pread(fd, _BLOCK_BYTES, position)) >= len(mark):
+        if mark in block:
+            return True
+        position += len(block) - len(mark) + 1
+    return False
 
 
 def _more_views(head: bytes) -> int:

@@ -78,13 +78,14 @@ class TiledPicture(Closing):
     def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[float, Any]]:
         """Yield the picture, uncut tiles put in their places; tiles that do not decode stay black and are counted."""
         canvas: Any = None
-        left = {tile.item: tile for tile in self._picture.tiles}
-        for item, frame in self._decoded(on_packet):
+        for tile, frame in self._decoded(on_packet):
+            if frame is None:
+                self.bad_packets += 1
+                continue
             canvas = canvas or _canvas(frame, self._picture)
             if frame.format.name != canvas.format.name:
                 frame = frame.reformat(format=canvas.format.name)
-            _paste(frame, canvas, left.pop(item), self._picture)
-        self.bad_packets += len(left)
+            _paste(frame, canvas, tile, self._picture)
         if canvas is not None:
             yield 0.0, canvas
 
@@ -109,27 +110,35 @@ class TiledPicture(Closing):
             raise MediaUnreadableError(name, "no decoder for its picture, or its header is damaged")
         return found
 
-    def _decoded(self, on_packet: Callable[[], None]) -> Iterator[tuple[int, Any]]:
-        """Yield (item, frame) of the tiles that decode."""
+    def _decoded(self, on_packet: Callable[[], None]) -> Iterator[tuple[Tile, Any]]:
+        """Yield every tile in the order in which they are drawn, with its frame, None for one that does not decode."""
+        packets = self._packets(on_packet)
         decoders: dict[bytes, Any] = {}
-        waiting = set(self._streams)
+        for tile in self._picture.tiles:
+            on_packet()
+            if tile.item not in packets:
+                yield tile, None
+                continue
+            context = self._streams[tile.item].codec_context
+            # One decoder for all tiles with the same parameters: one for each would cost hundreds of megabytes.
+            parameters = bytes(context.extradata or b"")
+            if parameters not in decoders:
+                decoders[parameters] = self._decoder(context)
+            yield tile, _decode_one(decoders[parameters], packets[tile.item])
+
+    def _packets(self, on_packet: Callable[[], None]) -> dict[int, Any]:
+        """Return the coded tiles that are there, by item."""
+        found: dict[int, Any] = {}
         try:
             for packet in self._container.demux(*self._streams.values()):
                 on_packet()
-                if packet.stream.id not in waiting or not packet.size:
-                    continue
-                waiting.discard(packet.stream.id)
-                context = packet.stream.codec_context
-                # One decoder for all tiles with the same parameters: one for each would cost hundreds of megabytes.
-                decoder = decoders.setdefault(bytes(context.extradata or b""), None) or self._decoder(context)
-                decoders[bytes(context.extradata or b"")] = decoder
-                frame = _decode_one(decoder, packet)
-                if frame is not None:
-                    yield packet.stream.id, frame
+                if packet.size:
+                    found.setdefault(packet.stream.id, packet)
         except AvMemoryError:
             raise
-        except FFmpegError:
-            return  # the file ends early; what is missing is counted
+        except FFmpegError:  # the file ends early
+            pass
+        return found
 
     def _decoder(self, context: Any) -> Any:
         decoder = av.CodecContext.create(context.name, "r")
@@ -148,7 +157,7 @@ def _decode_one(decoder: Any, packet: Any) -> Any:
     except (FFmpegError, ValueError):
         frames = []
     decoder.flush_buffers()
-    frame = frames[0] if frames else None
+    frame = frames[-1] if frames else None  # of layers the last one has the most pixels
     return None if frame is None or frame.is_corrupt else frame
 
 

@@ -69,6 +69,7 @@ class AnimatedWebp(Closing):
         self.bad_packets = 0
         self.orientation = UPRIGHT
         self._fd = fd
+        self._max_pixels = limits.max_pixels_per_frame
         head = os.pread(fd, 30, 0)
         self._width, self._height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (24, 27))
         limits.check_picture(name, self._width, self._height)
@@ -110,6 +111,7 @@ class AnimatedWebp(Closing):
         """Yield (seconds, frame), every picture as it is seen; ``on_packet`` is called for each."""
         canvas = np.zeros((self._height, self._width, 3), np.uint8)
         decoder = av.CodecContext.create("webp", "r")
+        decoder.options = {"max_pixels": str(self._max_pixels)}
         for part in self._parts:
             on_packet()
             drawn = self._decoded(decoder, part)

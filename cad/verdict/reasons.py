@@ -358,6 +358,7 @@ TABLE = (
     Row("picture_unreadable", Effect.NOT_REAL, validity.picture_unreadable, is_about_reading=True),
     Row("audio_unreadable", Effect.NOT_REAL, validity.audio_unreadable, is_about_reading=True),
     Row("joined_parts", Effect.NOTE, validity.joined_parts, is_about_reading=True),
+    Row("not_judged", Effect.NOTE, validity.not_judged, is_about_reading=True),
     Row("sparse_picture", Effect.NOT_REAL, validity.sparse_picture, is_about_reading=True),
     Row("too_short", Effect.NO_VERDICT, validity.too_short),
     Row("fused_evidence", Effect.FAKE, fused_evidence),

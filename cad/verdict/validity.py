@@ -90,6 +90,12 @@ def joined_parts(evidence: Calibrated) -> str | None:
     return f"the time stamps jump at {when}{more}: {len(joints) + 1} recordings in one file"
 
 
+def not_judged(evidence: Calibrated) -> str | None:
+    """The file holds more pictures, or a film behind a photograph, and the verdict is not about them."""
+    besides = evidence.analysis.info.besides
+    return f"the file also holds {' and '.join(besides)}; the verdict is about its main picture" if besides else None
+
+
 def picture_unreadable(evidence: Calibrated) -> str | None:
     """There is a picture, but none decodes."""
     info, report = evidence.analysis.info, evidence.analysis.report

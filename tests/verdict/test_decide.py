@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_analysis import analysis, face, score, track, with_peak
@@ -168,6 +170,14 @@ def test_a_still_picture_is_judged_on_one_slot_and_called_weak():
     )
     assert verdict.label is Label.FAKE
     assert "still_image" in codes(verdict)
+
+
+def test_pictures_beside_the_judged_one_are_named():
+    about = analysis([score(0, 1, video=-3.0, has_audio=False)], slots=1, kind=MediaKind.IMAGE, speech_slots=None)
+    assert "not_judged" not in codes(judge(about, tiny_spec()))
+    about = replace(about, info=replace(about.info, besides=("2 more pictures", "a video")))
+    named = next(reason for reason in judge(about, tiny_spec()).reasons if reason.code == "not_judged")
+    assert "2 more pictures and a video" in named.text
 
 
 def test_a_forged_listener_makes_the_file_fake_and_a_genuine_one_does_not():
