@@ -358,6 +358,17 @@ def test_every_face_is_listed_with_its_own_probability_and_whether_it_speaks():
     )
 
 
+def test_a_speaker_whose_sound_is_late_speaks_all_the_same_and_a_dubbed_one_does_not():
+    def talking(*offsets, motion=3.0):
+        scores = [score(25 * i, sync=4.0, fused=4.0, offset=value) for i, value in enumerate(offsets)]
+        return [one.active_speaker for one in verdict_of(scores, tracks=[track(motion=motion)]).faces]
+
+    assert talking(0.2, 0.19, 0.21) == [True]
+    assert talking(0.4, -0.12, 0.4) == [True]
+    assert talking(0.77, -0.52, -0.98) == [False]
+    assert talking(0.2, 0.19, 0.21, motion=0.1) == [False]
+
+
 def test_a_mouth_that_does_not_move_does_not_speak():
     speaker = face(0, 100, track=0, sync=-3.0)
     assert [one.active_speaker for one in verdict_of(speaker, tracks=[track(0, motion=0.1)]).faces] == [False]
