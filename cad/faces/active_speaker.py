@@ -26,8 +26,9 @@ from cad.media.records import AudioSamples
 MOUTH_PX = (64, 96, 98, 122)
 UPPER_PX = (46, 40, 114, 84)
 #: Correlations are taken over lags of up to this many slots either way: sound 0.4 s late is common. Two faces and the
-#: sound of one of them (59 pairs of genuine clips): loudness alone chooses the speaker in 84 % as recorded, and in 78, 82,
-#: 71 and 76 % with the sound 0.2 s late, 0.2 s early, 0.4 s late and 0.4 s early; over 3 slots in 77, 58, 70, 44 and 64 %.
+#: sound of one of them (59 pairs of genuine clips): loudness alone chooses the speaker in 84 % as recorded; with the
+#: sound 0.2 s late, 0.2 s early, 0.4 s late and 0.4 s early in 78, 82, 71 and 76 %. Lags of up to 3 slots do so in
+#: 77, 58, 70, 44 and 64 %.
 MAX_LAG_SLOTS = 10
 #: Fewer slots with both face and sound tell nothing,
 LEAST_SLOTS = 15
