@@ -125,9 +125,10 @@ def analysis(
 def with_peak(
     evidence: Calibrated, stream: str, probability: float, point: OperatingPoint | None, first: int = 20, stop: int = 60
 ) -> Calibrated:
-    """The same evidence with a stretch of a stream that stands out."""
+    """The same evidence with this as the stretch of a stream that stands out most."""
     peak = Peak(stream, first, stop, 0 if stream == "video" else None, 0.0)
-    return replace(evidence, peaks=(*evidence.peaks, PeakProbability(peak, probability, point)))
+    others = (one for one in evidence.peaks if one.peak.stream != stream)
+    return replace(evidence, peaks=(*others, PeakProbability(peak, probability, point)))
 
 
 def random_evidence(pick: Callable[[Sequence[Any]], Any]) -> Calibrated:

@@ -25,10 +25,15 @@ from cad.media.records import AudioSamples
 #: Mouth (what lies between its corners) and upper face in a canonical crop: left, top, right, bottom.
 MOUTH_PX = (64, 96, 98, 122)
 UPPER_PX = (46, 40, 114, 84)
-#: Correlations are taken over lags of up to this many slots either way.
-MAX_LAG_SLOTS = 3
-#: Fewer slots with both face and sound tell nothing.
+#: Correlations are taken over lags of up to this many slots either way: sound 0.4 s late is common. Two faces and the
+#: sound of one of them (59 pairs of genuine clips): loudness alone chooses the speaker in 84 % as recorded; with the
+#: sound 0.2 s late, 0.2 s early, 0.4 s late and 0.4 s early in 78, 82, 71 and 76 %. Lags of up to 3 slots do so in
+#: 77, 58, 70, 44 and 64 %.
+MAX_LAG_SLOTS = 10
+#: Fewer slots with both face and sound tell nothing,
 LEAST_SLOTS = 15
+#: nor do fewer that overlap at a lag.
+LEAST_OVERLAP_SLOTS = 12
 #: A mouth counts as moving if it changes on average by this many grey levels more than its share of the upper face's
 #: change. Sensor noise alone stays below; nearly all real talkers lie above 1.
 LEAST_MOTION = 0.8
@@ -135,7 +140,7 @@ def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64], lag: int) 
     """Return Spearman's correlation of ``a`` with ``b`` moved ``lag`` slots earlier, over the slots that both have."""
     a, b = (a[: len(a) - lag], b[lag:]) if lag >= 0 else (a[-lag:], b[: len(b) + lag])
     known = np.isfinite(a) & np.isfinite(b)
-    if known.sum() < LEAST_SLOTS - MAX_LAG_SLOTS:
+    if known.sum() < LEAST_OVERLAP_SLOTS:
         return 0.0
     x, y = (np.argsort(np.argsort(series[known])).astype(np.float64) for series in (a, b))
     if np.ptp(a[known]) == 0 or np.ptp(b[known]) == 0:

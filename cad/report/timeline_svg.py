@@ -57,8 +57,8 @@ def joint_mark(time: float, seconds: float) -> str:
     """Return the line at which one recording ends and the next begins."""
     x, bottom = x_of(time, seconds), HEIGHT - BOTTOM
     return (
-        f'<line class="joint" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}">'
-        f"<title>the time stamps jump at {time:.2f} s</title></line>"
+        f'<g class="joint"><title>the time stamps jump at {time:.2f} s</title>'
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}"/></g>'
     )
 
 

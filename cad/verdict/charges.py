@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from cad.clock import seconds_of
 from cad.media.records import MediaKind
 from cad.spec import OperatingPoint
+from cad.verdict.aggregate import Peak
 from cad.verdict.calibrate import Calibrated
 from cad.verdict.records import Segment
 from cad.verdict.segments import find_segments
@@ -92,7 +93,7 @@ def find_charges(evidence: Calibrated) -> list[Charge]:
     charges = [charge for charge in found if charge is not None]
     # A stretch of a model that chose no thresholds for stretches decides nothing.
     return charges + [
-        Charge(f"{one.peak.stream}_peak", peak_name(evidence, one.peak.stream), one.probability, one.point)
+        Charge(f"{one.peak.stream}_peak", peak_name(one.peak), one.probability, one.point)
         for one in evidence.peaks
         if one.point is not None
     ]
@@ -125,12 +126,16 @@ def segments_of(evidence: Calibrated) -> tuple[Segment, ...]:
     return find_segments(evidence.curves, evidence.points, evidence.peaks)
 
 
-def peak_name(evidence: Calibrated, stream: str) -> str:
-    """Return a stream's most suspicious stretch in words."""
-    peak = next(one.peak for one in evidence.peaks if one.peak.stream == stream)
+def peak_name(peak: Peak) -> str:
+    """Return a stretch in words.
+
+    Example:
+        >>> peak_name(Peak("audio", 675, 768, None, 2.0))
+        'the sound from 27.0 s to 30.7 s'
+    """
     whose = "" if peak.track_id is None else f" of face {peak.track_id}"
     start, stop = seconds_of(peak.first_slot), seconds_of(peak.stop_slot)
-    return f"{NAMES[stream]}{whose} from {start:.1f} s to {stop:.1f} s"
+    return f"{NAMES[peak.stream]}{whose} from {start:.1f} s to {stop:.1f} s"
 
 
 def is_out_of_sync(evidence: Calibrated) -> bool:

@@ -306,9 +306,9 @@ def short_stretches(evidence: Calibrated) -> str | None:
 
 
 def _stretches(evidence: Calibrated, stream: str, segments: list[Segment]) -> str | None:
-    whole, point = evidence.probabilities[stream], evidence.points[stream]
-    if whole is None or whole >= point.fake_threshold or _charge(evidence, f"{stream}_peak"):
-        return None  # named already
+    whole, point = evidence.probabilities[stream], evidence.points.get(stream)
+    if whole is None or point is None or whole >= point.fake_threshold or _charge(evidence, f"{stream}_peak"):
+        return None  # not judged, or named already
     best = max(segments, key=lambda segment: segment.probability_fake)
     value, threshold = figures(whole, point.fake_threshold)
     many = "one stretch" if len(segments) == 1 else f"{len(segments)} stretches, the strongest"

@@ -237,6 +237,20 @@ def test_segments_that_the_mean_drowns_are_told_with_when():
     assert f"one stretch from {segment.start_seconds:.2f} s to {segment.stop_seconds:.2f} s (mean 0." in told
 
 
+def test_of_several_stretches_the_strongest_is_told():
+    scores = face(0, 300) + face(300, 350, audio=1.5) + face(350, 650) + face(650, 700, audio=3.0) + face(700, 1000)
+    verdict = verdict_of(scores, slots=1000, speech_slots=1000)
+    assert [one.stream for one in verdict.segments] == ["audio", "audio"]
+    assert "2 stretches, the strongest from 25." in next(text for text in texts(verdict) if text.startswith("audio"))
+
+
+def test_a_voice_over_a_photograph_beside_a_face_that_is_seen_in_silence_is_never_real():
+    scores = face(0, 100, track=0, has_audio=False) + face(100, 200, track=1)
+    tracks = [track(0, 0, 100), track(1, 100, 200, is_frozen=True)]
+    verdict = verdict_of(scores, tracks=tracks, slots=200)
+    assert verdict.label is Label.INCONCLUSIVE and codes(verdict)[0] == "frozen_picture"
+
+
 @pytest.mark.parametrize("speech", [100, 0, None])
 def test_a_photograph_under_a_voice_is_never_real(speech):
     heard = bool(speech)
@@ -352,6 +366,17 @@ def test_every_face_is_listed_with_its_own_probability_and_whether_it_speaks():
     assert [one.probability_fake for one in verdict.faces] == pytest.approx(
         [1 / (1 + np.exp(1.0)), 1 / (1 + np.exp(-1.0)), None]
     )
+
+
+def test_a_speaker_whose_sound_is_late_speaks_all_the_same_and_a_dubbed_one_does_not():
+    def talking(*offsets, motion=3.0):
+        scores = [score(25 * i, sync=4.0, fused=4.0, offset=value) for i, value in enumerate(offsets)]
+        return [one.active_speaker for one in verdict_of(scores, tracks=[track(motion=motion)]).faces]
+
+    assert talking(0.2, 0.19, 0.21) == [True]
+    assert talking(0.4, -0.12, 0.4) == [True]
+    assert talking(0.77, -0.52, -0.98) == [False]
+    assert talking(0.2, 0.19, 0.21, motion=0.1) == [False]
 
 
 def test_a_mouth_that_does_not_move_does_not_speak():

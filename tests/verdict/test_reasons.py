@@ -321,7 +321,9 @@ def check_verdict(evidence):
         assert info.video is None or evidence.probabilities["video"] is not None or "video" not in evidence.heads
         assert info.audio is None or evidence.analysis.speech_slots is not None
         if info.kind is MediaKind.VIDEO and evidence.faces:
-            assert not all(one.is_frozen for one in evidence.analysis.tracks if one.track_id in evidence.faces)
+            faces = evidence.analysis.evidence.faces
+            deciding = {one.track_id for one in faces if one.carries_sound} or {one.track_id for one in faces}
+            assert not all(one.is_frozen for one in evidence.analysis.tracks if one.track_id in deciding)
     if verdict.label is Label.FAKE:
         assert any(code.endswith("_evidence") for code in codes)
     for stream, said in verdict.streams.items():
