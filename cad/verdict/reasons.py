@@ -20,7 +20,7 @@ NO_FACE = Reason("no_face", "no face was found in the picture")
 NO_AUDIO = Reason("no_audio", "the file has no sound; only its picture was judged")
 #: Sound that is declared but does not decode.
 AUDIO_UNREADABLE = Reason("audio_unreadable", "the file has sound, but nothing of it could be read")
-NO_SPEECH = Reason("no_speech", "the sound has no speech (silence, or a level that does not move as speech does)")
+NO_SPEECH = Reason("no_speech", "the sound has no speech (silence, music, noise or other sound without a voice)")
 NEVER_TOGETHER = Reason("never_together", "the face and the speech are never there at the same time")
 STILL_IMAGE = Reason("still_image", "a single picture shows nothing of movement or sound; it is weak evidence")
 #: Why a video whose faces cannot be judged is not called real.
