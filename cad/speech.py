@@ -58,11 +58,11 @@ def find_speech(audio: AudioSamples) -> NDArray[np.bool_]:
         return np.zeros(len(audio.present), dtype=np.bool_)
     level = slot_levels_dbfs(audio.samples, without_offset=True)
     loud = float(np.percentile(level[audio.present], 95))
-    moving = _find_moving(audio.present, level, loud)
+    moving = find_moving(audio.present, level, loud)
     return moving & _find_voice(audio.samples, moving, 10 ** ((HEARD_AT_DBFS - loud) / 20))
 
 
-def _find_moving(present: NDArray[np.bool_], level: NDArray[np.float64], loud: float) -> NDArray[np.bool_]:
+def find_moving(present: NDArray[np.bool_], level: NDArray[np.float64], loud: float) -> NDArray[np.bool_]:
     """Return where the level, in dBFS, is high enough beside ``loud`` and moves as that of speech."""
     loud_enough = level > max(FLOOR_DBFS, loud - BELOW_LOUD_DB)
     around = sliding_window_view(np.pad(level, LEVEL_RANGE_SLOTS // 2, mode="edge"), LEVEL_RANGE_SLOTS)
