@@ -35,6 +35,7 @@ from cad.options import DetectOptions
 from cad.runtime.scorer import Scorer
 from cad.spec import with_operating_point
 from cad.speech import keep_speech
+from cad.speech_net import speech_net
 from cad.stopwatch import Stopwatch
 from cad.verdict.aggregate import aggregate
 from cad.verdict.analysis import Analysis
@@ -134,7 +135,7 @@ class Detector(Closing):
         entry = self._scorer.entry
         self.spec = with_operating_point(self._scorer.spec, self.options.operating_point)
         self.model = ModelSummary(entry.name, entry.sha256, self._scorer.providers)
-        self.nets = {entry.name: entry.sha256, **self._finder.nets}
+        self.nets = {entry.name: entry.sha256, **self._finder.nets, **speech_net().nets}
 
     def close(self) -> None:
         """End the decoding processes that wait; clips that other threads are analysing go on to their end."""

@@ -179,7 +179,7 @@ def test_an_operating_point_of_ones_own_moves_the_label_and_is_told(tiny_weights
 
 def test_a_verdict_names_the_nets_the_versions_and_the_thresholds(tmp_path):
     verdict = Detector().detect(ROOT / "tests" / "data" / "astronaut.jpg")
-    assert len(verdict.nets) == 3 and all(len(sha256) == 64 for sha256 in verdict.nets.values())
+    assert len(verdict.nets) == 4 and all(len(sha256) == 64 for sha256 in verdict.nets.values())
     assert verdict.nets[verdict.model.name] == verdict.model.sha256
     assert {"numpy", "av"} <= set(verdict.versions)
     assert set(verdict.operating_points) == {"fused", "video", "audio", "sync"}

@@ -49,7 +49,7 @@ def test_there_are_at_least_ten_recipes():
 @needs_weights
 @pytest.mark.parametrize("block", blocks("console"))
 def test_console_blocks_print_what_they_say(block, monkeypatch, capsys):
-    """The words must be the same; numbers may differ in the last digits from one processor to another."""
+    """The words must be the same; numbers may differ by what the README says of other processors."""
     monkeypatch.chdir(ROOT)
     command, *said = block.rstrip().splitlines()
     program, *arguments = shlex.split(command.removeprefix("$ "))
@@ -60,7 +60,9 @@ def test_console_blocks_print_what_they_say(block, monkeypatch, capsys):
     assert [NUMBER.sub("#", line) for line in shown] == [NUMBER.sub("#", line) for line in said]
     for line_shown, line_said in zip(shown, said, strict=True):
         now, then = (list(map(float, NUMBER.findall(line))) for line in (line_shown, line_said))
-        assert now == pytest.approx(then, abs=0.05), line_said
+        # Synchrony follows the crops most closely, and with it the ends of segments, whose step is a slot.
+        most = 0.051 if re.search(r"sync|segment", line_said) else 0.011
+        assert now == pytest.approx(then, abs=most), line_said
 
 
 @needs_weights

@@ -192,7 +192,7 @@ def no_speech(evidence: Calibrated) -> str | None:
     """The sound has no speech."""
     if evidence.analysis.info.audio is None or evidence.analysis.speech_slots != 0:
         return None
-    return f"{_sound(evidence)} has no speech (silence, or a level that does not move as speech does)"
+    return f"{_sound(evidence)} has no speech (silence, music, noise or other sound without a voice)"
 
 
 def speech_too_short(evidence: Calibrated) -> str | None:

@@ -18,8 +18,8 @@ from typing import Any, Literal, cast
 
 from cad.errors import WeightsIntegrityError, WeightsNotFoundError
 
-Kind = Literal["detector", "face"]
-KINDS: tuple[Kind, ...] = ("detector", "face")
+Kind = Literal["detector", "face", "speech"]
+KINDS: tuple[Kind, ...] = ("detector", "face", "speech")
 MANIFEST_NAME = "manifest.json"
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 
@@ -30,7 +30,7 @@ class WeightsEntry:
 
     Attributes:
         name: Name of its folder.
-        kind: ``detector`` (a CAD model) or ``face`` (the face finder).
+        kind: ``detector`` (a CAD model), ``face`` (the face finder) or ``speech`` (what hears speech).
         path: The ONNX file.
         sha256: What the file's bytes must hash to, lower-case hex.
         manifest: Everything that the manifest says, for instance ``figures`` measured on validation data.

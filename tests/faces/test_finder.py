@@ -156,3 +156,15 @@ def test_nets_are_small_verified_and_take_what_they_say() -> None:
     with pytest.raises(SpecMismatchError, match="must take"):
         FaceNet("face_points_s2")
     assert canonical_points().shape == (5, 2)
+
+
+def test_a_look_forgets_the_last_digits_of_where_the_face_was_expected(
+    finder: FaceFinder, photograph: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Looks follow each other; a difference such as processors make must not be handed on and grow."""
+    expected = np.round(4 * POINTS) / 4
+    seen = finder.refine(photograph, [expected])[0]
+    again = finder.refine(photograph, [(expected + rng.uniform(-0.1, 0.1, (5, 2))).astype(np.float32)])[0]
+    assert seen is not None and again is not None
+    np.testing.assert_array_equal(seen.points_px, again.points_px)
+    np.testing.assert_array_equal(seen.box_px, again.box_px)
