@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,12 +31,16 @@ DEMUXERS = (
     "aiff,au,caf,amr,amrnb,amrwb,h264,hevc,m4v,av1,obu,ivf,vc1,rm,mxf,nut,dv,gif,apng,mjpeg,opus,tta,wv,ape,adts,"
     "jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe"
 )
+#: Containers in which several programs may be sent as one.
+_FORMATS_WITH_PROGRAMS = {"mpegts"}
+#: FFmpeg's name of a layout whose channels stand in an order of their own, such as ``2 channels (FC+FL)``.
+_OWN_ORDER = re.compile(r"\d+ channels \(.+\)")
 #: After so much damage nothing more is to be expected.
 MAX_READ_ERRORS_IN_A_ROW = 50
 
 
 class OpenContainer(Closing):
-    """One open file with its chosen streams.
+    """One open file with its streams.
 
     Args:
         fd: Descriptor of the file; it is read from its beginning, and not closed.
@@ -46,6 +51,12 @@ class OpenContainer(Closing):
         MediaUnreadableError: No demuxer or decoder knows the content.
         MediaLimitError: It declares more streams, pixels or seconds than the limits allow.
         MissingStreamError: It has neither picture nor sound.
+
+    Attributes:
+        videos: Every picture that has a decoder and is no cover; the first one is number 1.
+        audios: Every sound that has a decoder, likewise.
+        video: The picture that a player shows.
+        audio: The sound that it plays with it.
     """
 
     def __init__(self, fd: int, name: str, limits: MediaLimits) -> None:
@@ -56,22 +67,66 @@ class OpenContainer(Closing):
         self.container = _open(fd, name)
         try:
             streams = self.container.streams
-            pictures = [s for s in streams.video if s.codec_context is not None and not _is_cover(s)]
-            self.video: VideoStream | None = _best(streams.best("video"), pictures)
-            sounds = [s for s in streams.audio if s.codec_context is not None and s.codec_context.sample_rate > 0]
-            self.audio: AudioStream | None = _best(streams.best("audio", related=self.video), sounds)
+            self.videos: list[VideoStream] = [s for s in streams.video if _is_usable(s) and not _is_cover(s)]
+            self.video: VideoStream | None = _best(streams.best("video"), self.videos)
+            self.audios: list[AudioStream] = [s for s in streams.audio if _is_usable(s)]
+            self.audio: AudioStream | None = _best(streams.best("audio", related=self.video), self.audios)
             self._check()
         except BaseException:
             self.container.close()
             raise
-        if self.video is not None:
-            self.video.codec_context.thread_type = "AUTO"
-            self.video.codec_context.thread_count = limits.decoder_threads
-            self.video.codec_context.options = {"max_pixels": str(limits.max_pixels_per_frame)}
+        for stream in self.videos:
+            stream.codec_context.thread_type = "AUTO"
+            stream.codec_context.thread_count = limits.decoder_threads
+            stream.codec_context.options = {"max_pixels": str(limits.max_pixels_per_frame)}
+        self._channels = {stream.index: _take_channels(stream) for stream in self.audios}
 
     def close(self) -> None:
         """Close the container, not the descriptor."""
         self.container.close()
+
+    def channels(self, stream: AudioStream) -> tuple[str, ...] | None:
+        """Return the names of a sound's channels where they stand in no usual order; None: its frames know them."""
+        return self._channels[stream.index]
+
+    def undecodable(self) -> tuple[str, ...]:
+        """Return the kinds, ``video`` and ``audio``, of the streams that cannot be decoded."""
+        streams = self.container.streams
+        return tuple(stream.type for stream in (*streams.video, *streams.audio) if not _is_usable(stream))
+
+    def programs(self) -> dict[int, int]:
+        """Return by index of a stream its program, counted from 1; nothing where there are not several of them."""
+        if self.container.format.name not in _FORMATS_WITH_PROGRAMS:
+            return {}
+        sounds_of = {v.index: self._in_program_of(v, self.audios) for v in self.videos}
+        pictures_of = {a.index: self._in_program_of(a, self.videos) for a in self.audios}
+        programs: dict[int, int] = {}
+        for one in sorted([*self.videos, *self.audios], key=lambda stream: (stream.type != "video", stream.index)):
+            near = sounds_of.get(one.index, set()) | pictures_of.get(one.index, set())
+            # Where a program has nothing of a kind FFmpeg takes that of others, but not the other way round.
+            mine = {i for i in near if one.index in (pictures_of.get(i, set()) | sounds_of.get(i, set()))}
+            known = [programs[i] for i in sorted(mine) if i in programs]
+            programs[one.index] = known[0] if known else max(programs.values(), default=0) + 1
+            programs.update({i: programs[one.index] for i in mine if i not in programs})
+        return programs if len(set(programs.values())) > 1 else {}
+
+    def _in_program_of(self, related: VideoStream | AudioStream, others: Any) -> set[int]:
+        """Return the indexes of those that are in the program of a stream, or all of them if none is.
+
+        PyAV does not tell of programs. But FFmpeg's choice of a stream that goes with another keeps to its program, and
+        takes there what is marked as default.
+        """
+        found, kept = set(), [(one, one.disposition) for one in others]
+        flags = type(related.disposition)
+        for candidate in others:
+            for one in others:
+                one.disposition = flags.default if one is candidate else flags.hearing_impaired
+            best = self.container.streams.best(candidate.type, related=related)
+            if best is not None and best.index == candidate.index:
+                found.add(candidate.index)
+        for one, disposition in kept:
+            one.disposition = disposition
+        return found
 
     def frames(
         self, *streams: VideoStream | AudioStream, on_packet: Callable[[], None] = lambda: None
@@ -82,19 +137,41 @@ class OpenContainer(Closing):
             streams: Of this source.
             on_packet: Called for every packet: the sign of life.
         """
+        for packet in self._packets(streams):
+            on_packet()
+            yield from self._frames_of(packet)
+
+    def first_frames(self, on_packet: Callable[[], None], max_packets: int) -> dict[int, VideoFrame | AudioFrame]:
+        """Return by index of a stream the first frame that it decodes to, if that is among so many packets.
+
+        Args:
+            on_packet: Called for every packet: the sign of life.
+            max_packets: How many packets may pass.
+        """
+        streams = (*self.videos, *self.audios)
+        found: dict[int, VideoFrame | AudioFrame] = {}
+        for count, packet in enumerate(self._packets(streams)):
+            on_packet()
+            if packet.stream_index not in found:
+                frame = next(self._frames_of(packet), None)
+                if frame is not None:
+                    found[packet.stream_index] = frame
+            if len(found) == len(streams) or count >= max_packets:
+                break
+        return found
+
+    def _frames_of(self, packet: Any) -> Iterator[VideoFrame | AudioFrame]:
+        if packet.is_corrupt:
+            self.bad_packets += 1
+        for frame in self._decode(packet):
+            if getattr(frame, "is_corrupt", False):
+                self.bad_packets += 1
+            yield frame
+
+    def _packets(self, streams: tuple[Any, ...]) -> Iterator[Any]:
         for stream in self.container.streams:
             if stream not in streams:
                 stream.discard = Discard.all  # its packets are not even read
-        for packet in self._packets(streams):
-            on_packet()
-            if packet.is_corrupt:
-                self.bad_packets += 1
-            for frame in self._decode(packet):
-                if getattr(frame, "is_corrupt", False):
-                    self.bad_packets += 1
-                yield frame
-
-    def _packets(self, streams: tuple[Any, ...]) -> Iterator[Any]:
         errors_in_a_row = 0
         while errors_in_a_row < MAX_READ_ERRORS_IN_A_ROW:
             try:
@@ -159,6 +236,24 @@ def _why_unreadable(fd: int, error: Exception) -> str:
             return "is not a media file: it begins with nothing but zeros"
     reason = getattr(error, "strerror", None) or str(error)
     return f"is not a media file that can be decoded, or its header is damaged ({reason})"
+
+
+def _is_usable(stream: VideoStream | AudioStream) -> bool:
+    context: Any = stream.codec_context
+    return context is not None and (stream.type == "video" or context.sample_rate > 0)
+
+
+def _take_channels(stream: AudioStream) -> tuple[str, ...] | None:
+    """Return the names of channels that stand in an order of their own, which the decoder is made to forget.
+
+    PyAV frees such a layout with every frame that has it, and FFmpeg frees it once more: memory is corrupted.
+    """
+    layout = stream.codec_context.layout
+    if not _OWN_ORDER.fullmatch(layout.name):
+        return None
+    channels = tuple(channel.name for channel in layout.channels)
+    stream.codec_context.layout = f"{len(channels)} channels"
+    return channels
 
 
 def _best(favourite: Any, usable: list[Any]) -> Any:

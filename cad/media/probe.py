@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import av
@@ -16,6 +17,7 @@ from cad.media.grid import origin_seconds
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_orientation, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.stamps import StampReader, frames_per_second
+from cad.media.tracks import pair_tracks
 
 #: Names of containers that hold one still picture end like this.
 _STILL_FORMATS = "_pipe"
@@ -28,26 +30,47 @@ _PADDED_SOUND_FORMATS = frozenset({"avi"})
 _START_DISAGREEMENT_SECONDS = 10.0
 #: Tags of a photograph stand near its beginning.
 _EXIF_WITHIN_BYTES = 1 << 18
-#: How many packets may pass before the search for first frames ends.
+#: Longer tags are cut: a file may say what it likes of itself.
+_TAG_CHARACTERS = 100
+#: How many packets a stream may pass before the search for first frames ends.
 _PROBE_PACKETS = 500
 
 
 def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
     """Return what the file says of itself, decoding only as far as its streams' first frames."""
-    first_seconds, orientation = _first_frames(source, on_packet)
-    video = _video_info(source, first_seconds.get("video"), orientation) if source.video is not None else None
-    audio = _audio_info(source, first_seconds.get("audio")) if source.audio is not None else None
+    first_seconds, orientations = _first_frames(source, on_packet)
+    programs = source.programs()
+    videos = tuple(
+        _video_info(source, stream, number, programs, first_seconds.get(stream.index), orientations)
+        for number, stream in enumerate(source.videos, start=1)
+    )
+    audios = tuple(
+        _audio_info(source, stream, number, programs, first_seconds.get(stream.index))
+        for number, stream in enumerate(source.audios, start=1)
+    )
     kind = _kind(source)
-    durations = [s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
-    return MediaInfo(
+    info = MediaInfo(
         path=source.name,
         kind=kind,
         container=source.container.format.name,
         size_bytes=os.fstat(source.fd).st_size,
-        duration_seconds=0.0 if kind is MediaKind.IMAGE else max(durations, default=_container_seconds(source)),
-        origin_seconds=origin_seconds(video, audio),
-        video=video,
+        duration_seconds=0.0,
+        origin_seconds=0.0,
+        video=None if source.video is None else videos[source.videos.index(source.video)],
+        audio=None if source.audio is None else audios[source.audios.index(source.audio)],
+        videos=videos,
+        audios=audios,
+        undecodable=source.undecodable(),
+    )
+    # What a player plays may belong to another picture than the one it shows.
+    first = pair_tracks(info)[0]
+    audio = audios[first.audios[0] - 1] if first.audios else None
+    durations = [s.declared_seconds for tracks in (videos, audios) for s in tracks if s.declared_seconds]
+    return replace(
+        info,
         audio=audio,
+        duration_seconds=0.0 if kind is MediaKind.IMAGE else max(durations, default=_container_seconds(source)),
+        origin_seconds=origin_seconds(info.video, audio),
     )
 
 
@@ -60,32 +83,30 @@ def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
     return orientation_of(frame)
 
 
-def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[dict[str, float], Orientation]:
-    """Return the times of the first frames that decode, by type of stream, and how the picture must be turned."""
-    wanted = [stream for stream in (source.video, source.audio) if stream is not None]
-    name = source.container.format.name
-    readers: dict[str, StampReader] = {stream.type: StampReader(stream, name) for stream in wanted}
-    found: dict[str, float] = {}
-    orientation, packets = UPRIGHT, 0
-
-    def count() -> None:
-        nonlocal packets
-        packets += 1
-        on_packet()
-
-    for frame in source.frames(*wanted, on_packet=count):
-        kind = "video" if isinstance(frame, av.VideoFrame) else "audio"
-        if kind not in found:
-            found[kind] = readers[kind].seconds(frame)
-            orientation = orientation_in(source, frame) if kind == "video" else orientation
-        if len(found) == len(wanted) or packets > _PROBE_PACKETS:
-            break
-    return found, orientation
+def _first_frames(
+    source: OpenContainer, on_packet: Callable[[], None]
+) -> tuple[dict[int, float], dict[int, Orientation]]:
+    """Return by stream the times of the first frames that decode, and how the pictures must be turned."""
+    streams: list[VideoStream | AudioStream] = [*source.videos, *source.audios]
+    frames = source.first_frames(on_packet, _PROBE_PACKETS * len(streams))
+    seconds = {
+        stream.index: StampReader(stream, source.container.format.name).seconds(frames[stream.index])
+        for stream in streams
+        if stream.index in frames
+    }
+    pictures = {stream.index: frames[stream.index] for stream in source.videos if stream.index in frames}
+    return seconds, {index: orientation_in(source, frame) for index, frame in pictures.items()}
 
 
-def _video_info(source: OpenContainer, first_seconds: float | None, orientation: Orientation) -> VideoStreamInfo:
-    assert source.video is not None
-    stream, context = source.video, source.video.codec_context
+def _video_info(
+    source: OpenContainer,
+    stream: VideoStream,
+    number: int,
+    programs: dict[int, int],
+    first_seconds: float | None,
+    orientations: dict[int, Orientation],
+) -> VideoStreamInfo:
+    context, orientation = stream.codec_context, orientations.get(stream.index, UPRIGHT)
     start = _start(stream, first_seconds)
     width, height = (context.height, context.width) if orientation[0] else (context.width, context.height)
     return VideoStreamInfo(
@@ -97,12 +118,18 @@ def _video_info(source: OpenContainer, first_seconds: float | None, orientation:
         start_seconds=start,
         declared_frames=stream.frames or None,
         declared_seconds=_declared_seconds(source, stream, start),
+        number=number,
+        program=programs.get(stream.index),
+        is_default=_is_default(stream),
+        language=_tag(stream, "language"),
+        title=_tag(stream, "title"),
     )
 
 
-def _audio_info(source: OpenContainer, first_seconds: float | None) -> AudioStreamInfo:
-    assert source.audio is not None
-    stream, context = source.audio, source.audio.codec_context
+def _audio_info(
+    source: OpenContainer, stream: AudioStream, number: int, programs: dict[int, int], first_seconds: float | None
+) -> AudioStreamInfo:
+    context = stream.codec_context
     start = _start(stream, first_seconds)
     return AudioStreamInfo(
         codec=context.name,
@@ -110,7 +137,22 @@ def _audio_info(source: OpenContainer, first_seconds: float | None) -> AudioStre
         channels=context.channels,
         start_seconds=start,
         declared_seconds=_declared_seconds(source, stream, start),
+        number=number,
+        program=programs.get(stream.index),
+        is_default=_is_default(stream),
+        language=_tag(stream, "language"),
+        title=_tag(stream, "title"),
     )
+
+
+def _is_default(stream: VideoStream | AudioStream) -> bool:
+    return bool(stream.disposition & type(stream.disposition).default)
+
+
+def _tag(stream: VideoStream | AudioStream, name: str) -> str:
+    """Return a tag of the stream, short and empty where it says nothing."""
+    text = stream.metadata.get(name, "").strip()[:_TAG_CHARACTERS]
+    return "" if text == "und" else text
 
 
 def _start(stream: VideoStream | AudioStream, first_seconds: float | None) -> float:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,19 @@ from cad.media.input import InputFile, MediaInput, open_input
 from cad.media.limits import MediaLimits
 from cad.media.messages import Answer, Beat, Done, Failure, Frame, Layout, Progress, Sound, parse_answer
 from cad.media.process import WorkerProcess
-from cad.media.records import AudioSamples, MediaInfo, MediaKind, ReadReport, VideoFrames
+from cad.media.records import (
+    AudioSamples,
+    AudioStreamInfo,
+    MediaInfo,
+    MediaKind,
+    ReadReport,
+    VideoFrames,
+    VideoStreamInfo,
+)
 from cad.media.ring import block_bytes
+from cad.media.tracks import NAMES
+
+Track = TypeVar("Track", VideoStreamInfo, AudioStreamInfo)
 
 #: What the decoding process may say of a file.
 _ERRORS = {cls.code: cls for cls in (MediaUnreadableError, MissingStreamError, MediaLimitError, DecoderCrashedError)}
@@ -85,9 +96,9 @@ class MediaReader(Closing):
         self._release = release
         self._worker: WorkerProcess | None = None
         self._idle = True  # the worker waits for a command
-        self._audio: AudioSamples | None = None
-        self._picture: StreamReading | None = None
-        self._sound: StreamReading | None = None
+        self._audio: AudioSamples | None = None  # that of the main sound, which is asked for more than once
+        self._pictures: dict[int, StreamReading] = {}
+        self._sounds: dict[int, StreamReading] = {}
         self._consumed = False
         self._closed = False
         try:
@@ -102,49 +113,67 @@ class MediaReader(Closing):
         info = replace(self._info, sha256=self._file.sha256()) if self._consumed else self._info
         if info.duration_seconds > 0 or info.kind is MediaKind.IMAGE:
             return info
-        read = [reading.progress.seconds for reading in (self._picture, self._sound) if reading is not None]
+        read = [reading.progress.seconds for reading in (*self._pictures.values(), *self._sounds.values())]
         return replace(info, duration_seconds=max(read, default=0.0))
 
     @property
     def report(self) -> ReadReport:
-        """How well the file could be read; complete once picture and sound have been consumed."""
-        return make_report(self._info, self._picture, self._sound)
+        """How well the main picture and sound could be read; complete once both have been consumed."""
+        return self.report_on(self._main("video"), self._main("audio"))
 
-    def audio(self) -> AudioSamples | None:
-        """Return the sound of the whole file on the grid, from slot 0, or None where there is none.
+    def report_on(self, video: int | None, audio: int | None) -> ReadReport:
+        """Return how well a picture and a sound could be read, by their numbers; None where there is none."""
+        info = replace(self._info, video=_track(self._info.videos, video), audio=_track(self._info.audios, audio))
+        return make_report(info, self._pictures.get(video or 0), self._sounds.get(audio or 0))
 
-        After damage, a crash or a limit midway it is what was read until then; ``report`` says so.
+    def audio(self, number: int | None = None) -> AudioSamples | None:
+        """Return a whole sound of the file on the grid, from slot 0, or None where there is none.
+
+        After damage, a crash or a limit midway it is what was read until then; ``report_on`` says so.
+
+        Args:
+            number: Which of ``info.audios``; None: ``info.audio``. Only the latter is kept for the next time.
 
         Raises:
             MediaError: The file has sound alone and nothing of it could be read.
+            OptionError: There is no sound of this number.
         """
         if not self._closed:
             self._file.start_hashing()
-        if self._info.audio is not None and self._sound is None:
-            self._read_sound()
-        self._consumed |= self._info.video is None
-        if self._info.video is None and self._audio is None:
+        number = self._known("audio", number)
+        is_main = number == self._main("audio")
+        audio = self._audio if is_main else None
+        if number is not None and audio is None and not (is_main and number in self._sounds):
+            audio = self._read_sound(number)
+            self._audio = audio if is_main else self._audio
+        self._consumed |= not self._info.videos
+        if not self._info.videos and audio is None and (len(self._info.audios) == 1 or self._has_read_nothing()):
             raise self._nothing_read()
-        return self._audio
+        return audio
 
-    def video_chunks(self) -> Iterator[VideoFrames]:
-        """Yield the picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
+    def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
+        """Yield a picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
 
-        Damage, a crash or a limit midway ends the iteration; ``report`` says so.
+        Damage, a crash or a limit midway ends the iteration; ``report_on`` says so.
+
+        Args:
+            number: Which of ``info.videos``; None: ``info.video``.
 
         Raises:
             MediaError: Neither picture nor sound could be read.
-            OptionError: The picture has been asked for before.
+            OptionError: The picture has been asked for before, or there is none of this number.
         """
-        if self._info.video is None:
+        number = self._known("video", number)
+        if number is None:
             return
-        if self._picture is not None:
+        if number in self._pictures:
             raise OptionError("the picture of a reader can be read once; open the file again")
-        self.audio()
-        self._picture = StreamReading(Progress(), complete=False)
-        yield from self._read_picture()
+        if not self._sounds:
+            self.audio()
+        self._pictures[number] = StreamReading(Progress(), complete=False)
+        yield from self._read_picture(number)
         self._consumed = True
-        if self._picture.progress.decoded == 0 and self._audio is None:
+        if self._has_read_nothing():
             raise self._nothing_read()
 
     def close(self) -> None:
@@ -169,11 +198,24 @@ class MediaReader(Closing):
                 return replace(answer, path=str(self._path))
         raise self._nonsense()
 
-    def _read_sound(self) -> None:
+    def _main(self, kind: str) -> int | None:
+        main = self._info.video if kind == "video" else self._info.audio
+        return None if main is None else main.number
+
+    def _known(self, kind: str, number: int | None) -> int | None:
+        """Return the number of a track after checking that there is one; None becomes the main one's."""
+        if number is None:
+            return self._main(kind)
+        known = self._info.videos if kind == "video" else self._info.audios
+        if number not in [one.number for one in known]:
+            raise OptionError(f"{self._path}: there is no {NAMES[kind]} {number}")
+        return number
+
+    def _read_sound(self, number: int) -> AudioSamples | None:
         blocks: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
         progress, problem, next_slot = Progress(), None, 0
         try:
-            for progress, answer in self._answers({"type": "audio"}):  # noqa: B007 - its last value is what counts
+            for progress, answer in self._answers({"type": "audio", "number": number}):  # noqa: B007 - its last value
                 if isinstance(answer, Sound) and answer.first_slot == next_slot and answer.slots > 0:
                     blocks.append(self._copy_sound(answer))
                     next_slot += answer.slots
@@ -181,16 +223,15 @@ class MediaReader(Closing):
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
-        self._sound = StreamReading(progress, problem is None, problem)
-        if blocks:
-            self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+        self._sounds[number] = StreamReading(progress, problem is None, problem)
+        return AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))) if blocks else None
 
-    def _read_picture(self) -> Iterator[VideoFrames]:
+    def _read_picture(self, number: int) -> Iterator[VideoFrames]:
         progress, problem = Progress(), None
         builder: ChunkBuilder | None = None
         try:
-            for progress, answer in self._answers({"type": "video"}):
-                self._picture = StreamReading(progress, complete=False)
+            for progress, answer in self._answers({"type": "video", "number": number}):
+                self._pictures[number] = StreamReading(progress, complete=False)
                 if isinstance(answer, Layout) and builder is None:
                     if not all(0 < side <= self._limits.max_side_px for side in (answer.height, answer.width)):
                         raise self._nonsense()
@@ -201,7 +242,7 @@ class MediaReader(Closing):
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
-        self._picture = StreamReading(progress, problem is None, problem)
+        self._pictures[number] = StreamReading(progress, problem is None, problem)
         if builder is not None:
             yield from builder.end()
 
@@ -272,11 +313,22 @@ class MediaReader(Closing):
             self._worker.kill()
         return DecoderCrashedError(self._path, "the decoding process gave an impossible answer and was stopped")
 
+    def _has_read_nothing(self) -> bool:
+        """Say whether every picture and sound has been read, and nothing of them decodes."""
+        readings = [*self._pictures.values(), *self._sounds.values()]
+        there = len(self._info.videos) + len(self._info.audios)
+        return len(readings) == there and all(one.progress.decoded == 0 for one in readings)
+
     def _nothing_read(self) -> MediaError:
-        for reading in (self._picture, self._sound):
-            if reading is not None and reading.error is not None:
+        for reading in (*self._pictures.values(), *self._sounds.values()):
+            if reading.error is not None:
                 return reading.error
         return MediaUnreadableError(self._path, "nothing of it decodes")
+
+
+def _track(tracks: Iterable[Track], number: int | None) -> Track | None:
+    """Return the track of a number, None where there is none."""
+    return next((one for one in tracks if one.number == number), None)
 
 
 def _bare(error: MediaError) -> MediaError:

@@ -114,6 +114,7 @@ class MediaInfo:
         sha256: Of the file's bytes, in hexadecimal; empty until the file has been read, and where there is no file.
         videos: Every picture that can be read, ``video`` among them, in the container's order.
         audios: Every sound that can be read, ``audio`` among them, in the container's order.
+        undecodable: The kinds, ``video`` and ``audio``, of the streams for which there is no decoder.
         joint_slots: Where the time stamps jump (joined recordings): the first slot of every later part of the timeline.
     """
 
@@ -129,6 +130,7 @@ class MediaInfo:
     videos: tuple[VideoStreamInfo, ...] = ()
     audios: tuple[AudioStreamInfo, ...] = ()
     joint_slots: tuple[int, ...] = ()
+    undecodable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

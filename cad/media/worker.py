@@ -19,6 +19,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import MemoryError as AvMemoryError
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
@@ -42,6 +43,8 @@ from cad.media.stamps import StampReader, frames_per_second
 BEAT_SECONDS = 0.5
 #: More buffers than this, a second of picture, are never needed.
 MAX_BUFFERS = 25
+#: FFmpeg's resampler takes no more channels. Source: libswresample, SWR_CH_MAX.
+MAX_CHANNELS = 64
 #: Slots of sound in one message.
 AUDIO_BLOCK_SLOTS = 100
 
@@ -124,16 +127,20 @@ class FileJob:
             self._info = probe(source, self._link.beat)
         self._link.send({"type": "info", "info": asdict(self._info)})
 
-    def sound(self) -> None:
-        """Decode the sound and send it, block by block."""
+    def sound(self, number: int) -> None:
+        """Decode the sound of this number and send it, block by block."""
         with OpenContainer(self._fd, self._name, self._limits) as source:
-            assert source.audio is not None
+            stream = source.audios[number - 1]
+            if stream.codec_context.channels > MAX_CHANNELS:
+                raise MediaLimitError(
+                    self._name, f"has a sound of {stream.codec_context.channels} channels; the limit is {MAX_CHANNELS}"
+                )
             link, stamps = self._link, StampFilter()
-            placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS))
+            placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS), source.channels(stream))
             frames = 0
             link.progress = lambda: Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped)
             link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1))
-            for seconds, frame in stamps(self._stamped(source, source.audio)):
+            for seconds, frame in stamps(self._stamped(source, stream)):
                 frames += 1
                 if seconds > self._limits.max_duration_seconds:
                     placer.close()  # what was decoded until here is not lost
@@ -144,26 +151,25 @@ class FileJob:
             placer.close()
             link.send({"type": "done"})
 
-    def picture(self) -> None:
-        """Decode the picture and send the frames that serve a slot, one by one."""
+    def picture(self, number: int) -> None:
+        """Decode the picture of this number and send the frames that serve a slot, one by one."""
         assert self._info is not None
         with OpenContainer(self._fd, self._name, self._limits) as source:
-            assert source.video is not None
-            link, fps = self._link, frames_per_second(source.video)
+            stream = source.videos[number - 1]
+            link, fps = self._link, frames_per_second(stream)
             placer = PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height))
             link.progress = lambda: placer.progress(source.bad_packets)
             converter: PictureConverter | None = None
-            for placement, frame in placer(self._stamped(source, source.video)):
-                converter = converter or self._start_picture(source, frame)
+            for placement, frame in placer(self._stamped(source, stream)):
+                converter = converter or self._start_picture(source, stream, frame)
                 buffer = link.take_buffer()
                 converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
                 link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
             link.send({"type": "done"})
 
-    def _start_picture(self, source: OpenContainer, first: Any) -> PictureConverter:
+    def _start_picture(self, source: OpenContainer, stream: VideoStream, first: Any) -> PictureConverter:
         """Return a converter to the size of the first frame, and tell the reader that size."""
-        assert source.video is not None
-        aspect = float(source.video.sample_aspect_ratio or 1.0)
+        aspect = float(stream.sample_aspect_ratio or 1.0)
         converter = PictureConverter(first, orientation_in(source, first), aspect, self._limits.max_side_px)
         self._link.layout(converter.height * converter.width * 3)
         self._link.send({"type": "layout", "height": converter.height, "width": converter.width})
@@ -208,7 +214,7 @@ def serve(channel: Channel, block: SharedBlock) -> None:
                 job.open()
             elif job is not None:
                 set_alarm(limits)
-                (job.sound if message["type"] == "audio" else job.picture)()
+                (job.sound if message["type"] == "audio" else job.picture)(int(message["number"]))
         except MediaError as error:
             link.send({"type": "error", "code": error.code, "text": error.text})
         except (MemoryError, AvMemoryError):
