@@ -107,28 +107,40 @@ class ArraySource(Closing):
         """How much of the arrays was used; complete once sound and picture have been consumed."""
         return make_report(self._info, self._picture, self._sound)
 
-    def audio(self) -> AudioSamples | None:
+    def report_on(self, video: int | None, audio: int | None) -> ReadReport:
+        """Return ``report``: there is at most one picture and one sound."""
+        return self.report
+
+    def audio(self, number: int | None = None) -> AudioSamples | None:
         """Return the sound on the grid, from slot 0, or None when none of it lies there.
+
+        Args:
+            number: 1, which is the only one, or None.
 
         Raises:
             MediaUnreadableError: There is no picture and less than half a slot of sound.
-            OptionError: The source is closed.
+            OptionError: The source is closed, or there is no sound of this number.
         """
         self._require_open()
+        self._require_only("sound", number)
         if self._info.audio is not None and self._sound is None:
             self._read_sound()
         if self._info.video is None and self._audio is None:
             raise MediaUnreadableError(self._name, "has less than 20 ms of sound")
         return self._audio
 
-    def video_chunks(self) -> Iterator[VideoFrames]:
+    def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
         """Yield the picture in order, each slot once, 25 slots at a time; a limit ends it, and ``report`` says so.
 
+        Args:
+            number: 1, which is the only one, or None.
+
         Raises:
-            OptionError: The picture has been asked for before, the source is closed, or an iterable gave something
-                that is not accepted.
+            OptionError: The picture has been asked for before, the source is closed, there is no picture of this
+                number, or an iterable gave something that is not accepted.
         """
         self._require_open()
+        self._require_only("picture", number)
         if self._info.video is None:
             return
         if self._picture is not None:
@@ -221,6 +233,8 @@ class ArraySource(Closing):
             origin_seconds=origin_seconds(video, audio),
             video=video,
             audio=audio,
+            videos=() if video is None else (video,),
+            audios=() if audio is None else (audio,),
         )
 
     def _read_sound(self) -> None:
@@ -236,6 +250,10 @@ class ArraySource(Closing):
         self._sound = StreamReading(Progress(1, audio.declared_seconds or 0.0), complete=True)
         if blocks:
             self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+    def _require_only(self, name: str, number: int | None) -> None:
+        if number not in (None, 1):
+            raise OptionError(f"{self._name}: there is no {name} {number}")
 
     def _require_open(self) -> None:
         if self._closed:

@@ -238,9 +238,9 @@ def _why_unreadable(fd: int, error: Exception) -> str:
     return f"is not a media file that can be decoded, or its header is damaged ({reason})"
 
 
-def _is_usable(stream: VideoStream | AudioStream) -> bool:
-    context: Any = stream.codec_context
-    return context is not None and (stream.type == "video" or context.sample_rate > 0)
+def _is_usable(stream: Any) -> bool:
+    context = stream.codec_context
+    return context is not None and bool(stream.type == "video" or context.sample_rate > 0)
 
 
 def _take_channels(stream: AudioStream) -> tuple[str, ...] | None:

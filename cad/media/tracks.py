@@ -8,10 +8,10 @@ judged with the sound of another.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cad.errors import MissingStreamError
-from cad.media.records import AudioStreamInfo, MediaInfo, VideoStreamInfo
+from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 
 #: What the tracks of each kind are called for people.
 NAMES = {"video": "picture", "audio": "sound"}
@@ -61,6 +61,7 @@ def pair_tracks(info: MediaInfo) -> tuple[Scene, ...]:
         >>> pair_tracks(info)
         (Scene(video=1, audios=(1, 2)),)
     """
+    info = _listed(info)
     sounds_of: dict[int | None, list[AudioStreamInfo]] = {one.number: [] for one in info.videos}
     programs = [*(one.program for one in info.videos), *(one.program for one in info.audios)]
     for program in dict.fromkeys(programs):
@@ -78,6 +79,23 @@ def pair_tracks(info: MediaInfo) -> tuple[Scene, ...]:
         scenes.append(Scene(video, tuple(one.number for one in sounds)))
     main = None if info.video is None else info.video.number
     return tuple(sorted(scenes, key=lambda scene: scene.video != main))
+
+
+def with_only(info: MediaInfo, video: int | None, audio: int | None) -> MediaInfo:
+    """Return what the file would say of itself with just this picture and this sound to look at."""
+    info = _listed(info)
+    return replace(
+        info,
+        kind=MediaKind.AUDIO if video is None else info.kind,
+        video=next((one for one in info.videos if one.number == video), None),
+        audio=next((one for one in info.audios if one.number == audio), None),
+    )
+
+
+def _listed(info: MediaInfo) -> MediaInfo:
+    """Return ``info`` with the lists of a source that names only one picture and one sound."""
+    videos = info.videos or (() if info.video is None else (info.video,))
+    return replace(info, videos=videos, audios=info.audios or (() if info.audio is None else (info.audio,)))
 
 
 def _nearest(sound: AudioStreamInfo, pictures: list[VideoStreamInfo]) -> int | None:
@@ -103,6 +121,7 @@ def choose_tracks(
     Raises:
         MissingStreamError: There is no track of a number that is asked for.
     """
+    info = _listed(info)
     for kind, wanted, there in (("video", videos, info.videos), ("audio", audios, info.audios)):
         if unknown := sorted(set(wanted or ()) - {one.number for one in there}):
             count = f"{len(there)} {NAMES[kind]}{'s' if len(there) != 1 else ''}" if there else f"no {NAMES[kind]}"

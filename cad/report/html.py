@@ -11,7 +11,7 @@ from importlib.resources import files
 from cad.clock import seconds_of
 from cad.errors import MediaError
 from cad.faces.track_book import FacePicture
-from cad.report.text import SPEAKS, media_line, model_line, time_line
+from cad.report.text import SPEAKS, media_line, model_line, time_line, track_answer, track_name
 from cad.report.timeline_svg import clock, timeline_svg
 from cad.verdict.records import FaceSummary, Segment, StreamEvidence, Verdict
 
@@ -46,6 +46,7 @@ def verdict_section(verdict: Verdict, pictures: Mapping[int, Sequence[FacePictur
             "Faces",
             "".join(face_line(one) + strip(pictures.get(one.track_id, ()), verdict.segments) for one in verdict.faces),
         ),
+        block("Tracks", tracks(verdict)),
         block("Reasons and limits", table(fact_row(reason.code, reason.text) for reason in verdict.reasons)),
         block("Facts", facts(verdict)),
     ]
@@ -112,6 +113,13 @@ def timeline(verdict: Verdict, thresholds: dict[str, float]) -> str:
         timeline_svg(verdict.curves, thresholds, verdict.segments)
         + f'<p class="soft">{key} &nbsp; dashed: threshold; bands: suspicious stretches</p>'
     )
+
+
+def tracks(verdict: Verdict) -> str:
+    """Return the pictures and sounds of a file that has several of a kind, as in the text."""
+    if not any(one.number > 1 for one in verdict.media.tracks):
+        return ""
+    return table(fact_row(track_name(one), track_answer(one)) for one in verdict.media.tracks)
 
 
 def face_line(face: FaceSummary) -> str:

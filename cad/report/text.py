@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from cad.errors import MediaError
-from cad.verdict.records import FaceSummary, Label, MediaSummary, Segment, StreamEvidence, Verdict
+from cad.media.tracks import NAMES
+from cad.verdict.records import FaceSummary, Label, MediaSummary, MediaTrack, Segment, StreamEvidence, Verdict
 
 #: More segments and faces than this are counted, not listed; JSON has them all.
 MAX_LISTED = 8
@@ -25,6 +26,8 @@ def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
     # A reason that stands beside a stream already is not repeated.
     said = {evidence.reason for evidence in verdict.streams.values() if verdict.label is not Label.INCONCLUSIVE}
     lines += [f"  {reason.code}: {reason.text}" for reason in verdict.reasons if reason.text not in said]
+    if verbose or any(one.number > 1 for one in verdict.media.tracks):
+        lines += listed([track_line(track) for track in verdict.media.tracks], "tracks")
     if verbose:
         lines += [media_line(verdict.media), model_line(verdict), time_line(verdict)]
     return "\n".join(lines)
@@ -73,6 +76,25 @@ def face_line(face: FaceSummary) -> str:
         f"  face {face.track_id} {face.start_seconds:.2f} s to {face.stop_seconds:.2f} s, "
         f"{face.height_px:.0f} px{SPEAKS[face.active_speaker]}: {probability}"
     )
+
+
+def track_line(track: MediaTrack) -> str:
+    """Return one picture or sound of the file: what it is, what goes with it, and what it says by itself."""
+    return f"  {track_name(track)}: {track_answer(track)}"
+
+
+def track_name(track: MediaTrack) -> str:
+    """Return which track it is, as the file tells, and what goes with it."""
+    about = [track.codec, *(printable(text) for text in (track.language, track.title) if text)]
+    about += ["default"] if track.is_default else []
+    other = NAMES["audio" if track.kind == "video" else "video"]
+    partners = f", with {other} {', '.join(map(str, track.partners))}" if track.partners else ""
+    return f"{NAMES[track.kind]} {track.number} ({', '.join(about)}){partners}"
+
+
+def track_answer(track: MediaTrack) -> str:
+    """Return a track's own probability, or why there is none."""
+    return f"not judged: {track.reason}" if track.probability_fake is None else f"{track.probability_fake:.2f}"
 
 
 def media_line(media: MediaSummary) -> str:

@@ -16,18 +16,19 @@ from cad.verdict.calibrate import Calibrated, calibrate
 from cad.verdict.decide import decide
 from cad.verdict.records import Curve, FaceSummary, MediaSummary, StreamEvidence, Verdict
 from cad.verdict.segments import find_segments
+from cad.verdict.tracks import join_tracks
 
 #: The curves of a longer file have the highest value of every bin, so that a short peak is never lost.
 MAX_CURVE_BINS = 1000
 
 
 def judge(analysis: Analysis, spec: ModelSpec) -> Verdict:
-    """Return the verdict on a file under the calibration and the thresholds of ``spec``."""
-    return verdict_of(calibrate(analysis, spec))
+    """Return the verdict on a file under the calibration and the thresholds of ``spec``: that of its worst tracks."""
+    return join_tracks(analysis, [verdict_of(calibrate(one, spec)) for one in (analysis, *analysis.others)])
 
 
 def verdict_of(evidence: Calibrated) -> Verdict:
-    """Return the verdict that calibrated evidence gives."""
+    """Return the verdict that calibrated evidence on one picture and one sound gives."""
     analysis, decision = evidence.analysis, decide(evidence)
     return Verdict(
         path=analysis.path,
@@ -101,4 +102,6 @@ def summarise_media(analysis: Analysis) -> MediaSummary:
         coverage=analysis.report.coverage,
         outcome=analysis.report.outcome.value,
         sha256=analysis.info.sha256,
+        video_track=video.number if video else None,
+        audio_track=audio.number if audio else None,
     )

@@ -100,6 +100,37 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaTrack:
+    """One picture or sound of the file.
+
+    Attributes:
+        kind: ``video`` or ``audio``.
+        number: Which of its kind, from 1, as ``--video-track`` and ``--audio-track`` take it.
+        codec: FFmpeg's name of it.
+        language: As the file tags it, such as ``eng``; empty without a tag.
+        title: Likewise.
+        is_default: Whether the file marks it as the one to play.
+        judged: Whether it could be judged.
+        reason: Why it was not, in words; None if it was.
+        probability_fake: What it says by itself, in [0, 1], or None if it was not judged.
+        partners: Numbers of the tracks of the other kind with which it was judged.
+        pair_probability_fake: Of the most suspicious of these pairs, in [0, 1]; None if none could be judged.
+    """
+
+    kind: str
+    number: int
+    codec: str
+    language: str
+    title: str
+    is_default: bool = field(metadata={"key": "default"})
+    judged: bool
+    reason: str | None
+    probability_fake: float | None
+    partners: tuple[int, ...] = ()
+    pair_probability_fake: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MediaSummary:
     """What was read.
 
@@ -113,6 +144,9 @@ class MediaSummary:
         coverage: Share that could be read, in [0, 1].
         outcome: How reading ended, such as ``ok`` or ``partial``.
         sha256: Of the file's bytes, lower-case hex; empty where it is not known.
+        tracks: Every picture and sound of the file, judged or not.
+        video_track: Number of the picture that the verdict shows; None without one.
+        audio_track: Number of the sound, likewise.
     """
 
     kind: str
@@ -124,6 +158,9 @@ class MediaSummary:
     coverage: float
     outcome: str
     sha256: str = ""
+    tracks: tuple[MediaTrack, ...] = ()
+    video_track: int | None = None
+    audio_track: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ def missing_streams(analysis: Analysis, heads: Collection[str] = HEADS) -> dict[
 def missing_video(analysis: Analysis) -> Reason:
     """Return why the picture was not judged."""
     if analysis.info.video is None:
-        return reasons.NO_PICTURE
+        sound = analysis.info.audio
+        return reasons.no_own_picture(sound.number) if sound and analysis.info.videos else reasons.NO_PICTURE
     if analysis.is_too_short:
         return reasons.too_short(seconds_of(analysis.slots), analysis.min_slots)
     if not any(track.seen_slots for track in analysis.tracks):
@@ -54,7 +55,10 @@ def missing_video(analysis: Analysis) -> Reason:
 def missing_audio(analysis: Analysis) -> Reason:
     """Return why the sound was not judged."""
     if analysis.info.audio is None:
-        return reasons.NO_AUDIO
+        if "audio" in analysis.info.undecodable:
+            return reasons.AUDIO_UNREADABLE
+        picture = analysis.info.video
+        return reasons.no_own_sound(picture.number) if picture and analysis.info.audios else reasons.NO_AUDIO
     if analysis.speech_slots is None:
         return reasons.AUDIO_UNREADABLE
     if analysis.is_too_short:
