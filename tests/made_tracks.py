@@ -89,7 +89,7 @@ def _voice(container, track: Voice, codec: str):
 
 
 def write_caf(path: Path, samples: np.ndarray, labels: Sequence[int], rate_hz: int = RATE_HZ) -> Path:
-    """Write 16-bit PCM (samples, channels) whose channels have the labels of the Core Audio Format (1 left, 3 centre)."""
+    """Write 16-bit PCM (samples, channels); the labels are those of the Core Audio Format (1 is left, 3 centre)."""
     channels = samples.shape[1]
 
     def chunk(name: bytes, body: bytes) -> bytes:
@@ -98,7 +98,6 @@ def write_caf(path: Path, samples: np.ndarray, labels: Sequence[int], rate_hz: i
     about = struct.pack(">d4sIIIII", rate_hz, b"lpcm", 2, 2 * channels, 1, channels, 16)
     layout = struct.pack(">III", 0, 0, channels) + b"".join(struct.pack(">II3f", one, 0, 0, 0, 0) for one in labels)
     pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-    path.write_bytes(
-        b"caff" + struct.pack(">HH", 1, 0) + chunk(b"desc", about) + chunk(b"chan", layout) + chunk(b"data", bytes(4) + pcm)
-    )
+    chunks = chunk(b"desc", about) + chunk(b"chan", layout) + chunk(b"data", bytes(4) + pcm)
+    path.write_bytes(b"caff" + struct.pack(">HH", 1, 0) + chunks)
     return path

@@ -57,7 +57,9 @@ def test_pcm_of_many_channels_is_read(channels: int, tmp_path: Path) -> None:
     np.testing.assert_allclose(samples, voice, atol=2e-4)
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("aac", "mp4"), ("flac", "flac"), ("libopus", "mka"), ("pcm_s16le", "mov")])
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("aac", "mp4"), ("flac", "flac"), ("libopus", "mka"), ("pcm_s16le", "mov")]
+)
 def test_seven_point_one_of_every_codec_is_read(codec: str, suffix: str, tmp_path: Path) -> None:
     voices = np.stack([talk(2.0, seed=0)] * 8, axis=1)
     samples = read(write_tracks(tmp_path / f"a.{suffix}", [Voice(voices)], codec))

@@ -81,7 +81,7 @@ def test_a_number_that_is_not_there_is_an_error_of_the_file() -> None:
     info = info_of([(0, None)], [(0, None)] * 2)
     with pytest.raises(MissingStreamError, match="has no sound 3: it has 2 sounds"):
         choose_tracks(info, None, (1, 3), 8)
-    with pytest.raises(MissingStreamError, match="has no picture 2: it has 1 picture$"):
+    with pytest.raises(MissingStreamError, match=r"has no picture 2: it has 1 picture$"):
         choose_tracks(info, (2,), None, 8)
     with pytest.raises(MissingStreamError, match="has no picture 1: it has no picture"):
         choose_tracks(info_of([], [(0, None)]), (1,), None, 8)
@@ -149,18 +149,19 @@ def test_covers_subtitles_and_time_codes_are_no_tracks(ffmpeg: None, tmp_path: P
     cover, words = tmp_path / "cover.png", tmp_path / "words.srt"
     run_ffmpeg("-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", "1", cover)
     words.write_text("1\n00:00:00,000 --> 00:00:01,000\nhello\n", encoding="utf-8")
-    sources = ("-f", "lavfi", "-i", "testsrc=s=160x120:d=2", "-f", "lavfi", "-i", "sine=300:d=2", "-i", cover, "-i", words)
+    sources = ("-f", "lavfi", "-i", "testsrc=s=160x120:d=2", "-f", "lavfi", "-i", "sine=300:d=2")
     maps = ("-map", "2", "-map", "0", "-map", "1", "-map", "3")
-    codecs = ("-c:v:0", "copy", "-c:v:1", "mpeg4", "-c:a", "aac", "-c:s", "mov_text", "-disposition:v:0", "attached_pic")
+    codecs = ("-c:v:0", "copy", "-c:v:1", "mpeg4", "-c:a", "aac", "-c:s", "mov_text")
     path = tmp_path / "a.mp4"
-    run_ffmpeg(*sources, *maps, *codecs, "-timecode", "00:00:00:00", path)
+    flags = ("-disposition:v:0", "attached_pic", "-timecode", "00:00:00:00")
+    run_ffmpeg(*sources, "-i", cover, "-i", words, *maps, *codecs, *flags, path)
     with open_media(path) as reader:
         assert [one.codec for one in reader.info.videos] == ["mpeg4"]
         assert [one.codec for one in reader.info.audios] == ["aac"]
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("mxf", "pcm_s16le"), ("mp4", "aac"), ("vob", "ac3")])
-def test_four_mono_sounds_of_a_camera_go_with_its_picture(suffix: str, codec: str, ffmpeg: None, tmp_path: Path) -> None:
+def test_four_mono_sounds_go_with_their_picture(suffix: str, codec: str, ffmpeg: None, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     sounds = [part for hz in (300, 400, 500, 600) for part in ("-f", "lavfi", "-i", f"sine={hz}:d=2:r=48000")]
     maps = [part for index in range(5) for part in ("-map", str(index))]
