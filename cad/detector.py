@@ -200,7 +200,8 @@ class Detector(Closing):
         with watch.stage("read"):
             audio = source.audio() if source.info.audio else None
         speech = None if audio is None else keep_speech(audio)
-        cutter = WindowCutter(speech, self.spec.window_frames, self.spec.hop_frames, shortest)
+        joints = source.info.joint_slots
+        cutter = WindowCutter(speech, self.spec.window_frames, self.spec.hop_frames, shortest, joints)
         book = TrackBook(self.options.keep_pictures)
 
         scores: list[WindowScore] = []
@@ -239,7 +240,7 @@ class Detector(Closing):
         tell: Callable[[int, str], None],
     ) -> tuple[list[WindowScore], int]:
         """Return the scores of all windows with a face but those at the tracks' ends, and the length in slots."""
-        tracker = FaceTracker(finder=self._finder)
+        tracker = FaceTracker(finder=self._finder, joint_slots=source.info.joint_slots)
         scores: list[WindowScore] = []
         stop_slot = 0
         for chunk in watch.timed("read", source.video_chunks()):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""probe gives the reader the MediaInfo of an open file: what it declares, and when its streams really begin."""
+"""probe gives the reader the MediaInfo of an open file: what it declares and what is there, and when."""
 
 from __future__ import annotations
 
@@ -7,48 +7,61 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import av
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from cad.media.container import OpenContainer
+from cad.media.container import FORMATS_WITHOUT_DURATION, OpenContainer, is_encrypted
 from cad.media.grid import origin_seconds
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_orientation, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.stamps import StampReader, frames_per_second
+from cad.media.survey import Survey
+from cad.media.timeline import Timeline
 
 #: Names of containers that hold one still picture end like this.
 _STILL_FORMATS = "_pipe"
-#: Containers without an index: FFmpeg estimates their duration from the bit rate, too coarsely for a coverage.
-_ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
 #: Containers whose length of the sound includes the empty chunks with which a muxer pads it (while B-frames delay the
 #: picture); the picture says how far such a file goes.
 _PADDED_SOUND_FORMATS = frozenset({"avi"})
-#: A first frame further than this from the declared start has a damaged stamp.
+#: A declared length this near to that of the packets is the better one: it knows what an encoder put around them.
+_DECLARED_WITHIN_SECONDS = 0.5
+#: A first frame further than this from the first packet has a damaged stamp, or stands behind what does not decode.
 _START_DISAGREEMENT_SECONDS = 10.0
 #: Tags of a photograph stand near its beginning.
 _EXIF_WITHIN_BYTES = 1 << 18
-#: How many packets may pass before the search for first frames ends.
+#: So many packets of a stream are decoded in search of its first frame.
 _PROBE_PACKETS = 500
 
 
-def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
-    """Return what the file says of itself, decoding only as far as its streams' first frames."""
-    first_seconds, orientation = _first_frames(source, on_packet)
-    video = _video_info(source, first_seconds.get("video"), orientation) if source.video is not None else None
-    audio = _audio_info(source, first_seconds.get("audio")) if source.audio is not None else None
+def probe(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[MediaInfo, Timeline]:
+    """Return what the file says of itself and how its packets lie in time.
+
+    Every packet is looked at, and those up to the streams' first frames are decoded.
+    """
     kind = _kind(source)
-    durations = [s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
-    return MediaInfo(
+    streams = [stream for stream in (source.video, source.audio) if stream is not None]
+    survey, first, orientation = _look_over(source, streams, kind, on_packet)
+    # The grid begins with the first frames that decode; where later parts begin depends on it.
+    origin, timeline = 0.0, survey.timeline()
+    for _ in range(2):
+        starts = {stream.index: _start(stream, timeline, first.get(stream.index)) for stream in streams}
+        video = _video_info(source, starts, survey, orientation)
+        audio = _audio_info(source, starts, survey)
+        origin = origin_seconds(video, audio)
+        timeline = survey.timeline(origin, None if source.video is None else source.video.index)
+    info = MediaInfo(
         path=source.name,
         kind=kind,
         container=source.container.format.name,
         size_bytes=os.fstat(source.fd).st_size,
-        duration_seconds=0.0 if kind is MediaKind.IMAGE else max(durations, default=_container_seconds(source)),
-        origin_seconds=origin_seconds(video, audio),
+        duration_seconds=0.0 if kind is MediaKind.IMAGE else _duration(origin, timeline, video, audio),
+        origin_seconds=origin,
         video=video,
         audio=audio,
+        joint_slots=timeline.joint_slots,
+        joint_seconds=timeline.joint_seconds,
     )
+    return info, timeline
 
 
 def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
@@ -60,33 +73,56 @@ def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
     return orientation_of(frame)
 
 
-def _first_frames(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[dict[str, float], Orientation]:
-    """Return the times of the first frames that decode, by type of stream, and how the picture must be turned."""
-    wanted = [stream for stream in (source.video, source.audio) if stream is not None]
-    name = source.container.format.name
-    readers: dict[str, StampReader] = {stream.type: StampReader(stream, name) for stream in wanted}
-    found: dict[str, float] = {}
-    orientation, packets = UPRIGHT, 0
+def _look_over(
+    source: OpenContainer, streams: list[Any], kind: MediaKind, on_packet: Callable[[], None]
+) -> tuple[Survey, dict[int, tuple[int, float]], Orientation]:
+    """Survey the file, and decode each stream as far as its first frame.
 
-    def count() -> None:
-        nonlocal packets
-        packets += 1
-        on_packet()
-
-    for frame in source.frames(*wanted, on_packet=count):
-        kind = "video" if isinstance(frame, av.VideoFrame) else "audio"
-        if kind not in found:
-            found[kind] = readers[kind].seconds(frame)
-            orientation = orientation_in(source, frame) if kind == "video" else orientation
-        if len(found) == len(wanted) or packets > _PROBE_PACKETS:
+    Returns:
+        The survey; by index of the stream the number of the packet that gave the first frame, and the time of that in
+        seconds; and how the picture must be turned.
+    """
+    survey = Survey(streams)
+    readers = {stream.index: StampReader(stream, source.container.format.name) for stream in streams}
+    found: dict[int, tuple[int, float]] = {}
+    orientation = UPRIGHT
+    for packet in source.survey_packets(streams, on_packet):
+        survey.push(packet, is_encrypted(packet))
+        index, number = packet.stream_index, survey.streams[packet.stream_index].ordinal - 1
+        if index not in found and number < _PROBE_PACKETS:
+            for frame in source.decode(packet)[:1]:
+                found[index] = (number, readers[index].seconds(frame))
+                orientation = orientation_in(source, frame) if packet.stream.type == "video" else orientation
+        if kind is MediaKind.IMAGE and found:
             break
-    return found, orientation
+    for stream in streams:  # a decoder may hold all that there is of a short stream
+        if stream.index not in found and survey.streams[stream.index].ordinal < _PROBE_PACKETS:
+            for frame in source.rest(stream)[:1]:
+                found[stream.index] = (0, readers[stream.index].seconds(frame))
+                orientation = orientation_in(source, frame) if stream.type == "video" else orientation
+    survey.finish()
+    return survey, found, orientation
 
 
-def _video_info(source: OpenContainer, first_seconds: float | None, orientation: Orientation) -> VideoStreamInfo:
-    assert source.video is not None
+def _duration(
+    origin: float, timeline: Timeline, video: VideoStreamInfo | None, audio: AudioStreamInfo | None
+) -> float:
+    """Return how long the file is: what is declared, unless its packets tell of another length."""
+    surveyed = max(timeline.end_seconds.values(), default=origin) - origin
+    ends = [s.start_seconds + s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
+    declared = max(ends, default=origin) - origin
+    near = abs(declared - surveyed) <= _DECLARED_WITHIN_SECONDS
+    missing = any(s is not None and s.stated_share < 1.0 for s in (video, audio))
+    return declared if declared > 0 and (near or missing) else max(surveyed, 0.0)
+
+
+def _video_info(
+    source: OpenContainer, starts: dict[int, float], survey: Survey, orientation: Orientation
+) -> VideoStreamInfo | None:
+    if source.video is None:
+        return None
     stream, context = source.video, source.video.codec_context
-    start = _start(stream, first_seconds)
+    found, start = survey.streams[stream.index], starts[stream.index]
     width, height = (context.height, context.width) if orientation[0] else (context.width, context.height)
     return VideoStreamInfo(
         codec=context.name,
@@ -97,38 +133,45 @@ def _video_info(source: OpenContainer, first_seconds: float | None, orientation:
         start_seconds=start,
         declared_frames=stream.frames or None,
         declared_seconds=_declared_seconds(source, stream, start),
+        packets=found.packets,
+        encrypted_packets=found.encrypted_packets,
+        stated_share=found.stated_share,
     )
 
 
-def _audio_info(source: OpenContainer, first_seconds: float | None) -> AudioStreamInfo:
-    assert source.audio is not None
+def _audio_info(source: OpenContainer, starts: dict[int, float], survey: Survey) -> AudioStreamInfo | None:
+    if source.audio is None:
+        return None
     stream, context = source.audio, source.audio.codec_context
-    start = _start(stream, first_seconds)
+    found, start = survey.streams[stream.index], starts[stream.index]
     return AudioStreamInfo(
         codec=context.name,
         sample_rate_hz=context.sample_rate,
         channels=context.channels,
         start_seconds=start,
         declared_seconds=_declared_seconds(source, stream, start),
+        packets=found.packets,
+        encrypted_packets=found.encrypted_packets,
+        stated_share=found.stated_share,
     )
 
 
-def _start(stream: VideoStream | AudioStream, first_seconds: float | None) -> float:
-    """Return when the stream begins: its first frame's time, unless that stamp is plainly damaged."""
-    declared = None
-    if stream.start_time is not None and stream.time_base is not None:
-        declared = float(stream.start_time * stream.time_base)
-    if first_seconds is None:
-        return declared if declared is not None else 0.0
-    if declared is not None and abs(first_seconds - declared) > _START_DISAGREEMENT_SECONDS:
-        return declared
-    return first_seconds
+def _start(stream: VideoStream | AudioStream, timeline: Timeline, first: tuple[int, float] | None) -> float:
+    """Return when a stream begins on the timeline: its first frame's time, unless that stamp is plainly damaged."""
+    surveyed = timeline.start_seconds.get(stream.index)
+    if first is not None:
+        seconds = first[1] + timeline.shift_at(stream.index, first[0])
+        if surveyed is None or abs(seconds - surveyed) <= _START_DISAGREEMENT_SECONDS:
+            return seconds
+    if surveyed is not None:
+        return surveyed
+    return float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
 
 
 def _declared_seconds(source: OpenContainer, stream: VideoStream | AudioStream, start_seconds: float) -> float | None:
     """Return the length that the container states for this one stream."""
     name = source.container.format.name
-    if name in _ESTIMATED_DURATION_FORMATS:
+    if name in FORMATS_WITHOUT_DURATION:
         return None
     if name in _PADDED_SOUND_FORMATS and stream.type == "audio" and source.video is not None:
         return None
@@ -145,14 +188,6 @@ def _end_by_tag(tag: str) -> float | None:
     except ValueError:
         return None
     return 3600 * hours + 60 * minutes + seconds
-
-
-def _container_seconds(source: OpenContainer) -> float:
-    """Return the length that the container states for all of it, 0 if it states none."""
-    duration = source.container.duration
-    if source.container.format.name in _ESTIMATED_DURATION_FORMATS or not duration or duration < 0:
-        return 0.0
-    return float(duration / av.time_base)
 
 
 def _kind(source: OpenContainer) -> MediaKind:

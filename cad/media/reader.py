@@ -181,9 +181,10 @@ class MediaReader(Closing):
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
-        self._sound = StreamReading(progress, problem is None, problem)
         if blocks:
             self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+        slots = 0 if self._audio is None else int(self._audio.present.sum())
+        self._sound = StreamReading(progress, problem is None, problem, slots)
 
     def _read_picture(self) -> Iterator[VideoFrames]:
         progress, problem = Progress(), None
@@ -201,7 +202,7 @@ class MediaReader(Closing):
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
-        self._picture = StreamReading(progress, problem is None, problem)
+        self._picture = StreamReading(progress, problem is None, problem, 0 if builder is None else builder.shown)
         if builder is not None:
             yield from builder.end()
 

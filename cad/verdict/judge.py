@@ -101,4 +101,5 @@ def summarise_media(analysis: Analysis) -> MediaSummary:
         coverage=analysis.report.coverage,
         outcome=analysis.report.outcome.value,
         sha256=analysis.info.sha256,
+        start_seconds=analysis.info.origin_seconds,
     )

@@ -113,6 +113,8 @@ class MediaSummary:
         coverage: Share that could be read, in [0, 1].
         outcome: How reading ended, such as ``ok`` or ``partial``.
         sha256: Of the file's bytes, lower-case hex; empty where it is not known.
+        start_seconds: When the file's own clock (what a player or an editor shows of its time stamps) stands at second
+            0 of this verdict: add it to a time told here. After a joint the file's clock is another one.
     """
 
     kind: str
@@ -124,6 +126,7 @@ class MediaSummary:
     coverage: float
     outcome: str
     sha256: str = ""
+    start_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
