@@ -32,7 +32,7 @@ from cad.media.pool import MediaPool
 from cad.media.records import MediaKind, VideoFrames
 from cad.media.source import MediaSource
 from cad.media.track_reading import read_picture, read_report
-from cad.media.tracks import choose_tracks, with_only
+from cad.media.tracks import Scene, choose_tracks, with_only
 from cad.options import DetectOptions
 from cad.runtime.scorer import Scorer
 from cad.sounds import Sound, hear_sounds
@@ -213,31 +213,33 @@ class Detector(Closing):
         tell(0, "read")
         analyses: list[Analysis] = []
         for scene in scenes:
-            with watch.stage("read"):
-                sounds, silent = hear_sounds(source, scene.audios)
-            analyses += self._analyse_scene(source, scene.video, sounds, watch, tell)
-            unjudged += silent
+            analyses += self._analyse_scene(source, scene, unjudged, watch, tell)
         first, *others = analyses
         return dataclasses.replace(first, seconds=watch.seconds(), others=tuple(others), unjudged=tuple(unjudged))
 
     def _analyse_scene(
         self,
         source: MediaSource,
-        video: int | None,
-        sounds: list[Sound],
+        scene: Scene,
+        unjudged: list[UnjudgedTrack],
         watch: Stopwatch,
         tell: Callable[[int, str], None],
     ) -> Iterator[Analysis]:
-        """Yield an analysis for each sound that goes with a picture, whose faces are found once for all of them."""
+        """Yield an analysis for each sound that goes with a picture, whose faces are found once for all of them.
+
+        Sounds that have no part in any are added to ``unjudged``.
+        """
+        with watch.stage("read"):
+            sounds, silent = hear_sounds(source, scene.audios)
+        unjudged += silent
         shortest = 1 if source.info.kind is MediaKind.IMAGE else self.spec.min_frames
         book = TrackBook(self.options.keep_pictures)
-        listeners = [
-            Listener(sound, WindowCutter(sound.speech, self.spec.window_frames, self.spec.hop_frames, shortest))
-            for sound in sounds
-        ]
-        video_slots = 0
+        sizes, joints = (self.spec.window_frames, self.spec.hop_frames, shortest), source.info.joint_slots
+        listeners = [Listener(sound, WindowCutter(sound.speech, *sizes, joints)) for sound in sounds]
+        video, video_slots = scene.video, 0
         if video is not None:
-            video_slots = self._score_faces(read_picture(source, video), listeners, book, watch, tell)
+            tracker = FaceTracker(finder=self._finder, joint_slots=joints)
+            video_slots = self._score_faces(read_picture(source, video), tracker, listeners, book, watch, tell)
         for one in listeners:
             with watch.stage("score"):
                 one.scores += self._score_sound(one.cutter.flush(), tell)
@@ -265,13 +267,13 @@ class Detector(Closing):
     def _score_faces(
         self,
         chunks: Iterator[VideoFrames],
+        tracker: FaceTracker,
         listeners: list[Listener],
         book: TrackBook,
         watch: Stopwatch,
         tell: Callable[[int, str], None],
     ) -> int:
         """Score all windows with a face but those at the tracks' ends, and return the picture's length in slots."""
-        tracker = FaceTracker(finder=self._finder)
         stop_slot = 0
         for chunk in watch.timed("read", chunks):
             stop_slot = chunk.first_slot + len(chunk.frames)

@@ -164,7 +164,8 @@ class ArraySource(Closing):
         except MediaError as error:
             problem = error.with_traceback(None)
         finally:
-            self._picture = StreamReading(placer.progress(), complete, problem)
+            shown = 0 if builder is None else builder.shown
+            self._picture = StreamReading(placer.progress(), complete, problem, shown)
         if builder is not None:
             yield from builder.end()
 
@@ -247,9 +248,10 @@ class ArraySource(Closing):
             assembler.write(position, block)
             position += len(block)
         assembler.close()
-        self._sound = StreamReading(Progress(1, audio.declared_seconds or 0.0), complete=True)
         if blocks:
             self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+        slots = 0 if self._audio is None else int(self._audio.present.sum())
+        self._sound = StreamReading(Progress(1, audio.declared_seconds or 0.0), complete=True, slots=slots)
 
     def _require_only(self, name: str, number: int | None) -> None:
         if number not in (None, 1):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import av
@@ -23,6 +23,8 @@ from av.video.stream import VideoStream
 from cad.closing import Closing
 from cad.errors import MediaLimitError, MediaUnreadableError, MissingStreamError
 from cad.media.limits import MediaLimits
+from cad.media.tally import PacketTally
+from cad.media.timeline import Restamper, Timeline
 
 #: Demuxers that may look at a file, without playlists and scripts that name other files (hls, dash, concat
 #: ...), devices, subtitles and text pictures, and data that is recognised only by its name.
@@ -30,6 +32,11 @@ DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,live_flv,asf,ogg,wav,w64,flac,mp3,aac,ac3,eac3,"
     "aiff,au,caf,amr,amrnb,amrwb,h264,hevc,m4v,av1,obu,ivf,vc1,rm,mxf,nut,dv,gif,apng,mjpeg,opus,tta,wv,ape,adts,"
     "jpeg_pipe,jpegls_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,jpegxl_pipe,gif_pipe"
+)
+#: Containers that state no duration: FFmpeg estimates one from time stamps or the bit rate.
+FORMATS_WITHOUT_DURATION = frozenset(
+    {"aac", "ac3", "adts", "amr", "amrnb", "amrwb", "eac3", "h264", "hevc", "m4v", "mjpeg", "mp3"}
+    | {"mpeg", "mpegts", "mpegvideo", "obu"}
 )
 #: Containers in which several programs may be sent as one.
 _FORMATS_WITH_PROGRAMS = {"mpegts"}
@@ -64,6 +71,7 @@ class OpenContainer(Closing):
         self.name = name
         self.limits = limits
         self.bad_packets = 0
+        self.tally = PacketTally()
         self.container = _open(fd, name)
         try:
             streams = self.container.streams
@@ -129,49 +137,80 @@ class OpenContainer(Closing):
         return found
 
     def frames(
-        self, *streams: VideoStream | AudioStream, on_packet: Callable[[], None] = lambda: None
+        self,
+        *streams: VideoStream | AudioStream,
+        on_packet: Callable[[], None] = lambda: None,
+        timeline: Timeline | None = None,
     ) -> Iterator[VideoFrame | AudioFrame]:
-        """Yield the decoded frames of the streams; skip damage and count it in ``bad_packets``.
+        """Yield the decoded frames of the streams; skip damage and count it in ``bad_packets`` and ``tally``.
 
         Args:
             streams: Of this source.
             on_packet: Called for every packet: the sign of life.
+            timeline: On which the frames' stamps lie; None: the file's own.
         """
-        for packet in self._packets(streams):
-            on_packet()
-            yield from self._frames_of(packet)
-
-    def first_frames(self, on_packet: Callable[[], None], max_packets: int) -> dict[int, VideoFrame | AudioFrame]:
-        """Return by index of a stream the first frame that it decodes to, if that is among so many packets.
-
-        Args:
-            on_packet: Called for every packet: the sign of life.
-            max_packets: How many packets may pass.
-        """
-        streams = (*self.videos, *self.audios)
-        found: dict[int, VideoFrame | AudioFrame] = {}
-        for count, packet in enumerate(self._packets(streams)):
-            on_packet()
-            if packet.stream_index not in found:
-                frame = next(self._frames_of(packet), None)
-                if frame is not None:
-                    found[packet.stream_index] = frame
-            if len(found) == len(streams) or count >= max_packets:
-                break
-        return found
-
-    def _frames_of(self, packet: Any) -> Iterator[VideoFrame | AudioFrame]:
-        if packet.is_corrupt:
-            self.bad_packets += 1
-        for frame in self._decode(packet):
-            if getattr(frame, "is_corrupt", False):
-                self.bad_packets += 1
-            yield frame
-
-    def _packets(self, streams: tuple[Any, ...]) -> Iterator[Any]:
         for stream in self.container.streams:
             if stream not in streams:
                 stream.discard = Discard.all  # its packets are not even read
+        restampers = {stream.index: Restamper(timeline or Timeline(), stream.index) for stream in streams}
+        for packet in self._packets(streams):
+            on_packet()
+            restamper = restampers[packet.stream.index]
+            # A decoder must not predict pictures of one part from those of another.
+            if packet.size and restamper.restamp(packet):
+                yield from self._noted(self.rest(packet.stream), packet.stream)
+            if packet.is_corrupt and not restamper.is_near_joint:
+                self.bad_packets += 1
+            yield from self._noted(self.decode(packet), packet.stream)
+        self.bad_packets += sum(restamper.mended for restamper in restampers.values())
+
+    def survey_packets(
+        self, streams: Collection[VideoStream | AudioStream], on_packet: Callable[[], None] = lambda: None
+    ) -> Iterator[Any]:
+        """Yield the packets of the streams, undecoded, in the order of the file."""
+        for stream in self.container.streams:
+            if stream not in streams:
+                stream.discard = Discard.all
+        for packet in self._packets(tuple(streams)):
+            on_packet()
+            if packet.size:
+                yield packet
+
+    def decode(self, packet: Any) -> list[Any]:
+        """Return the frames that a packet gives; damage is counted."""
+        if packet.size and is_encrypted(packet):
+            self.tally.fail(encrypted=True)
+            return []
+        seconds = None if packet.pts is None else float(packet.pts * packet.time_base)
+        bad = self.bad_packets
+        frames = self._decode(packet)
+        if packet.size and not packet.is_discard:
+            if self.bad_packets > bad:
+                self.tally.fail()
+            else:
+                self.tally.feed(seconds)
+        return frames
+
+    def _noted(self, frames: Iterable[Any], stream: Any) -> Iterator[Any]:
+        for frame in frames:
+            if getattr(frame, "is_corrupt", False):
+                self.bad_packets += 1
+            self.tally.show(None if frame.pts is None else float(frame.pts * stream.time_base))
+            yield frame
+
+    def rest(self, stream: VideoStream | AudioStream) -> list[Any]:
+        """Return what the decoder of a stream still holds, and let it start afresh."""
+        frames: list[Any] = []
+        try:
+            frames = stream.decode(None)
+        except AvMemoryError:
+            raise
+        except (FFmpegError, ValueError):
+            self.bad_packets += 1
+        stream.codec_context.flush_buffers()
+        return frames
+
+    def _packets(self, streams: tuple[Any, ...]) -> Iterator[Any]:
         errors_in_a_row = 0
         while errors_in_a_row < MAX_READ_ERRORS_IN_A_ROW:
             try:
@@ -212,7 +251,13 @@ class OpenContainer(Closing):
             raise _no_stream_error(self.name, self.container)
         if self.video is not None:
             limits.check_picture(self.name, self.video.codec_context.width, self.video.codec_context.height)
-        limits.check_declared(self.name, (self.container.duration or 0) / av.time_base)
+        if self.container.format.name not in FORMATS_WITHOUT_DURATION:
+            limits.check_declared(self.name, (self.container.duration or 0) / av.time_base)
+
+
+def is_encrypted(packet: Any) -> bool:
+    """Return whether a packet says that its content is encrypted."""
+    return bool(packet.has_sidedata("encryption_info"))
 
 
 def _open(fd: int, name: str) -> InputContainer:

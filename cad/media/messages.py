@@ -22,11 +22,17 @@ class Progress:
         decoded: Frames decoded so far (of picture or sound).
         seconds: Seconds of presentation time decoded so far.
         bad_packets: Damaged packets, frames and stamps met so far.
+        good_packets: Packets that were decoded and whose content went onto the grid.
+        lost_packets: Packets that were met and of which nothing did.
+        encrypted_packets: How many of those are encrypted.
     """
 
     decoded: int = 0
     seconds: float = 0.0
     bad_packets: int = 0
+    good_packets: int = 0
+    lost_packets: int = 0
+    encrypted_packets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +123,8 @@ def parse_answer(message: dict[str, Any]) -> tuple[Progress, Answer]:
     Raises:
         ValueError, TypeError, KeyError: It is no such message; the process may have been taken over.
     """
-    decoded, seconds, bad_packets = message["progress"]
-    progress = Progress(int(decoded), float(seconds), int(bad_packets))
+    decoded, seconds, bad_packets, good, lost, encrypted = message["progress"]
+    progress = Progress(int(decoded), float(seconds), int(bad_packets), int(good), int(lost), int(encrypted))
     if message["type"] == "info":
         info: MediaInfo = _as(MediaInfo, message["info"])
         return progress, info

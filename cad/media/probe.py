@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""probe gives the reader the MediaInfo of an open file: what it declares, and when its streams really begin."""
+"""probe gives the reader the MediaInfo of an open file: what it declares and what is there, and when."""
 
 from __future__ import annotations
 
@@ -8,47 +8,43 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import av
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from cad.media.container import OpenContainer
+from cad.media.container import FORMATS_WITHOUT_DURATION, OpenContainer, is_encrypted
 from cad.media.grid import origin_seconds
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_orientation, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.stamps import StampReader, frames_per_second
+from cad.media.survey import Survey
+from cad.media.timeline import Timeline
 from cad.media.tracks import pair_tracks
 
 #: Names of containers that hold one still picture end like this.
 _STILL_FORMATS = "_pipe"
-#: Containers without an index: FFmpeg estimates their duration from the bit rate, too coarsely for a coverage.
-_ESTIMATED_DURATION_FORMATS = {"aac", "ac3", "eac3", "adts", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "mp3"}
 #: Containers whose length of the sound includes the empty chunks with which a muxer pads it (while B-frames delay the
 #: picture); the picture says how far such a file goes.
 _PADDED_SOUND_FORMATS = frozenset({"avi"})
-#: A first frame further than this from the declared start has a damaged stamp.
+#: A declared length this near to that of the packets is the better one: it knows what an encoder put around them.
+_DECLARED_WITHIN_SECONDS = 0.5
+#: A first frame further than this from the first packet has a damaged stamp, or stands behind what does not decode.
 _START_DISAGREEMENT_SECONDS = 10.0
 #: Tags of a photograph stand near its beginning.
 _EXIF_WITHIN_BYTES = 1 << 18
 #: Longer tags are cut: a file may say what it likes of itself.
 _TAG_CHARACTERS = 100
-#: How many packets a stream may pass before the search for first frames ends.
+#: So many packets of a stream are decoded in search of its first frame.
 _PROBE_PACKETS = 500
 
 
-def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
-    """Return what the file says of itself, decoding only as far as its streams' first frames."""
-    first_seconds, orientations = _first_frames(source, on_packet)
-    programs = source.programs()
-    videos = tuple(
-        _video_info(source, stream, number, programs, first_seconds.get(stream.index), orientations)
-        for number, stream in enumerate(source.videos, start=1)
-    )
-    audios = tuple(
-        _audio_info(source, stream, number, programs, first_seconds.get(stream.index))
-        for number, stream in enumerate(source.audios, start=1)
-    )
+def probe(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[MediaInfo, Timeline]:
+    """Return what the file says of itself and how its packets lie in time.
+
+    Every packet is looked at, and those up to the streams' first frames are decoded.
+    """
     kind = _kind(source)
+    streams: list[VideoStream | AudioStream] = [*source.videos, *source.audios]
+    survey, first, orientations = _look_over(source, streams, kind, on_packet)
     info = MediaInfo(
         path=source.name,
         kind=kind,
@@ -56,22 +52,24 @@ def probe(source: OpenContainer, on_packet: Callable[[], None]) -> MediaInfo:
         size_bytes=os.fstat(source.fd).st_size,
         duration_seconds=0.0,
         origin_seconds=0.0,
-        video=None if source.video is None else videos[source.videos.index(source.video)],
-        audio=None if source.audio is None else audios[source.audios.index(source.audio)],
-        videos=videos,
-        audios=audios,
+        video=None,
+        audio=None,
         undecodable=source.undecodable(),
     )
-    # What a player plays may belong to another picture than the one it shows.
-    first = pair_tracks(info)[0]
-    audio = audios[first.audios[0] - 1] if first.audios else None
-    durations = [s.declared_seconds for tracks in (videos, audios) for s in tracks if s.declared_seconds]
-    return replace(
+    # The grid begins with the first frames that decode; where later parts begin depends on it.
+    timeline = survey.timeline()
+    for _ in range(2):
+        starts = {stream.index: _start(stream, timeline, first.get(stream.index)) for stream in streams}
+        info = _with_tracks(info, source, starts, survey, orientations)
+        info = replace(info, origin_seconds=origin_seconds(info.video, *info.videos, *info.audios))
+        timeline = survey.timeline(info.origin_seconds, None if source.video is None else source.video.index)
+    info = replace(
         info,
-        audio=audio,
-        duration_seconds=0.0 if kind is MediaKind.IMAGE else max(durations, default=_container_seconds(source)),
-        origin_seconds=origin_seconds(info.video, audio),
+        duration_seconds=0.0 if kind is MediaKind.IMAGE else _duration(info, timeline),
+        joint_slots=timeline.joint_slots,
+        joint_seconds=timeline.joint_seconds,
     )
+    return info, timeline
 
 
 def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
@@ -83,31 +81,86 @@ def orientation_in(source: OpenContainer, frame: Any) -> Orientation:
     return orientation_of(frame)
 
 
-def _first_frames(
-    source: OpenContainer, on_packet: Callable[[], None]
-) -> tuple[dict[int, float], dict[int, Orientation]]:
-    """Return by stream the times of the first frames that decode, and how the pictures must be turned."""
-    streams: list[VideoStream | AudioStream] = [*source.videos, *source.audios]
-    frames = source.first_frames(on_packet, _PROBE_PACKETS * len(streams))
-    seconds = {
-        stream.index: StampReader(stream, source.container.format.name).seconds(frames[stream.index])
-        for stream in streams
-        if stream.index in frames
-    }
-    pictures = {stream.index: frames[stream.index] for stream in source.videos if stream.index in frames}
-    return seconds, {index: orientation_in(source, frame) for index, frame in pictures.items()}
+def _look_over(
+    source: OpenContainer, streams: list[VideoStream | AudioStream], kind: MediaKind, on_packet: Callable[[], None]
+) -> tuple[Survey, dict[int, tuple[int, float]], dict[int, Orientation]]:
+    """Survey the file, and decode each stream as far as its first frame.
+
+    Returns:
+        The survey; by index of the stream the number of the packet that gave the first frame, and the time of that in
+        seconds; and how the pictures must be turned.
+    """
+    survey = Survey(streams)
+    readers = {stream.index: StampReader(stream, source.container.format.name) for stream in streams}
+    found: dict[int, tuple[int, float]] = {}
+    orientations: dict[int, Orientation] = {}
+    for packet in source.survey_packets(streams, on_packet):
+        survey.push(packet, is_encrypted(packet))
+        index, number = packet.stream_index, survey.streams[packet.stream_index].ordinal - 1
+        if index not in found and number < _PROBE_PACKETS:
+            for frame in source.decode(packet)[:1]:
+                found[index] = (number, readers[index].seconds(frame))
+                if packet.stream.type == "video":
+                    orientations[index] = orientation_in(source, frame)
+        if kind is MediaKind.IMAGE and found:
+            break
+    for stream in streams:  # a decoder may hold all that there is of a short stream
+        if stream.index not in found and survey.streams[stream.index].ordinal < _PROBE_PACKETS:
+            for frame in source.rest(stream)[:1]:
+                found[stream.index] = (0, readers[stream.index].seconds(frame))
+                if stream.type == "video":
+                    orientations[stream.index] = orientation_in(source, frame)
+    survey.finish()
+    return survey, found, orientations
+
+
+def _duration(info: MediaInfo, timeline: Timeline) -> float:
+    """Return how long the file is: what is declared, unless its packets tell of another length."""
+    tracks: list[VideoStreamInfo | AudioStreamInfo] = [*info.videos, *info.audios]
+    surveyed = max(timeline.end_seconds.values(), default=info.origin_seconds) - info.origin_seconds
+    ends = [one.start_seconds + one.declared_seconds for one in tracks if one.declared_seconds]
+    declared = max(ends, default=info.origin_seconds) - info.origin_seconds
+    near = abs(declared - surveyed) <= _DECLARED_WITHIN_SECONDS
+    missing = any(one.stated_share < 1.0 for one in tracks)
+    return declared if declared > 0 and (near or missing) else max(surveyed, 0.0)
+
+
+def _with_tracks(
+    info: MediaInfo,
+    source: OpenContainer,
+    starts: dict[int, float],
+    survey: Survey,
+    orientations: dict[int, Orientation],
+) -> MediaInfo:
+    """Return ``info`` with every picture and sound, and those among them that are judged first."""
+    programs = source.programs()
+    videos = tuple(
+        _video_info(source, stream, number, starts[stream.index], survey, programs, orientations)
+        for number, stream in enumerate(source.videos, start=1)
+    )
+    audios = tuple(
+        _audio_info(source, stream, number, starts[stream.index], survey, programs)
+        for number, stream in enumerate(source.audios, start=1)
+    )
+    video = None if source.video is None else videos[source.videos.index(source.video)]
+    audio = None if source.audio is None else audios[source.audios.index(source.audio)]
+    info = replace(info, video=video, audio=audio, videos=videos, audios=audios)
+    # What a player plays may belong to another picture than the one it shows.
+    first = pair_tracks(info)[0]
+    return replace(info, audio=audios[first.audios[0] - 1] if first.audios else None)
 
 
 def _video_info(
     source: OpenContainer,
     stream: VideoStream,
     number: int,
+    start: float,
+    survey: Survey,
     programs: dict[int, int],
-    first_seconds: float | None,
     orientations: dict[int, Orientation],
 ) -> VideoStreamInfo:
     context, orientation = stream.codec_context, orientations.get(stream.index, UPRIGHT)
-    start = _start(stream, first_seconds)
+    found = survey.streams[stream.index]
     width, height = (context.height, context.width) if orientation[0] else (context.width, context.height)
     return VideoStreamInfo(
         codec=context.name,
@@ -123,14 +176,16 @@ def _video_info(
         is_default=_is_default(stream),
         language=_tag(stream, "language"),
         title=_tag(stream, "title"),
+        packets=found.packets,
+        encrypted_packets=found.encrypted_packets,
+        stated_share=found.stated_share,
     )
 
 
 def _audio_info(
-    source: OpenContainer, stream: AudioStream, number: int, programs: dict[int, int], first_seconds: float | None
+    source: OpenContainer, stream: AudioStream, number: int, start: float, survey: Survey, programs: dict[int, int]
 ) -> AudioStreamInfo:
-    context = stream.codec_context
-    start = _start(stream, first_seconds)
+    context, found = stream.codec_context, survey.streams[stream.index]
     return AudioStreamInfo(
         codec=context.name,
         sample_rate_hz=context.sample_rate,
@@ -142,6 +197,9 @@ def _audio_info(
         is_default=_is_default(stream),
         language=_tag(stream, "language"),
         title=_tag(stream, "title"),
+        packets=found.packets,
+        encrypted_packets=found.encrypted_packets,
+        stated_share=found.stated_share,
     )
 
 
@@ -155,22 +213,22 @@ def _tag(stream: VideoStream | AudioStream, name: str) -> str:
     return "" if text == "und" else text
 
 
-def _start(stream: VideoStream | AudioStream, first_seconds: float | None) -> float:
-    """Return when the stream begins: its first frame's time, unless that stamp is plainly damaged."""
-    declared = None
-    if stream.start_time is not None and stream.time_base is not None:
-        declared = float(stream.start_time * stream.time_base)
-    if first_seconds is None:
-        return declared if declared is not None else 0.0
-    if declared is not None and abs(first_seconds - declared) > _START_DISAGREEMENT_SECONDS:
-        return declared
-    return first_seconds
+def _start(stream: VideoStream | AudioStream, timeline: Timeline, first: tuple[int, float] | None) -> float:
+    """Return when a stream begins on the timeline: its first frame's time, unless that stamp is plainly damaged."""
+    surveyed = timeline.start_seconds.get(stream.index)
+    if first is not None:
+        seconds = first[1] + timeline.shift_at(stream.index, first[0])
+        if surveyed is None or abs(seconds - surveyed) <= _START_DISAGREEMENT_SECONDS:
+            return seconds
+    if surveyed is not None:
+        return surveyed
+    return float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
 
 
 def _declared_seconds(source: OpenContainer, stream: VideoStream | AudioStream, start_seconds: float) -> float | None:
     """Return the length that the container states for this one stream."""
     name = source.container.format.name
-    if name in _ESTIMATED_DURATION_FORMATS:
+    if name in FORMATS_WITHOUT_DURATION:
         return None
     if name in _PADDED_SOUND_FORMATS and stream.type == "audio" and source.video is not None:
         return None
@@ -187,14 +245,6 @@ def _end_by_tag(tag: str) -> float | None:
     except ValueError:
         return None
     return 3600 * hours + 60 * minutes + seconds
-
-
-def _container_seconds(source: OpenContainer) -> float:
-    """Return the length that the container states for all of it, 0 if it states none."""
-    duration = source.container.duration
-    if source.container.format.name in _ESTIMATED_DURATION_FORMATS or not duration or duration < 0:
-        return 0.0
-    return float(duration / av.time_base)
 
 
 def _kind(source: OpenContainer) -> MediaKind:

@@ -223,8 +223,10 @@ class MediaReader(Closing):
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
-        self._sounds[number] = StreamReading(progress, problem is None, problem)
-        return AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))) if blocks else None
+        audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))) if blocks else None
+        slots = 0 if audio is None else int(audio.present.sum())
+        self._sounds[number] = StreamReading(progress, problem is None, problem, slots)
+        return audio
 
     def _read_picture(self, number: int) -> Iterator[VideoFrames]:
         progress, problem = Progress(), None
@@ -242,7 +244,8 @@ class MediaReader(Closing):
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
-        self._pictures[number] = StreamReading(progress, problem is None, problem)
+        shown = 0 if builder is None else builder.shown
+        self._pictures[number] = StreamReading(progress, problem is None, problem, shown)
         if builder is not None:
             yield from builder.end()
 

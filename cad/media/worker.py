@@ -7,13 +7,14 @@ heavy.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import av
@@ -38,6 +39,7 @@ from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader, frames_per_second
+from cad.media.timeline import Timeline
 
 #: A sign of life is sent this often while nothing else is.
 BEAT_SECONDS = 0.5
@@ -116,6 +118,7 @@ class FileJob:
         self._name = name
         self._limits = limits
         self._info: MediaInfo | None = None
+        self._timeline = Timeline()
 
     def close(self) -> None:
         """Close the file."""
@@ -124,7 +127,7 @@ class FileJob:
     def open(self) -> None:
         """Probe the file and send its MediaInfo."""
         with OpenContainer(self._fd, self._name, self._limits) as source:
-            self._info = probe(source, self._link.beat)
+            self._info, self._timeline = probe(source, self._link.beat)
         self._link.send({"type": "info", "info": asdict(self._info)})
 
     def sound(self, number: int) -> None:
@@ -135,10 +138,12 @@ class FileJob:
                 raise MediaLimitError(
                     self._name, f"has a sound of {stream.codec_context.channels} channels; the limit is {MAX_CHANNELS}"
                 )
-            link, stamps = self._link, StampFilter()
+            link, stamps = self._link, StampFilter(self._end_seconds(stream))
             placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS), source.channels(stream))
             frames = 0
-            link.progress = lambda: Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped)
+            link.progress = lambda: _counted(
+                Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped), source, stamps.dropped
+            )
             link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1))
             for seconds, frame in stamps(self._stamped(source, stream)):
                 frames += 1
@@ -149,7 +154,7 @@ class FileJob:
                     )
                 placer.push(seconds, frame)
             placer.close()
-            link.send({"type": "done"})
+            self._finish(source)
 
     def picture(self, number: int) -> None:
         """Decode the picture of this number and send the frames that serve a slot, one by one."""
@@ -157,15 +162,30 @@ class FileJob:
         with OpenContainer(self._fd, self._name, self._limits) as source:
             stream = source.videos[number - 1]
             link, fps = self._link, frames_per_second(stream)
-            placer = PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height))
-            link.progress = lambda: placer.progress(source.bad_packets)
+            placer = PicturePlacer(
+                self._info,
+                fps,
+                self._limits,
+                lambda frame: (frame.width, frame.height),
+                self._end_seconds(stream),
+            )
+            link.progress = lambda: _counted(placer.progress(source.bad_packets), source, placer.misplaced)
             converter: PictureConverter | None = None
             for placement, frame in placer(self._stamped(source, stream)):
                 converter = converter or self._start_picture(source, stream, frame)
                 buffer = link.take_buffer()
                 converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
                 link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
-            link.send({"type": "done"})
+            self._finish(source)
+
+    def _finish(self, source: OpenContainer) -> None:
+        """Say that a stream has been read to its end; only now is it known which packets gave nothing."""
+        last = self._link.progress()
+        swallowed = min(source.tally.swallowed, last.good_packets)
+        self._link.progress = lambda: replace(
+            last, good_packets=last.good_packets - swallowed, lost_packets=last.lost_packets + swallowed
+        )
+        self._link.send({"type": "done"})
 
     def _start_picture(self, source: OpenContainer, stream: VideoStream, first: Any) -> PictureConverter:
         """Return a converter to the size of the first frame, and tell the reader that size."""
@@ -186,9 +206,27 @@ class FileJob:
     def _stamped(self, source: OpenContainer, stream: Any) -> Iterator[tuple[float, Any]]:
         """Yield (grid time, frame)."""
         assert self._info is not None
-        stamps = StampReader(stream, self._info.container)
-        for frame in source.frames(stream, on_packet=self._link.beat):
-            yield stamps.seconds(frame) - self._info.origin_seconds, frame
+        origin = self._info.origin_seconds
+        stamps = StampReader(stream, self._info.container, self._timeline.start_seconds.get(stream.index, origin))
+        for frame in source.frames(stream, on_packet=self._link.beat, timeline=self._timeline):
+            yield stamps.seconds(frame) - origin, frame
+
+    def _end_seconds(self, stream: Any) -> float:
+        """Return when a stream ends on the grid by its packets."""
+        assert self._info is not None
+        return self._timeline.end_seconds.get(stream.index, -math.inf) - self._info.origin_seconds
+
+
+def _counted(progress: Progress, source: OpenContainer, misplaced: int) -> Progress:
+    """Return the progress with the packets behind it; frames that could not be placed are lost."""
+    tally = source.tally
+    misplaced = min(misplaced, tally.fed)
+    return replace(
+        progress,
+        good_packets=tally.fed - misplaced,
+        lost_packets=tally.failed + misplaced,
+        encrypted_packets=tally.encrypted,
+    )
 
 
 def serve(channel: Channel, block: SharedBlock) -> None:

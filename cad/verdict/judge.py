@@ -104,4 +104,5 @@ def summarise_media(analysis: Analysis) -> MediaSummary:
         sha256=analysis.info.sha256,
         video_track=video.number if video else None,
         audio_track=audio.number if audio else None,
+        start_seconds=analysis.info.origin_seconds,
     )

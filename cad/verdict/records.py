@@ -147,6 +147,8 @@ class MediaSummary:
         tracks: Every picture and sound of the file, judged or not.
         video_track: Number of the picture that the verdict shows; None without one.
         audio_track: Number of the sound, likewise.
+        start_seconds: When the file's own clock (what a player or an editor shows of its time stamps) stands at second
+            0 of this verdict: add it to a time told here. After a joint the file's clock is another one.
     """
 
     kind: str
@@ -161,6 +163,7 @@ class MediaSummary:
     tracks: tuple[MediaTrack, ...] = ()
     video_track: int | None = None
     audio_track: int | None = None
+    start_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
