@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from cad.closing import Closing
 from cad.errors import MediaLimitError, MediaUnreadableError, MissingStreamError
+from cad.media.encryption import encrypted_shares
 from cad.media.limits import MediaLimits
 from cad.media.tally import PacketTally
 from cad.media.timeline import Restamper, Timeline
@@ -49,8 +50,13 @@ class OpenContainer(Closing):
         name: What errors call the file.
         limits: What it may cost.
 
+    Attributes:
+        encrypted: By index of the stream, the share of it that is encrypted.
+        bad_packets: Damaged packets and frames that were met so far.
+        tally: What became of the packets that were decoded.
+
     Raises:
-        MediaUnreadableError: No demuxer or decoder knows the content.
+        MediaUnreadableError: No demuxer or decoder knows the content, or all of it is encrypted.
         MediaLimitError: It declares more streams, pixels or seconds than the limits allow.
         MissingStreamError: It has neither picture nor sound.
     """
@@ -64,9 +70,14 @@ class OpenContainer(Closing):
         self.container = _open(fd, name)
         try:
             streams = self.container.streams
+            self.encrypted = encrypted_shares(fd, self.container)
             pictures = [s for s in streams.video if s.codec_context is not None and not _is_cover(s)]
             self.video: VideoStream | None = _best(streams.best("video"), pictures)
-            sounds = [s for s in streams.audio if s.codec_context is not None and s.codec_context.sample_rate > 0]
+            heard = [s for s in streams.audio if s.codec_context is not None]
+            # Of sound that is encrypted nothing may be known, not even its rate.
+            sounds = [s for s in heard if s.codec_context.sample_rate > 0] or [
+                s for s in heard if s.index in self.encrypted
+            ]
             self.audio: AudioStream | None = _best(streams.best("audio", related=self.video), sounds)
             self._check()
         except BaseException:
@@ -193,11 +204,16 @@ class OpenContainer(Closing):
         if count > limits.max_streams:
             raise MediaLimitError(self.name, f"has {count} streams; the limit is {limits.max_streams}")
         if self.video is None and self.audio is None:
-            raise _no_stream_error(self.name, self.container)
+            raise encrypted_error(self.name) if self.encrypted else _no_stream_error(self.name, self.container)
         if self.video is not None:
             limits.check_picture(self.name, self.video.codec_context.width, self.video.codec_context.height)
         if self.container.format.name not in FORMATS_WITHOUT_DURATION:
             limits.check_declared(self.name, (self.container.duration or 0) / av.time_base)
+
+
+def encrypted_error(name: str) -> MediaUnreadableError:
+    """Return the error that says that all of a file is encrypted."""
+    return MediaUnreadableError(name, "is encrypted: without its key nothing of it can be judged")
 
 
 def is_encrypted(packet: Any) -> bool:
