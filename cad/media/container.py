@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 
 from cad.closing import Closing
 from cad.errors import MediaLimitError, MediaUnreadableError, MissingStreamError
+from cad.media.encryption import encrypted_shares
 from cad.media.limits import MediaLimits
 from cad.media.tally import PacketTally
 from cad.media.timeline import Restamper, Timeline
@@ -54,16 +55,19 @@ class OpenContainer(Closing):
         name: What errors call the file.
         limits: What it may cost.
 
-    Raises:
-        MediaUnreadableError: No demuxer or decoder knows the content.
-        MediaLimitError: It declares more streams, pixels or seconds than the limits allow.
-        MissingStreamError: It has neither picture nor sound.
-
     Attributes:
+        encrypted: By index of the stream, the share of it that is encrypted.
+        bad_packets: Damaged packets and frames that were met so far.
+        tally: What became of the packets that were decoded.
         videos: Every picture that has a decoder and is no cover; the first one is number 1.
         audios: Every sound that has a decoder, likewise.
         video: The picture that a player shows.
         audio: The sound that it plays with it.
+
+    Raises:
+        MediaUnreadableError: No demuxer or decoder knows the content, or all of it is encrypted.
+        MediaLimitError: It declares more streams, pixels or seconds than the limits allow.
+        MissingStreamError: It has neither picture nor sound.
     """
 
     def __init__(self, fd: int, name: str, limits: MediaLimits) -> None:
@@ -75,9 +79,14 @@ class OpenContainer(Closing):
         self.container = _open(fd, name)
         try:
             streams = self.container.streams
-            self.videos: list[VideoStream] = [s for s in streams.video if _is_usable(s) and not _is_cover(s)]
+            self.encrypted = encrypted_shares(fd, self.container)
+            self.videos: list[VideoStream] = [s for s in streams.video if s.codec_context is not None and not _is_cover(s)]
             self.video: VideoStream | None = _best(streams.best("video"), self.videos)
-            self.audios: list[AudioStream] = [s for s in streams.audio if _is_usable(s)]
+            heard = [s for s in streams.audio if s.codec_context is not None]
+            # Of sound that is encrypted nothing may be known, not even its rate.
+            self.audios: list[AudioStream] = [
+                s for s in heard if s.codec_context.sample_rate > 0 or s.index in self.encrypted
+            ]
             self.audio: AudioStream | None = _best(streams.best("audio", related=self.video), self.audios)
             self._check()
         except BaseException:
@@ -99,8 +108,9 @@ class OpenContainer(Closing):
 
     def undecodable(self) -> tuple[str, ...]:
         """Return the kinds, ``video`` and ``audio``, of the streams that cannot be decoded."""
-        streams = self.container.streams
-        return tuple(stream.type for stream in (*streams.video, *streams.audio) if not _is_usable(stream))
+        streams, usable = self.container.streams, {stream.index for stream in (*self.videos, *self.audios)}
+        lost = [*(s for s in streams.video if not _is_cover(s)), *streams.audio]
+        return tuple(stream.type for stream in lost if stream.index not in usable)
 
     def programs(self) -> dict[int, int]:
         """Return by index of a stream its program, counted from 1; nothing where there are not several of them."""
@@ -248,11 +258,16 @@ class OpenContainer(Closing):
         if count > limits.max_streams:
             raise MediaLimitError(self.name, f"has {count} streams; the limit is {limits.max_streams}")
         if self.video is None and self.audio is None:
-            raise _no_stream_error(self.name, self.container)
+            raise encrypted_error(self.name) if self.encrypted else _no_stream_error(self.name, self.container)
         if self.video is not None:
             limits.check_picture(self.name, self.video.codec_context.width, self.video.codec_context.height)
         if self.container.format.name not in FORMATS_WITHOUT_DURATION:
             limits.check_declared(self.name, (self.container.duration or 0) / av.time_base)
+
+
+def encrypted_error(name: str) -> MediaUnreadableError:
+    """Return the error that says that all of a file is encrypted."""
+    return MediaUnreadableError(name, "is encrypted: without its key nothing of it can be judged")
 
 
 def is_encrypted(packet: Any) -> bool:
@@ -283,18 +298,13 @@ def _why_unreadable(fd: int, error: Exception) -> str:
     return f"is not a media file that can be decoded, or its header is damaged ({reason})"
 
 
-def _is_usable(stream: Any) -> bool:
-    context = stream.codec_context
-    return context is not None and bool(stream.type == "video" or context.sample_rate > 0)
-
-
 def _take_channels(stream: AudioStream) -> tuple[str, ...] | None:
     """Return the names of channels that stand in an order of their own, which the decoder is made to forget.
 
     PyAV frees such a layout with every frame that has it, and FFmpeg frees it once more: memory is corrupted.
     """
     layout = stream.codec_context.layout
-    if not _OWN_ORDER.fullmatch(layout.name):
+    if not layout.nb_channels or not _OWN_ORDER.fullmatch(layout.name):
         return None
     channels = tuple(channel.name for channel in layout.channels)
     stream.codec_context.layout = f"{len(channels)} channels"

@@ -16,6 +16,7 @@ from cad.media.grid import origin_seconds
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, exif_orientation, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.stamps import StampReader, frames_per_second
+from cad.media.stated_size import stated_end_seconds, stated_packets, stated_samples, stated_share
 from cad.media.survey import Survey
 from cad.media.timeline import Timeline
 from cad.media.tracks import pair_tracks
@@ -33,6 +34,10 @@ _START_DISAGREEMENT_SECONDS = 10.0
 _EXIF_WITHIN_BYTES = 1 << 18
 #: Longer tags are cut: a file may say what it likes of itself.
 _TAG_CHARACTERS = 100
+#: Lengths in packets and in seconds that are stated in one way and counted in another differ by so much.
+_PACKETS_OFF, _SECONDS_OFF = 2, 0.1
+#: A fragmented file that begins within this is one from its start.
+_FROM_THE_START_SECONDS = 1.0
 #: So many packets of a stream are decoded in search of its first frame.
 _PROBE_PACKETS = 500
 
@@ -110,8 +115,34 @@ def _look_over(
                 found[stream.index] = (0, readers[stream.index].seconds(frame))
                 if stream.type == "video":
                     orientations[stream.index] = orientation_in(source, frame)
-    survey.finish()
+    survey.finish(source.encrypted)
+    for stream in streams:
+        survey.streams[stream.index].stated_share = _stated_share(source, stream, survey)
     return survey, found, orientations
+
+
+def _stated_share(source: OpenContainer, stream: Any, survey: Survey) -> float:
+    """Return the share of a stream which the file holds, of what exact headers state of it."""
+    fd, name, found = source.fd, source.container.format.name, survey.streams[stream.index]
+    shares = [stated_share(fd, name)]
+    if stream.index_entries and found.packets:
+        size = os.fstat(fd).st_size
+        missing = sum(entry.pos + entry.size > size for entry in stream.index_entries)
+        shares.append(found.packets / (found.packets + missing))
+    if stated := stated_packets(fd, name):
+        shares.append(min(1.0, (found.packets + _PACKETS_OFF) / stated))
+    timeline = survey.timeline()
+    start, end = (times.get(stream.index, 0.0) for times in (timeline.start_seconds, timeline.end_seconds))
+    if (samples := stated_samples(fd, name)) and stream.type == "audio":
+        shares.append(_share_of_seconds(end - start, samples / stream.codec_context.sample_rate))
+    # A fragment from the middle is no broken download: nothing says that the end belongs to it.
+    if start <= _FROM_THE_START_SECONDS and (stated_end := stated_end_seconds(fd, name)):
+        shares.append(_share_of_seconds(max(timeline.end_seconds.values()), stated_end))
+    return max(min(shares), 0.0)
+
+
+def _share_of_seconds(there: float, stated: float) -> float:
+    return 1.0 if there >= stated - _SECONDS_OFF else there / stated
 
 
 def _duration(info: MediaInfo, timeline: Timeline) -> float:

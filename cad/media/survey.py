@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from cad.media.stamps import packet_period_seconds
 from cad.media.timeline import LEAP_SECONDS, TOGETHER_SECONDS, Piece, Timeline, lay_out
 
-#: Decoding stamps never go back within a recording; presentation stamps, where there are no others, a little.
+#: Stamps of packets never go back within a recording, except by what containers round.
 BACK_SECONDS = 0.5
 #: Packets of one recording lie beside each other in the file when their times are this close.
 NEAR_SECONDS = 10.0
@@ -126,22 +126,34 @@ class Survey:
         stream.encrypted_packets += shown and is_encrypted
         ordinal = stream.ordinal
         stream.ordinal += 1
-        stamp = packet.pts if packet.dts is None else packet.dts
+        tick = float(packet.time_base)
+        stamp = packet.dts if stream.is_video or packet.dts is not None else packet.pts
         if stamp is None:
+            # Pictures are stored in another order than they are shown: without a decoding stamp nothing tells a jump.
             if not stream.pieces:
                 stream.pieces.append(Piece(stream.index, stream.is_video, self._newest, 0, None))
-            if shown and stream.last_seconds is None:
-                stream.pieces[-1].take(0.0, stream.period_seconds)
+            if shown and packet.pts is not None:
+                stream.pieces[-1].take(packet.pts * tick, packet.pts * tick + stream.period_seconds)
             return
-        tick = float(packet.time_base)
         start = (stamp if packet.pts is None else packet.pts) * tick
         seconds = packet.duration * tick if packet.duration and packet.duration > 0 else stream.period_seconds
         if not stream.is_video:
             seconds = min(seconds, LEAP_SECONDS)
         self._take(stream, _Suspect(ordinal, packet.dts, stamp * tick, start, start + seconds, shown))
 
-    def finish(self) -> None:
-        """Settle what the last packets left open."""
+    def finish(self, encrypted: Mapping[int, float]) -> None:
+        """Settle what the last packets left open.
+
+        Args:
+            encrypted: By index of the stream, the share of it that is encrypted as a whole. Packets that say so
+                themselves are counted already; those of a scrambled transport stream never came.
+        """
+        for index, share in encrypted.items():
+            stream = self.streams.get(index)
+            if stream is not None and not stream.encrypted_packets:
+                unseen = max(1, round(stream.packets * share / (1 - share))) if share < 1 else int(not stream.packets)
+                stream.encrypted_packets = unseen if share < 1 else stream.packets + unseen
+                stream.packets += unseen
         for stream in self.streams.values():
             if stream.suspect is not None:
                 stream.doubt(stream.suspect)

@@ -27,13 +27,13 @@ from cad.clock import SAMPLES_PER_FRAME
 from cad.errors import DecoderCrashedError, MediaError, MediaLimitError
 from cad.media.audio import AudioPlacer
 from cad.media.channel import Channel, ChannelClosedError
-from cad.media.container import OpenContainer
+from cad.media.container import OpenContainer, encrypted_error
 from cad.media.grid import PicturePlacer, StampFilter
 from cad.media.limits import MediaLimits
 from cad.media.messages import Progress
 from cad.media.picture import PictureConverter
 from cad.media.probe import orientation_in, probe
-from cad.media.records import MediaInfo
+from cad.media.records import AudioStreamInfo, MediaInfo, VideoStreamInfo
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
@@ -128,12 +128,17 @@ class FileJob:
         """Probe the file and send its MediaInfo."""
         with OpenContainer(self._fd, self._name, self._limits) as source:
             self._info, self._timeline = probe(source, self._link.beat)
+        if all(map(_is_locked, self._info.videos)) and all(map(_is_locked, self._info.audios)):
+            raise encrypted_error(self._name)
         self._link.send({"type": "info", "info": asdict(self._info)})
 
     def sound(self, number: int) -> None:
         """Decode the sound of this number and send it, block by block."""
         with OpenContainer(self._fd, self._name, self._limits) as source:
+            assert self._info is not None
             stream = source.audios[number - 1]
+            if self._skip_locked(self._info.audios[number - 1]):
+                return
             if stream.codec_context.channels > MAX_CHANNELS:
                 raise MediaLimitError(
                     self._name, f"has a sound of {stream.codec_context.channels} channels; the limit is {MAX_CHANNELS}"
@@ -161,6 +166,8 @@ class FileJob:
         assert self._info is not None
         with OpenContainer(self._fd, self._name, self._limits) as source:
             stream = source.videos[number - 1]
+            if self._skip_locked(self._info.videos[number - 1]):
+                return
             link, fps = self._link, frames_per_second(stream)
             placer = PicturePlacer(
                 self._info,
@@ -177,6 +184,15 @@ class FileJob:
                 converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
                 link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
             self._finish(source)
+
+    def _skip_locked(self, stream: VideoStreamInfo | AudioStreamInfo | None) -> bool:
+        """Say that nothing of a stream can be decoded, if all of it is encrypted: it could only give noise."""
+        if stream is None or not _is_locked(stream):
+            return False
+        count = stream.encrypted_packets
+        self._link.progress = lambda: Progress(lost_packets=count, encrypted_packets=count)
+        self._link.send({"type": "done"})
+        return True
 
     def _finish(self, source: OpenContainer) -> None:
         """Say that a stream has been read to its end; only now is it known which packets gave nothing."""
@@ -215,6 +231,10 @@ class FileJob:
         """Return when a stream ends on the grid by its packets."""
         assert self._info is not None
         return self._timeline.end_seconds.get(stream.index, -math.inf) - self._info.origin_seconds
+
+
+def _is_locked(stream: VideoStreamInfo | AudioStreamInfo) -> bool:
+    return 0 < stream.encrypted_packets == stream.packets
 
 
 def _counted(progress: Progress, source: OpenContainer, misplaced: int) -> Progress:
