@@ -80,7 +80,8 @@ class OpenContainer(Closing):
         try:
             streams = self.container.streams
             self.encrypted = encrypted_shares(fd, self.container)
-            self.videos: list[VideoStream] = [s for s in streams.video if s.codec_context is not None and not _is_cover(s)]
+            shown = [s for s in streams.video if s.codec_context is not None]
+            self.videos: list[VideoStream] = [s for s in shown if not _is_cover(s)]
             self.video: VideoStream | None = _best(streams.best("video"), self.videos)
             heard = [s for s in streams.audio if s.codec_context is not None]
             # Of sound that is encrypted nothing may be known, not even its rate.
