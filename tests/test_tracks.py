@@ -235,3 +235,12 @@ def test_channels_in_opposite_phase_hide_no_forged_voice(detector, flipped, tmp_
     verdict = detector.detect(write_tracks(tmp_path / "a.mkv", [Picture(), Voice(sides)]))
     assert verdict.label is Label.FAKE
     assert verdict.streams["audio"].probability_fake > 0.6
+
+
+def test_a_sound_without_a_decoder_is_named_and_the_others_are_judged(detector, tmp_path) -> None:
+    path = write_tracks(tmp_path / "a.mkv", [Picture(), Voice(GENUINE, is_default=True), Voice(FORGED)])
+    path.write_bytes(path.read_bytes().replace(b"A_PCM/INT/LIT", b"A_XYZ/INT/LIT", 1))
+    verdict = detector.detect(path)
+    assert verdict.label is Label.FAKE
+    assert "1 sound for which there is no decoder" in reason(verdict, "tracks_left_out")
+    assert len(tracks_of(verdict, "audio")) == 1
