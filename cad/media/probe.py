@@ -32,6 +32,8 @@ _START_DISAGREEMENT_SECONDS = 10.0
 _EXIF_WITHIN_BYTES = 1 << 18
 #: Lengths in packets and in seconds that are stated in one way and counted in another differ by so much.
 _PACKETS_OFF, _SECONDS_OFF = 2, 0.1
+#: The clock of transport streams has 33 bits at 90 kHz.
+_TS_CLOCK_SECONDS = 2**33 / 90_000
 #: A fragmented file that begins within this is one from its start.
 _FROM_THE_START_SECONDS = 1.0
 #: So many packets of a stream are decoded in search of its first frame.
@@ -64,7 +66,7 @@ def probe(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[MediaIn
         video=video,
         audio=audio,
         joint_slots=timeline.joint_slots,
-        joint_seconds=timeline.joint_seconds,
+        joint_seconds=_as_stored(timeline.joint_seconds, source),
     )
     return info, timeline
 
@@ -131,6 +133,11 @@ def _stated_share(source: OpenContainer, stream: Any, survey: Survey) -> float:
     return max(min(shares), 0.0)
 
 
+def _as_stored(seconds: tuple[float, ...], source: OpenContainer) -> tuple[float, ...]:
+    """Return times as the file stores them: FFmpeg takes a step back in a transport stream for a counter run over."""
+    return tuple(s % _TS_CLOCK_SECONDS if source.container.format.name == "mpegts" else s for s in seconds)
+
+
 def _share_of_seconds(there: float, stated: float) -> float:
     return 1.0 if there >= stated - _SECONDS_OFF else there / stated
 
@@ -175,6 +182,8 @@ def _audio_info(source: OpenContainer, starts: dict[int, float], survey: Survey)
         return None
     stream, context = source.audio, source.audio.codec_context
     found, start = survey.streams[stream.index], starts[stream.index]
+    if not found.packets and not context.sample_rate:
+        return None  # it is announced, and not there
     return AudioStreamInfo(
         codec=context.name,
         sample_rate_hz=context.sample_rate,
