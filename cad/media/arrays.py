@@ -223,7 +223,9 @@ class ArraySource(Closing):
         kind = MediaKind.AUDIO if video is None else MediaKind.VIDEO
         if video is not None and video.declared_frames == 1 and audio is None:
             kind = MediaKind.IMAGE
-        seconds = max(stream.declared_seconds or 0.0 for stream in (video, audio) if stream is not None)
+        origin = origin_seconds(video, audio)
+        ends = [s.start_seconds + s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
+        seconds = max(ends, default=origin) - origin
         self._limits.check_declared(self._name, seconds)
         return MediaInfo(
             path=self._name,
@@ -231,7 +233,7 @@ class ArraySource(Closing):
             container="array",
             size_bytes=0,
             duration_seconds=0.0 if kind is MediaKind.IMAGE else seconds,
-            origin_seconds=origin_seconds(video, audio),
+            origin_seconds=origin,
             video=video,
             audio=audio,
             videos=() if video is None else (video,),

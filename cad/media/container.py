@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from cad.closing import Closing
 from cad.errors import MediaLimitError, MediaUnreadableError, MissingStreamError
-from cad.media.encryption import encrypted_shares
+from cad.media.encryption import encrypted_shares, states_encryption
 from cad.media.limits import MediaLimits
 from cad.media.tally import PacketTally
 from cad.media.timeline import Restamper, Timeline
@@ -83,11 +83,8 @@ class OpenContainer(Closing):
             shown = [s for s in streams.video if s.codec_context is not None]
             self.videos: list[VideoStream] = [s for s in shown if not _is_cover(s)]
             self.video: VideoStream | None = _best(streams.best("video"), self.videos)
-            heard = [s for s in streams.audio if s.codec_context is not None]
-            # Of sound that is encrypted nothing may be known, not even its rate.
-            self.audios: list[AudioStream] = [
-                s for s in heard if s.codec_context.sample_rate > 0 or s.index in self.encrypted
-            ]
+            # Of sound that is encrypted, or begins late in the file, nothing may be known yet, not even its rate.
+            self.audios: list[AudioStream] = [s for s in streams.audio if s.codec_context is not None]
             self.audio: AudioStream | None = _best(streams.best("audio", related=self.video), self.audios)
             self._check()
         except BaseException:
@@ -285,6 +282,8 @@ def _open(fd: int, name: str) -> InputContainer:
     except AvMemoryError as error:
         raise MediaLimitError(name, "needs more memory than the decoder may have") from error
     except (FFmpegError, ValueError, UnicodeError) as error:
+        if states_encryption(fd):
+            raise encrypted_error(name) from error
         raise MediaUnreadableError(name, _why_unreadable(fd, error)) from error
 
 

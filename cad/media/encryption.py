@@ -19,6 +19,7 @@ _ASF_PROTECTION = (
     bytes.fromhex("14e68a29 2226 174c b935 dae07ee9289c".replace(" ", "")),
     bytes.fromhex("33850543 8169 e649 9b74 ad12cb86d58c".replace(" ", "")),
 )
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _HEAD_BYTES = 1 << 20
 _TS_PACKET_BYTES = 188
 #: Scrambling is counted in blocks spread over a transport stream: all of it is as much to read again as to decode.
@@ -43,12 +44,20 @@ def encrypted_shares(fd: int, container: Any) -> dict[int, float]:
     if name == "mpegts":
         scrambled = _scrambled_pids(fd)
         return {stream.index: scrambled[stream.id] for stream in container.streams if stream.id in scrambled}
-    if name == "asf":
-        head = os.pread(fd, _HEAD_BYTES, 0)
-        size = int.from_bytes(head[16:24], "little")
-        if any(guid in head[:size] for guid in _ASF_PROTECTION):
-            return {stream.index: 1.0 for stream in container.streams}
+    if name == "asf" and _is_protected_asf(fd):
+        return {stream.index: 1.0 for stream in container.streams}
     return {}
+
+
+def states_encryption(fd: int) -> bool:
+    """Return whether a file that cannot be opened says in its header that it is encrypted."""
+    return bool(_protected_tracks(fd)) or _is_protected_asf(fd)
+
+
+def _is_protected_asf(fd: int) -> bool:
+    head = os.pread(fd, _HEAD_BYTES, 0)
+    size = int.from_bytes(head[16:24], "little")
+    return head[:16] == _ASF_HEADER and any(guid in head[:size] for guid in _ASF_PROTECTION)
 
 
 def _protected_tracks(fd: int) -> set[int]:

@@ -36,6 +36,8 @@ _EXIF_WITHIN_BYTES = 1 << 18
 _TAG_CHARACTERS = 100
 #: Lengths in packets and in seconds that are stated in one way and counted in another differ by so much.
 _PACKETS_OFF, _SECONDS_OFF = 2, 0.1
+#: The clock of transport streams has 33 bits at 90 kHz.
+_TS_CLOCK_SECONDS = 2**33 / 90_000
 #: A fragmented file that begins within this is one from its start.
 _FROM_THE_START_SECONDS = 1.0
 #: So many packets of a stream are decoded in search of its first frame.
@@ -72,7 +74,7 @@ def probe(source: OpenContainer, on_packet: Callable[[], None]) -> tuple[MediaIn
         info,
         duration_seconds=0.0 if kind is MediaKind.IMAGE else _duration(info, timeline),
         joint_slots=timeline.joint_slots,
-        joint_seconds=timeline.joint_seconds,
+        joint_seconds=_as_stored(timeline.joint_seconds, source),
     )
     return info, timeline
 
@@ -141,6 +143,11 @@ def _stated_share(source: OpenContainer, stream: Any, survey: Survey) -> float:
     return max(min(shares), 0.0)
 
 
+def _as_stored(seconds: tuple[float, ...], source: OpenContainer) -> tuple[float, ...]:
+    """Return times as the file stores them: FFmpeg takes a step back in a transport stream for a counter run over."""
+    return tuple(s % _TS_CLOCK_SECONDS if source.container.format.name == "mpegts" else s for s in seconds)
+
+
 def _share_of_seconds(there: float, stated: float) -> float:
     return 1.0 if there >= stated - _SECONDS_OFF else there / stated
 
@@ -169,16 +176,18 @@ def _with_tracks(
         _video_info(source, stream, number, starts[stream.index], survey, programs, orientations)
         for number, stream in enumerate(source.videos, start=1)
     )
-    audios = tuple(
-        _audio_info(source, stream, number, starts[stream.index], survey, programs)
+    sounds = {
+        stream.index: _audio_info(source, stream, number, starts[stream.index], survey, programs)
         for number, stream in enumerate(source.audios, start=1)
-    )
+    }
     video = None if source.video is None else videos[source.videos.index(source.video)]
-    audio = None if source.audio is None else audios[source.audios.index(source.audio)]
+    audio = None if source.audio is None else sounds[source.audio.index]
+    audios = tuple(sound for sound in sounds.values() if sound is not None)
     info = replace(info, video=video, audio=audio, videos=videos, audios=audios)
     # What a player plays may belong to another picture than the one it shows.
-    first = pair_tracks(info)[0]
-    return replace(info, audio=audios[first.audios[0] - 1] if first.audios else None)
+    scenes = pair_tracks(info)
+    first = scenes[0].audios[:1] if scenes else ()
+    return replace(info, audio=next((sound for sound in audios if sound.number in first), None))
 
 
 def _video_info(
@@ -215,8 +224,10 @@ def _video_info(
 
 def _audio_info(
     source: OpenContainer, stream: AudioStream, number: int, start: float, survey: Survey, programs: dict[int, int]
-) -> AudioStreamInfo:
+) -> AudioStreamInfo | None:
     context, found = stream.codec_context, survey.streams[stream.index]
+    if not found.packets and not context.sample_rate:
+        return None  # it is announced, and not there
     return AudioStreamInfo(
         codec=context.name,
         sample_rate_hz=context.sample_rate,

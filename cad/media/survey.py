@@ -16,6 +16,8 @@ BACK_SECONDS = 0.5
 NEAR_SECONDS = 10.0
 #: A stream that has come this far in another part has left the one before behind for all.
 SETTLED_SECONDS = 3.0
+#: FFmpeg's guess of stamps that a container does not store may be off by so many pictures.
+_GUESSED_PICTURES = 4
 #: More than this is not recorded: hostile files can jump at every packet.
 MAX_PIECES, MAX_DAMAGED, MAX_PACKETS = 4096, 10_000, 50_000_000
 
@@ -30,6 +32,7 @@ class _Suspect:
     start_seconds: float
     end_seconds: float
     is_shown: bool
+    byte: int
 
 
 @dataclass(slots=True)
@@ -60,6 +63,8 @@ class StreamSurvey:
     last_end_seconds: float = 0.0
     step_seconds: float = 0.0
     part_start_seconds: float = 0.0
+    part_start_byte: int = 0
+    byte: int = 0
     suspect: _Suspect | None = None
 
     @property
@@ -74,7 +79,9 @@ class StreamSurvey:
         step = seconds - self.last_seconds
         even = min(2 * self.step_seconds, 3600.0)
         stated = abs(seconds - self.last_end_seconds) <= TOGETHER_SECONDS and self.is_video
-        return -BACK_SECONDS <= step <= max(LEAP_SECONDS, even) or stated
+        # Matroska stores no decoding stamps, and FFmpeg's guess is off by some pictures at first.
+        off = _GUESSED_PICTURES * self.period_seconds if self.is_video else 0.0
+        return -max(BACK_SECONDS, off) <= step <= max(LEAP_SECONDS, off, even) or stated
 
     def leaps(self, seconds: float) -> bool:
         """Return whether a packet of this time begins another piece, although it follows."""
@@ -84,7 +91,8 @@ class StreamSurvey:
         """Believe a packet."""
         if self.last_seconds is not None:
             self.step_seconds = max(0.0, packet.seconds - self.last_seconds)
-        self.last_seconds, self.last_end_seconds = packet.seconds, packet.end_seconds
+        self.last_seconds = packet.seconds
+        self.last_end_seconds = packet.seconds + packet.end_seconds - packet.start_seconds
         if packet.is_shown:
             self.pieces[-1].take(packet.start_seconds, packet.end_seconds)
 
@@ -94,7 +102,7 @@ class StreamSurvey:
         if len(self.pieces) < MAX_PIECES:
             self.pieces.append(Piece(self.index, self.is_video, part, packet.ordinal, packet.stamp))
         if new_part:
-            self.part_start_seconds = packet.seconds
+            self.part_start_seconds, self.part_start_byte = packet.seconds, packet.byte
             self.step_seconds, self.last_seconds = 0.0, None
         self.accept(packet)
 
@@ -135,11 +143,12 @@ class Survey:
             if shown and packet.pts is not None:
                 stream.pieces[-1].take(packet.pts * tick, packet.pts * tick + stream.period_seconds)
             return
+        stream.byte = stream.byte if packet.pos is None else packet.pos
         start = (stamp if packet.pts is None else packet.pts) * tick
         seconds = packet.duration * tick if packet.duration and packet.duration > 0 else stream.period_seconds
         if not stream.is_video:
             seconds = min(seconds, LEAP_SECONDS)
-        self._take(stream, _Suspect(ordinal, packet.dts, stamp * tick, start, start + seconds, shown))
+        self._take(stream, _Suspect(ordinal, packet.dts, stamp * tick, start, start + seconds, shown, stream.byte))
 
     def finish(self, encrypted: Mapping[int, float]) -> None:
         """Settle what the last packets left open.
@@ -220,12 +229,14 @@ class Survey:
 
     def _overtaken(self, stream: StreamSurvey, packet: _Suspect) -> int | None:
         """Return the part of the others if they have left this stream's part behind, while its stamps seem to go on."""
-        gap = packet.start_seconds - stream.last_end_seconds > TOGETHER_SECONDS
+        gap = packet.seconds - stream.last_end_seconds > TOGETHER_SECONDS
         parts = [
             other.part
             for other in self._others(stream)
             if self._is_ahead(other, stream, packet.seconds)
             and other.last_seconds is not None
+            # Demuxers hold the last packet of a stream until its next one comes: it stands before the joint.
+            and other.part_start_byte <= packet.byte
             and (gap or other.last_seconds - other.part_start_seconds > SETTLED_SECONDS)
         ]
         return min(parts, default=None)

@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
-from cad.errors import DecoderCrashedError, MediaError, MediaLimitError
+from cad.errors import DecoderCrashedError, MediaError, MediaLimitError, MissingStreamError
 from cad.media.audio import AudioPlacer
 from cad.media.channel import Channel, ChannelClosedError
 from cad.media.container import OpenContainer, encrypted_error
@@ -128,7 +128,10 @@ class FileJob:
         """Probe the file and send its MediaInfo."""
         with OpenContainer(self._fd, self._name, self._limits) as source:
             self._info, self._timeline = probe(source, self._link.beat)
-        if all(map(_is_locked, self._info.videos)) and all(map(_is_locked, self._info.audios)):
+        tracks: list[VideoStreamInfo | AudioStreamInfo] = [*self._info.videos, *self._info.audios]
+        if not tracks:
+            raise MissingStreamError(self._name, "has neither picture nor sound")
+        if all(_is_locked(one) for one in tracks):
             raise encrypted_error(self._name)
         self._link.send({"type": "info", "info": asdict(self._info)})
 
@@ -137,7 +140,7 @@ class FileJob:
         with OpenContainer(self._fd, self._name, self._limits) as source:
             assert self._info is not None
             stream = source.audios[number - 1]
-            if self._skip_locked(self._info.audios[number - 1]):
+            if self._skip_locked(next(one for one in self._info.audios if one.number == number)):
                 return
             if stream.codec_context.channels > MAX_CHANNELS:
                 raise MediaLimitError(

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read thousands of files that are valid but odd, and count wrong answers (`tools/bench.py odd_media`).
+
+Each file is made from a plan drawn by a seeded generator: several pictures and sounds, late starts, gaps, time stamps
+that jump, parts joined byte by byte, sizes that change, uneven rates, cancelling and absent channels, cut ends. What is
+right follows from the plan (odd_clips.py), so no other reader is believed: which streams there are, where each exists
+on the grid, that every slot shows its own time and its own stream, how much could be read, where the timeline is
+joined. The result is written to docs/reliability/odd_media.json, from which the documents are filled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from benchmarks import odd_clips
+from benchmarks.odd_clips import CELL_SECONDS, CELLS, Plan, Stream
+from numpy.typing import NDArray
+
+from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from cad.errors import MediaError
+from cad.media.pool import MediaPool
+from cad.media.reader import MediaReader
+from cad.media.records import Outcome
+
+#: Nothing is asked of slots this near to the ends of a stretch: encoders fill up packets there.
+EDGE_SECONDS = 0.14
+#: A slot may show a frame whose time is this far from its own, besides half a frame.
+CLOCK_SECONDS = 0.045
+#: Of its loudest channel's level a sound must keep this much in the mix.
+LEAST_LEVEL = 0.2
+#: Share of the slots that pictures of an uneven rate must serve.
+LEAST_UNEVEN = 0.6
+#: A coverage may be this far from the share of the bytes that is there.
+CUT_TOLERANCE = 0.25
+_WHOLE = {Outcome.OK, Outcome.NO_VIDEO, Outcome.NO_AUDIO}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--count", type=int, default=2000, help="files to read")
+    parser.add_argument("--first", type=int, default=0, help="number of the first one, to look at it again")
+    parser.add_argument("--seed", type=int, default=20260101)
+    parser.add_argument("--keep", type=Path, help="folder for files that are read wrongly")
+    parser.add_argument("--jobs", type=int, default=1, help="files that are read at the same time")
+
+
+def run(arguments: argparse.Namespace) -> dict[str, object]:
+    """Read them and return the figures; ``ok`` is false if an answer was wrong."""
+    began = time.monotonic()
+    kinds, wrong_kinds = Counter[str](), Counter[str]()
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="cad-odd-") as folder, MediaPool(idle=arguments.jobs) as pool:
+
+        def one(index: int) -> tuple[Plan, list[str]]:
+            plan, path = make(Path(folder), arguments.seed, index)
+            found = check(pool, plan, path)
+            if found and arguments.keep is not None:
+                arguments.keep.mkdir(parents=True, exist_ok=True)
+                (arguments.keep / path.name).write_bytes(path.read_bytes())
+            path.unlink()
+            return plan, found
+
+        numbers = range(arguments.first, arguments.first + arguments.count)
+        with ThreadPoolExecutor(arguments.jobs) as threads:
+            for index, (plan, found) in zip(numbers, threads.map(one, numbers), strict=True):
+                kinds.update(kinds_of(plan))
+                if found:
+                    wrong_kinds.update(kinds_of(plan))
+                    wrong.append(f"{index}: {'; '.join(found)} | {plan.told()}")
+                    print(wrong[-1], file=sys.stderr)
+                if (index + 1 - arguments.first) % 100 == 0:
+                    print(f"{index + 1 - arguments.first} of {arguments.count}: {len(wrong)} wrong", file=sys.stderr)
+    return {
+        "files": arguments.count,
+        "seed": arguments.seed,
+        "wrong": len(wrong),
+        "wrong_files": wrong[:20],
+        "kinds": {kind: {"files": count, "wrong": wrong_kinds[kind]} for kind, count in sorted(kinds.items())},
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "wall_seconds": round(time.monotonic() - began, 1),
+        "ok": not wrong,
+    }
+
+
+def make(folder: Path, seed: int, index: int) -> tuple[Plan, Path]:
+    """Write the file of a number and return its plan, too."""
+    plan = odd_clips.plan_of(np.random.default_rng([seed, index]))
+    path = folder / f"{index}{plan.suffix}"
+    odd_clips.write(plan, path)
+    return plan, path
+
+
+def kinds_of(plan: Plan) -> list[str]:
+    """Return the oddities of a plan, for the count of what was tried."""
+    sounds = [one for one in plan.streams if one.kind == "audio"]
+    pictures = [one for one in plan.streams if one.kind == "video"]
+    parts = [part for one in plan.streams for part in one.parts]
+    gains = [gain for one in sounds for gain in one.channels[1]]
+    found = {
+        "several pictures": len(pictures) > 1,
+        "several sounds": len(sounds) > 1,
+        "sound alone": not pictures,
+        "picture alone": not sounds,
+        "a stream that starts late": any(part.start > 0 for part in parts),
+        "a gap": any(part.gap for part in parts),
+        "stamps that do not begin at 0": plan.base > 0,
+        "stamps that jump ahead": plan.jump is not None,
+        "joined byte by byte": plan.jump is None and len(plan.lengths) > 1,
+        "size that grows": any(len({part.size for part in one.parts}) > 1 for one in pictures),
+        "uneven rate": any(one.jitter for one in pictures),
+        "channels that cancel": min(gains, default=0.0) < 0,
+        "channels that are silent": any(0.0 in one.channels[1] for one in sounds),
+        "8 channels or more": any(len(one.channels[1]) >= 8 for one in sounds),
+        "cut off": plan.cut is not None,
+    }
+    return [name for name, holds in found.items() if holds]
+
+
+def check(pool: MediaPool, plan: Plan, path: Path) -> list[str]:
+    """Return what is wrong about the reading of a file."""
+    try:
+        with pool.open(path) as reader:
+            return [*check_streams(reader, plan), *check_report(reader, plan)]
+    except MediaError as error:
+        return [f"refused: {error.code}: {error.text}"]
+
+
+def check_streams(reader: MediaReader, plan: Plan) -> list[str]:
+    wrong = []
+    for kind, listed in (("video", reader.info.videos), ("audio", reader.info.audios)):
+        expected = [stream.number for stream in plan.streams if stream.kind == kind]
+        if [one.number for one in listed] != expected:
+            wrong.append(f"{kind} streams {[one.number for one in listed]} instead of {expected}")
+    for stream in sorted(plan.streams, key=lambda one: one.kind):  # sound before picture
+        name = f"{stream.kind} {stream.number}"
+        told = check_sound if stream.kind == "audio" else check_picture
+        wrong += [f"{name}: {text}" for text in told(reader, plan, stream)]
+    return wrong
+
+
+def check_report(reader: MediaReader, plan: Plan) -> list[str]:
+    wrong = []
+    report, info = reader.report, reader.info
+    if plan.cut is None:
+        if report.coverage < 1.0 or report.outcome not in _WHOLE:
+            wrong.append(f"coverage {report.coverage:.3f}, {report.outcome.value}: {report.text}")
+    elif abs(report.coverage - plan.cut) > CUT_TOLERANCE:
+        wrong.append(f"coverage {report.coverage:.3f} of a file of which {plan.cut:.3f} is there")
+    joints = [round(plan.offset(index) * FRAME_RATE_HZ) for index in range(1, len(plan.lengths))]
+    told = list(info.joint_slots)
+    if len(told) != len(joints) or any(abs(one - other) > 3 for one, other in zip(told, joints, strict=True)):
+        wrong.append(f"joints at {told} instead of {joints}")
+    return wrong
+
+
+def check_picture(reader: MediaReader, plan: Plan, stream: Stream) -> list[str]:
+    """Read one picture; every slot must show its own time and number, and exist just where the plan says."""
+    shown: dict[int, tuple[float, int] | None] = {}
+    sizes: dict[int, tuple[int, int]] = {}
+    for chunk in reader.video_chunks(stream.number):
+        for index in np.flatnonzero(chunk.present):
+            slot = chunk.first_slot + int(index)
+            shown[slot] = odd_clips.read_picture(chunk.frames[index])
+            sizes[slot] = chunk.frames.shape[2:0:-1]
+    expected = slots_of(plan, stream)
+    wrong = []
+    missing = [slot for slot in np.flatnonzero(expected > 0) if slot not in shown]
+    if len(missing) > (1 - LEAST_UNEVEN) * (expected > 0).sum() * (stream.jitter > 0):
+        wrong.append(f"{len(missing)} slots are missing, the first at {missing[0] / FRAME_RATE_HZ:.2f} s")
+    extra = [slot for slot in shown if slot >= len(expected) or expected[slot] < 0]
+    if extra:
+        wrong.append(f"{len(extra)} slots too many, the first at {extra[0] / FRAME_RATE_HZ:.2f} s")
+    most = 0.5 / stream.fps * (3 if stream.jitter else 1) + CLOCK_SECONDS
+    inside = [slot for slot in shown if slot < len(expected) and expected[slot] > 0]
+    off = [slot for slot in inside if (told := shown[slot]) is None or abs(told[0] - slot / FRAME_RATE_HZ) > most]
+    if off:
+        wrong.append(f"{len(off)} slots show another time: {shown[off[0]]} at {off[0] / FRAME_RATE_HZ:.2f} s")
+    strange = [slot for slot in inside if (told := shown[slot]) is not None and told[1] != stream.number]
+    if strange:
+        wrong.append(f"{len(strange)} slots show picture {shown[strange[0]]}")
+    for slot in inside:
+        part = max(index for index in range(len(plan.lengths)) if slot / FRAME_RATE_HZ >= plan.offset(index))
+        if sizes[slot] != stream.parts[part].size:
+            return [*wrong, f"slot {slot} is {sizes[slot]} instead of {stream.parts[part].size}"]
+    return wrong
+
+
+def check_sound(reader: MediaReader, plan: Plan, stream: Stream) -> list[str]:
+    """Read one sound; every cell of it must tell its own time and number, as loud as the plan says."""
+    audio = reader.audio(stream.number)
+    expected = slots_of(plan, stream)
+    if audio is None:
+        return ["nothing was read"]
+    present = np.zeros(max(len(expected), len(audio.present)), np.bool_)
+    present[: len(audio.present)] = audio.present
+    expected = np.pad(expected, (0, len(present) - len(expected)), constant_values=-1)
+    wrong = []
+    if missing := np.flatnonzero((expected > 0) & ~present).tolist():
+        wrong.append(f"{len(missing)} slots are missing, the first at {missing[0] / FRAME_RATE_HZ:.2f} s")
+    if extra := np.flatnonzero((expected < 0) & present).tolist():
+        wrong.append(f"{len(extra)} slots too many, the first at {extra[0] / FRAME_RATE_HZ:.2f} s")
+    loudest = max(abs(gain) for gain in stream.channels[1])
+    level = loudest * float(np.sqrt(0.2**2 / 2 + 0.08**2 / 2))
+    slots = round(CELL_SECONDS * FRAME_RATE_HZ)
+    for cell in range(len(present) // slots):
+        if not (expected[cell * slots : (cell + 1) * slots] > 0).all():
+            continue
+        first = round((cell + 0.15) * CELL_SECONDS * SAMPLE_RATE_HZ)
+        told = odd_clips.read_sound(audio.samples[first : first + round(0.7 * CELL_SECONDS * SAMPLE_RATE_HZ)])
+        if told[:2] != (cell % CELLS, stream.number):
+            return [*wrong, f"cell {cell} tells cell {told[0]} of sound {told[1]}, level {told[2]:.3f}"]
+        if told[2] < LEAST_LEVEL * level:
+            return [*wrong, f"cell {cell} has the level {told[2]:.3f} of {level:.3f}"]
+    assert len(audio.samples) == len(audio.present) * SAMPLES_PER_FRAME
+    return wrong
+
+
+def slots_of(plan: Plan, stream: Stream) -> NDArray[np.int8]:
+    """Return for every slot of the file 1 where the stream must exist, -1 where it must not, 0 near its ends."""
+    slots = round(sum(plan.lengths) * FRAME_RATE_HZ) + 1
+    times = np.arange(slots) / FRAME_RATE_HZ
+    expected = np.full(slots, -1, np.int8)
+    spans = plan.spans(stream)
+    for start, stop in spans:
+        expected[(times > start - EDGE_SECONDS) & (times < stop + EDGE_SECONDS)] = 0
+    for start, stop in spans:
+        expected[(times >= start + EDGE_SECONDS) & (times <= stop - EDGE_SECONDS)] = 1
+    if plan.cut is not None:
+        expected[expected > 0] = 0  # what a cut leaves of each stream is the muxer's affair
+        expected[expected < 0] = 0 if stream.kind == "audio" else -1
+    return expected
