@@ -42,8 +42,8 @@ from cad.verdict.aggregate import aggregate
 from cad.verdict.analysis import Analysis, UnjudgedTrack
 from cad.verdict.document import error_document
 from cad.verdict.judge import judge
-from cad.verdict.reasons import NOT_JUDGED
 from cad.verdict.records import ModelSummary, Verdict
+from cad.verdict.track_reasons import NOT_JUDGED
 from cad.versions import versions
 from cad.windows import Window, WindowCutter, WindowScore
 

@@ -12,8 +12,8 @@ from cad.media.source import MediaSource
 from cad.media.track_reading import read_sound
 from cad.speech import keep_speech
 from cad.values import ValueRecord
-from cad.verdict import reasons
 from cad.verdict.analysis import UnjudgedTrack
+from cad.verdict.track_reasons import SILENT, UNREADABLE, same_sound
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -47,13 +47,13 @@ def hear_sounds(source: MediaSource, numbers: Iterable[int]) -> tuple[list[Sound
         audio = read_sound(source, number)
         twin = None if audio is None else heard.setdefault(_digest(audio), number)
         if twin is not None and twin != number:
-            unjudged.append(UnjudgedTrack("audio", number, reasons.same_sound(twin)))
+            unjudged.append(UnjudgedTrack("audio", number, same_sound(twin)))
         else:
             sounds.append(Sound(number, None if audio is None else keep_speech(audio)))
     kept = [sound for sound in sounds if sound.speaks] or sounds[:1] or [Sound(None, None)]
     silent = [sound for sound in sounds if sound.number not in [one.number for one in kept]]
     for sound in silent:
-        why = reasons.AUDIO_UNREADABLE if sound.speech is None else reasons.NO_SPEECH
+        why = UNREADABLE if sound.speech is None else SILENT
         unjudged.append(UnjudgedTrack("audio", sound.number or 0, why))
     return kept, unjudged
 

@@ -62,7 +62,9 @@ class AudioPlacer:
         self._signature = signature
         # Packed: PyAV takes a null pointer for the end of a frame's planes, and behind the eighth there is none.
         self._resampler = av.AudioResampler(format="flt", rate=SAMPLE_RATE_HZ)
-        channels = self._channels or tuple(channel.name for channel in frame.layout.channels)
+        channels = self._channels
+        if channels is None or len(channels) != frame.layout.nb_channels:
+            channels = tuple(channel.name for channel in frame.layout.channels)
         if self._mixer is None or self._mixer.channels != channels:
             self._mixer = MonoMixer(channels)
         self._run_start_seconds = seconds

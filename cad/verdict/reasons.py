@@ -36,11 +36,6 @@ UNCALIBRATED = Reason(
 )
 #: Synchrony beside other evidence.
 OUT_OF_SYNC = Reason("out_of_sync", _DUBBING)
-#: Why a track of the file has no part in the verdict.
-NOT_JUDGED = {
-    "option": Reason("track_not_asked_for", "other tracks were asked for"),
-    "limit": Reason("track_over_limit", "the file has more tracks than are judged (MediaLimits.max_tracks)"),
-}
 
 
 def no_head(stream: str) -> Reason:
@@ -134,18 +129,3 @@ def no_own_sound(number: int) -> Reason:
 def no_own_picture(number: int) -> Reason:
     """Return the reason for a sound without picture in a file that has one."""
     return Reason(NO_PICTURE.code, f"no picture of the file goes with sound {number}; only the sound was judged")
-
-
-def same_sound(number: int) -> Reason:
-    """Return why a sound was not judged once more."""
-    return Reason("same_sound", f"it is sound {number} once more, sample for sample")
-
-
-def several_tracks(deciding: str, others: list[str]) -> Reason:
-    """Return which of several pictures and sounds the verdict is about, and what is said of the others."""
-    return Reason("several_tracks", f"{deciding} decided this verdict; of the other tracks: {'; '.join(others)}")
-
-
-def tracks_left_out(tracks: list[str]) -> Reason:
-    """Return the note that some of the file's pictures or sounds have no part in the verdict, and why."""
-    return Reason("tracks_left_out", f"not every track was judged: {'; '.join(tracks)}")

@@ -13,12 +13,12 @@ from dataclasses import replace
 
 from cad.media.records import AudioStreamInfo, VideoStreamInfo
 from cad.media.tracks import NAMES
-from cad.verdict import reasons
 from cad.verdict.analysis import Analysis
 from cad.verdict.records import Label, MediaTrack, Reason, Verdict
+from cad.verdict.track_reasons import NOT_JUDGED, UNREADABLE, several_tracks, tracks_left_out
 
 #: Reasons for leaving a track out under which it may hold anything.
-_UNKNOWN = {reasons.AUDIO_UNREADABLE.code, *(reason.code for reason in reasons.NOT_JUDGED.values())}
+_UNKNOWN = {UNREADABLE.code, *(reason.code for reason in NOT_JUDGED.values())}
 
 
 def join_tracks(analysis: Analysis, verdicts: Sequence[Verdict]) -> Verdict:
@@ -64,14 +64,14 @@ def _standing(verdict: Verdict) -> int:
 
 
 def _lacks_its_picture(verdict: Verdict) -> bool:
-    return any(reason.code == reasons.PICTURE_NOT_JUDGED.code for reason in verdict.reasons)
+    return any(reason.code == "picture_not_judged" for reason in verdict.reasons)
 
 
 def _reasons_of_tracks(analysis: Analysis, deciding: Verdict, verdicts: Sequence[Verdict]) -> list[Reason]:
     found = []
     if len(verdicts) > 1:
         others = [f"{_pair(one)} {_answer(one)}" for one in verdicts if one is not deciding]
-        found.append(reasons.several_tracks(_pair(deciding), others))
+        found.append(several_tracks(_pair(deciding), others))
     unknown = [
         f"{NAMES[one.kind]} {one.number} ({one.why.text})" for one in analysis.unjudged if one.why.code in _UNKNOWN
     ]
@@ -79,7 +79,7 @@ def _reasons_of_tracks(analysis: Analysis, deciding: Verdict, verdicts: Sequence
         count = analysis.info.undecodable.count(kind)
         unknown.append(f"{count} {NAMES[kind]}{'s' if count > 1 else ''} for which there is no decoder")
     if unknown:
-        found.append(reasons.tracks_left_out(unknown))
+        found.append(tracks_left_out(unknown))
     return found
 
 

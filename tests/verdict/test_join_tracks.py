@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from made_analysis import AUDIO, VIDEO, analysis, face
@@ -13,6 +14,14 @@ from cad import Label, judge
 from cad.media.records import MediaInfo, MediaKind
 from cad.verdict import reasons
 from cad.verdict.analysis import Analysis, UnjudgedTrack
+from cad.verdict.track_reasons import (
+    NOT_JUDGED,
+    SILENT,
+    UNREADABLE,
+    same_sound,
+    several_tracks,
+    tracks_left_out,
+)
 
 FAKE, REAL, BETWEEN = {"fused": 3.0, "video": 2.0}, {}, {"fused": 0.0}
 
@@ -79,9 +88,9 @@ def test_a_sound_that_goes_with_no_picture_does_not_stand_for_one_without_a_face
 
 def test_tracks_that_may_hold_anything_are_named() -> None:
     left_out = (
-        UnjudgedTrack("audio", 2, reasons.NOT_JUDGED["limit"]),
-        UnjudgedTrack("audio", 3, reasons.NO_SPEECH),
-        UnjudgedTrack("video", 2, reasons.NOT_JUDGED["option"]),
+        UnjudgedTrack("audio", 2, NOT_JUDGED["limit"]),
+        UnjudgedTrack("audio", 3, SILENT),
+        UnjudgedTrack("video", 2, NOT_JUDGED["option"]),
     )
     one = pair(1, REAL)
     verdict = joined(replace(one, info=replace(one.info, undecodable=("audio", "audio"))), unjudged=left_out)
@@ -96,3 +105,9 @@ def test_a_sound_that_no_decoder_knows_is_not_told_as_missing() -> None:
     made = analysis(face(0, 100, has_audio=False), speech_slots=None)
     verdict = judge(replace(made, info=replace(made.info, undecodable=("audio",))), tiny_spec())
     assert verdict.streams["audio"].reason == reasons.AUDIO_UNREADABLE.text
+
+
+def test_every_reason_about_tracks_is_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "verdict.md").read_text(encoding="utf-8")
+    told = [*NOT_JUDGED.values(), SILENT, UNREADABLE, same_sound(1), several_tracks("", []), tracks_left_out([])]
+    assert all(f"`{reason.code}`" in page for reason in told)
