@@ -23,9 +23,9 @@ def frames_per_second(stream: VideoStream) -> float:
     return float(rate) if rate else 0.0
 
 
-def packet_period_seconds(stream: VideoStream | AudioStream) -> float:
+def packet_period_seconds(stream: Any) -> float:
     """Return how long a packet of a stream lasts where it does not say so itself."""
-    if isinstance(stream, VideoStream):
+    if stream.type == "video":
         return period_seconds(frames_per_second(stream))
     rate, samples = stream.codec_context.sample_rate, stream.codec_context.frame_size
     return samples / rate if rate > 0 and samples > 0 else _SOUND_PACKET_SECONDS

@@ -72,6 +72,11 @@ class StreamSurvey:
         """The number of the recording that it has come to; -1 before its first packet."""
         return self.pieces[-1].part if self.pieces else -1
 
+    @property
+    def off_seconds(self) -> float:
+        """How far off a decoding stamp may be: Matroska stores none, and FFmpeg's guess is off by some pictures."""
+        return _GUESSED_PICTURES * self.period_seconds if self.is_video else 0.0
+
     def follows(self, seconds: float) -> bool:
         """Return whether a packet of this time goes on where the last believed one was."""
         if self.last_seconds is None:
@@ -79,13 +84,16 @@ class StreamSurvey:
         step = seconds - self.last_seconds
         even = min(2 * self.step_seconds, 3600.0)
         stated = abs(seconds - self.last_end_seconds) <= TOGETHER_SECONDS and self.is_video
-        # Matroska stores no decoding stamps, and FFmpeg's guess is off by some pictures at first.
-        off = _GUESSED_PICTURES * self.period_seconds if self.is_video else 0.0
+        off = self.off_seconds
         return -max(BACK_SECONDS, off) <= step <= max(LEAP_SECONDS, off, even) or stated
 
     def leaps(self, seconds: float) -> bool:
         """Return whether a packet of this time begins another piece, although it follows."""
         return self.last_seconds is not None and seconds > self.last_seconds + LEAP_SECONDS
+
+    def is_near(self, seconds: float) -> bool:
+        """Return whether a packet shown at this time belongs to what has come so far, whenever it is decoded."""
+        return self.suspect is None and self.follows(seconds) and not self.leaps(seconds)
 
     def accept(self, packet: _Suspect) -> None:
         """Believe a packet."""
@@ -135,20 +143,23 @@ class Survey:
         ordinal = stream.ordinal
         stream.ordinal += 1
         tick = float(packet.time_base)
-        stamp = packet.dts if stream.is_video or packet.dts is not None else packet.pts
-        if stamp is None:
-            # Pictures are stored in another order than they are shown: without a decoding stamp nothing tells a jump.
+        stamp = packet.pts if packet.dts is None else packet.dts
+        if stamp is None or (packet.dts is None and stream.is_video and stream.is_near(stamp * tick)):
+            # Pictures are stored in another order than they are shown: what comes next may well be shown before this.
             if not stream.pieces:
                 stream.pieces.append(Piece(stream.index, stream.is_video, self._newest, 0, None))
-            if shown and packet.pts is not None:
-                stream.pieces[-1].take(packet.pts * tick, packet.pts * tick + stream.period_seconds)
+            if shown and stamp is not None:
+                stream.pieces[-1].take(stamp * tick, stamp * tick + stream.period_seconds)
             return
         stream.byte = stream.byte if packet.pos is None else packet.pos
         start = (stamp if packet.pts is None else packet.pts) * tick
         seconds = packet.duration * tick if packet.duration and packet.duration > 0 else stream.period_seconds
         if not stream.is_video:
             seconds = min(seconds, LEAP_SECONDS)
-        self._take(stream, _Suspect(ordinal, packet.dts, stamp * tick, start, start + seconds, shown, stream.byte))
+        decoded = stamp * tick
+        if abs(start - decoded) > max(LEAP_SECONDS / 2, stream.off_seconds):
+            decoded = start  # before a jump, pictures that are shown after it have to be decoded already
+        self._take(stream, _Suspect(ordinal, packet.dts, decoded, start, start + seconds, shown, stream.byte))
 
     def finish(self, encrypted: Mapping[int, float]) -> None:
         """Settle what the last packets left open.
