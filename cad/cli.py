@@ -132,6 +132,18 @@ def detect(
     real_below: Annotated[
         float | None, typer.Option("--real-below", help="Probability under which it is real.", show_default=False)
     ] = None,
+    video_track: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--video-track", min=1, help="Judge only this picture of the file, from 1; repeatable.", show_default=False
+        ),
+    ] = None,
+    audio_track: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--audio-track", min=1, help="Judge only this sound of the file, from 1; repeatable.", show_default=False
+        ),
+    ] = None,
     max_seconds: Annotated[
         float | None, typer.Option("--max-seconds", help="Longest file, in seconds of media.", show_default=False)
     ] = None,
@@ -177,6 +189,8 @@ def detect(
             limits=MediaLimits(**{name: value for name, value in limits.items() if value is not None}),
             operating_point=point,
             keep_pictures=html is not None,
+            video_tracks=tuple(video_track) if video_track else None,
+            audio_tracks=tuple(audio_track) if audio_track else None,
         )
         page = open_page(html, overwrite, files)
         writers = [open_writer(files, json, jsonl, verbose), *([page] if page else [])]

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -29,19 +29,22 @@ from cad.faces.track_book import TrackBook
 from cad.faces.tracker import FaceTracker
 from cad.media.input import MediaInput
 from cad.media.pool import MediaPool
-from cad.media.records import MediaKind
+from cad.media.records import MediaKind, VideoFrames
 from cad.media.source import MediaSource
+from cad.media.track_reading import read_picture, read_report
+from cad.media.tracks import Scene, choose_tracks, with_only
 from cad.options import DetectOptions
 from cad.runtime.scorer import Scorer
+from cad.sounds import Sound, hear_sounds
 from cad.spec import with_operating_point
-from cad.speech import keep_speech
 from cad.speech_net import speech_net
 from cad.stopwatch import Stopwatch
 from cad.verdict.aggregate import aggregate
-from cad.verdict.analysis import Analysis
+from cad.verdict.analysis import Analysis, UnjudgedTrack
 from cad.verdict.document import error_document
 from cad.verdict.judge import judge
 from cad.verdict.records import ModelSummary, Verdict
+from cad.verdict.track_reasons import NOT_JUDGED
 from cad.versions import versions
 from cad.windows import Window, WindowCutter, WindowScore
 
@@ -90,6 +93,15 @@ class Result:
             return self.verdict.to_dict()
         error = self.error or AnalysisFailedError(self.path, "nothing is known of it")
         return error_document(self.path, error)
+
+
+@dataclass(slots=True)
+class Listener:
+    """One sound of a picture while its windows are cut and scored."""
+
+    sound: Sound
+    cutter: WindowCutter
+    scores: list[WindowScore] = field(default_factory=list)
 
 
 class Detector(Closing):
@@ -196,73 +208,94 @@ class Detector(Closing):
         return closing(self._pool.open(clip))
 
     def _analyse(self, source: MediaSource, watch: Stopwatch, tell: Callable[[int, str], None]) -> Analysis:
-        shortest = 1 if source.info.kind is MediaKind.IMAGE else self.spec.min_frames
+        chosen, most = (self.options.video_tracks, self.options.audio_tracks), self.options.limits.max_tracks
+        scenes, left_out = choose_tracks(source.info, *chosen, most)
+        unjudged = [UnjudgedTrack(one.kind, one.number, NOT_JUDGED[one.why]) for one in left_out]
         tell(0, "read")
+        analyses: list[Analysis] = []
+        for scene in scenes:
+            analyses += self._analyse_scene(source, scene, unjudged, watch, tell)
+        first, *others = analyses
+        return dataclasses.replace(first, seconds=watch.seconds(), others=tuple(others), unjudged=tuple(unjudged))
+
+    def _analyse_scene(
+        self,
+        source: MediaSource,
+        scene: Scene,
+        unjudged: list[UnjudgedTrack],
+        watch: Stopwatch,
+        tell: Callable[[int, str], None],
+    ) -> Iterator[Analysis]:
+        """Yield an analysis for each sound that goes with a picture, whose faces are found once for all of them.
+
+        Sounds that have no part in any are added to ``unjudged``.
+        """
         with watch.stage("read"):
-            audio = source.audio() if source.info.audio else None
-        speech = None if audio is None else keep_speech(audio)
-        cutter = WindowCutter(speech, self.spec.window_frames, self.spec.hop_frames, shortest)
+            sounds, silent = hear_sounds(source, scene.audios)
+        unjudged += silent
+        shortest = 1 if source.info.kind is MediaKind.IMAGE else self.spec.min_frames
         book = TrackBook(self.options.keep_pictures)
-
-        scores: list[WindowScore] = []
-        video_slots = 0
-        if source.info.video:
-            scores, video_slots = self._score_faces(source, cutter, book, watch, tell)
-        with watch.stage("score"):
-            scores += self._score_sound(cutter.flush(), tell)
-
-        slots = max(video_slots, 0 if speech is None else len(speech.present))
-        with watch.stage("faces"):
-            tracks = book.summaries(speech)
-        return Analysis(
-            path=source.info.path,
-            info=source.info,
-            report=source.report,
-            scores=tuple(scores),
-            evidence=aggregate(scores, tracks, slots, shortest, source.info.joint_slots),
-            tracks=tracks,
-            slots=slots,
-            speech_slots=None if speech is None else int(speech.present.sum()),
-            min_slots=shortest,
-            model=self.model,
-            seconds=watch.seconds(),
-            nets=self.nets,
-            versions=versions(),
-            pictures=book.pictures(),
-        )
+        sizes, joints = (self.spec.window_frames, self.spec.hop_frames, shortest), source.info.joint_slots
+        listeners = [Listener(sound, WindowCutter(sound.speech, *sizes, joints)) for sound in sounds]
+        video, video_slots = scene.video, 0
+        if video is not None:
+            tracker = FaceTracker(finder=self._finder, joint_slots=joints)
+            video_slots = self._score_faces(read_picture(source, video), tracker, listeners, book, watch, tell)
+        for one in listeners:
+            with watch.stage("score"):
+                one.scores += self._score_sound(one.cutter.flush(), tell)
+            speech = one.sound.speech
+            slots = max(video_slots, 0 if speech is None else len(speech.present))
+            with watch.stage("faces"):
+                tracks = book.summaries(speech)
+            yield Analysis(
+                path=source.info.path,
+                info=with_only(source.info, video, one.sound.number),
+                report=read_report(source, video, one.sound.number),
+                scores=tuple(one.scores),
+                evidence=aggregate(one.scores, tracks, slots, shortest, joints),
+                tracks=tracks,
+                slots=slots,
+                speech_slots=None if speech is None else int(speech.present.sum()),
+                min_slots=shortest,
+                model=self.model,
+                seconds=watch.seconds(),
+                nets=self.nets,
+                versions=versions(),
+                pictures=book.pictures(),
+            )
 
     def _score_faces(
         self,
-        source: MediaSource,
-        cutter: WindowCutter,
+        chunks: Iterator[VideoFrames],
+        tracker: FaceTracker,
+        listeners: list[Listener],
         book: TrackBook,
         watch: Stopwatch,
         tell: Callable[[int, str], None],
-    ) -> tuple[list[WindowScore], int]:
-        """Return the scores of all windows with a face but those at the tracks' ends, and the length in slots."""
-        tracker = FaceTracker(finder=self._finder)
-        scores: list[WindowScore] = []
+    ) -> int:
+        """Score all windows with a face but those at the tracks' ends, and return the picture's length in slots."""
         stop_slot = 0
-        for chunk in watch.timed("read", source.video_chunks()):
+        for chunk in watch.timed("read", chunks):
             stop_slot = chunk.first_slot + len(chunk.frames)
             with watch.stage("faces"):
                 found = tracker.push(chunk)
-            scores += self._score_crops(found, cutter, book, watch)
+            self._score_crops(found, listeners, book, watch)
             tell(stop_slot, "picture")
         with watch.stage("faces"):
             found = tracker.flush()
-        return scores + self._score_crops(found, cutter, book, watch), stop_slot
+        self._score_crops(found, listeners, book, watch)
+        return stop_slot
 
     def _score_crops(
-        self, found: Iterable[FaceCrops], cutter: WindowCutter, book: TrackBook, watch: Stopwatch
-    ) -> list[WindowScore]:
-        scores: list[WindowScore] = []
+        self, found: Iterable[FaceCrops], listeners: list[Listener], book: TrackBook, watch: Stopwatch
+    ) -> None:
         for crops in found:
             with watch.stage("faces"):
                 book.note(crops)
             with watch.stage("score"):
-                scores += self._scorer.score(cutter.push(crops))
-        return scores
+                for one in listeners:
+                    one.scores += self._scorer.score(one.cutter.push(crops))
 
     def _score_sound(self, windows: Iterable[Window], tell: Callable[[int, str], None]) -> Iterator[WindowScore]:
         """Yield the scores of the last windows of every face and of speech without a face."""

@@ -23,6 +23,10 @@ class DetectOptions:
         threads: Threads inside one operator of the model; 0 takes every core.
         limits: What one file may cost before it is refused or stopped.
         keep_pictures: Keep small pictures of the faces for a report.
+        video_tracks: Numbers (from 1, as ``Verdict.media.tracks`` has them) of the pictures that are judged, with the
+            sounds that go with them; None: all.
+        audio_tracks: Numbers of the sounds that are judged, likewise. They choose what is judged, not what goes with
+            what: a picture is never judged with the sound of another.
         operating_point: Where the label changes, for every kind of evidence; None takes what the model ships with.
 
     Raises:
@@ -35,6 +39,8 @@ class DetectOptions:
     threads: int = 0
     limits: MediaLimits = field(default_factory=MediaLimits)
     keep_pictures: bool = False
+    video_tracks: tuple[int, ...] | None = None
+    audio_tracks: tuple[int, ...] | None = None
     operating_point: OperatingPoint | None = None
 
     def __post_init__(self) -> None:
@@ -42,6 +48,10 @@ class DetectOptions:
             raise OptionError(f"device is {self.device!r}; accepted are {', '.join(DEVICES)}")
         if self.threads < 0:
             raise OptionError(f"threads is {self.threads}; it must be 0 (every core) or more")
+        for name in ("video_tracks", "audio_tracks"):
+            numbers = getattr(self, name)
+            if numbers is not None and (not numbers or any(number < 1 for number in numbers)):
+                raise OptionError(f"{name} is {numbers}; it must be numbers of tracks, which count from 1, or None")
         point = self.operating_point
         if point is not None and not 0.0 <= point.real_threshold <= point.fake_threshold <= 1.0:
             raise OptionError(

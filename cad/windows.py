@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,13 +105,22 @@ class WindowCutter:
         window_slots: Length of a window, as the model was trained on.
         hop_slots: From one window to the next.
         min_slots: Shortest window that the model can judge.
+        joint_slots: Where another recording begins (MediaInfo.joint_slots): no window reaches across.
     """
 
-    def __init__(self, audio: AudioSamples | None, window_slots: int, hop_slots: int, min_slots: int) -> None:
+    def __init__(
+        self,
+        audio: AudioSamples | None,
+        window_slots: int,
+        hop_slots: int,
+        min_slots: int,
+        joint_slots: Sequence[int] = (),
+    ) -> None:
         self._audio = audio
         self._window_slots = window_slots
         self._hop_slots = hop_slots
         self._min_slots = min_slots
+        self._joints = sorted(joint_slots)
         self._open: dict[int, _OpenTrack] = {}
         # Slots whose sound went into a window together with a face.
         self._covered = np.zeros(0 if audio is None else len(audio.present), dtype=np.bool_)
@@ -120,10 +131,19 @@ class WindowCutter:
         Raises:
             ValueError: ``crops`` start before the end of what the same track already gave.
         """
+        stop_slot = crops.first_slot + len(crops.present)
+        parts = self._split_at_joints([(crops.first_slot, stop_slot)])
+        return [window for first, stop in parts for window in self._push(_part_of(crops, first, stop))]
+
+    def _push(self, crops: FaceCrops) -> list[Window]:
+        """Take crops in which there is no joint."""
         done = [one for one, track in self._open.items() if track.stop_slot < crops.first_slot - RETIRE_SLOTS]
         windows = [window for track_id in done for window in self._close(track_id)]
         track = self._open.get(crops.track_id)
-        if track is not None and crops.first_slot - track.stop_slot > MAX_GAP_SLOTS:
+        if track is not None and (
+            crops.first_slot - track.stop_slot > MAX_GAP_SLOTS
+            or self._joints_between(track.stop_slot, crops.first_slot + 1)
+        ):
             windows += self._close(crops.track_id)
             track = None
         if track is None:
@@ -177,7 +197,7 @@ class WindowCutter:
     def _sound_alone(self) -> Iterator[Window]:
         if self._audio is None:
             return
-        for first, last in runs_of(~self._covered):
+        for first, last in self._split_at_joints(runs_of(~self._covered)):
             # Windows start where the speech starts, so that silence before it changes nothing at all.
             spoken = first + np.flatnonzero(self._audio.present[first:last])
             if len(spoken) < self._min_slots:
@@ -190,6 +210,14 @@ class WindowCutter:
                     frames = np.broadcast_to(np.uint8(0), (stop - start, CROP_SIZE_PX, CROP_SIZE_PX, 3))
                     absent = np.zeros(stop - start, dtype=np.bool_)
                     yield Window(start, None, frames, absent, audio, audio_present)
+
+
+    def _joints_between(self, first: int, stop: int) -> list[int]:
+        return self._joints[bisect_left(self._joints, first) : bisect_left(self._joints, stop)]
+
+    def _split_at_joints(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        for first, stop in spans:
+            yield from pairwise([first, *self._joints_between(first + 1, stop), stop])
 
 
 def window_spans(first_slot: int, stop_slot: int, window_slots: int, hop_slots: int) -> list[tuple[int, int]]:
@@ -207,6 +235,22 @@ def window_spans(first_slot: int, stop_slot: int, window_slots: int, hop_slots: 
     if starts[-1] + window_slots < stop_slot:
         starts.append(stop_slot - window_slots)
     return [(start, start + window_slots) for start in starts]
+
+
+def _part_of(crops: FaceCrops, first_slot: int, stop_slot: int) -> FaceCrops:
+    """Return the slots [first_slot, stop_slot) of ``crops``."""
+    if first_slot == crops.first_slot and stop_slot - first_slot == len(crops.present):
+        return crops
+    inside = slice(first_slot - crops.first_slot, stop_slot - crops.first_slot)
+    return replace(
+        crops,
+        first_slot=first_slot,
+        crops=crops.crops[inside],
+        present=crops.present[inside],
+        boxes_px=crops.boxes_px[inside],
+        points_px=crops.points_px[inside],
+        scores=crops.scores[inside],
+    )
 
 
 def _append(track: _OpenTrack, crops: FaceCrops) -> None:

@@ -84,7 +84,7 @@ def write_video(
 class WholePictureTracker:
     """Stands in for the face tracker where a test is not about faces: the whole picture is the face."""
 
-    def __init__(self, finder: object) -> None:
+    def __init__(self, finder: object, joint_slots: object = ()) -> None:
         """Take what the real one takes."""
 
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:
@@ -114,7 +114,7 @@ class NoFaceFinder:
 class NoFaceTracker:
     """Finds no face at all."""
 
-    def __init__(self, finder: object) -> None:
+    def __init__(self, finder: object, joint_slots: object = ()) -> None:
         """Take what the real one takes."""
 
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:

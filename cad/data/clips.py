@@ -53,7 +53,7 @@ class ClipReader:
         """
         with self._pool.open(Path(root) / row.path) as reader:
             sound = reader.audio()
-            tracker = FaceTracker(size_px=STORED_CROP_SIZE_PX, margin_px=CROP_MARGIN_PX, finder=self._finder)
+            tracker = FaceTracker(STORED_CROP_SIZE_PX, CROP_MARGIN_PX, self._finder, reader.info.joint_slots)
             crops: list[FaceCrops] = []
             slots = 0 if sound is None else len(sound.present)
             if reader.info.video is not None:

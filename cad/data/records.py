@@ -29,7 +29,7 @@ class Clip:
         source: Which page or corpus it comes from.
         pair_id: Same id = same event or speaker, genuine and forged alike.
         start_seconds: Where in its file the first slot starts, counted from the file's first frame (or sample, without
-            a picture), as data sets count the stretches that they call forged.
+            a picture), as data sets count the stretches that they call forged; below 0 where the sound begins first.
     """
 
     key: str

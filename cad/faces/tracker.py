@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,21 +27,28 @@ MIN_TRACK_SLOTS = 10
 class FaceTracker:
     """Follows every face of one file; pictures come in chunks and in order.
 
-    At most MAX_FACES are followed at a time, the largest first. A track never crosses a cut. Where a face is not seen
-    its crops are marked absent; only gaps of at most BRIDGE_SLOTS are bridged. The pictures of the last LAG_SLOTS
-    slots are held, no more.
+    At most MAX_FACES are followed at a time, the largest first. A track never crosses a cut or a joint. Where a face
+    is not seen its crops are marked absent; only gaps of at most BRIDGE_SLOTS are bridged. The pictures of the last
+    LAG_SLOTS slots are held, no more.
 
     Args:
         size_px: Side of the crops.
         margin_px: Margin around the canonical crop on every side (192 with 16 for training).
         finder: Finds the faces; one with the packaged net if None. It may be shared by trackers.
+        joint_slots: Where another recording begins (MediaInfo.joint_slots).
 
     Raises:
         OptionError: The margins leave nothing of the crop.
         WeightsError: The packaged net is damaged.
     """
 
-    def __init__(self, size_px: int = CROP_SIZE_PX, margin_px: int = 0, finder: FaceFinder | None = None) -> None:
+    def __init__(
+        self,
+        size_px: int = CROP_SIZE_PX,
+        margin_px: int = 0,
+        finder: FaceFinder | None = None,
+        joint_slots: Iterable[int] = (),
+    ) -> None:
         canonical_points(size_px, margin_px)
         self._size_px, self._margin_px = size_px, margin_px
         self._finder = finder or FaceFinder()
@@ -50,24 +58,28 @@ class FaceTracker:
         self._spare: list[NDArray[np.uint8]] = []
         self._outbox = Outbox()
         self._shot = Shot(self._finder, self._held.get)
+        self._joints = sorted(joint_slots)
         self._next_slot = 0
         self._pictures = 0
 
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:
-        """Take the next slots and return the crops that are ready.
+        """Take the next slots and return the crops that are ready; slots that are left out show nothing.
 
         Raises:
             ValueError: The chunk does not start after the last one.
         """
         if chunk.first_slot < self._next_slot:
             raise ValueError(f"slot {chunk.first_slot} was pushed before; push every slot once, in order")
+        if chunk.first_slot > self._next_slot:
+            self._pass(chunk.first_slot - 1)
         for index in range(len(chunk.frames)):
             slot = chunk.first_slot + index
+            if self._joints and slot >= self._joints[0]:
+                self._joints = [joint for joint in self._joints if joint > slot]
+                self._end_shot()
             if chunk.present[index]:
                 self._take(slot, chunk.frames[index])
-            self._crop_until(slot - LAG_SLOTS + 1)
-            for track in self._shot.retire(slot):
-                self._outbox.close(track)
+            self._pass(slot)
         self._next_slot = chunk.first_slot + len(chunk.frames)
         self._own_what_is_held()
         return self._outbox.collect(MIN_TRACK_SLOTS)
@@ -77,6 +89,12 @@ class FaceTracker:
         self._end_shot()
         # In a still picture or a file shorter than the shortest useful track, a face in most of it is useful.
         return self._outbox.collect(min(MIN_TRACK_SLOTS, max(1, self._pictures // 2)))
+
+    def _pass(self, slot: int) -> None:
+        """Make the crops that are due once ``slot`` has been seen, and let go of tracks that are lost by then."""
+        self._crop_until(slot - LAG_SLOTS + 1)
+        for track in self._shot.retire(slot):
+            self._outbox.close(track)
 
     def _take(self, slot: int, frame: NDArray[np.uint8]) -> None:
         if self._cuts.push(frame):

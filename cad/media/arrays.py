@@ -107,28 +107,40 @@ class ArraySource(Closing):
         """How much of the arrays was used; complete once sound and picture have been consumed."""
         return make_report(self._info, self._picture, self._sound)
 
-    def audio(self) -> AudioSamples | None:
+    def report_on(self, video: int | None, audio: int | None) -> ReadReport:
+        """Return ``report``: there is at most one picture and one sound."""
+        return self.report
+
+    def audio(self, number: int | None = None) -> AudioSamples | None:
         """Return the sound on the grid, from slot 0, or None when none of it lies there.
+
+        Args:
+            number: 1, which is the only one, or None.
 
         Raises:
             MediaUnreadableError: There is no picture and less than half a slot of sound.
-            OptionError: The source is closed.
+            OptionError: The source is closed, or there is no sound of this number.
         """
         self._require_open()
+        self._require_only("sound", number)
         if self._info.audio is not None and self._sound is None:
             self._read_sound()
         if self._info.video is None and self._audio is None:
             raise MediaUnreadableError(self._name, "has less than 20 ms of sound")
         return self._audio
 
-    def video_chunks(self) -> Iterator[VideoFrames]:
+    def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
         """Yield the picture in order, each slot once, 25 slots at a time; a limit ends it, and ``report`` says so.
 
+        Args:
+            number: 1, which is the only one, or None.
+
         Raises:
-            OptionError: The picture has been asked for before, the source is closed, or an iterable gave something
-                that is not accepted.
+            OptionError: The picture has been asked for before, the source is closed, there is no picture of this
+                number, or an iterable gave something that is not accepted.
         """
         self._require_open()
+        self._require_only("picture", number)
         if self._info.video is None:
             return
         if self._picture is not None:
@@ -152,7 +164,8 @@ class ArraySource(Closing):
         except MediaError as error:
             problem = error.with_traceback(None)
         finally:
-            self._picture = StreamReading(placer.progress(), complete, problem)
+            shown = 0 if builder is None else builder.shown
+            self._picture = StreamReading(placer.progress(), complete, problem, shown)
         if builder is not None:
             yield from builder.end()
 
@@ -210,7 +223,9 @@ class ArraySource(Closing):
         kind = MediaKind.AUDIO if video is None else MediaKind.VIDEO
         if video is not None and video.declared_frames == 1 and audio is None:
             kind = MediaKind.IMAGE
-        seconds = max(stream.declared_seconds or 0.0 for stream in (video, audio) if stream is not None)
+        origin = origin_seconds(video, audio)
+        ends = [s.start_seconds + s.declared_seconds for s in (video, audio) if s is not None and s.declared_seconds]
+        seconds = max(ends, default=origin) - origin
         self._limits.check_declared(self._name, seconds)
         return MediaInfo(
             path=self._name,
@@ -218,9 +233,11 @@ class ArraySource(Closing):
             container="array",
             size_bytes=0,
             duration_seconds=0.0 if kind is MediaKind.IMAGE else seconds,
-            origin_seconds=origin_seconds(video, audio),
+            origin_seconds=origin,
             video=video,
             audio=audio,
+            videos=() if video is None else (video,),
+            audios=() if audio is None else (audio,),
         )
 
     def _read_sound(self) -> None:
@@ -233,9 +250,14 @@ class ArraySource(Closing):
             assembler.write(position, block)
             position += len(block)
         assembler.close()
-        self._sound = StreamReading(Progress(1, audio.declared_seconds or 0.0), complete=True)
         if blocks:
             self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+        slots = 0 if self._audio is None else int(self._audio.present.sum())
+        self._sound = StreamReading(Progress(1, audio.declared_seconds or 0.0), complete=True, slots=slots)
+
+    def _require_only(self, name: str, number: int | None) -> None:
+        if number not in (None, 1):
+            raise OptionError(f"{self._name}: there is no {name} {number}")
 
     def _require_open(self) -> None:
         if self._closed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +49,11 @@ class BlockStore:
 
 
 class ChunkBuilder:
-    """Collects slots into chunks of CHUNK_SLOTS; every frame has the given size in pixels."""
+    """Collects slots into chunks of CHUNK_SLOTS; every frame has the given size in pixels.
+
+    Attributes:
+        shown: How many slots show a picture so far.
+    """
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
@@ -59,6 +62,7 @@ class ChunkBuilder:
         self._used = 0
         self._frames: NDArray[np.uint8] | None = None
         self._present = np.zeros(CHUNK_SLOTS, np.bool_)
+        self.shown = 0
 
     @property
     def next_slot(self) -> int:
@@ -66,12 +70,22 @@ class ChunkBuilder:
         return self._first_slot + self._used
 
     def add(self, missing: int, pixels: NDArray[np.uint8], count: int) -> Iterator[VideoFrames]:
-        """Add ``missing`` empty slots, then ``count`` that show ``pixels``; yield each chunk that becomes full."""
-        for shown in chain(repeat(None, missing), repeat(pixels, count)):
+        """Add ``missing`` empty slots, then ``count`` that show ``pixels``; yield each chunk that becomes full.
+
+        A chunk in which no slot would show anything is left out: an hour without a picture costs nothing.
+        """
+        while missing or count:
+            if not self._used and missing >= CHUNK_SLOTS:
+                self._first_slot += missing // CHUNK_SLOTS * CHUNK_SLOTS
+                missing %= CHUNK_SLOTS
+                continue
+            shown = not missing
+            missing, count = (missing, count - 1) if shown else (missing - 1, count)
             if self._frames is None:
                 self._frames = self._store.take()
-            self._frames[self._used] = 0 if shown is None else shown
-            self._present[self._used] = shown is not None
+            self._frames[self._used] = pixels if shown else 0
+            self._present[self._used] = shown
+            self.shown += shown
             self._used += 1
             if self._used == CHUNK_SLOTS:
                 yield self._take_chunk()

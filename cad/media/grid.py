@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from cad.clock import FRAME_RATE_HZ
+from cad.clock import FRAME_RATE_HZ, seconds_of, slot_of
 from cad.errors import MediaLimitError
 from cad.media.limits import MediaLimits
 from cad.media.messages import Placement, Progress
@@ -39,14 +39,18 @@ def reach_seconds(fps: float) -> float:
     return min(max(period_seconds(fps), period_seconds(0)) / 2, MAX_REACH_SECONDS) + STAMP_ROUNDING_SECONDS
 
 
-def origin_seconds(video: VideoStreamInfo | None, audio: AudioStreamInfo | None) -> float:
-    """Return the time of grid slot 0: the first instant at which both streams exist.
+def origin_seconds(video: VideoStreamInfo | None, *others: VideoStreamInfo | AudioStreamInfo | None) -> float:
+    """Return the time of grid slot 0: the first instant at which any of the streams exists; 0 without any.
 
-    It is the earlier start when they never both do, and the start of the only stream where there is one.
+    Where the sound comes first, the grid begins a whole number of slots before the picture (less than a slot after the
+    sound), so that pictures at 25 a second lie on slots, not halfway between two: most encoders let the sound begin
+    some 20 ms before the picture.
     """
-    spans = sorted((s.start_seconds, s.declared_seconds or 0.0) for s in (video, audio) if s is not None)
-    (earlier, earlier_length), (later, _) = spans[0], spans[-1]
-    return earlier if earlier_length and later >= earlier + earlier_length else later
+    starts = [stream.start_seconds for stream in (video, *others) if stream is not None]
+    first = min(starts, default=0.0)
+    if video is None:
+        return first
+    return video.start_seconds - seconds_of(slot_of(video.start_seconds - first))
 
 
 class FramePlacer:
@@ -97,11 +101,15 @@ class FramePlacer:
 class StampFilter:
     """Drops a frame whose stamp leaps ahead if the next frame does not follow it: one damaged stamp is no gap.
 
+    Args:
+        end_seconds: When the stream ends as far as is known: a last frame up to then is believed.
+
     Attributes:
         dropped: How many frames have been dropped so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, end_seconds: float = -math.inf) -> None:
+        self._end_seconds = end_seconds
         self.dropped = 0
 
     def __call__(self, stamped: Iterable[tuple[float, T]]) -> Iterator[tuple[float, T]]:
@@ -121,7 +129,9 @@ class StampFilter:
                 continue
             last = seconds if last is None else max(last, seconds)
             yield seconds, item
-        if suspect is not None:
+        if suspect is not None and suspect[0] <= self._end_seconds:
+            yield suspect
+        elif suspect is not None:
             self.dropped += 1
 
 
@@ -133,20 +143,31 @@ class PicturePlacer:
         fps: Mean rate of its picture; 0 where nothing states one.
         limits: What the file may cost.
         size_of: Returns the width and height of a frame in pixels.
+        end_seconds: When the picture ends on the grid, as far as is known.
     """
 
     def __init__(
-        self, info: MediaInfo, fps: float, limits: MediaLimits, size_of: Callable[[Any], tuple[int, int]]
+        self,
+        info: MediaInfo,
+        fps: float,
+        limits: MediaLimits,
+        size_of: Callable[[Any], tuple[int, int]],
+        end_seconds: float = -math.inf,
     ) -> None:
         self._info, self._limits, self._size_of = info, limits, size_of
         self._period_seconds = period_seconds(fps)
         self._placer = FramePlacer(reach_seconds(fps))
-        self._stamps = StampFilter()
+        self._stamps = StampFilter(end_seconds)
         self._decoded, self._late, self._pixels, self._seconds = 0, 0, 0, 0.0
+
+    @property
+    def misplaced(self) -> int:
+        """Frames that were decoded, and whose stamps do not say where they belong."""
+        return self._stamps.dropped + self._late
 
     def progress(self, bad_packets: int = 0) -> Progress:
         """Return how far the picture has come; frames with an unusable stamp are added to ``bad_packets``."""
-        return Progress(self._decoded, self._seconds, bad_packets + self._stamps.dropped + self._late)
+        return Progress(self._decoded, self._seconds, bad_packets + self.misplaced)
 
     def __call__(self, stamped: Iterable[tuple[float, Any]]) -> Iterator[tuple[Placement, Any]]:
         """Yield each frame that serves a slot, with its place; ``stamped`` gives (grid time, frame).

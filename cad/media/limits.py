@@ -21,6 +21,7 @@ class MediaLimits:
         max_total_pixels: Decoding stops after this many pixels in all (width x height x frames).
         max_duration_seconds: A longer file is refused, or cut there if its length was not declared.
         max_streams: A file with more streams is refused.
+        max_tracks: So many pictures and so many sounds of a file are judged; a verdict names those that are left out.
         max_file_bytes: A larger file is refused.
         max_spooled_bytes: Larger bytes or a longer stream are refused, since they are held in memory.
         memory_bytes: Address space of the decoding process (libraries and shared buffers included).
@@ -38,6 +39,7 @@ class MediaLimits:
     max_total_pixels: int = 2_000_000_000_000
     max_duration_seconds: float = 4 * 3600.0
     max_streams: int = 32
+    max_tracks: int = 8
     max_file_bytes: int = 32 * 1024 * _MIB
     max_spooled_bytes: int = 1024 * _MIB
     memory_bytes: int = 2048 * _MIB

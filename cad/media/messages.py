@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """parse_answer gives the reader what the decoding process says, checked.
 
-The reader sends ``open`` (name, limits, with the file's descriptor), ``audio``, ``video`` and ``free`` (buffer). The
-decoding process sends ``ready`` and the answers below, each with the progress made so far. Everything is plain JSON.
+The reader sends ``open`` (name, limits, with the file's descriptor), ``audio`` and ``video`` (number of the track) and
+``free`` (buffer). The decoding process sends ``ready`` and the answers below, each with the progress made so far.
+Everything is plain JSON.
 """
 
 from __future__ import annotations
@@ -24,11 +25,17 @@ class Progress:
         decoded: Frames decoded so far (of picture or sound).
         seconds: Seconds of presentation time decoded so far; of a still the share of its picture.
         bad_packets: Damaged packets, frames and stamps met so far.
+        good_packets: Packets that were decoded and whose content went onto the grid.
+        lost_packets: Packets that were met and of which nothing did.
+        encrypted_packets: How many of those are encrypted.
     """
 
     decoded: int = 0
     seconds: float = 0.0
     bad_packets: int = 0
+    good_packets: int = 0
+    lost_packets: int = 0
+    encrypted_packets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +126,8 @@ def parse_answer(message: dict[str, Any]) -> tuple[Progress, Answer]:
     Raises:
         ValueError, TypeError, KeyError: It is no such message; the process may have been taken over.
     """
-    decoded, seconds, bad_packets = message["progress"]
-    progress = Progress(int(decoded), float(seconds), int(bad_packets))
+    decoded, seconds, bad_packets, good, lost, encrypted = message["progress"]
+    progress = Progress(int(decoded), float(seconds), int(bad_packets), int(good), int(lost), int(encrypted))
     if message["type"] == "info":
         info: MediaInfo = _as(MediaInfo, message["info"])
         return progress, info

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,19 @@ from cad.media.input import InputFile, MediaInput, open_input
 from cad.media.limits import MediaLimits
 from cad.media.messages import MEMORY, Answer, Beat, Done, Failure, Frame, Layout, Progress, Sound, parse_answer
 from cad.media.process import WorkerProcess
-from cad.media.records import AudioSamples, MediaInfo, MediaKind, ReadReport, VideoFrames
+from cad.media.records import (
+    AudioSamples,
+    AudioStreamInfo,
+    MediaInfo,
+    MediaKind,
+    ReadReport,
+    VideoFrames,
+    VideoStreamInfo,
+)
 from cad.media.ring import block_bytes
+from cad.media.tracks import NAMES
+
+Track = TypeVar("Track", VideoStreamInfo, AudioStreamInfo)
 
 _log = logging.getLogger(__name__)
 
@@ -105,9 +116,9 @@ class MediaReader(Closing):
         self._idle = True  # the worker waits for a command
         self._has_read_others = False  # the worker has read other files before
         self._crashed = False  # from then on the file gets processes that have read no other
-        self._audio: AudioSamples | None = None
-        self._picture: StreamReading | None = None
-        self._sound: StreamReading | None = None
+        self._audio: AudioSamples | None = None  # that of the main sound, which is asked for more than once
+        self._pictures: dict[int, StreamReading] = {}
+        self._sounds: dict[int, StreamReading] = {}
         self._consumed = False
         self._closed = False
         try:
@@ -122,49 +133,67 @@ class MediaReader(Closing):
         info = replace(self._info, sha256=self._file.sha256()) if self._consumed else self._info
         if info.duration_seconds > 0 or info.kind is MediaKind.IMAGE:
             return info
-        read = [reading.progress.seconds for reading in (self._picture, self._sound) if reading is not None]
+        read = [reading.progress.seconds for reading in (*self._pictures.values(), *self._sounds.values())]
         return replace(info, duration_seconds=max(read, default=0.0))
 
     @property
     def report(self) -> ReadReport:
-        """How well the file could be read; complete once picture and sound have been consumed."""
-        return make_report(self._info, self._picture, self._sound)
+        """How well the main picture and sound could be read; complete once both have been consumed."""
+        return self.report_on(self._main("video"), self._main("audio"))
 
-    def audio(self) -> AudioSamples | None:
-        """Return the sound of the whole file on the grid, from slot 0, or None where there is none.
+    def report_on(self, video: int | None, audio: int | None) -> ReadReport:
+        """Return how well a picture and a sound could be read, by their numbers; None where there is none."""
+        info = replace(self._info, video=_track(self._info.videos, video), audio=_track(self._info.audios, audio))
+        return make_report(info, self._pictures.get(video or 0), self._sounds.get(audio or 0))
 
-        After damage, a crash or a limit midway it is what was read until then; ``report`` says so.
+    def audio(self, number: int | None = None) -> AudioSamples | None:
+        """Return a whole sound of the file on the grid, from slot 0, or None where there is none.
+
+        After damage, a crash or a limit midway it is what was read until then; ``report_on`` says so.
+
+        Args:
+            number: Which of ``info.audios``; None: ``info.audio``. Only the latter is kept for the next time.
 
         Raises:
             MediaError: The file has sound alone and nothing of it could be read.
+            OptionError: There is no sound of this number.
         """
         if not self._closed:
             self._file.start_hashing()
-        if self._info.audio is not None and self._sound is None:
-            self._read_sound()
-        self._consumed |= self._info.video is None
-        if self._info.video is None and self._audio is None:
+        number = self._known("audio", number)
+        is_main = number == self._main("audio")
+        audio = self._audio if is_main else None
+        if number is not None and audio is None and not (is_main and number in self._sounds):
+            audio = self._read_sound(number)
+            self._audio = audio if is_main else self._audio
+        self._consumed |= not self._info.videos
+        if not self._info.videos and audio is None and (len(self._info.audios) == 1 or self._has_read_nothing()):
             raise self._nothing_read()
-        return self._audio
+        return audio
 
-    def video_chunks(self) -> Iterator[VideoFrames]:
-        """Yield the picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
+    def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
+        """Yield a picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
 
-        Damage, a crash or a limit midway ends the iteration; ``report`` says so.
+        Damage, a crash or a limit midway ends the iteration; ``report_on`` says so.
+
+        Args:
+            number: Which of ``info.videos``; None: ``info.video``.
 
         Raises:
             MediaError: Neither picture nor sound could be read.
-            OptionError: The picture has been asked for before.
+            OptionError: The picture has been asked for before, or there is none of this number.
         """
-        if self._info.video is None:
+        number = self._known("video", number)
+        if number is None:
             return
-        if self._picture is not None:
+        if number in self._pictures:
             raise OptionError("the picture of a reader can be read once; open the file again")
-        self.audio()
-        self._picture = StreamReading(Progress(), complete=False)
-        yield from self._read_picture()
+        if not self._sounds:
+            self.audio()
+        self._pictures[number] = StreamReading(Progress(), complete=False)
+        yield from self._read_picture(number)
         self._consumed = True
-        if self._picture.progress.decoded == 0 and self._audio is None:
+        if self._has_read_nothing():
             raise self._nothing_read()
 
     def close(self) -> None:
@@ -200,11 +229,24 @@ class MediaReader(Closing):
                 return replace(answer, path=str(self._path))
         raise self._nonsense()
 
-    def _read_sound(self) -> None:
-        blocks, reading = self._read_sound_once()
+    def _main(self, kind: str) -> int | None:
+        main = self._info.video if kind == "video" else self._info.audio
+        return None if main is None else main.number
+
+    def _known(self, kind: str, number: int | None) -> int | None:
+        """Return the number of a track after checking that there is one; None becomes the main one's."""
+        if number is None:
+            return self._main(kind)
+        known = self._info.videos if kind == "video" else self._info.audios
+        if number not in [one.number for one in known]:
+            raise OptionError(f"{self._path}: there is no {NAMES[kind]} {number}")
+        return number
+
+    def _read_sound(self, number: int) -> AudioSamples | None:
+        blocks, reading = self._read_sound_once(number)
         if self._begin_again(reading.error):
             first, first_reading = blocks, reading
-            blocks, reading = self._read_sound_once()
+            blocks, reading = self._read_sound_once(number)
             if isinstance(reading.error, DecoderCrashedError):
                 # What both readings agree on is true of the file; the one that came further is kept.
                 if len(first) > len(blocks):
@@ -212,15 +254,15 @@ class MediaReader(Closing):
                 if not all(map(_same_block, first, blocks)):
                     blocks, reading = [], StreamReading(Progress(), complete=False, error=reading.error)
                 reading = replace(reading, error=_bare(_twice(reading.error or first_reading.error)))
-        self._sound = reading
-        if blocks:
-            self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+        audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))) if blocks else None
+        self._sounds[number] = replace(reading, slots=0 if audio is None else int(audio.present.sum()))
+        return audio
 
-    def _read_sound_once(self) -> tuple[list[_SoundBlock], StreamReading]:
+    def _read_sound_once(self, number: int) -> tuple[list[_SoundBlock], StreamReading]:
         blocks: list[_SoundBlock] = []
         progress, problem, next_slot = Progress(), None, 0
         try:
-            for progress, answer in self._answers({"type": "audio"}):  # noqa: B007 - its last value is what counts
+            for progress, answer in self._answers({"type": "audio", "number": number}):  # noqa: B007 - its last value
                 if isinstance(answer, Sound) and answer.first_slot == next_slot and answer.slots > 0:
                     blocks.append(self._copy_sound(answer))
                     next_slot += answer.slots
@@ -230,28 +272,30 @@ class MediaReader(Closing):
             problem = _bare(error)
         return blocks, StreamReading(progress, problem is None, problem)
 
-    def _read_picture(self) -> Iterator[VideoFrames]:
+    def _read_picture(self, number: int) -> Iterator[VideoFrames]:
         delivered = DeliveredFrames()
         builders: list[ChunkBuilder] = []  # one, once the size is known
-        yield from self._read_picture_once(builders, delivered)
-        first = self._picture
-        assert first is not None
+        yield from self._read_picture_once(number, builders, delivered)
+        first = self._pictures[number]
         if self._begin_again(first.error):
             delivered.restart()
-            yield from self._read_picture_once(builders, delivered)
-            assert self._picture is not None
-            if isinstance(self._picture.error, DecoderCrashedError):
-                furthest = max(first, self._picture, key=lambda reading: reading.progress.decoded)
-                self._picture = replace(furthest, error=_bare(_twice(self._picture.error)))
+            yield from self._read_picture_once(number, builders, delivered)
+            second = self._pictures[number]
+            if isinstance(second.error, DecoderCrashedError):
+                furthest = max(first, second, key=lambda reading: reading.progress.decoded)
+                self._pictures[number] = replace(furthest, error=_bare(_twice(second.error)))
+        self._pictures[number] = replace(self._pictures[number], slots=sum(builder.shown for builder in builders))
         for builder in builders:
             yield from builder.end()
 
-    def _read_picture_once(self, builders: list[ChunkBuilder], delivered: DeliveredFrames) -> Iterator[VideoFrames]:
+    def _read_picture_once(
+        self, number: int, builders: list[ChunkBuilder], delivered: DeliveredFrames
+    ) -> Iterator[VideoFrames]:
         progress, problem = Progress(), None
         layout: Layout | None = None
         try:
-            for progress, answer in self._answers({"type": "video"}):
-                self._picture = StreamReading(progress, complete=False)
+            for progress, answer in self._answers({"type": "video", "number": number}):
+                self._pictures[number] = StreamReading(progress, complete=False)
                 if isinstance(answer, Layout) and layout is None:
                     if not all(0 < side <= self._limits.max_side_px for side in (answer.height, answer.width)):
                         raise self._nonsense()
@@ -263,7 +307,7 @@ class MediaReader(Closing):
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
-        self._picture = StreamReading(progress, problem is None, problem)
+        self._pictures[number] = StreamReading(progress, problem is None, problem)
 
     def _place(
         self, builder: ChunkBuilder, layout: Layout, frame: Frame, delivered: DeliveredFrames
@@ -353,8 +397,15 @@ class MediaReader(Closing):
             self._worker.kill()
         return DecoderCrashedError(self._path, "the decoding process gave an impossible answer and was stopped")
 
+    def _has_read_nothing(self) -> bool:
+        """Say whether every picture and sound has been read, and nothing of them decodes."""
+        readings = [*self._pictures.values(), *self._sounds.values()]
+        there = len(self._info.videos) + len(self._info.audios)
+        return len(readings) == there and all(one.progress.decoded == 0 for one in readings)
+
     def _nothing_read(self) -> MediaError:
-        errors = [reading.error for reading in (self._picture, self._sound) if reading is not None and reading.error]
+        readings = [*self._pictures.values(), *self._sounds.values()]
+        errors = [reading.error for reading in readings if reading.error is not None]
         default = MediaUnreadableError(self._path, "nothing of it decodes")
         return min(errors, key=lambda error: not isinstance(error, DecoderCrashedError), default=default)
 
@@ -368,6 +419,11 @@ def _twice(error: MediaError | None) -> DecoderCrashedError:
 
 def _same_block(one: _SoundBlock, other: _SoundBlock) -> bool:
     return all(np.array_equal(mine, theirs) for mine, theirs in zip(one, other, strict=True))
+
+
+def _track(tracks: Iterable[Track], number: int | None) -> Track | None:
+    """Return the track of a number, None where there is none."""
+    return next((one for one in tracks if one.number == number), None)
 
 
 def _bare(error: MediaError) -> MediaError:

@@ -52,6 +52,9 @@ class VideoStreamInfo:
         is_default: Whether the container marks it as the one to show.
         language: As the container tags it (``eng``); empty without a tag.
         title: Likewise.
+        packets: How many packets of it the file holds, None where nobody counted them.
+        encrypted_packets: How many of those are encrypted.
+        stated_share: Share of the packets that the container states exactly which the file holds, in (0, 1].
     """
 
     codec: str
@@ -67,6 +70,9 @@ class VideoStreamInfo:
     is_default: bool = True
     language: str = ""
     title: str = ""
+    packets: int | None = None
+    encrypted_packets: int = 0
+    stated_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,9 @@ class AudioStreamInfo:
         is_default: Whether the container marks it as the one to play.
         language: As the container tags it (``eng``); empty without a tag.
         title: Likewise.
+        packets: How many packets of it the file holds, None where nobody counted them.
+        encrypted_packets: How many of those are encrypted.
+        stated_share: Share of the packets that the container states exactly which the file holds, in (0, 1].
     """
 
     codec: str
@@ -96,6 +105,9 @@ class AudioStreamInfo:
     is_default: bool = True
     language: str = ""
     title: str = ""
+    packets: int | None = None
+    encrypted_packets: int = 0
+    stated_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +127,9 @@ class MediaInfo:
         videos: Every picture that can be read, ``video`` among them, in the container's order.
         audios: Every sound that can be read, ``audio`` among them, in the container's order.
         besides: What the file holds beside that and is not judged, in words: ``2 more pictures``, ``a video``.
+        undecodable: The kinds, ``video`` and ``audio``, of the streams for which there is no decoder.
         joint_slots: Where the time stamps jump (joined recordings): the first slot of every later part of the timeline.
+        joint_seconds: The same instants on the clock of the file's own time stamps, which jumps there.
     """
 
     path: str
@@ -131,6 +145,8 @@ class MediaInfo:
     audios: tuple[AudioStreamInfo, ...] = ()
     joint_slots: tuple[int, ...] = ()
     besides: tuple[str, ...] = ()
+    undecodable: tuple[str, ...] = ()
+    joint_seconds: tuple[float, ...] = ()
 
 
 def in_words(pictures: int, has_video: bool) -> tuple[str, ...]:
@@ -194,7 +210,8 @@ class ReadReport:
 
     Attributes:
         outcome: How reading ended.
-        coverage: Decoded against declared, in frames and seconds, the worse of the streams; in [0, 1].
+        coverage: Packets that were decoded against those that are there or that an exact header states, the worse of
+            the streams; in [0, 1].
         decoded_frames: Frames of picture that were decoded.
         decoded_audio_seconds: Seconds of sound that were decoded.
         bad_packets: Damaged packets, frames and time stamps that were met.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cad.clock import SAMPLE_RATE_HZ
-from cad.media.slots import Samples, mono_weights
+from cad.media.mixing import MonoMixer, Samples
 
 #: FFmpeg's order of loudspeakers for a sound of more than two channels whose file does not say which they are.
 _LAYOUTS = {
@@ -35,6 +35,20 @@ def resample(samples: Samples, rate_hz: int) -> Iterator[Samples]:
         >>> [len(block) for block in resample(np.zeros(44_100, np.float32), 44_100)]
         [16000]
     """
+    channels = samples[:, None] if samples.ndim == 1 else samples
+    count = channels.shape[1]
+    mixer = MonoMixer(_LAYOUTS.get(count, ("FL",) * count))
+    for block in _at_16_khz(channels, rate_hz):
+        mixed = mixer.mix(block)
+        if len(mixed):
+            yield mixed
+    rest = mixer.flush()
+    if len(rest):
+        yield rest
+
+
+def _at_16_khz(samples: Samples, rate_hz: int) -> Iterator[Samples]:
+    """Yield samples (n, channels) at 16 kHz, float32 (m, channels), some ten seconds at a time."""
     divisor = math.gcd(rate_hz, SAMPLE_RATE_HZ)
     up, down = SAMPLE_RATE_HZ // divisor, rate_hz // divisor
     bank = np.ones((1, 1), np.float32) if up == down else filter_bank(rate_hz)
@@ -42,14 +56,14 @@ def resample(samples: Samples, rate_hz: int) -> Iterator[Samples]:
     count = -(-len(samples) * up // down)
     step = -(-_BLOCK_SAMPLES // up) * up  # every block begins at the first phase
     for first in range(0, count, step):
-        block = np.empty(min(step, count - first), np.float32)
+        block = np.empty((min(step, count - first), samples.shape[1]), np.float32)
         start = first // up * down - (taps - 1) // 2
-        windows = np.lib.stride_tricks.sliding_window_view(
-            _mono(samples, start, start + (len(block) - 1) * down // up + taps), taps
-        )
-        for phase in range(min(up, len(block))):
-            part = block[phase::up]
-            part[:] = windows[phase * down // up :: down][: len(part)] @ bank[phase * down % up]
+        part = _mirrored(samples, start, start + (len(block) - 1) * down // up + taps)
+        for channel in range(samples.shape[1]):
+            windows = np.lib.stride_tricks.sliding_window_view(part[:, channel], taps)
+            for phase in range(min(up, len(block))):
+                line = block[phase::up, channel]
+                line[:] = windows[phase * down // up :: down][: len(line)] @ bank[phase * down % up]
         yield block
 
 
@@ -68,13 +82,9 @@ def filter_bank(rate_hz: int) -> Samples:
     return normalized
 
 
-def _mono(samples: Samples, start: int, stop: int) -> Samples:
-    """Return samples ``start`` to ``stop`` mixed to mono; beyond its ends the sound is mirrored, as in FFmpeg."""
+def _mirrored(samples: Samples, start: int, stop: int) -> Samples:
+    """Return samples ``start`` to ``stop``; beyond its ends the sound is mirrored, as in FFmpeg."""
     index = np.abs(np.arange(start, stop))
     index = np.where(index < len(samples), index, 2 * len(samples) - 1 - index)
     part: Samples = samples[np.clip(index, 0, len(samples) - 1)]
-    if part.ndim == 1:
-        return part
-    channels = part.shape[1]
-    mono: Samples = part @ mono_weights(_LAYOUTS.get(channels, ("FL",) * channels))
-    return mono
+    return part

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SlotAssembler gives whoever reads sound whole slots of the grid; mono_weights says how channels are mixed."""
+"""SlotAssembler gives whoever reads sound whole slots of the grid."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from cad.clock import SAMPLES_PER_FRAME
 Samples = NDArray[np.float32]
 #: A slot counts as present when at least this many of its samples exist.
 MIN_SAMPLES_OF_SLOT = SAMPLES_PER_FRAME // 2
-#: Weights of loudspeaker positions in the mono mix, before they are divided by their sum.
-#: Source: ITU-R BS.775 (centre 1, front 0.7071, surround 0.5, low frequency left out).
-_CHANNEL_WEIGHTS = {"FC": 1.0, "FL": 0.7071, "FR": 0.7071, "LFE": 0.0, "LFE2": 0.0}
-_OTHER_CHANNEL_WEIGHT = 0.5
 
 
 class SlotAssembler:
@@ -67,17 +63,3 @@ class SlotAssembler:
         self._first_slot += slots
         self._samples[:] = 0.0
         self._filled[:] = False
-
-
-def mono_weights(channels: tuple[str, ...]) -> Samples:
-    """Return the weights (channels,) of a mono mix; they sum to 1, so that identical channels keep their level.
-
-    Example:
-        >>> mono_weights(("FL", "FR")).tolist()
-        [0.5, 0.5]
-    """
-    weights = np.array([_CHANNEL_WEIGHTS.get(name, _OTHER_CHANNEL_WEIGHT) for name in channels], np.float32)
-    if weights.sum() <= 0:
-        weights[:] = 1.0
-    normalized: Samples = weights / weights.sum()
-    return normalized

@@ -12,7 +12,7 @@ from cad.media.records import AudioSamples, MediaInfo, ReadReport, VideoFrames
 class MediaSource(Protocol):
     """Sound and picture of one clip; MediaReader and ArraySource are the two that come with the package.
 
-    A source is read once, sound before picture, and then closed.
+    A source is read once, the sounds of a picture before that picture, and then closed.
     """
 
     @property
@@ -21,24 +21,33 @@ class MediaSource(Protocol):
 
     @property
     def report(self) -> ReadReport:
-        """How well the clip could be read; complete once sound and picture have been consumed."""
+        """How well the main picture and sound could be read; complete once they have been consumed."""
 
-    def audio(self) -> AudioSamples | None:
-        """Return the sound of the whole clip, from slot 0, or None where there is none.
+    def report_on(self, video: int | None, audio: int | None) -> ReadReport:
+        """Return how well a picture and a sound could be read, by their numbers; None where there is none."""
+
+    def audio(self, number: int | None = None) -> AudioSamples | None:
+        """Return a whole sound of the clip, from slot 0, or None where there is none.
+
+        Args:
+            number: Which of ``info.audios``; None: ``info.audio``.
 
         Raises:
             MediaError: The clip has sound alone and nothing of it could be read.
-            OptionError: The source is closed.
+            OptionError: The source is closed, or there is no sound of this number.
         """
 
-    def video_chunks(self) -> Iterator[VideoFrames]:
-        """Yield the picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
+    def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
+        """Yield a picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
 
-        Damage or a limit midway ends the iteration; ``report`` says so.
+        Damage or a limit midway ends the iteration; ``report_on`` says so.
+
+        Args:
+            number: Which of ``info.videos``; None: ``info.video``.
 
         Raises:
             MediaError: Neither picture nor sound could be read.
-            OptionError: The picture has been asked for before, or the source is closed.
+            OptionError: The picture has been asked for before, there is none of this number, or the source is closed.
         """
 
     def close(self) -> None:

@@ -13,6 +13,8 @@ from cad.media.grid import period_seconds
 
 #: Containers that store no presentation stamps: FFmpeg makes up what it reports for their reordered pictures.
 _FORMATS_WITHOUT_STAMPS = {"avi"}
+#: What most codecs put into a packet of sound.
+_SOUND_PACKET_SECONDS = 0.02
 
 
 def frames_per_second(stream: VideoStream) -> float:
@@ -21,18 +23,29 @@ def frames_per_second(stream: VideoStream) -> float:
     return float(rate) if rate else 0.0
 
 
+def packet_period_seconds(stream: Any) -> float:
+    """Return how long a packet of a stream lasts where it does not say so itself."""
+    if stream.type == "video":
+        return period_seconds(frames_per_second(stream))
+    rate, samples = stream.codec_context.sample_rate, stream.codec_context.frame_size
+    return samples / rate if rate > 0 and samples > 0 else _SOUND_PACKET_SECONDS
+
+
 class StampReader:
     """Gives each frame of a stream its time, in order of presentation.
 
     Args:
         stream: Whose frames come.
         container_format: Name of FFmpeg's demuxer.
+        start_seconds: When the stream begins, for a first frame without a stamp.
     """
 
-    def __init__(self, stream: VideoStream | AudioStream, container_format: str) -> None:
+    def __init__(
+        self, stream: VideoStream | AudioStream, container_format: str, start_seconds: float = 0.0
+    ) -> None:
         self._stream = stream
         self._time_base = stream.time_base or Fraction(1, 1_000_000)
-        self._expected_seconds = 0.0
+        self._expected_seconds = start_seconds
         self._by_count = isinstance(stream, VideoStream) and container_format in _FORMATS_WITHOUT_STAMPS
         self._delay: int | None = None
 

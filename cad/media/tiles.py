@@ -54,6 +54,16 @@ class TiledPicture(Closing):
             self._container.close()
             raise
         width, height = picture.crop[2:]
+        video = VideoStreamInfo(
+            codec=next(iter(self._streams.values())).codec_context.name,
+            width_px=height if picture.orientation[0] else width,
+            height_px=width if picture.orientation[0] else height,
+            fps=0.0,
+            rotation_degrees=degrees_clockwise(picture.orientation),
+            start_seconds=0.0,
+            declared_frames=1,
+            declared_seconds=None,
+        )
         self.info = MediaInfo(
             path=name,
             kind=MediaKind.IMAGE,
@@ -61,17 +71,9 @@ class TiledPicture(Closing):
             size_bytes=os.fstat(fd).st_size,
             duration_seconds=0.0,
             origin_seconds=0.0,
-            video=VideoStreamInfo(
-                codec=next(iter(self._streams.values())).codec_context.name,
-                width_px=height if picture.orientation[0] else width,
-                height_px=width if picture.orientation[0] else height,
-                fps=0.0,
-                rotation_degrees=degrees_clockwise(picture.orientation),
-                start_seconds=0.0,
-                declared_frames=1,
-                declared_seconds=None,
-            ),
+            video=video,
             audio=None,
+            videos=(video,),
             besides=in_words(picture.others, picture.has_video),
         )
 

@@ -87,6 +87,17 @@ class AnimatedWebp(Closing):
         self.bad_packets = int(missing > 1)
         kind = MediaKind.IMAGE if len(self._parts) == 1 and missing == 1 else MediaKind.VIDEO
         seconds = (end_ms / 1000 + (1 / fps if fps else 0.0)) * missing
+        video = VideoStreamInfo(
+            codec="webp",
+            width_px=self._width,
+            height_px=self._height,
+            fps=fps,
+            rotation_degrees=0,
+            start_seconds=0.0,
+            declared_frames=len(self._parts) if missing == 1 else None,
+            declared_seconds=seconds or None,
+            stated_share=1 / missing,
+        )
         self.info = MediaInfo(
             path=name,
             kind=kind,
@@ -94,17 +105,9 @@ class AnimatedWebp(Closing):
             size_bytes=size_bytes,
             duration_seconds=0.0 if kind is MediaKind.IMAGE else seconds,
             origin_seconds=0.0,
-            video=VideoStreamInfo(
-                codec="webp",
-                width_px=self._width,
-                height_px=self._height,
-                fps=fps,
-                rotation_degrees=0,
-                start_seconds=0.0,
-                declared_frames=len(self._parts) if missing == 1 else None,
-                declared_seconds=seconds or None,
-            ),
+            video=video,
             audio=None,
+            videos=(video,),
         )
 
     def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[float, Any]]:

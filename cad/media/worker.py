@@ -7,6 +7,7 @@ heavy.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -24,27 +25,30 @@ from av.error import MemoryError as AvMemoryError
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
-from cad.errors import DecoderCrashedError, MediaError, MediaLimitError
+from cad.errors import DecoderCrashedError, MediaError, MediaLimitError, MissingStreamError
 from cad.media.audio import AudioPlacer
 from cad.media.channel import Channel, ChannelClosedError
-from cad.media.container import OpenContainer
+from cad.media.container import OpenContainer, encrypted_error
 from cad.media.grid import PicturePlacer, StampFilter
 from cad.media.limits import MediaLimits
 from cad.media.messages import MEMORY, Progress
 from cad.media.picture import PictureConverter
 from cad.media.probe import orientation_in, probe
-from cad.media.records import MediaInfo, MediaKind
+from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.ring import SharedBlock
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader, frames_per_second
 from cad.media.stills import ComposedPicture, composed_picture, is_cut_short, share_of_jpeg
+from cad.media.timeline import Timeline
 
 #: A sign of life is sent this often while nothing else is.
 BEAT_SECONDS = 0.5
 #: More buffers than this, a second of picture, are never needed.
 MAX_BUFFERS = 25
+#: FFmpeg's resampler takes no more channels. Source: libswresample, SWR_CH_MAX.
+MAX_CHANNELS = 64
 #: Slots of sound in one message.
 AUDIO_BLOCK_SLOTS = 100
 
@@ -116,6 +120,7 @@ class FileJob:
         self._name = name
         self._limits = limits
         self._info: MediaInfo | None = None
+        self._timeline = Timeline()
 
     def close(self) -> None:
         """Close the file."""
@@ -129,19 +134,33 @@ class FileJob:
             composed.close()
         else:
             with OpenContainer(self._fd, self._name, self._limits) as source:
-                self._info = probe(source, self._link.beat)
+                self._info, self._timeline = probe(source, self._link.beat)
+        tracks: list[VideoStreamInfo | AudioStreamInfo] = [*self._info.videos, *self._info.audios]
+        if not tracks:
+            raise MissingStreamError(self._name, "has neither picture nor sound")
+        if all(_is_locked(one) for one in tracks):
+            raise encrypted_error(self._name)
         self._link.send({"type": "info", "info": asdict(self._info)})
 
-    def sound(self) -> None:
-        """Decode the sound and send it, block by block."""
+    def sound(self, number: int) -> None:
+        """Decode the sound of this number and send it, block by block."""
         with OpenContainer(self._fd, self._name, self._limits) as source:
-            assert source.audio is not None
-            link, stamps = self._link, StampFilter()
-            placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS))
+            assert self._info is not None
+            stream = source.audios[number - 1]
+            if self._skip_locked(next(one for one in self._info.audios if one.number == number)):
+                return
+            if stream.codec_context.channels > MAX_CHANNELS:
+                raise MediaLimitError(
+                    self._name, f"has a sound of {stream.codec_context.channels} channels; the limit is {MAX_CHANNELS}"
+                )
+            link, stamps = self._link, StampFilter(self._end_seconds(stream))
+            placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS), source.channels(stream))
             frames = 0
-            link.progress = lambda: Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped)
+            link.progress = lambda: _counted(
+                Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped), source, stamps.dropped
+            )
             link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1))
-            for seconds, frame in stamps(self._stamped(source, source.audio)):
+            for seconds, frame in stamps(self._stamped(source, stream)):
                 frames += 1
                 if seconds > self._limits.max_duration_seconds:
                     placer.close()  # what was decoded until here is not lost
@@ -150,70 +169,97 @@ class FileJob:
                     )
                 placer.push(seconds, frame)
             placer.close()
-            link.send({"type": "done"})
+            self._finish(source)
 
-    def picture(self) -> None:
-        """Decode the picture and send the frames that serve a slot, one by one."""
-        assert self._info is not None and self._info.video is not None
+    def picture(self, number: int) -> None:
+        """Decode the picture of this number and send the frames that serve a slot, one by one."""
+        assert self._info is not None
         composed = composed_picture(self._fd, self._name, self._limits)
         if composed is not None:
-            self._composed_picture(composed, self._info.video.fps)
+            self._composed_picture(composed)
             return
         with OpenContainer(self._fd, self._name, self._limits) as source:
-            assert source.video is not None
-            stream, aspect = source.video, float(source.video.sample_aspect_ratio or 1.0)
-            is_cut = is_cut_short(self._fd)
+            stream = source.videos[number - 1]
+            if self._skip_locked(self._info.videos[number - 1]):
+                return
+            is_cut, aspect = is_cut_short(self._fd), float(stream.sample_aspect_ratio or 1.0)
+            placer = self._placer(frames_per_second(stream), self._end_seconds(stream))
             self._send_picture(
+                placer,
                 self._stamped(source, stream),
-                frames_per_second(stream),
-                lambda: source.bad_packets + is_cut,
-                lambda first: PictureConverter(first, orientation_in(source, first), aspect, self._limits.max_side_px),
+                lambda: _counted(placer.progress(source.bad_packets + is_cut), source, placer.misplaced),
+                lambda first: PictureConverter(
+                    first, orientation_in(source, stream, first), aspect, self._limits.max_side_px
+                ),
                 share_of_jpeg if is_cut and stream.codec_context.name == "mjpeg" else lambda frame: 1.0,
             )
+            self._finish(source)
 
-    def _composed_picture(self, composed: ComposedPicture, fps: float) -> None:
+    def _composed_picture(self, composed: ComposedPicture) -> None:
+        assert composed.info.video is not None
+        placer = self._placer(composed.info.video.fps)
         with closing(composed):
             self._send_picture(
+                placer,
                 composed.frames(self._link.beat),
-                fps,
-                lambda: composed.bad_packets,
+                lambda: placer.progress(composed.bad_packets),
                 lambda first: PictureConverter(first, composed.orientation, 1.0, self._limits.max_side_px),
                 composed.share,
             )
+        self._link.send({"type": "done"})
+
+    def _placer(self, fps: float, end_seconds: float = -math.inf) -> PicturePlacer:
+        assert self._info is not None
+        return PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height), end_seconds)
 
     def _send_picture(
         self,
+        placer: PicturePlacer,
         stamped: Iterator[tuple[float, Any]],
-        fps: float,
-        bad_packets: Callable[[], int],
+        progress: Callable[[], Progress],
         start: Callable[[Any], PictureConverter],
         share: Callable[[Any], float],
     ) -> None:
         """Send the frames that serve a slot.
 
         Args:
+            placer: Tells which do.
             stamped: (grid time, frame).
-            fps: Mean rate.
-            bad_packets: Returns how many have been met.
+            progress: Returns how far it has come.
             start: Makes the converter from the first frame.
             share: Returns how much of a still was decoded.
         """
         assert self._info is not None
-        link = self._link
-        placer = PicturePlacer(self._info, fps, self._limits, lambda frame: (frame.width, frame.height))
-        link.progress = lambda: placer.progress(bad_packets())
-        converter: PictureConverter | None = None
+        link, converter = self._link, None
+        link.progress = progress
         for placement, frame in placer(stamped):
             if converter is None:
                 converter = start(frame)
                 link.layout(converter.height * converter.width * 3)
                 link.send({"type": "layout", "height": converter.height, "width": converter.width})
             if self._info.kind is MediaKind.IMAGE:
-                link.progress = partial(replace, placer.progress(bad_packets()), seconds=share(frame))
+                link.progress = partial(replace, progress(), seconds=share(frame))
             buffer = link.take_buffer()
             converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
             link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
-        link.send({"type": "done"})
+
+    def _skip_locked(self, stream: VideoStreamInfo | AudioStreamInfo | None) -> bool:
+        """Say that nothing of a stream can be decoded, if all of it is encrypted: it could only give noise."""
+        if stream is None or not _is_locked(stream):
+            return False
+        count = stream.encrypted_packets
+        self._link.progress = lambda: Progress(lost_packets=count, encrypted_packets=count)
+        self._link.send({"type": "done"})
+        return True
+
+    def _finish(self, source: OpenContainer) -> None:
+        """Say that a stream has been read to its end; only now is it known which packets gave nothing."""
+        last = self._link.progress()
+        swallowed = min(source.tally.swallowed, last.good_packets)
+        self._link.progress = lambda: replace(
+            last, good_packets=last.good_packets - swallowed, lost_packets=last.lost_packets + swallowed
+        )
+        self._link.send({"type": "done"})
 
     def _send_sound(self, first_slot: int, samples: NDArray[np.float32], present: NDArray[np.bool_]) -> None:
         buffer = self._link.take_buffer()
@@ -226,9 +272,31 @@ class FileJob:
     def _stamped(self, source: OpenContainer, stream: Any) -> Iterator[tuple[float, Any]]:
         """Yield (grid time, frame)."""
         assert self._info is not None
-        stamps = StampReader(stream, self._info.container)
-        for frame in source.frames(stream, on_packet=self._link.beat):
-            yield stamps.seconds(frame) - self._info.origin_seconds, frame
+        origin = self._info.origin_seconds
+        stamps = StampReader(stream, self._info.container, self._timeline.start_seconds.get(stream.index, origin))
+        for frame in source.frames(stream, on_packet=self._link.beat, timeline=self._timeline):
+            yield stamps.seconds(frame) - origin, frame
+
+    def _end_seconds(self, stream: Any) -> float:
+        """Return when a stream ends on the grid by its packets."""
+        assert self._info is not None
+        return self._timeline.end_seconds.get(stream.index, -math.inf) - self._info.origin_seconds
+
+
+def _is_locked(stream: VideoStreamInfo | AudioStreamInfo) -> bool:
+    return 0 < stream.encrypted_packets == stream.packets
+
+
+def _counted(progress: Progress, source: OpenContainer, misplaced: int) -> Progress:
+    """Return the progress with the packets behind it; frames that could not be placed are lost."""
+    tally = source.tally
+    misplaced = min(misplaced, tally.fed)
+    return replace(
+        progress,
+        good_packets=tally.fed - misplaced,
+        lost_packets=tally.failed + misplaced,
+        encrypted_packets=tally.encrypted,
+    )
 
 
 def serve(channel: Channel, block: SharedBlock) -> None:
@@ -254,7 +322,7 @@ def serve(channel: Channel, block: SharedBlock) -> None:
                 job.open()
             elif job is not None:
                 set_alarm(limits)
-                (job.sound if message["type"] == "audio" else job.picture)()
+                (job.sound if message["type"] == "audio" else job.picture)(int(message["number"]))
         except MediaError as error:
             link.send({"type": "error", "code": error.code, "text": error.text})
         except (MemoryError, AvMemoryError):

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from cad.clock import seconds_of
 from cad.errors import MediaError
 from cad.faces.track_book import FacePicture
-from cad.report.text import SPEAKS, has_choice, media_text, time_text, track_text
+from cad.report.text import SPEAKS, has_choice, media_text, time_text, track_answer, track_name
 from cad.report.timeline_svg import clock, timeline_svg
 from cad.verdict.records import FaceSummary, Segment, StreamEvidence, Verdict
 
@@ -112,8 +112,7 @@ def tracks(verdict: Verdict) -> str:
     """Return every picture and sound of a file that has several."""
     if not has_choice(verdict.media):
         return ""
-    rows = (track_text(track).removeprefix("track ").partition(" (") for track in verdict.media.tracks)
-    return table(fact_row(name, f"({text}") for name, _, text in rows)
+    return table(fact_row(track_name(one), track_answer(one)) for one in verdict.media.tracks)
 
 
 def timeline(verdict: Verdict, thresholds: dict[str, float]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cad.errors import MediaError
+from cad.media.tracks import NAMES
 from cad.verdict.reasons import is_about_reading
 from cad.verdict.records import FaceSummary, Label, MediaSummary, MediaTrack, Reason, Segment, StreamEvidence, Verdict
 from cad.verdict.validity import percent
@@ -27,7 +28,7 @@ def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
     lines += [stream_line(stream, evidence) for stream, evidence in verdict.streams.items()]
     lines += listed([segment_line(segment) for segment in verdict.segments], "segments")
     if has_choice(verdict.media) or verbose:
-        lines += listed([f"  {track_text(track)}" for track in verdict.media.tracks], "tracks")
+        lines += listed([track_line(track) for track in verdict.media.tracks], "tracks")
     if len(verdict.faces) > 1 or verbose:
         lines += listed([face_line(face) for face in verdict.faces], "faces")
     # A reason that stands beside a stream already is not repeated.
@@ -97,19 +98,23 @@ def has_choice(media: MediaSummary) -> bool:
     return any(sum(track.kind == kind for track in media.tracks) > 1 for kind in ("video", "audio"))
 
 
-def track_text(track: MediaTrack) -> str:
-    """Return one picture or sound of the file: which it is, and what it says by itself."""
-    name = {"video": "picture", "audio": "sound"}[track.kind]
-    about = ", ".join(filter(None, (track.codec, track.language, track.title and f'"{track.title}"')))
-    about += ", default" if track.is_default else ""
-    if track.probability_fake is not None:
-        said = f"{track.probability_fake:.2f}"
-    else:
-        said = f"not judged: {track.reason}" if track.reason else "not judged"
-    if track.pair_probability_fake is not None:
-        partners = {"video": "sound", "audio": "picture"}[track.kind]
-        said += f", {track.pair_probability_fake:.2f} with {partners} {', '.join(map(str, track.partners))}"
-    return printable(f"track {name} {track.number} ({about}): {said}")
+def track_line(track: MediaTrack) -> str:
+    """Return one picture or sound of the file: what it is, what goes with it, and what it says by itself."""
+    return f"  {track_name(track)}: {track_answer(track)}"
+
+
+def track_name(track: MediaTrack) -> str:
+    """Return which track it is, as the file tells, and what goes with it."""
+    about = [track.codec, *(printable(text) for text in (track.language, track.title) if text)]
+    about += ["default"] if track.is_default else []
+    other = NAMES["audio" if track.kind == "video" else "video"]
+    partners = f", with {other} {', '.join(map(str, track.partners))}" if track.partners else ""
+    return f"{NAMES[track.kind]} {track.number} ({', '.join(about)}){partners}"
+
+
+def track_answer(track: MediaTrack) -> str:
+    """Return a track's own probability, or why there is none."""
+    return f"not judged: {track.reason}" if track.probability_fake is None else f"{track.probability_fake:.2f}"
 
 
 def media_line(media: MediaSummary) -> str:

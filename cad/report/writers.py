@@ -122,7 +122,7 @@ class HtmlWriter(Writer):
     def take(self, result: Result) -> None:
         """Keep the section of a file."""
         if result.verdict is not None:
-            pictures = {} if result.analysis is None else result.analysis.pictures
+            pictures = {} if result.analysis is None else result.analysis.of(result.verdict.media.video_track).pictures
             self._sections.append(verdict_section(result.verdict, pictures))
         elif result.error is not None:
             self._sections.append(error_section(result.path, result.error))

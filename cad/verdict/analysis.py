@@ -10,13 +10,31 @@ from cad.faces.track_book import FacePicture, TrackSummary
 from cad.media.records import MediaInfo, ReadReport
 from cad.values import ValueRecord
 from cad.verdict.aggregate import Evidence
-from cad.verdict.records import ModelSummary
+from cad.verdict.records import ModelSummary, Reason
 from cad.windows import WindowScore
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedTrack:
+    """A picture or sound of a file that has no part in any analysis.
+
+    Attributes:
+        kind: ``video`` or ``audio``.
+        number: Which of its kind, from 1.
+        why: The reason.
+    """
+
+    kind: str
+    number: int
+    why: Reason
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Analysis(ValueRecord):
     """Everything measured of one file; logits are raw, positive for fake, not calibrated.
+
+    Of a file with several pictures or sounds it is about the picture ``info.video`` with the sound ``info.audio``, and
+    ``others`` are about the others.
 
     Attributes:
         path: As the caller named it.
@@ -33,6 +51,8 @@ class Analysis(ValueRecord):
         nets: sha256 by name of every net that had a part.
         versions: By distribution the version of what may change a number.
         pictures: A few pictures of every face by track, if they were asked for.
+        others: The same of every other picture with every other sound that goes with it.
+        unjudged: Tracks that have no part in any of them.
     """
 
     path: str
@@ -49,11 +69,18 @@ class Analysis(ValueRecord):
     nets: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[int, tuple[FacePicture, ...]] = field(default_factory=dict)
+    others: tuple[Analysis, ...] = ()
+    unjudged: tuple[UnjudgedTrack, ...] = ()
 
     @property
     def clip_logits(self) -> Mapping[str, float | None]:
         """Logit of the whole file by head, None where there was nothing to judge; these are what is calibrated."""
         return self.evidence.clip_logits
+
+    def of(self, video: int | None) -> Analysis:
+        """Return the first analysis of a picture by its number, itself where there is none."""
+        both = (self, *self.others)
+        return next((one for one in both if one.info.video is not None and one.info.video.number == video), self)
 
     @property
     def is_too_short(self) -> bool:

@@ -19,6 +19,7 @@ from cad.verdict.charges import segments_of
 from cad.verdict.decide import decide
 from cad.verdict.reasons import MAX_OFFSET_SPREAD_SECONDS, MIN_OFFSET_WINDOWS, missing_streams
 from cad.verdict.records import Curve, FaceSummary, MediaSummary, StreamEvidence, Verdict
+from cad.verdict.tracks import join_tracks
 
 #: The curves of a longer file have the highest value of every bin, so that a short peak is never lost.
 MAX_CURVE_BINS = 1000
@@ -27,12 +28,12 @@ STEADY_SHARE = 0.6
 
 
 def judge(analysis: Analysis, spec: ModelSpec) -> Verdict:
-    """Return the verdict on a file under the calibration and the thresholds of ``spec``."""
-    return verdict_of(calibrate(analysis, spec))
+    """Return the verdict on a file under the calibration and the thresholds of ``spec``: that of its worst tracks."""
+    return join_tracks(analysis, [verdict_of(calibrate(one, spec)) for one in (analysis, *analysis.others)])
 
 
 def verdict_of(evidence: Calibrated) -> Verdict:
-    """Return the verdict that calibrated evidence gives."""
+    """Return the verdict that calibrated evidence on one picture and one sound gives."""
     analysis, decision = evidence.analysis, decide(evidence)
     return Verdict(
         path=analysis.path,
@@ -128,4 +129,5 @@ def summarise_media(analysis: Analysis) -> MediaSummary:
         audio_track=audio.number if audio else None,
         size_bytes=analysis.info.size_bytes,
         joints_seconds=tuple(seconds_of(slot) for slot in analysis.info.joint_slots),
+        start_seconds=analysis.info.origin_seconds,
     )

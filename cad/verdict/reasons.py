@@ -100,12 +100,13 @@ def missing_streams(evidence: Calibrated) -> dict[str, Reason | None]:
 
 def is_about_reading(code: str) -> bool:
     """Say whether a reason tells how the file was read."""
-    return any(row.is_about_reading for row in TABLE if row.code == code)
+    return code == "tracks_left_out" or any(row.is_about_reading for row in TABLE if row.code == code)
 
 
 def table_text() -> str:
     """Return the table as docs/verdict.md has it."""
     lines = [f"| `{row.code}` | {_meaning(row)} | {row.effect.value} |" for row in TABLE]
+    lines += [f"| `{code}` | {meaning} | none |" for code, meaning in OF_TRACKS.items()]
     return "\n".join(["| code | meaning | what it does to the label |", "|---|---|---|", *lines]) + "\n"
 
 
@@ -394,6 +395,14 @@ TABLE = (
     Row("still_image", Effect.NOTE, still_image),
     Row("several_faces", Effect.NOTE, several_faces),
 )
+#: Told of several pictures or sounds together, before all others (cad.verdict.tracks).
+OF_TRACKS = {
+    "several_tracks": "which of several pictures and sounds decided, and what is said of the others",
+    "tracks_left_out": "pictures or sounds that have no part in the verdict, and why",
+    "same_sound": "why a sound was not judged once more (in `media.tracks`)",
+    "track_not_asked_for": "why a track was not judged (in `media.tracks` and `tracks_left_out`)",
+    "track_over_limit": "likewise",
+}
 #: Why a stream may be missing, in the order in which that is said of it.
 _ABSENCES = {
     "video": (

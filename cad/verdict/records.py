@@ -149,6 +149,8 @@ class MediaSummary:
         audio_track: Number of the sound, likewise.
         size_bytes: Of the file; 0 where there is none.
         joints_seconds: When the later parts of joined recordings start, grid time: there the time stamps jump.
+        start_seconds: When the file's own clock (what a player or an editor shows of its time stamps) stands at second
+            0 of this verdict: add it to a time told here. After a joint the file's clock is another one.
     """
 
     kind: str
@@ -165,6 +167,7 @@ class MediaSummary:
     audio_track: int | None = None
     size_bytes: int = 0
     joints_seconds: tuple[float, ...] = ()
+    start_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

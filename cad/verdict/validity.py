@@ -106,7 +106,9 @@ def picture_unreadable(evidence: Calibrated) -> str | None:
 
 def audio_unreadable(evidence: Calibrated) -> str | None:
     """There is sound, but none decodes."""
-    if evidence.analysis.info.audio is None or evidence.analysis.speech_slots is not None:
+    info = evidence.analysis.info
+    is_there = info.audio is not None or "audio" in info.undecodable
+    if not is_there or evidence.analysis.speech_slots is not None:
         return None
     return "the file has sound, but nothing of it could be read"
 
@@ -180,7 +182,7 @@ def face_too_short(evidence: Calibrated) -> str | None:
 def no_audio(evidence: Calibrated) -> str | None:
     """The file has no sound."""
     info = evidence.analysis.info
-    if info.audio is not None:
+    if info.audio is not None or "audio" in info.undecodable:
         return None
     lacks = "the file has no sound"
     if info.audios and info.video is not None:

@@ -148,7 +148,7 @@ def test_a_duration_that_was_not_declared_is_limited_all_the_same(make_clip: Mak
     report, picture, sound = report_of(path, MediaLimits(max_duration_seconds=1.0))
     assert report.outcome is Outcome.TOO_LARGE and 24 <= picture <= 26 and 24 <= sound <= 26
     with open_media(path) as reader:
-        assert reader.info.duration_seconds == 0.0
+        assert reader.info.duration_seconds == pytest.approx(2.0, abs=0.1), "its packets tell"
         list(reader.video_chunks())
         assert reader.info.duration_seconds == pytest.approx(2.0, abs=0.1)
         assert reader.report.outcome is Outcome.OK

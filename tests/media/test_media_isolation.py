@@ -26,7 +26,7 @@ linux = needs("linux")
 EVIL_BOOT = """
 import sys; sys.path += sys.argv[4:]
 import cad.media.worker as worker
-def evil(job):
+def evil(job, *number):
 {body}
 worker.FileJob.{method} = evil
 worker.main(sys.argv[1:4])
