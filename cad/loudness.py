@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
 
+#: Hours of sound are not doubled in memory as float64; a minute is.
+_SLOTS_AT_ONCE = 1500
+
 
 def slot_levels_dbfs(
     samples: NDArray[np.float32], floor_dbfs: float = -120.0, without_offset: bool = False
@@ -24,10 +27,14 @@ def slot_levels_dbfs(
         [-20.0]
     """
     whole = len(samples) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
-    slots = samples[:whole].reshape(-1, SAMPLES_PER_FRAME).astype(np.float64)
-    if without_offset:
-        slots = slots - slots.mean(axis=1, keepdims=True)
-    return np.asarray(10.0 * np.log10(np.square(slots).mean(axis=1) + 10.0 ** (floor_dbfs / 10)))
+    slots = samples[:whole].reshape(-1, SAMPLES_PER_FRAME)
+    power = np.empty(len(slots))
+    for start in range(0, len(slots), _SLOTS_AT_ONCE):
+        block = slots[start : start + _SLOTS_AT_ONCE].astype(np.float64)
+        if without_offset:
+            block -= block.mean(axis=1, keepdims=True)
+        power[start : start + len(block)] = np.square(block).mean(axis=1)
+    return np.asarray(10.0 * np.log10(power + 10.0 ** (floor_dbfs / 10)))
 
 
 def rms(samples: NDArray[np.floating]) -> float:

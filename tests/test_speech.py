@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from benchmarks.made_sounds import KINDS
-from made_media import talk
+from made_media import DARK, stand_in_for_faces, talk, write_video
 
+from cad.detector import Detector
 from cad.media.records import AudioSamples
 from cad.speech import MAX_PAUSE_SLOTS, _by_slot, find_speech, keep_speech
 
@@ -115,3 +116,15 @@ def test_blocks_of_the_net_are_laid_onto_slots():
     assert np.flatnonzero(_by_slot(blocks, 8)).tolist() == [3]
     blocks[5] = 1.0  # from 2560 to 3071
     assert np.flatnonzero(_by_slot(blocks, 8)).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("kind", ["chord pad", "arpeggio"])
+def test_a_video_over_music_is_judged_by_its_picture(kind, tiny_weights, tmp_path, monkeypatch, rng):
+    stand_in_for_faces(monkeypatch)
+    clip = write_video(tmp_path / "a.mp4", 4.0, DARK, KINDS[kind](rng, 4.0))
+    with Detector(model=str(tiny_weights)) as detector:
+        verdict = detector.detect(clip)
+    assert verdict.streams["video"].probability_fake is not None
+    assert verdict.streams["audio"].probability_fake is None and "music" in verdict.streams["audio"].reason
+    assert "no_speech" in {reason.code for reason in verdict.reasons}
+    assert not any(face.active_speaker for face in verdict.faces)

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from made_media import talk
 
 from cad.data.records import Clip
 from cad.data.shards import ShardWriter
@@ -15,11 +16,10 @@ FACES, SPEECH, SLOTS = 4, 2, 40
 
 
 def made_clip(key: str, rng: np.random.Generator, identity: str, source: str, face: bool) -> Clip:
-    """A grey head whose mouth opens with the loudness of a buzzing voice."""
+    """A grey head whose mouth opens with the loudness of a voice."""
     # Louder and softer as speech is, but never silent.
     syllables = (0.15 + 0.85 * np.abs(np.sin(np.cumsum(rng.uniform(0.15, 0.5, SLOTS))))).astype(np.float32)
-    wave = np.sin(2 * np.pi * 140 * np.arange(SLOTS * 640) / 16000) + 0.1 * rng.standard_normal(SLOTS * 640)
-    audio = (0.3 * wave * np.repeat(syllables, 640)).astype(np.float32)
+    audio = talk(SLOTS / 25, 0.4, seed=int(rng.integers(100))) * np.repeat(syllables, 640)
     frames = points = None
     if face:
         frames = np.full((SLOTS, 192, 192, 3), rng.integers(90, 160), np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from made_media import talk
 
 from cad.data.records import Clip, LabeledClip
 from cad.training.batches import collate, sample_of
@@ -12,9 +13,9 @@ from cad.training.labels import window_labels
 
 
 def syllables(slots: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Noise that gets louder and softer as speech does."""
+    """A voice that gets louder and softer as speech does."""
     level = np.resize(np.array([0.1, 0.4, 0.9, 0.4], np.float32), slots)
-    return (rng.uniform(-1, 1, slots * 640) * np.repeat(level, 640)).astype(np.float32)
+    return talk(slots / 25, 0.5, seed=int(rng.integers(100))) * np.repeat(level, 640)
 
 
 def labeled(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import made_clip
+from made_media import talk
 
 from cad.data.manifest import Row
 from cad.data.records import Clip
@@ -28,9 +29,7 @@ def blank(slots: int, start_seconds: float = 0.0) -> Clip:
     """A clip of which only the grid matters."""
     here = np.ones(slots, bool)
     frames, points = np.zeros((slots, 192, 192, 3), np.uint8), np.zeros((slots, 5, 2), np.float32)
-    rng = np.random.default_rng(0)
-    audio = (rng.uniform(-1, 1, slots * 640) * np.repeat(rng.uniform(0.1, 0.9, slots), 640)).astype(np.float32)
-    return Clip("a.mp4", frames, points, here, audio, here, start_seconds=start_seconds)
+    return Clip("a.mp4", frames, points, here, talk(slots / 25, 0.3), here, start_seconds=start_seconds)
 
 
 def forged(labels: np.ndarray) -> list[int]:
