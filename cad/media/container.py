@@ -94,6 +94,8 @@ class OpenContainer(Closing):
             stream.codec_context.thread_type = "AUTO"
             stream.codec_context.thread_count = limits.decoder_threads
             stream.codec_context.options = {"max_pixels": str(limits.max_pixels_per_frame)}
+        # Sound that begins late has no rate when the file is opened, and FFmpeg never chooses it for a picture.
+        self._late = {stream.index for stream in self.audios if not stream.codec_context.sample_rate}
         self._channels = {stream.index: _take_channels(stream) for stream in self.audios}
 
     def close(self) -> None:
@@ -114,7 +116,7 @@ class OpenContainer(Closing):
         """Return by index of a stream its program, counted from 1; nothing where there are not several of them."""
         if self.container.format.name not in _FORMATS_WITH_PROGRAMS:
             return {}
-        sounds_of = {v.index: self._in_program_of(v, self.audios) for v in self.videos}
+        sounds_of = {v.index: self._in_program_of(v, self.audios) | self._late for v in self.videos}
         pictures_of = {a.index: self._in_program_of(a, self.videos) for a in self.audios}
         programs: dict[int, int] = {}
         for one in sorted([*self.videos, *self.audios], key=lambda stream: (stream.type != "video", stream.index)):
