@@ -166,8 +166,8 @@ class OpenContainer(Closing):
         for packet in self._packets(streams):
             on_packet()
             restamper = restampers[packet.stream.index]
-            # A decoder must not predict pictures of one part from those of another.
-            if packet.size and restamper.restamp(packet):
+            # A decoder must not predict pictures of one recording from those of another.
+            if packet.size and restamper.restamp(packet) and packet.is_keyframe:
                 yield from self._noted(self.rest(packet.stream), packet.stream)
             if packet.is_corrupt and not restamper.is_near_joint:
                 self.bad_packets += 1
