@@ -102,6 +102,24 @@ def test_a_short_gap_is_marked_absent_and_a_long_one_cuts_the_track():
     assert [(w.first_slot, len(w.frames)) for w in windows] == [(0, 30), (far, 30)]
 
 
+def test_no_window_reaches_across_a_joint():
+    def spans(joint_slots, pushes):
+        cutter = WindowCutter(sound(130), WINDOW_SLOTS, HOP_SLOTS, 12, joint_slots)
+        windows = [window for one in pushes for window in cutter.push(one)] + list(cutter.flush())
+        return [(w.first_slot, w.first_slot + len(w.frames_present), w.track_id) for w in windows]
+
+    faces = [*in_chunks(60, 20), crops(60, 20, 1)]
+    assert (25, 75, 0) in spans((), in_chunks(80, 20)), "without a joint there are windows there"
+    for pushes in (faces, in_chunks(80, 20), [crops(0, 80)], []):
+        for first, stop, _ in spans((60,), pushes):
+            assert stop <= 60 or first >= 60
+    # The sound beyond the face, and all of it without one, is cut at the joint as well.
+    assert {(first, stop) for first, stop, track in spans((110,), in_chunks(80, 20)) if track is None} == {
+        (80, 110),
+        (110, 130),
+    }
+
+
 def test_the_same_slot_twice_is_a_mistake_of_the_caller():
     cutter = WindowCutter(None, WINDOW_SLOTS, HOP_SLOTS, 12)
     cutter.push(crops(0, 30))

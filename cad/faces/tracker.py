@@ -15,7 +15,7 @@ from cad.faces.finder import FaceFinder
 from cad.faces.outbox import Outbox
 from cad.faces.records import CROP_SIZE_PX, FaceCrops
 from cad.faces.shot import Shot
-from cad.faces.track import BRIDGE_SLOTS
+from cad.faces.track import BRIDGE_SLOTS, LOST_SLOTS
 from cad.media.records import VideoFrames
 
 #: Slots between the newest picture and the one whose crops are made: enough to bridge a gap and to smooth.
@@ -70,8 +70,8 @@ class FaceTracker:
         """
         if chunk.first_slot < self._next_slot:
             raise ValueError(f"slot {chunk.first_slot} was pushed before; push every slot once, in order")
-        if chunk.first_slot > self._next_slot:
-            self._pass(chunk.first_slot - 1)
+        if chunk.first_slot > self._next_slot + LOST_SLOTS:
+            self._end_shot()
         for index in range(len(chunk.frames)):
             slot = chunk.first_slot + index
             if self._joints and slot >= self._joints[0]:
@@ -79,7 +79,9 @@ class FaceTracker:
                 self._end_shot()
             if chunk.present[index]:
                 self._take(slot, chunk.frames[index])
-            self._pass(slot)
+            self._crop_until(slot - LAG_SLOTS + 1)
+            for track in self._shot.retire(slot):
+                self._outbox.close(track)
         self._next_slot = chunk.first_slot + len(chunk.frames)
         self._own_what_is_held()
         return self._outbox.collect(MIN_TRACK_SLOTS)
@@ -89,12 +91,6 @@ class FaceTracker:
         self._end_shot()
         # In a still picture or a file shorter than the shortest useful track, a face in most of it is useful.
         return self._outbox.collect(min(MIN_TRACK_SLOTS, max(1, self._pictures // 2)))
-
-    def _pass(self, slot: int) -> None:
-        """Make the crops that are due once ``slot`` has been seen, and let go of tracks that are lost by then."""
-        self._crop_until(slot - LAG_SLOTS + 1)
-        for track in self._shot.retire(slot):
-            self._outbox.close(track)
 
     def _take(self, slot: int, frame: NDArray[np.uint8]) -> None:
         if self._cuts.push(frame):

@@ -97,6 +97,8 @@ class OpenContainer(Closing):
             stream.codec_context.thread_type = "AUTO"
             stream.codec_context.thread_count = limits.decoder_threads
             stream.codec_context.options = {"max_pixels": str(limits.max_pixels_per_frame)}
+        # Sound that begins late has no rate when the file is opened, and FFmpeg never chooses it for a picture.
+        self._late = {stream.index for stream in self.audios if not stream.codec_context.sample_rate}
         self._channels = {stream.index: _take_channels(stream) for stream in self.audios}
 
     def close(self) -> None:
@@ -117,7 +119,7 @@ class OpenContainer(Closing):
         """Return by index of a stream its program, counted from 1; nothing where there are not several of them."""
         if self.container.format.name not in _FORMATS_WITH_PROGRAMS:
             return {}
-        sounds_of = {v.index: self._in_program_of(v, self.audios) for v in self.videos}
+        sounds_of = {v.index: self._in_program_of(v, self.audios) | self._late for v in self.videos}
         pictures_of = {a.index: self._in_program_of(a, self.videos) for a in self.audios}
         programs: dict[int, int] = {}
         for one in sorted([*self.videos, *self.audios], key=lambda stream: (stream.type != "video", stream.index)):
@@ -167,8 +169,8 @@ class OpenContainer(Closing):
         for packet in self._packets(streams):
             on_packet()
             restamper = restampers[packet.stream.index]
-            # A decoder must not predict pictures of one part from those of another.
-            if packet.size and restamper.restamp(packet):
+            # A decoder must not predict pictures of one recording from those of another.
+            if packet.size and restamper.restamp(packet) and packet.is_keyframe:
                 yield from self._noted(self.rest(packet.stream), packet.stream)
             if packet.is_corrupt and not restamper.is_near_joint:
                 self.bad_packets += 1

@@ -68,13 +68,13 @@ class Shift:
     Attributes:
         first_packet, first_stamp: As in Piece.
         seconds: What is added.
-        is_joint: Whether another part begins here.
+        is_recording: Whether another recording begins here, not only another part of the same one.
     """
 
     first_packet: int
     first_stamp: int | None
     seconds: float
-    is_joint: bool
+    is_recording: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +109,19 @@ class Restamper:
     def __init__(self, timeline: Timeline, stream: int) -> None:
         self._coming = list(timeline.shifts.get(stream, ()))
         self._damaged = timeline.damaged.get(stream, frozenset())
-        self._joints = [shift.first_packet for shift in self._coming if shift.is_joint]
+        self._joints = [shift.first_packet for shift in self._coming]
         self._seconds = 0.0
         self._count = 0
         self.mended = 0
 
     def restamp(self, packet: Any) -> bool:
-        """Change the stamps of the next packet; return whether it is the first of another part."""
-        count, joint = self._count, False
+        """Change the stamps of the next packet; return whether it is the first of another recording."""
+        count, recording = self._count, False
         self._count += 1
         while self._coming and self._begins(self._coming[0], count, packet.dts):
             shift = self._coming.pop(0)
             self._seconds = shift.seconds
-            joint |= shift.is_joint
+            recording |= shift.is_recording
         if count in self._damaged:
             self.mended += 1
             packet.pts = packet.dts = None
@@ -129,7 +129,7 @@ class Restamper:
             ticks = round(self._seconds / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts + ticks
             packet.dts = None if packet.dts is None else packet.dts + ticks
-        return joint
+        return recording
 
     @property
     def is_near_joint(self) -> bool:
@@ -158,6 +158,7 @@ def lay_out(
     shifts: dict[int, list[Shift]] = {}
     starts: dict[int, float] = {}
     ends: dict[int, float] = {}
+    recordings: dict[int, int] = {}
     joint_slots: list[int] = []
     joint_seconds: list[float] = []
     end = 0.0
@@ -172,11 +173,12 @@ def lay_out(
             joint_seconds.append(start)
         seen: set[int] = set()
         for piece in sorted(part, key=lambda piece: piece.first_packet):
-            joint = index > 0 and piece.stream not in seen
-            if joint:
-                shift = Shift(piece.first_packet, piece.first_stamp, begin - start, is_joint=True)
+            if index > 0 and piece.stream not in seen:
+                recording = recordings.get(piece.stream, piece.part) != piece.part
+                shift = Shift(piece.first_packet, piece.first_stamp, begin - start, recording)
                 shifts.setdefault(piece.stream, []).append(shift)
             seen.add(piece.stream)
+            recordings[piece.stream] = piece.part
             starts.setdefault(piece.stream, piece.start_seconds + begin - start)
             ends[piece.stream] = max(ends.get(piece.stream, -math.inf), piece.end_seconds + begin - start)
         end = begin + max(piece.end_seconds for piece in part) - start

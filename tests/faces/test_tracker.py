@@ -78,6 +78,23 @@ def test_track_never_crosses_a_cut() -> None:
     assert list(tracks) == [0, 1]
 
 
+def test_track_never_crosses_a_joint() -> None:
+    frames = [draw([Head(160, 120)], seed=1)] * 73
+    tracks = _follow(frames, joint_slots=(33,))
+    assert [(track.first_slot, len(track.present)) for track in tracks.values()] == [(0, 33), (33, 40)]
+    assert len(_follow(frames)) == 1
+
+
+def test_a_track_ends_where_pictures_are_left_out() -> None:
+    tracker = FaceTracker(finder=ScriptedFinder())
+    frames = np.stack([draw([Head(160, 120)], seed=1)] * 25)
+    present = np.ones(25, np.bool_)
+    pieces = tracker.push(VideoFrames(0, frames, present)) + tracker.push(VideoFrames(90_000, frames, present))
+    pieces += tracker.flush()
+    assert {(piece.track_id, piece.first_slot >= 90_000) for piece in pieces} == {(0, False), (1, True)}
+    assert sum(len(piece.present) for piece in pieces) == 50
+
+
 def test_last_slots_before_a_cut_are_seen_not_guessed() -> None:
     places = [60 + 4 * i for i in range(33)]
     frames = [draw([Head(x, 120)], seed=1) for x in places] + [draw([], seed=2)] * 20
