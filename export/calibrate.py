@@ -8,11 +8,10 @@ The detector scores every clip of the split as the product does, and the genuine
 points are chosen so that at most --max-fpr of the genuine clips (re-encoded copies included) are called fake, by each
 head and by the product's answer for the whole file. The sync head is calibrated on clips cut out of step and dubbed,
 against controls cut alike. Peaks, the strongest stretches of long files, are fitted on files joined from the genuine
-clips (of one identity, of one source): for every length from ten seconds to ten minutes at most three fifths of the
-rate are called fake by the mean or a peak of the sound, and two fifths by those of the picture. --genuine adds clips
-for that and for the worst of several faces; only its genuine rows are used, and the model must not have been trained
-on them. Beside the model, *.scores.jsonl holds the scores under the new numbers, in the form that
-tools/evaluate.py goes on from.
+clips, source by source: for every length from ten seconds to ten minutes at most three fifths of the rate are called
+fake by the mean or a peak of the sound, and two fifths by those of the picture. --genuine adds clips for that and for
+the worst of several faces; only its genuine rows are used, and the model must not have been trained on them. Beside
+the model, *.scores.jsonl holds the scores under the new numbers, in the form that tools/evaluate.py goes on from.
 """
 
 from __future__ import annotations

@@ -63,15 +63,21 @@ def test_peaks_of_too_few_clips_are_not_fitted(rng):
         fit_peaks("audio", drawn(rng, 10, 4), drawn(rng, 3, 1), SPEC, 0.05, "")
 
 
-def test_files_are_joined_from_one_voice_or_one_source_before_others(rng):
+def test_files_are_joined_from_one_source_before_others_voice_by_voice(rng):
     clips = [
-        ClipLine("a", "one", np.full(100, 1.0)), ClipLine("a", "one", np.full(100, 1.0)),
-        ClipLine("a", "two", np.full(50, 2.0)), ClipLine("b", "three", np.full(50, 3.0)),
+        ClipLine("a", "one", np.full(60, 1.0)), ClipLine("a", "two", np.full(60, 2.0)),
+        ClipLine("a", "one", np.full(60, 1.0)), ClipLine("b", "three", np.full(60, 3.0)),
     ]  # fmt: skip
-    for number, line in enumerate(joined_lines(clips, 150, 20, rng)):
-        assert len(line) == 150
-        if number % 2:
-            assert set(line) == {1.0}  # the one voice that is long enough
+    first = set()
+    for line in joined_lines(clips, 180, 40, rng):
+        assert len(line) == 180
+        order = line[::60].tolist()
+        first.add(order[0])
+        if order[0] == 3.0:
+            assert order in ([3.0, 1.0, 1.0], [3.0, 2.0, 1.0])
+        else:
+            assert order in ([1.0, 1.0, 2.0], [2.0, 1.0, 1.0])
+    assert first == {1.0, 2.0, 3.0}
     # What all clips together do not fill comes again.
     assert len(joined_lines(clips, 1000, 1, rng)[0]) == 1000
     (spliced,) = spliced_lines(clips, [ClipLine("b", "three", np.full(30, 9.0))], 50, rng)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes long files for the calibration of peaks: short clips of one voice or one source joined end to end, as logits.
+"""Makes long files for the calibration of peaks: short clips of one source joined end to end, as logits.
 
 Sets of labelled clips hold clips of a few seconds, while peaks are about files of minutes. What matters for them is how
 far a voice or a face strays from itself, and how far those of one source lie apart; both are in the clips. So their
@@ -73,7 +73,7 @@ def known_line(analysis: Analysis, stream: str) -> Timeline:
 
 
 def joined_lines(clips: Sequence[ClipLine], slots: int, files: int, rng: np.random.Generator) -> list[Timeline]:
-    """Return genuine files: by turns of one identity, where there are clips enough of any, and of a whole source.
+    """Return genuine files of one source's clips, then of further sources'; one clip is as likely as another.
 
     Args:
         clips: Genuine, at least one.
@@ -82,12 +82,7 @@ def joined_lines(clips: Sequence[ClipLine], slots: int, files: int, rng: np.rand
         rng: Draws sources, the order of identities and of their clips.
     """
     sources = _grouped(clips, "source")
-    long_enough = {
-        identity: own
-        for identity, own in _grouped(clips, "identity").items()
-        if sum(len(clip.line) for clip in own) >= slots
-    }
-    return [_join(long_enough if long_enough and number % 2 else sources, slots, rng) for number in range(files)]
+    return [_join(sources, slots, rng) for _ in range(files)]
 
 
 def spliced_lines(
@@ -117,7 +112,8 @@ def _join(
     lines: list[Timeline] = []
     length = 0
     while length < slots:
-        for group in sorted(groups, key=lambda name: (name != first, rng.random())):
+        # The least of exponential times is that of a group in proportion to its clips.
+        for group in sorted(groups, key=lambda name: (name != first, rng.exponential() / len(groups[name]))):
             turn = {identity: rng.random() for identity in dict.fromkeys(clip.identity for clip in groups[group])}
             for clip in sorted(groups[group], key=lambda clip: (turn[clip.identity], rng.random())):
                 lines.append(clip.line)

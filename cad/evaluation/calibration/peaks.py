@@ -29,11 +29,12 @@ GROWTHS = np.arange(0.0, 1.001, 0.05)
 #: Where the mean alone spends the rate of genuine files, peaks may still add this share of it.
 LEAST_SHARE = 0.2
 #: So many times the rate of genuine files may be called fake or left undecided for a peak.
-DOUBT_TIMES = 2.0
+DOUBT_TIMES = 3.0
 #: Clips of either class without which nothing is fitted.
 LEAST_CLIPS = 20
 #: Above this share of genuine logits the tail is taken to start.
 TAIL = 0.1
+DIGITS = 6
 SEED = 20_261
 
 Files = Mapping[int, Sequence[Sequence[Peak]]]
@@ -107,7 +108,8 @@ def fit_peaks(
 def strengths(files: Files, growth: float) -> dict[int, Floats]:
     """Return by length of file each file's strongest peak: its logit less what chance adds, float64 (files,)."""
     return {
-        seconds: np.array([max(peak.logit - growth * math.log(peak.chances) for peak in own) for own in peaks])
+        # Files that share a clip share a peak, up to the rounding of sums: no threshold may fall between them.
+        seconds: np.round([max(peak.logit - growth * math.log(peak.chances) for peak in own) for own in peaks], DIGITS)
         for seconds, peaks in files.items()
     }
 
