@@ -42,7 +42,7 @@ def test_genuine_files_of_any_length_keep_the_rate_and_forged_clips_are_found(fi
     rates = figures["genuine_called_fake_by_mean_or_peak"]
     assert set(rates) == {f"{seconds} s" for seconds in DURATIONS_SECONDS}
     assert all(rate <= 0.05 + 1e-9 for rate in rates.values()) and max(rates.values()) > 0.02
-    assert figures["forged_clip_in_genuine_talk_called_fake_by_peak"]["60 s"] > 0.5
+    assert figures["forged_clip_in_genuine_talk_called_fake_where_it_is"]["60 s"] > 0.3
     assert figures["forged_clip_in_genuine_talk_called_fake_by_mean"]["60 s"] < 0.05
     assert calibration.growth > 0 and point.real_threshold <= point.fake_threshold
     assert point.chosen_on == "drawn"
@@ -81,7 +81,8 @@ def test_files_are_joined_from_one_source_before_others_voice_by_voice(rng):
     # What all clips together do not fill comes again.
     assert len(joined_lines(clips, 1000, 1, rng)[0]) == 1000
     (spliced,) = spliced_lines(clips, [ClipLine("b", "three", np.full(30, 9.0))], 50, rng)
-    assert len(spliced) == 80 and (spliced == 9.0).sum() == 30 and set(spliced) == {3.0, 9.0}
+    assert len(spliced.line) == 80 and set(spliced.line) == {3.0, 9.0}
+    assert np.flatnonzero(spliced.line == 9.0).tolist() == list(range(spliced.first_slot, spliced.stop_slot))
 
 
 def test_lines_are_of_what_is_known_of_the_right_stream_and_class():

@@ -43,6 +43,15 @@ class ClipLine:
     line: Timeline
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SplicedLine:
+    """A genuine file with a forged stretch, half open in slots."""
+
+    line: Timeline
+    first_slot: int
+    stop_slot: int
+
+
 def clip_lines(rows: pd.DataFrame, found: Sequence[Analysis | str], stream: str, label: int) -> list[ClipLine]:
     """Return the lines of clips whose ``stream`` is genuine (label 0) or forged (1) by ``<stream>_fake``.
 
@@ -87,14 +96,15 @@ def joined_lines(clips: Sequence[ClipLine], slots: int, files: int, rng: np.rand
 
 def spliced_lines(
     genuine: Sequence[ClipLine], forged: Sequence[ClipLine], slots: int, rng: np.random.Generator
-) -> list[Timeline]:
+) -> list[SplicedLine]:
     """Return for every forged clip ``slots`` slots of genuine ones, of its own source first, with it among them."""
     sources = _grouped(genuine, "source")
     made = []
     for clip in forged:
         around = _join(sources, slots, rng, first=clip.source)
         at = int(rng.integers(len(around) + 1))
-        made.append(np.concatenate([around[:at], clip.line, around[at:]]))
+        line = np.concatenate([around[:at], clip.line, around[at:]])
+        made.append(SplicedLine(line, at, at + len(clip.line)))
     return made
 
 
