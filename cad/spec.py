@@ -49,8 +49,8 @@ class Calibration:
     Attributes:
         scale: Of the logit.
         bias: Added to it.
-        growth: By how much the highest of ``chances`` genuine logits rises with their logarithm: faces for a head,
-            stretches for a peak (the rise over faces is that of the peak's head).
+        growth: By how much the highest of ``chances`` genuine logits rises with their logarithm: chances are faces for
+            a head, places in time for a peak (what several faces add to a peak is the growth of its head).
 
     Source: Platt, 1999; the rise of a maximum: Gumbel, *Statistics of Extremes*, 1958. Fitted on validation data.
     """

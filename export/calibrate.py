@@ -7,8 +7,11 @@ The detector scores every clip of the split as the product does, and the genuine
 (H.264 and AAC, or Opus for sound alone). On the raw clip logits a Platt scaling is fitted for each head; operating
 points are chosen so that at most --max-fpr of the genuine clips (re-encoded copies included) are called fake, by each
 head and by the product's answer for the whole file. The sync head is calibrated on clips cut out of step and dubbed,
-against controls cut alike. Beside the model, *.scores.jsonl holds the scores under the new numbers, in the form that
-tools/evaluate.py goes on from.
+against controls cut alike. Peaks, the strongest stretches of long files, are fitted on files joined from the genuine
+clips, source by source: for every length from ten seconds to ten minutes at most three fifths of the rate are called
+fake by the mean or a peak of the sound, and two fifths by those of the picture. --genuine adds clips for that and for
+the worst of several faces; only its genuine rows are used, and the model must not have been trained on them. Beside
+the model, *.scores.jsonl holds the scores under the new numbers, in the form that tools/evaluate.py goes on from.
 """
 
 from __future__ import annotations
@@ -52,11 +55,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--manifest", type=Path, required=True)
     add("--root", type=Path)
     add("--split", default="val")
+    add("--genuine", type=Path, help="manifest of more genuine clips, for peaks and several faces")
+    add("--genuine-root", type=Path, help="the folder that its paths are relative to")
     add("-o", "--output", type=Path, required=True, help="the folder to make, or a file that ends in .onnx")
     add("--name", help="name of the calibrated weights (default: the output's)")
     add("--max-fpr", type=float, default=0.05, help="highest share of genuine clips that may be called fake")
     add("--max-miss", type=float, default=0.1, help="share of fakes that may be called real")
     add("--desync-clips", type=int, default=40, help="genuine clips from which the sync head's fakes are made")
+    add("--keep-heads", action="store_true", help="leave the heads' numbers; fit peaks and several faces alone")
     add("--clips", type=int, default=0, help="at most so many rows of each class (0 = all)")
     add("--threads", type=int, default=0)
     return parser.parse_args(arguments)
@@ -66,11 +72,12 @@ def write(options: argparse.Namespace) -> int:
     """Calibrate, write, and print the figures."""
     chosen = CalibrationOptions(**{field.name: getattr(options, field.name) for field in fields(CalibrationOptions)})
     manifest = read_manifest(options.manifest, options.root)
+    further = None if options.genuine is None else read_manifest(options.genuine, options.genuine_root)
     model = find_entry(find_weights(options.model).name).path
     is_file = options.output.suffix == ".onnx"
     name = options.name or (options.output.stem if is_file else options.output.name)
     with nullcontext(options.output) if is_file else weights_folder(options.output) as output:
-        figures = calibrate(model, manifest, output, name, chosen, say)
+        figures = calibrate(model, manifest, output, name, chosen, say, further)
     print(json.dumps(figures, indent=1))
     return 0
 

@@ -22,6 +22,7 @@ high by chance alone; how many there were goes along, and calibration takes off 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -30,7 +31,7 @@ import numpy as np
 
 from cad.faces.track_book import TrackSummary
 from cad.values import ValueRecord
-from cad.verdict.stretches import MIN_KNOWN_SHARE, highest_stretch, stretch_lengths
+from cad.verdict.stretches import MIN_KNOWN_SHARE, SHORTEST_STRETCH_SLOTS, highest_stretch, stretch_lengths
 from cad.verdict.timeline import Mask, Timeline, by_track, clip_timeline, highest, lay_out, lowest, mean_or_none
 from cad.windows import WindowScore
 
@@ -75,7 +76,8 @@ class Peak:
         stop_slot: Where it ends (half open).
         track_id: Whose face; None for sound.
         logit: Mean clip logit of the stretch, calibrated under ``<stream>_peak`` of the model's spec.
-        stretches: How many stretches of its length fit into what was judged of a face, or of the sound.
+        chances: Among how many places for such a stretch in one face's time, or in the sound, it is the highest, to the
+            power of how much of a window's noise its mean keeps (``1 / sqrt(windows)``).
         faces: Among how many faces it is the highest; 1 for sound.
     """
 
@@ -84,7 +86,7 @@ class Peak:
     stop_slot: int
     track_id: int | None
     logit: float
-    stretches: float = 1.0
+    chances: float = 1.0
     faces: float = 1.0
 
 
@@ -207,8 +209,9 @@ def find_peaks(stream: str, lines: Mapping[TrackId, Timeline], joints: Collectio
         ]
         if found:
             mean, stretch, track_id = max(found, key=lambda one: one[0])
-            stretches = sum(places) / len(places)
-            peaks.append(Peak(stream, stretch.first_slot, stretch.stop_slot, track_id, mean, stretches, len(places)))
+            # The mean over a long stretch strays less, so that the highest of many is less high by chance.
+            chances = (sum(places) / len(places)) ** math.sqrt(SHORTEST_STRETCH_SLOTS / length)
+            peaks.append(Peak(stream, stretch.first_slot, stretch.stop_slot, track_id, mean, chances, len(places)))
     return peaks
 
 

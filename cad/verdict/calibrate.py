@@ -108,17 +108,21 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
 
 def strongest_peaks(peaks: Iterable[Peak], spec: ModelSpec) -> tuple[PeakProbability, ...]:
     """Return the strongest peak of every stream, over all lengths, each at what chance leaves of it."""
-    strongest: dict[str, PeakProbability] = {}
+    by_stream: dict[str, list[Peak]] = {}
     for peak in peaks:
-        name = f"{peak.stream}_peak"
-        # What many faces add is known from the head, what many stretches of one face or voice add from the peaks.
-        logit = peak.logit - expected_rise(peak.stream, peak.faces, spec)
-        found = PeakProbability(
-            peak, probability(logit, name, spec, peak.stretches), spec.operating_points.get(name)
-        )
-        if peak.stream not in strongest or found.probability > strongest[peak.stream].probability:
-            strongest[peak.stream] = found
-    return tuple(strongest.values())
+        by_stream.setdefault(peak.stream, []).append(peak)
+    return tuple(
+        PeakProbability(strongest, peak_probability(strongest, spec), spec.operating_points.get(f"{stream}_peak"))
+        for stream, own in by_stream.items()
+        for strongest in [max(own, key=lambda peak: peak_probability(peak, spec))]
+    )
+
+
+def peak_probability(peak: Peak, spec: ModelSpec) -> float:
+    """Return the calibrated probability of fake in [0, 1] of a peak."""
+    # What several faces add is known from the head, what the many places in the time of one add from the peaks.
+    logit = peak.logit - expected_rise(peak.stream, peak.faces, spec)
+    return probability(logit, f"{peak.stream}_peak", spec, peak.chances)
 
 
 def expected_rise(name: str, chances: float, spec: ModelSpec) -> float:

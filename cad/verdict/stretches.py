@@ -55,7 +55,7 @@ def highest_stretch(line: Timeline, length: int, joints: Collection[int] = ()) -
 
     Args:
         line: float64 (slots,), NaN where nothing was scored.
-        length: In slots.
+        length: In slots; less where the line is known for less time.
         joints: Slots at which a new part of the file starts; no stretch crosses one.
 
     Example:
@@ -65,6 +65,12 @@ def highest_stretch(line: Timeline, length: int, joints: Collection[int] = ()) -
         >>> highest_stretch(line, 10, joints=[25])
         Stretch(first_slot=20, stop_slot=25, mean=3.0)
     """
+    there = np.flatnonzero(~np.isnan(line))
+    if not len(there):
+        return None
+    # A film has hundreds of faces, each seen for seconds: only its own time is scanned.
+    offset = int(there[0])
+    line = line[offset : there[-1] + 1]
     known = ~np.isnan(line)
     total = np.concatenate([[0.0], np.cumsum(np.where(known, line, 0.0))])
     count = np.concatenate([[0], np.cumsum(known)])
@@ -73,11 +79,11 @@ def highest_stretch(line: Timeline, length: int, joints: Collection[int] = ()) -
     inside = count[stops] - count[starts]
     allowed = inside >= MIN_KNOWN_SHARE * length
     for joint in joints:
-        allowed[(starts < joint) & (joint < stops)] = False
+        allowed[(starts + offset < joint) & (joint < stops + offset)] = False
     if not allowed.any():
         return None
     means = np.where(allowed, (total[stops] - total[starts]) / np.maximum(inside, 1), -np.inf)
     # Of stretches that are equally high, up to the rounding of the sums, the one of which most is known.
     best = int(np.where(means >= means.max() - ROUNDING, inside, 0).argmax())
-    first, last = np.flatnonzero(known[starts[best] : stops[best]])[[0, -1]] + starts[best]
+    first, last = np.flatnonzero(known[starts[best] : stops[best]])[[0, -1]] + starts[best] + offset
     return Stretch(int(first), int(last) + 1, float(means[best]))

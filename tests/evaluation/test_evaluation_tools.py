@@ -271,3 +271,21 @@ def test_calibrate_writes_a_model_that_keeps_its_rate(miniature, tiny_weights, f
     assert len(log) == 11
     answers = {json.loads(text)["path"]: json.loads(text)["answer"] for text in log[1:]}
     assert answers["av/p0_11.mp4"] == "fake" and answers["av/p0_00.mp4"] != "fake"
+
+
+def test_calibrate_may_leave_the_heads_and_take_further_genuine_clips(miniature, tiny_weights, faces, tmp_path, capsys):
+    output = tmp_path / "new.onnx"
+    line = [str(tiny_weights / "model.onnx"), "--manifest", str(miniature), "--split", "val", "-o", str(output),
+            "--keep-heads", "--genuine", str(miniature), "--clips", "2"]  # fmt: skip
+    assert calibrate.main(line) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    old, spec = tiny_spec(name="new"), ModelSpec.from_json(json.dumps(result["spec"]))
+    assert spec.operating_points == old.operating_points and set(spec.calibration) == set(old.calibration)
+    assert {head: (one.scale, one.bias) for head, one in spec.calibration.items()} == {
+        head: (one.scale, one.bias) for head, one in old.calibration.items()
+    }
+    assert result["heads"] == {} and set(result["growth_over_faces"]) == {"video", "fused"}
+    # Two clips are too few for peaks, which is said instead of figures; nothing is cut out of step.
+    assert all("peaks need 20 clips of each class" in text for text in result["peaks"].values())
+    assert "genuine: 2/2" in err and "desync: " not in err

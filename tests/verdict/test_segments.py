@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from made_analysis import face
 from tiny_model import tiny_spec
 
-from cad.spec import Calibration
-from cad.verdict.calibrate import frame_probabilities
+from cad.spec import Calibration, OperatingPoint
+from cad.verdict.aggregate import Peak
+from cad.verdict.calibrate import PeakProbability, frame_probabilities
 from cad.verdict.segments import CANDIDATE_PROBABILITY, candidate_segments, find_segments, hysteresis
 from cad.verdict.timeline import smooth, stream_timelines
 
@@ -92,3 +93,31 @@ def test_candidates_are_all_stretches_with_their_probability_also_those_that_are
     (one,) = candidate_segments(curves(doubtful, tiny_spec()))
     assert one.start_seconds == pytest.approx(1.6, abs=0.13) and one.stop_seconds == pytest.approx(2.4, abs=0.13)
     assert CANDIDATE_PROBABILITY <= one.probability_fake < 0.6
+
+
+POINT = OperatingPoint(0.9, 0.8)
+
+
+def peak(first: int, stop: int, probability: float = 0.95, stream: str = "audio", point: OperatingPoint | None = POINT):
+    return PeakProbability(Peak(stream, first, stop, None, 4.0), probability, point)
+
+
+def test_a_peak_that_the_curve_does_not_show_is_a_segment():
+    spec = tiny_spec()
+    quiet = curves({"audio": line()}, spec)
+    (found,) = find_segments(quiet, spec.operating_points, [peak(50, 100)])
+    assert (found.start_seconds, found.stop_seconds, found.stream) == (2.0, 4.0, "audio")
+    assert found.probability_fake == 0.95
+    assert find_segments(quiet, spec.operating_points, [peak(50, 100, 0.85)]) == ()
+    assert find_segments(quiet, spec.operating_points, [peak(50, 100, point=None)]) == ()
+
+
+def test_a_peak_that_the_curve_shows_is_told_once_and_stands_for_bits_of_itself():
+    spec = tiny_spec()
+    told = curves({"audio": line(a=(55, 95, 4.0))}, spec)
+    assert find_segments(told, spec.operating_points, [peak(50, 100)]) == find_segments(told, spec.operating_points)
+    bits = curves({"audio": line(a=(60, 72, 4.0)), "video": line(a=(60, 72, 4.0))}, spec)
+    found = find_segments(bits, spec.operating_points, [peak(50, 100)])
+    assert [(one.stream, one.stop_seconds - one.start_seconds > 1.9) for one in found] == [
+        ("audio", True), ("video", False)
+    ]  # fmt: skip

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes of an exported model one with measured numbers in its ModelSpec, and the scores that it then gives.
 
-Calibration and operating points of all heads are tightened until the answers on whole files keep the rate.
+Calibration and operating points of all heads are tightened until the answers on whole files keep the rate, peaks and
+all. Peaks are fitted on long files joined from the clips, at a part of that rate.
 """
 
 from __future__ import annotations
@@ -18,23 +19,30 @@ import numpy as np
 
 from cad.data.manifest import Manifest
 from cad.detector import Detector
-from cad.errors import ExportError
+from cad.errors import DataError, ExportError
 from cad.evaluation.calibration.clips import AnalysedPart, CalibrationClips, Say, gather_clips
+from cad.evaluation.calibration.peaks import face_growth, fit_peaks
 from cad.evaluation.calibration.platt import choose_operating_point, fit_platt, frame_calibration
 from cad.evaluation.detector_scorer import file_score, highest_frame_logits, scorer_identity
 from cad.evaluation.records import FileScore
 from cad.evaluation.scorelog import write_log
 from cad.options import DetectOptions
-from cad.spec import HEADS, METADATA_KEY, Calibration, ModelSpec, OperatingPoint
+from cad.spec import HEADS, METADATA_KEY, PEAKS, Calibration, ModelSpec, OperatingPoint
 from cad.verdict.analysis import Analysis
+from cad.verdict.calibrate import calibrate as judged
 from cad.verdict.calibrate import platt
 from cad.verdict.judge import judge
+from cad.verdict.records import Label
 from cad.weights.registry import MANIFEST_NAME
 from cad.whole_files import written_beside
 
 #: Each round of tightening leaves this share of the rate that a head may spend.
 TIGHTENING = 0.8
 ROUNDS = 12
+#: Of the rate of genuine files that may be called fake, what a stream's mean and peaks may spend in files with both.
+PEAK_SHARES = {"video_peak": 0.4, "audio_peak": 0.6}
+#: Heads of whose faces a file shows the worst.
+FACE_HEADS = ("video", "fused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class CalibrationOptions:
         desync_clips: From how many genuine clips the sync head's fakes are made.
         clips: At most so many rows of each class; 0 takes all.
         threads: Of the model; 0 takes every core.
+        keep_heads: Whether scaling and operating points of the heads stay: only peaks and several faces are fitted.
     """
 
     split: str = "val"
@@ -56,10 +65,17 @@ class CalibrationOptions:
     desync_clips: int = 40
     clips: int = 0
     threads: int = 0
+    keep_heads: bool = False
 
 
 def calibrate(
-    model: Path, manifest: Manifest, output: Path, name: str, options: CalibrationOptions, say: Say
+    model: Path,
+    manifest: Manifest,
+    output: Path,
+    name: str,
+    options: CalibrationOptions,
+    say: Say,
+    further: Manifest | None = None,
 ) -> dict[str, object]:
     """Write the calibrated model and its scores, and return the figures on the data that it was calibrated on.
 
@@ -70,6 +86,7 @@ def calibrate(
         name: Of the calibrated weights.
         options: How.
         say: Called with lines of progress.
+        further: Clips whose genuine ones are fitted on, too, where the highest of many is concerned.
 
     Raises:
         CadError: The model cannot be run, the split cannot be used, or no thresholds keep the rate.
@@ -77,8 +94,11 @@ def calibrate(
     with tempfile.TemporaryDirectory(prefix="cad-calibrate-") as folder:
         weights = _weights_folder(model, Path(folder) / name)
         detector = Detector(DetectOptions(model=str(weights), threads=options.threads))
-        clips = gather_clips(detector, manifest, options.split, options.clips, options.desync_clips, say)
+        desync_clips = None if options.keep_heads else options.desync_clips
+        clips = gather_clips(detector, manifest, options.split, options.clips, desync_clips, say, further)
     counts = f"{len(clips.plain.rows)} clips and {len(clips.copies.rows)} re-encoded genuine copies"
+    if clips.further is not None:
+        counts += f", for peaks and several faces {len(clips.further.rows)} more genuine ones"
     spec, figures = fit_spec(replace(detector.spec, name=name), clips, options, f"{options.split}: {counts}", say)
     sha256 = _write_model(model, output, spec)
     identity = scorer_identity(detector.nets | {name: sha256})  # the detector was opened under that name
@@ -101,36 +121,67 @@ def fit_spec(
     Raises:
         ExportError: After ROUNDS rounds of tightening too many genuine files are still called fake.
     """
-    found = {head: clips.head_logits(head) for head in HEADS}
+    found = {} if options.keep_heads else {head: clips.head_logits(head) for head in HEADS}
     for head in [head for head, (_, labels) in found.items() if len(set(labels.tolist())) < 2]:
         say(f"{head}: no rows of both classes; its numbers stay as they are")
         del found[head]
-    heads = {head: fit_platt(*logits) for head, logits in found.items()}
+    fitted = {head: fit_platt(*logits) for head, logits in found.items()}
+    heads = {**spec.calibration, **fitted}
+    growths = {head: face_growth(clips.lone_faces(head)) for head in FACE_HEADS if head in heads}
+    heads |= {head: replace(heads[head], growth=growth) for head, growth in growths.items()}
     real, allowed, figures = clips.genuine(), options.max_fpr, {}
     for _ in range(ROUNDS):
         chosen = {
-            head: choose_operating_point(platt(logits, heads[head]), labels, allowed, options.max_miss, chosen_on)
+            head: choose_operating_point(platt(logits, fitted[head]), labels, allowed, options.max_miss, chosen_on)
             for head, (logits, labels) in found.items()
         }
         points = {head: point for head, (point, _) in chosen.items()}
         result = replace(
             spec,
-            calibration={**spec.calibration, **heads, **_of_frames(heads, points, real, options.max_fpr)},
+            calibration={**heads, **_of_frames(fitted, points, real, options.max_fpr)},
             operating_points={**spec.operating_points, **points},
         )
-        answers = [judge(analysis, result).label.value for analysis in real]
-        rate = answers.count("fake") / max(len(answers), 1)
+        result, peaks = _with_peaks(result, clips, options.max_fpr, chosen_on)
+        rate = sum(is_called_fake(analysis, result) for analysis in real) / max(len(real), 1)
         figures = {
             "genuine_files": len(real),
             "false_positive_rate_of_files": round(rate, 4),
             "head_rate_allowed": round(allowed, 4),
             "heads": {head: costs for head, (_, costs) in chosen.items()},
+            "growth_over_faces": {head: round(growth, 4) for head, growth in growths.items()},
+            "peaks": peaks,
             "unreadable": clips.unreadable,
         }
         if rate <= options.max_fpr:
             return result, figures
         allowed *= TIGHTENING
     raise ExportError(f"no operating point keeps {options.max_fpr:.3f} of genuine files: {figures}")
+
+
+def is_called_fake(analysis: Analysis, spec: ModelSpec) -> bool:
+    """Say whether a file is fake by its label, or a peak of it is over its threshold."""
+    over = [
+        one for one in judged(analysis, spec).peaks if one.point and one.probability >= one.point.fake_threshold
+    ]
+    return bool(over) or judge(analysis, spec).label is Label.FAKE
+
+
+def _with_peaks(
+    spec: ModelSpec, clips: CalibrationClips, max_fpr: float, chosen_on: str
+) -> tuple[ModelSpec, dict[str, object]]:
+    """Return ``spec`` with numbers for the peaks of every stream, and figures, or why there are none."""
+    calibration, points = dict(spec.calibration), dict(spec.operating_points)
+    figures: dict[str, object] = {}
+    for name in PEAKS:
+        stream = name.removesuffix("_peak")
+        genuine, forged = clips.lines(stream, 0), clips.lines(stream, 1)
+        rate = PEAK_SHARES[name] * max_fpr
+        on = f"{chosen_on}; {len(genuine)} genuine and {len(forged)} forged clips joined to files of up to ten minutes"
+        try:
+            calibration[name], points[name], figures[name] = fit_peaks(stream, genuine, forged, spec, rate, on)
+        except DataError as error:
+            figures[name] = str(error)
+    return replace(spec, calibration=calibration, operating_points=points), figures
 
 
 def _of_frames(

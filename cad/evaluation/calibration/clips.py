@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from cad.data.manifest import Manifest
 from cad.detector import Detector
 from cad.errors import DataError, MediaError
+from cad.evaluation.calibration.long_files import ClipLine, clip_lines
 from cad.evaluation.part import Part
 from cad.evaluation.parts import parts_of
 from cad.evaluation.perturb.catalogue import Perturbation, perturb_file
 from cad.evaluation.perturb.writer import Encoding
 from cad.evaluation.protocols import Kind, Protocol
-from cad.evaluation.row_views import has_picture, views_of
+from cad.evaluation.row_views import has_picture, sample_rows, views_of
 from cad.verdict.analysis import Analysis
 
 if TYPE_CHECKING:
@@ -66,11 +67,13 @@ class CalibrationClips:
         plain: The split as it lies on disk.
         copies: Its genuine rows re-encoded as a platform would.
         desync: Genuine clips cut out of step and dubbed, with controls cut alike: what the sync head is fitted on.
+        further: More genuine clips, on which only the rise of the highest of many is fitted; None without any.
     """
 
     plain: AnalysedPart
     copies: AnalysedPart
     desync: AnalysedPart
+    further: AnalysedPart | None = None
 
     def head_logits(self, head: str) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         """Return raw logits and labels (1 fake) of the rows that a head is fitted on."""
@@ -82,6 +85,17 @@ class CalibrationClips:
         """Return what was measured of the genuine clips and their copies, as whole files."""
         return [*self.plain.genuine(), *self.copies.genuine()]
 
+    def lines(self, stream: str, label: int) -> list[ClipLine]:
+        """Return the lines of the clips whose ``stream`` is genuine (label 0) or forged (1), copies among them."""
+        parts = [self.plain, self.copies, *([] if self.further is None else [self.further])]
+        return [line for part in parts for line in clip_lines(part.rows, part.found, stream, label)]
+
+    def lone_faces(self, head: str) -> NDArray[np.float64]:
+        """Return the raw logits of a head of all genuine clips in which one face was judged."""
+        genuine = [*self.genuine(), *([] if self.further is None else self.further.genuine())]
+        logits = [one.clip_logits[head] for one in genuine if len(one.evidence.faces) == 1]
+        return np.array([logit for logit in logits if logit is not None])
+
     @property
     def unreadable(self) -> int:
         """How many clips could not be read or made."""
@@ -89,7 +103,13 @@ class CalibrationClips:
 
 
 def gather_clips(
-    detector: Detector, manifest: Manifest, split: str, clips: int, desync_clips: int, say: Say
+    detector: Detector,
+    manifest: Manifest,
+    split: str,
+    clips: int,
+    desync_clips: int | None,
+    say: Say,
+    further: Manifest | None = None,
 ) -> CalibrationClips:
     """Return what ``detector`` measures of everything that a calibration rests on.
 
@@ -98,15 +118,18 @@ def gather_clips(
         manifest: Of which one split is used.
         split: Its name.
         clips: At most so many rows of each class; 0 takes all.
-        desync_clips: From how many genuine clips the sync head's fakes are made.
+        desync_clips: From how many genuine clips the sync head's fakes are made; None makes none.
         say: Called with progress and with clips that could not be made.
+        further: More clips, of which the genuine ones are used, whatever their split.
 
     Raises:
         DataError: The split has no row.
     """
-    plain = split_part(Kind.CONDITIONS, manifest, split, clips)
-    parts = (plain, reencoded_part(plain), desync_part(manifest, split, desync_clips, say))
-    return CalibrationClips(*(analyse_part(detector, part, say) for part in parts))
+    rows = split_part(Kind.CONDITIONS, manifest, split, clips)
+    parts = (rows, reencoded_part(rows), desync_part(manifest, split, desync_clips, say))
+    plain, copies, desync = (analyse_part(detector, part, say) for part in parts)
+    more = None if further is None else analyse_part(detector, genuine_part(further, clips), say)
+    return CalibrationClips(plain, copies, desync, more)
 
 
 def split_part(kind: Kind, manifest: Manifest, split: str, clips: int) -> Part:
@@ -125,13 +148,14 @@ def split_part(kind: Kind, manifest: Manifest, split: str, clips: int) -> Part:
     return Part(str(kind), rows.drop_duplicates("path", ignore_index=True), manifest.root, makes, {})
 
 
-def desync_part(manifest: Manifest, split: str, clips: int, say: Say) -> Part:
+def desync_part(manifest: Manifest, split: str, clips: int | None, say: Say) -> Part:
     """Return clips cut out of step and in step; no rows where no genuine clip has picture and sound for long enough."""
     try:
-        return split_part(Kind.DESYNC, manifest, split, clips)
+        if clips is not None:
+            return split_part(Kind.DESYNC, manifest, split, clips)
     except DataError as error:
         say(f"sync: {error}")
-        return Part(str(Kind.DESYNC), manifest.rows.iloc[:0], manifest.root, {}, {})
+    return Part(str(Kind.DESYNC), manifest.rows.iloc[:0], manifest.root, {}, {})
 
 
 def reencoded_part(plain: Part) -> Part:
@@ -143,6 +167,12 @@ def reencoded_part(plain: Part) -> Part:
         for path, change in zip(real["path"], changes, strict=True)
     }
     return Part("copies", real.assign(path=list(makes)), plain.root, makes, {})
+
+
+def genuine_part(manifest: Manifest, clips: int) -> Part:
+    """Return the genuine rows, at most ``clips`` of them (0 takes all)."""
+    rows = sample_rows(manifest.rows[manifest.rows["label"] == 0], clips, seed=0)
+    return Part("genuine", rows.reset_index(drop=True), manifest.root, {}, {})
 
 
 def analyse_part(detector: Detector, part: Part, say: Say) -> AnalysedPart:

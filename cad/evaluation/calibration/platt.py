@@ -71,7 +71,7 @@ def choose_operating_point(
         between the thresholds (``inconclusive_real``) and of fakes below ``real_threshold`` (``miss_rate``).
     """
     real, fake = np.sort(probabilities[labels == 0]), np.sort(probabilities[labels == 1])
-    fake_threshold = _above(real, max_fpr)
+    fake_threshold = threshold_above(real, max_fpr)
     missed = fake[min(int(max_miss * len(fake)), len(fake) - 1)]
     real_threshold = float(min(max(missed, np.median(real)), fake_threshold))
     rates = {
@@ -97,12 +97,12 @@ def frame_calibration(clip: Calibration, highest_real: Floats, fake_threshold: f
         fake_threshold: Of the stream.
         max_fpr: Share of genuine clips that may have a suspicious slot.
     """
-    allowed = _above(np.sort(highest_real), max_fpr)
+    allowed = threshold_above(np.sort(highest_real), max_fpr)
     bounded = min(max(fake_threshold, 1e-6), 1 - 1e-6)
     return Calibration(clip.scale, math.log(bounded / (1 - bounded)) - clip.scale * allowed)
 
 
-def _above(ordered: Floats, share: float) -> float:
+def threshold_above(ordered: Floats, share: float) -> float:
     """Return a threshold that at most ``share`` of the ``ordered`` values reach, just above the value below it."""
     allowed = math.floor(share * len(ordered) + 1e-9)
     highest_below = float(ordered[len(ordered) - allowed - 1])
