@@ -204,9 +204,9 @@ class Detector(Closing):
         book = TrackBook(self.options.keep_pictures)
 
         scores: list[WindowScore] = []
-        video_slots = 0
+        video_slots = faces_left_out = 0
         if source.info.video:
-            scores, video_slots = self._score_faces(source, cutter, book, watch, tell)
+            scores, video_slots, faces_left_out = self._score_faces(source, cutter, book, watch, tell)
         with watch.stage("score"):
             scores += self._score_sound(cutter.flush(), tell)
 
@@ -228,6 +228,7 @@ class Detector(Closing):
             nets=self.nets,
             versions=versions(),
             pictures=book.pictures(),
+            faces_left_out=faces_left_out,
         )
 
     def _score_faces(
@@ -237,9 +238,12 @@ class Detector(Closing):
         book: TrackBook,
         watch: Stopwatch,
         tell: Callable[[int, str], None],
-    ) -> tuple[list[WindowScore], int]:
-        """Return the scores of all windows with a face but those at the tracks' ends, and the length in slots."""
-        tracker = FaceTracker(finder=self._finder)
+    ) -> tuple[list[WindowScore], int, int]:
+        """Return the scores of all windows with a face but those at the tracks' ends.
+
+        Also the length in slots, and how many faces of a crowd were not followed.
+        """
+        tracker = FaceTracker(finder=self._finder, is_still=source.info.kind is MediaKind.IMAGE)
         scores: list[WindowScore] = []
         stop_slot = 0
         for chunk in watch.timed("read", source.video_chunks()):
@@ -250,7 +254,7 @@ class Detector(Closing):
             tell(stop_slot, "picture")
         with watch.stage("faces"):
             found = tracker.flush()
-        return scores + self._score_crops(found, cutter, book, watch), stop_slot
+        return scores + self._score_crops(found, cutter, book, watch), stop_slot, tracker.left_out
 
     def _score_crops(
         self, found: Iterable[FaceCrops], cutter: WindowCutter, book: TrackBook, watch: Stopwatch

@@ -8,6 +8,7 @@ face only from afar. It also finds a face that was known a moment ago again, at 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,18 +20,28 @@ from cad.faces.align import align_face, canonical_points, similarity
 from cad.faces.net import FaceNet
 from cad.faces.overlap import SAME_FACE, is_among, keep_best
 from cad.faces.points import REFINE_MARGIN_PX, REFINE_PX, PointNet
-from cad.faces.records import FaceDetection
+from cad.faces.records import FaceDetection, rescaled
 from cad.weights import find_entry
 
-#: At most this many faces of one picture are found and followed, the largest first.
-MAX_FACES = 8
-#: Long sides at which a picture is searched, from cheap to dear.
+#: At most this many faces of one picture are followed, the largest: in video, and in a still picture.
+MAX_FACES, MAX_STILL_FACES = 16, 32
+#: Long sides at which a picture is searched, from cheap to dear; the last is doubled as often as a large picture needs.
 LONG_SIDES_PX = (320, 640, 1280)
+#: A depth of the search that leaves no size out.
+EVERY_SIZE = 16
+#: Beyond the last of LONG_SIDES_PX, a picture need not be searched at more than this share of its size: there the
+#: smallest face that is judged (40 px) has SMALL_FACE_PX.
+ENOUGH_SCALE = 0.6
+#: Larger pictures than this are searched as what they are at this long side, or in tiles of it.
+SEARCHED_PX = 1920
+#: At sizes beyond the last of LONG_SIDES_PX a picture is searched in tiles of that side, which share a margin that holds
+#: every face for which a smaller size was too coarse.
+TILE_OVERLAP_PX = 128
 #: If a face is smaller than this at the size at which it was found, still smaller ones may have been missed.
 SMALL_FACE_PX = 24.0
 #: The search accepts low scores, since the second look decides; only the surest candidates get one.
 SEARCH_SCORE = 0.35
-MOST_CANDIDATES = 8
+MOST_CANDIDATES = 32
 #: A look at a place where a face is expected must be this sure,
 REFINE_SCORE = 0.5
 #: and search and look together this sure of a face that nobody expected. Hands and ears deceive either of the two nets
@@ -70,42 +81,56 @@ class FaceFinder:
         frame: NDArray[np.uint8],
         depth: int = len(LONG_SIDES_PX),
         known: Sequence[FaceDetection] = (),
+        every_size: bool = False,
     ) -> list[FaceDetection]:
         """Return the faces of ``frame`` beside those that are known, largest first.
 
         Args:
             frame: uint8 (height, width, 3) RGB, upright.
-            depth: How many of LONG_SIDES_PX may be tried; a larger one is tried when a smaller shows no face or
-                only small ones.
+            depth: How many of the sizes of ``scales_of`` may be tried; a larger one is tried when a smaller shows no
+                face or only small ones.
             known: Faces of this frame that need not be found again.
+            every_size: Try all these sizes, whatever the smaller ones show.
 
         Returns:
-            At most MAX_FACES new faces in the frame's pixels.
+            New faces in the frame's pixels.
         """
         found: list[FaceDetection] = []
+        source = _searched(frame)
         for scale in scales_of(frame.shape[1], frame.shape[0], depth):
-            fresh = [face for face in self.search(frame, scale) if not is_among(face, (*known, *found))]
+            fresh = [face for face in self._search(frame, source, scale) if not is_among(face, (*known, *found))]
             found += [face for face in self.confirm(frame, fresh) if not is_among(face, (*known, *found))]
-            if any(_height(face) * scale >= SMALL_FACE_PX for face in (*known, *found)):
+            if not every_size and any(height_of(face) * scale >= SMALL_FACE_PX for face in (*known, *found)):
                 break
-        return sorted(found, key=_height, reverse=True)[:MAX_FACES]
+        return sorted(found, key=height_of, reverse=True)
 
     def search(self, frame: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
         """Return what the net sees of the whole picture reduced by ``scale``, without the second look."""
+        return self._search(frame, _searched(frame), scale)
+
+    def _search(self, frame: NDArray[np.uint8], source: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
+        """Search ``frame``, of which ``source`` is a reduced copy or the same."""
         width, height = max(32, round(frame.shape[1] * scale)), max(32, round(frame.shape[0] * scale))
-        small = frame
-        if (height, width) != frame.shape[:2]:
-            small = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        seen = self._net.detect(small[None], SEARCH_SCORE)[0]
+        small = source if max(width, height) <= max(source.shape[:2]) else frame
+        if (height, width) != small.shape[:2]:
+            small = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
         ratio = np.array([frame.shape[1] / width, frame.shape[0] / height], dtype=np.float32)
-        # Pixel centres are whole numbers on both sides of the scaling.
-        boxes = (seen.boxes_px.reshape(-1, 2, 2) + np.float32(0.5)) * ratio - np.float32(0.5)
-        points = (seen.points_px + np.float32(0.5)) * ratio - np.float32(0.5)
+        seen: list[FaceDetection] = []
+        for left, top, right, bottom in tiles_of(width, height):
+            for face in self._seen(np.ascontiguousarray(small[top:bottom, left:right]), left, top):
+                seen.append(rescaled(face, ratio))
+        seen.sort(key=lambda face: face.score, reverse=True)
+        return seen[:MOST_CANDIDATES]
+
+    def _seen(self, picture: NDArray[np.uint8], left: int, top: int) -> list[FaceDetection]:
+        """Return what the net sees of a part of a picture that begins at ``left``, ``top``, in the whole's pixels."""
+        seen, shift = self._net.detect(picture[None], SEARCH_SCORE)[0], np.array([left, top], dtype=np.float32)
+        boxes = (seen.boxes_px.reshape(-1, 2, 2) + shift).reshape(-1, 4)
         return [
-            FaceDetection(box.reshape(4), five, float(score))
-            for box, five, score in zip(boxes, points, seen.scores, strict=True)
+            FaceDetection(box, five, float(score))
+            for box, five, score in zip(boxes, seen.points_px + shift, seen.scores, strict=True)
             if _is_a_shape(five)
-        ][:MOST_CANDIDATES]
+        ]
 
     def confirm(self, frame: NDArray[np.uint8], found: Sequence[FaceDetection]) -> list[FaceDetection]:
         """Return the faces that a closer look confirms, surest first, with exact points and the score of both."""
@@ -181,8 +206,41 @@ def scales_of(width: int, height: int, depth: int) -> list[float]:
     Example:
         >>> scales_of(1280, 720, 3), scales_of(500, 400, 3), scales_of(200, 100, 2)
         ([0.25, 0.5, 1.0], [0.64, 1.0], [1.0])
+        >>> [round(scale, 2) for scale in scales_of(3840, 2160, EVERY_SIZE)]
+        [0.08, 0.17, 0.33, 0.67]
     """
-    return sorted({min(1.0, side / max(width, height)) for side in LONG_SIDES_PX[: max(1, depth)]})
+    sides = list(LONG_SIDES_PX)
+    while sides[-1] < ENOUGH_SCALE * max(width, height):
+        sides.append(2 * sides[-1])
+    return sorted({min(1.0, side / max(width, height)) for side in sides[: max(1, depth)]})
+
+
+def tiles_of(width: int, height: int) -> list[tuple[int, int, int, int]]:
+    """Return the parts (left, top, right, bottom) in which a picture of that size is searched: one if it is small.
+
+    Example:
+        >>> tiles_of(1280, 720), tiles_of(2000, 1000)
+        ([(0, 0, 1280, 720)], [(0, 0, 1280, 1000), (720, 0, 2000, 1000)])
+    """
+    return [(x, y, x + across, y + down) for y, down in _spans(height) for x, across in _spans(width)]
+
+
+def _spans(length: int) -> list[tuple[int, int]]:
+    """Return where the tiles along a side begin, and how long they are."""
+    side = LONG_SIDES_PX[-1]
+    if length <= side:
+        return [(0, length)]
+    count = math.ceil((length - TILE_OVERLAP_PX) / (side - TILE_OVERLAP_PX))
+    return [(round(index * (length - side) / (count - 1)), side) for index in range(count)]
+
+
+def _searched(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a copy at SEARCHED_PX of a larger picture, so that it is not read anew for each size of the search."""
+    share = SEARCHED_PX / max(frame.shape[:2])
+    if share >= 1:
+        return frame
+    size = max(1, round(frame.shape[1] * share)), max(1, round(frame.shape[0] * share))
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _in_frame(
@@ -208,5 +266,6 @@ def _is_a_shape(points: NDArray[np.float32]) -> bool:
     return bool(np.isfinite(points).all() and np.ptp(points, axis=0).max() > 1.0)
 
 
-def _height(face: FaceDetection) -> float:
+def height_of(face: FaceDetection) -> float:
+    """Return the height of a face's box in pixels."""
     return float(face.box_px[3] - face.box_px[1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ChunkBuilder gives a source its picture in chunks of a second, and uses the memory of free chunks again."""
+"""ChunkBuilder gives a source its picture in chunks of a second or less, and uses the memory of free chunks again."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from cad.clock import FRAME_RATE_HZ
 from cad.media.records import VideoFrames
 
-#: Slots in one chunk.
+#: Slots in one chunk,
 CHUNK_SLOTS = FRAME_RATE_HZ
+#: unless so many would take more bytes than this; a second of 1080p just fits, and large frames are not collected.
+CHUNK_BYTES, LARGE_CHUNK_BYTES = 160_000_000, 64_000_000
 #: How many blocks are kept for another use; a consumer holds one or two chunks at a time.
 _KEPT_BLOCKS = 2
 
@@ -49,16 +51,38 @@ class BlockStore:
         return sys.getrefcount(self._blocks[index])
 
 
-class ChunkBuilder:
-    """Collects slots into chunks of CHUNK_SLOTS; every frame has the given size in pixels."""
+def chunk_slots(height: int, width: int) -> int:
+    """Return how many slots of a size make a chunk.
 
-    def __init__(self, height: int, width: int) -> None:
+    Example:
+        >>> chunk_slots(1080, 1920), chunk_slots(2160, 3840), chunk_slots(8000, 8000)
+        (25, 2, 1)
+    """
+    frame_bytes = 3 * height * width
+    if CHUNK_SLOTS * frame_bytes <= CHUNK_BYTES:
+        return CHUNK_SLOTS
+    return max(1, min(CHUNK_SLOTS, LARGE_CHUNK_BYTES // frame_bytes))
+
+
+class ChunkBuilder:
+    """Collects slots into chunks of about a second; every frame has the given size in pixels.
+
+    Args:
+        height: Of every frame.
+        width: Likewise.
+        file_scale: See VideoFrames.
+        first_slot: The first slot that is added.
+    """
+
+    def __init__(self, height: int, width: int, file_scale: float = 1.0, first_slot: int = 0) -> None:
         self.height, self.width = height, width
-        self._store = BlockStore((CHUNK_SLOTS, height, width, 3))
-        self._first_slot = 0
+        self._slots = chunk_slots(height, width)
+        self._store = BlockStore((self._slots, height, width, 3))
+        self._file_scale = file_scale
+        self._first_slot = first_slot
         self._used = 0
         self._frames: NDArray[np.uint8] | None = None
-        self._present = np.zeros(CHUNK_SLOTS, np.bool_)
+        self._present = np.zeros(self._slots, np.bool_)
 
     @property
     def next_slot(self) -> int:
@@ -73,7 +97,7 @@ class ChunkBuilder:
             self._frames[self._used] = 0 if shown is None else shown
             self._present[self._used] = shown is not None
             self._used += 1
-            if self._used == CHUNK_SLOTS:
+            if self._used == self._slots:
                 yield self._take_chunk()
 
     def end(self) -> Iterator[VideoFrames]:
@@ -83,7 +107,8 @@ class ChunkBuilder:
 
     def _take_chunk(self) -> VideoFrames:
         assert self._frames is not None
-        chunk = VideoFrames(self._first_slot, self._frames[: self._used], self._present[: self._used].copy())
+        frames, present = self._frames[: self._used], self._present[: self._used].copy()
+        chunk = VideoFrames(self._first_slot, frames, present, self._file_scale)
         self._first_slot += self._used
         self._used = 0
         self._frames = None  # from here on only the chunk refers to it

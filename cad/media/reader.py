@@ -191,10 +191,10 @@ class MediaReader(Closing):
         try:
             for progress, answer in self._answers({"type": "video"}):
                 self._picture = StreamReading(progress, complete=False)
-                if isinstance(answer, Layout) and builder is None:
-                    if not all(0 < side <= self._limits.max_side_px for side in (answer.height, answer.width)):
-                        raise self._nonsense()
-                    builder = ChunkBuilder(answer.height, answer.width)
+                if isinstance(answer, Layout):
+                    if builder is not None:
+                        yield from builder.end()
+                    builder = self._builder(answer, 0 if builder is None else builder.next_slot)
                 elif isinstance(answer, Frame) and builder is not None:
                     yield from self._place(builder, answer)
                 elif not isinstance(answer, Done):
@@ -204,6 +204,13 @@ class MediaReader(Closing):
         self._picture = StreamReading(progress, problem is None, problem)
         if builder is not None:
             yield from builder.end()
+
+    def _builder(self, layout: Layout, first_slot: int) -> ChunkBuilder:
+        """Return what collects frames of a new size from ``first_slot`` on."""
+        height, width, is_still = layout.height, layout.width, self._info.kind is MediaKind.IMAGE
+        if not self._limits.is_handed(width, height, is_still) or layout.file_height < height:
+            raise self._nonsense()
+        return ChunkBuilder(height, width, layout.file_height / height, first_slot)
 
     def _place(self, builder: ChunkBuilder, frame: Frame) -> Iterator[VideoFrames]:
         pixels = self._view(frame, builder.height * builder.width * 3).reshape(builder.height, builder.width, 3)

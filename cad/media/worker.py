@@ -29,10 +29,10 @@ from cad.media.container import OpenContainer
 from cad.media.grid import PicturePlacer, StampFilter
 from cad.media.limits import MediaLimits
 from cad.media.messages import Progress
-from cad.media.picture import PictureConverter
-from cad.media.probe import orientation_in, probe
-from cad.media.records import MediaInfo
-from cad.media.ring import SharedBlock
+from cad.media.picture import PictureConverter, PictureForm, form_of
+from cad.media.probe import probe
+from cad.media.records import MediaInfo, MediaKind
+from cad.media.ring import SharedBlock, buffers_in
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
@@ -40,8 +40,6 @@ from cad.media.stamps import StampReader, frames_per_second
 
 #: A sign of life is sent this often while nothing else is.
 BEAT_SECONDS = 0.5
-#: More buffers than this, a second of picture, are never needed.
-MAX_BUFFERS = 25
 #: Slots of sound in one message.
 AUDIO_BLOCK_SLOTS = 100
 
@@ -61,6 +59,7 @@ class Link:
         self._channel = channel
         self._block = block
         self._free: list[int] = []
+        self._buffers = 0
         self._buffer_bytes = 0
         self._last_sent_seconds = 0.0
         self.progress: Callable[[], Progress] = Progress
@@ -78,18 +77,27 @@ class Link:
             self.send({"type": "beat"})
 
     def layout(self, buffer_bytes: int) -> None:
-        """Cut the block into free buffers."""
+        """Cut the block into free buffers; to be called when a stream begins."""
         self._buffer_bytes = buffer_bytes
-        self._free = list(range(min(self._block.size_bytes // buffer_bytes, MAX_BUFFERS)))
+        self._buffers = buffers_in(self._block.size_bytes, buffer_bytes)
+        self._free = list(range(self._buffers))
+
+    def wait_for_all(self) -> None:
+        """Wait until the reader has given every buffer back, so that the block may be cut anew."""
+        while len(self._free) < self._buffers:
+            self._take_back()
 
     def take_buffer(self) -> int:
         """Return a free buffer, waiting for one if need be."""
         while not self._free or self._channel.poll():
-            message = self._channel.receive()
-            if message is None or message.get("type") != "free":
-                raise ChannelClosedError("the reader has gone on to something else")
-            self._free.append(int(message["buffer"]))
+            self._take_back()
         return self._free.pop()
+
+    def _take_back(self) -> None:
+        message = self._channel.receive()
+        if message is None or message.get("type") != "free":
+            raise ChannelClosedError("the reader has gone on to something else")
+        self._free.append(int(message["buffer"]))
 
     def view(self, buffer: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         """Return a buffer as an array."""
@@ -154,19 +162,23 @@ class FileJob:
             link.progress = lambda: placer.progress(source.bad_packets)
             converter: PictureConverter | None = None
             for placement, frame in placer(self._stamped(source, source.video)):
-                converter = converter or self._start_picture(source, frame)
+                form = form_of(source, frame, None if converter is None else converter.form)
+                if converter is None or converter.form != form:
+                    if converter is not None:
+                        link.wait_for_all()
+                    converter = self._start_picture(form)
                 buffer = link.take_buffer()
                 converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
                 link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
             link.send({"type": "done"})
 
-    def _start_picture(self, source: OpenContainer, first: Any) -> PictureConverter:
-        """Return a converter to the size of the first frame, and tell the reader that size."""
-        assert source.video is not None
-        aspect = float(source.video.sample_aspect_ratio or 1.0)
-        converter = PictureConverter(first, orientation_in(source, first), aspect, self._limits.max_side_px)
+    def _start_picture(self, form: PictureForm) -> PictureConverter:
+        """Return a converter for frames of one form, and tell the reader the size of what it gives."""
+        assert self._info is not None
+        converter = PictureConverter(form, self._limits, self._info.kind is MediaKind.IMAGE)
         self._link.layout(converter.height * converter.width * 3)
-        self._link.send({"type": "layout", "height": converter.height, "width": converter.width})
+        sides = {"height": converter.height, "width": converter.width, "file_height": converter.file_height}
+        self._link.send({"type": "layout", **sides})
         return converter
 
     def _send_sound(self, first_slot: int, samples: NDArray[np.float32], present: NDArray[np.bool_]) -> None:

@@ -33,6 +33,7 @@ class Analysis(ValueRecord):
         nets: sha256 by name of every net that had a part.
         versions: By distribution the version of what may change a number.
         pictures: A few pictures of every face by track, if they were asked for.
+        faces_left_out: How many faces of one picture, at most, were seen and not followed, the smallest of a crowd.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Analysis(ValueRecord):
     nets: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[int, tuple[FacePicture, ...]] = field(default_factory=dict)
+    faces_left_out: int = 0
 
     @property
     def clip_logits(self) -> Mapping[str, float | None]:
