@@ -68,7 +68,9 @@ def write_video(
 class WholePictureTracker:
     """Stands in for the face tracker where a test is not about faces: the whole picture is the face."""
 
-    def __init__(self, finder: object) -> None:
+    left_out = 0
+
+    def __init__(self, finder: object, is_still: bool) -> None:
         """Take what the real one takes."""
 
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:
@@ -98,7 +100,9 @@ class NoFaceFinder:
 class NoFaceTracker:
     """Finds no face at all."""
 
-    def __init__(self, finder: object) -> None:
+    left_out = 0
+
+    def __init__(self, finder: object, is_still: bool) -> None:
         """Take what the real one takes."""
 
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:
