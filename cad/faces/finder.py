@@ -220,7 +220,7 @@ def tiles_of(width: int, height: int) -> list[tuple[int, int, int, int]]:
 
     Example:
         >>> tiles_of(1280, 720), tiles_of(2000, 1000)
-        ([(0, 0, 1280, 720)], [(0, 0, 1280, 1000), (720, 0, 2000, 1000)])
+        ([(0, 0, 1280, 720)], [(0, 0, 1064, 1000), (936, 0, 2000, 1000)])
     """
     return [(x, y, x + across, y + down) for y, down in _spans(height) for x, across in _spans(width)]
 
@@ -231,6 +231,7 @@ def _spans(length: int) -> list[tuple[int, int]]:
     if length <= side:
         return [(0, length)]
     count = math.ceil((length - TILE_OVERLAP_PX) / (side - TILE_OVERLAP_PX))
+    side = math.ceil((length + (count - 1) * TILE_OVERLAP_PX) / count)
     return [(round(index * (length - side) / (count - 1)), side) for index in range(count)]
 
 

@@ -22,9 +22,9 @@ from cad.faces.track import BRIDGE_SLOTS, LOST_SLOTS, FaceTrack
 
 LOOK_STEP = 5
 SEARCH_STEP = 15
-#: The first picture of a shot and then one in DEEPEST_STEP slots is searched at every size, whoever is known. While only
-#: small faces or none are, one in DEEP_STEP is searched up to the second of LONG_SIDES_PX.
-DEEP_STEP, DEEPEST_STEP = 25, 100
+#: The first picture of a shot and then one in DEEPEST_STEP slots is searched at every size; one in DEEP_STEP up to the
+#: second of LONG_SIDES_PX. While a large face is known, it is one in BESIDE_STEP, at every size.
+DEEP_STEP, DEEPEST_STEP, BESIDE_STEP = 25, 100, 250
 #: Where too many faces are followed, a new one takes the place of the smallest if it is this many times as high.
 MUCH_LARGER = 1.2
 #: A face that is this far, in eye distances, from where even motion would have brought it is looked at in between too.
@@ -129,12 +129,11 @@ class Shot:
     def _depth(self, slot: int, frame: NDArray[np.uint8]) -> int:
         """Return how many sizes the search may try: all of them at first and now and then, else only the cheapest."""
         scale = min(1.0, LONG_SIDES_PX[0] / max(frame.shape[:2]))
-        if slot - self._last_deepest >= DEEPEST_STEP:
+        large = any(height_of(track.last) * scale >= SMALL_FACE_PX for track in self.tracks)
+        if slot - self._last_deepest >= (BESIDE_STEP if large else DEEPEST_STEP):
             self._last_deep = self._last_deepest = slot
             return EVERY_SIZE
-        if slot - self._last_deep < DEEP_STEP or any(
-            height_of(track.last) * scale >= SMALL_FACE_PX for track in self.tracks
-        ):
+        if large or slot - self._last_deep < DEEP_STEP:
             return 1
         self._last_deep = slot
         return 2

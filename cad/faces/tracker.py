@@ -85,7 +85,8 @@ class FaceTracker:
             for track in self._shot.retire(slot):
                 self._outbox.close(track)
         self._next_slot = chunk.first_slot + len(chunk.frames)
-        self._own_what_is_held()
+        if len(chunk.frames) > LAG_SLOTS:
+            self._own_what_is_held()
         return self._outbox.collect(MIN_TRACK_SLOTS)
 
     def flush(self) -> list[FaceCrops]:
@@ -136,7 +137,7 @@ class FaceTracker:
                 self._spare.append(frame)
 
     def _own_what_is_held(self) -> None:
-        """Copy the held pictures out of their chunk, since the reader uses its memory again."""
+        """Copy the held pictures out of a long chunk, so that the reader can use its memory again."""
         for slot, frame in self._held.items():
             if frame.base is not None:
                 own = self._spare.pop() if self._spare else np.empty_like(frame)

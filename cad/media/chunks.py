@@ -17,8 +17,8 @@ from cad.media.records import VideoFrames
 CHUNK_SLOTS = FRAME_RATE_HZ
 #: unless so many would take more bytes than this; a second of 1080p just fits, and large frames are not collected.
 CHUNK_BYTES, LARGE_CHUNK_BYTES = 160_000_000, 64_000_000
-#: How many blocks are kept for another use; a consumer holds one or two chunks at a time.
-_KEPT_BLOCKS = 2
+#: How many blocks are kept for another use: a consumer holds one or two chunks at a time, or so many slots of small ones.
+_KEPT_BLOCKS, _HELD_SLOTS = 2, 12
 
 
 class BlockStore:
@@ -43,7 +43,7 @@ class BlockStore:
             if self._references(index) <= self._unshared:
                 return self._blocks[index][:]
         block = np.empty(self._shape, np.uint8)
-        if len(self._blocks) < _KEPT_BLOCKS:
+        if len(self._blocks) < max(_KEPT_BLOCKS, 1 + _HELD_SLOTS // self._shape[0]):
             self._blocks.append(block)
         return block[:]
 
