@@ -27,6 +27,12 @@ from cad.weights import find_entry
 MAX_FACES, MAX_STILL_FACES = 16, 32
 #: Long sides at which a picture is searched, from cheap to dear; the last is doubled as often as a large picture needs.
 LONG_SIDES_PX = (320, 640, 1280)
+#: Where no face is found, the picture is searched once more at this long side, with a black margin (a share of the long
+#: side) on every side: for a face that fills it.
+FILLING_SIDE_PX, MARGIN = 240, 0.25
+#: The nets have learnt on pictures with some light: those whose values span fewer levels than this are stretched for them,
+#: but for what is as good as one colour.
+LEAST_SPAN, FLAT_SPAN = 100, 8
 #: A depth of the search that leaves no size out.
 EVERY_SIZE = 16
 #: Beyond the last of LONG_SIDES_PX, a picture need not be searched at more than this share of its size: there the
@@ -102,7 +108,30 @@ class FaceFinder:
             found += [face for face in self.confirm(frame, fresh) if not is_among(face, (*known, *found))]
             if not every_size and any(height_of(face) * scale >= SMALL_FACE_PX for face in (*known, *found)):
                 break
+        if not found and not known:
+            found = self._filling(frame, source)
+        if not found and not known and every_size:
+            found = self._lying(frame, source)
         return sorted(found, key=height_of, reverse=True)
+
+    def _filling(self, frame: NDArray[np.uint8], source: NDArray[np.uint8]) -> list[FaceDetection]:
+        """Return the face that fills a picture, which the net sees as a whole only from afar and with room around it."""
+        margin = round(MARGIN * max(source.shape[:2]))
+        wide = cv2.copyMakeBorder(source, *(margin,) * 4, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        seen = self._search(wide, wide, min(1.0, FILLING_SIDE_PX / max(wide.shape[:2])))
+        ratio = np.array([frame.shape[1] / source.shape[1], frame.shape[0] / source.shape[0]], dtype=np.float32)
+        return self.confirm(frame, [rescaled(shifted(face, -margin), ratio) for face in seen])
+
+    def _lying(self, frame: NDArray[np.uint8], source: NDArray[np.uint8]) -> list[FaceDetection]:
+        """Return the faces of a picture that lies on its side or head, as turned phones and cameras leave it."""
+        ratio = np.array([frame.shape[1] / source.shape[1], frame.shape[0] / source.shape[0]], dtype=np.float32)
+        for quarters in (1, 3, 2):
+            upright = np.ascontiguousarray(np.rot90(source, quarters))
+            seen = [face for scale in scales_of(*source.shape[1::-1], 2) for face in self._search(upright, upright, scale)]
+            back = (turned_back(face, quarters, source.shape[1], source.shape[0]) for face in seen)
+            if found := self.confirm(frame, [rescaled(face, ratio) for face in back]):
+                return found
+        return []
 
     def search(self, frame: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
         """Return what the net sees of the whole picture reduced by ``scale``, without the second look."""
@@ -173,7 +202,9 @@ class FaceFinder:
         """
         if not expected_points_px:
             return []
-        patches = np.stack([align_face(frame, points, REFINE_PX, REFINE_MARGIN_PX) for points in expected_points_px])
+        patches = np.stack(
+            [stretched(align_face(frame, points, REFINE_PX, REFINE_MARGIN_PX)) for points in expected_points_px]
+        )
         seen = self._point_net.refine(patches)
         looks = zip(seen.points_px, seen.boxes_px, seen.scores.tolist(), expected_points_px, strict=True)
         faces = [_in_frame(*look) for look in looks]
@@ -187,6 +218,11 @@ def moved_aside(
     middle, eyes = points.mean(axis=0), np.linalg.norm(points[1] - points[0])
     matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     return np.asarray((points - middle) @ matrix.T + middle + eyes * np.array([right, down]), dtype=np.float32)
+
+
+def shifted(face: FaceDetection, by_px: float) -> FaceDetection:
+    """Return a face moved right and down by ``by_px``."""
+    return replace(face, box_px=face.box_px + np.float32(by_px), points_px=face.points_px + np.float32(by_px))
 
 
 def together(score: float, other: float) -> float:
@@ -236,12 +272,49 @@ def _spans(length: int) -> list[tuple[int, int]]:
 
 
 def _searched(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a copy at SEARCHED_PX of a larger picture, so that it is not read anew for each size of the search."""
+    """Return what of a frame is searched: a copy at SEARCHED_PX of a larger one, so that it is not read for each size."""
     share = SEARCHED_PX / max(frame.shape[:2])
-    if share >= 1:
-        return frame
-    size = max(1, round(frame.shape[1] * share)), max(1, round(frame.shape[0] * share))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if share < 1:
+        size = max(1, round(frame.shape[1] * share)), max(1, round(frame.shape[0] * share))
+        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return stretched(frame)
+
+
+def stretched(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture, dark or pale, with its values spread over all levels; any other as it is.
+
+    Example:
+        >>> stretched(np.uint8([[[10, 20, 30]]])).tolist(), stretched(np.uint8([[[10, 20, 210]]])).tolist()
+        ([[[0, 127, 255]]], [[[10, 20, 210]]])
+    """
+    step = max(1, min(picture.shape[:2]) // 32)
+    below = np.bincount(picture[::step, ::step].ravel(), minlength=256).cumsum()
+    low, high = (int(np.searchsorted(below, share * below[-1])) for share in (0.01, 0.99))
+    if not FLAT_SPAN <= high - low < LEAST_SPAN:
+        return picture
+    levels = np.clip((np.arange(256) - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(picture, levels), dtype=np.uint8)
+
+
+def turned_back(face: FaceDetection, quarters: int, width: int, height: int) -> FaceDetection:
+    """Return a face of a picture that ``np.rot90`` turned by so many quarters as it lies in the picture before that.
+
+    Args:
+        face: In the turned picture.
+        quarters: How far it was turned.
+        width: Of the picture before.
+        height: Likewise.
+
+    Example:
+        >>> face = FaceDetection(np.float32([0, 0, 10, 20]), np.zeros((5, 2), np.float32), 0.9)
+        >>> turned_back(face, 1, 100, 50).box_px.tolist()
+        [79.0, 0.0, 99.0, 10.0]
+    """
+    places = np.concatenate([face.points_px, face.box_px.reshape(2, 2)])
+    x, y = places[:, 0], places[:, 1]
+    x, y = {1: (width - 1 - y, x), 2: (width - 1 - x, height - 1 - y), 3: (y, height - 1 - x)}[quarters]
+    back = np.stack([x, y], axis=1).astype(np.float32)
+    return replace(face, points_px=back[:5], box_px=np.concatenate([back[5:].min(axis=0), back[5:].max(axis=0)]))
 
 
 def _in_frame(
