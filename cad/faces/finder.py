@@ -30,8 +30,8 @@ LONG_SIDES_PX = (320, 640, 1280)
 #: Where no face is found, the picture is searched once more at this long side, with a black margin (a share of the long
 #: side) on every side: for a face that fills it.
 FILLING_SIDE_PX, MARGIN = 240, 0.25
-#: The nets have learnt on pictures with some light: those whose values span fewer levels than this are stretched for them,
-#: but for what is as good as one colour.
+#: The nets have learnt on pictures with some light: those whose values span fewer levels than this are stretched for
+#: them, but for what is as good as one colour.
 LEAST_SPAN, FLAT_SPAN = 100, 8
 #: A depth of the search that leaves no size out.
 EVERY_SIZE = 16
@@ -40,19 +40,21 @@ EVERY_SIZE = 16
 ENOUGH_SCALE = 0.6
 #: Larger pictures than this are searched as what they are at this long side, or in tiles of it.
 SEARCHED_PX = 1920
-#: At sizes beyond the last of LONG_SIDES_PX a picture is searched in tiles of that side, which share a margin that holds
-#: every face for which a smaller size was too coarse.
+#: At sizes beyond the last of LONG_SIDES_PX a picture is searched in tiles of that side, which share a margin that
+#: holds every face for which a smaller size was too coarse.
 TILE_OVERLAP_PX = 128
 #: If a face is smaller than this at the size at which it was found, still smaller ones may have been missed.
 SMALL_FACE_PX = 24.0
 #: The search accepts low scores, since the second look decides; only the surest candidates get one.
 SEARCH_SCORE = 0.35
-MOST_CANDIDATES = 32
+MOST_CANDIDATES = 64
 #: A look at a place where a face is expected must be this sure,
 REFINE_SCORE = 0.5
 #: and search and look together this sure of a face that nobody expected. Hands and ears deceive either of the two nets
 #: now and then, but seldom both. The model card says what these values find and let through on val frames.
 NEW_SCORE = 0.97
+#: A face that lies on its side or head is rarer, and there are three more chances to be deceived.
+LYING_SCORE = 0.99
 #: The points of a new face must stay in place when it is looked at from a little aside; this is how far they may
 #: spread, in eye distances. On what is no face they slide along with the crop.
 MOST_SPREAD = 0.08
@@ -115,9 +117,9 @@ class FaceFinder:
         return sorted(found, key=height_of, reverse=True)
 
     def _filling(self, frame: NDArray[np.uint8], source: NDArray[np.uint8]) -> list[FaceDetection]:
-        """Return the face that fills a picture, which the net sees as a whole only from afar and with room around it."""
+        """Return the face that fills a picture, which the net sees whole only from afar and with room around it."""
         margin = round(MARGIN * max(source.shape[:2]))
-        wide = cv2.copyMakeBorder(source, *(margin,) * 4, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        wide = np.pad(source, ((margin, margin), (margin, margin), (0, 0)))
         seen = self._search(wide, wide, min(1.0, FILLING_SIDE_PX / max(wide.shape[:2])))
         ratio = np.array([frame.shape[1] / source.shape[1], frame.shape[0] / source.shape[0]], dtype=np.float32)
         return self.confirm(frame, [rescaled(shifted(face, -margin), ratio) for face in seen])
@@ -127,9 +129,11 @@ class FaceFinder:
         ratio = np.array([frame.shape[1] / source.shape[1], frame.shape[0] / source.shape[0]], dtype=np.float32)
         for quarters in (1, 3, 2):
             upright = np.ascontiguousarray(np.rot90(source, quarters))
-            seen = [face for scale in scales_of(*source.shape[1::-1], 2) for face in self._search(upright, upright, scale)]
+            scales = scales_of(source.shape[1], source.shape[0], 2)
+            seen = [face for scale in scales for face in self._search(upright, upright, scale)]
             back = (turned_back(face, quarters, source.shape[1], source.shape[0]) for face in seen)
-            if found := self.confirm(frame, [rescaled(face, ratio) for face in back]):
+            found = self.confirm(frame, [rescaled(face, ratio) for face in back])
+            if found := [face for face in found if face.score >= LYING_SCORE]:
                 return found
         return []
 
@@ -272,7 +276,7 @@ def _spans(length: int) -> list[tuple[int, int]]:
 
 
 def _searched(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return what of a frame is searched: a copy at SEARCHED_PX of a larger one, so that it is not read for each size."""
+    """Return what of a frame is searched: of a larger one a copy at SEARCHED_PX, made once for all sizes below it."""
     share = SEARCHED_PX / max(frame.shape[:2])
     if share < 1:
         size = max(1, round(frame.shape[1] * share)), max(1, round(frame.shape[0] * share))

@@ -2,9 +2,9 @@
 """Shot gives the tracker the faces of one shot: it sees them at key slots and follows them between.
 
 Two kinds of look keep it cheap. A *search* covers the whole picture. It runs at the start of a shot, every SEARCH_STEP
-slots for faces that have entered (now and then at every size), and at once when a face is not where it was expected. A *look* covers only the places
-where faces are expected. It runs every LOOK_STEP slots, and in between where a face has moved too unevenly for a
-straight line.
+slots for faces that have entered (now and then at every size), and at once when a face is not where it was expected. A
+*look* covers only the places where faces are expected. It runs every LOOK_STEP slots, and in between where a face has
+moved too unevenly for a straight line.
 """
 
 from __future__ import annotations

@@ -99,8 +99,8 @@ class FaceTracker:
         last, self._size = self._size, frame.shape[:2]
         if self._cuts.push(frame):
             self._end_shot()
-        elif last not in (None, self._size):
-            self._change_size(last)
+        elif last is not None and last != self._size:
+            self._change_size(last, self._size)
         self._file_scale = file_scale
         self._pictures += 1
         self._held[slot] = frame
@@ -114,11 +114,11 @@ class FaceTracker:
         self._left_out = self.left_out
         self._shot = self._new_shot()
 
-    def _change_size(self, last: tuple[int, ...]) -> None:
+    def _change_size(self, last: tuple[int, ...], size: tuple[int, ...]) -> None:
         """Make the crops that are left of the pictures of the ``last`` size, and take the tracks to the new one."""
         self._shot.close()
         self._crop_until(math.inf)
-        self._shot.rescale(np.array([self._size[1] / last[1], self._size[0] / last[0]], dtype=np.float32))
+        self._shot.rescale(np.array([size[1] / last[1], size[0] / last[0]], dtype=np.float32))
 
     def _new_shot(self) -> Shot:
         return Shot(self._finder, self._held.get, self._most_faces)

@@ -17,7 +17,8 @@ from cad.media.records import VideoFrames
 CHUNK_SLOTS = FRAME_RATE_HZ
 #: unless so many would take more bytes than this; a second of 1080p just fits, and large frames are not collected.
 CHUNK_BYTES, LARGE_CHUNK_BYTES = 160_000_000, 64_000_000
-#: How many blocks are kept for another use: a consumer holds one or two chunks at a time, or so many slots of small ones.
+#: How many blocks are kept for another use: a consumer holds one or two chunks at a time, or so many slots of small
+#: ones.
 _KEPT_BLOCKS, _HELD_SLOTS = 2, 12
 
 
