@@ -19,6 +19,8 @@ from cad.media.records import VideoFrames
 
 #: Slots between the newest picture and the one whose crops are made: enough to bridge a gap and to smooth.
 LAG_SLOTS = BRIDGE_SLOTS
+#: Larger pictures (1080p has 6 MB) come in short chunks, and are held there: the reader sees that they are still used.
+COPIED_BYTES = 8_000_000
 #: A track of fewer slots than this (0.4 s) is dropped, unless the whole file is shorter.
 MIN_TRACK_SLOTS = 10
 
@@ -85,7 +87,7 @@ class FaceTracker:
             for track in self._shot.retire(slot):
                 self._outbox.close(track)
         self._next_slot = chunk.first_slot + len(chunk.frames)
-        if len(chunk.frames) > LAG_SLOTS:
+        if len(chunk.frames) > LAG_SLOTS or chunk.frames[0].nbytes <= COPIED_BYTES:
             self._own_what_is_held()
         return self._outbox.collect(MIN_TRACK_SLOTS)
 
@@ -137,7 +139,7 @@ class FaceTracker:
                 self._spare.append(frame)
 
     def _own_what_is_held(self) -> None:
-        """Copy the held pictures out of a long chunk, so that the reader can use its memory again."""
+        """Copy the held pictures out of their chunk, so that the reader can use its memory again."""
         for slot, frame in self._held.items():
             if frame.base is not None:
                 own = self._spare.pop() if self._spare else np.empty_like(frame)

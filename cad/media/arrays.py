@@ -146,7 +146,8 @@ class ArraySource(Closing):
                 self._picture = StreamReading(placer.progress(), complete=False)
                 self._require_open()
                 pixels = self._handed(frame)
-                builder = builder or ChunkBuilder(*pixels.shape[:2], frame.shape[0] / pixels.shape[0])
+                height, width, _ = pixels.shape
+                builder = builder or ChunkBuilder(height, width, frame.shape[0] / height)
                 yield from builder.add(placement.missing, pixels, placement.count)
             complete = True
         except MediaError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Groups, faces that fill the picture, lie on their side or stand in the dark: the photograph under tests/data, put so."""
+"""Groups, faces that fill the picture, lie on their side or stand in the dark, made of the photograph in tests/data."""
 
 from __future__ import annotations
 
