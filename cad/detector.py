@@ -237,10 +237,12 @@ class Detector(Closing):
         book = TrackBook(self.options.keep_pictures)
         sizes, joints = (self.spec.window_frames, self.spec.hop_frames, shortest), source.info.joint_slots
         listeners = [Listener(sound, WindowCutter(sound.speech, *sizes, joints)) for sound in sounds]
-        video, video_slots = scene.video, 0
+        video, video_slots, faces_left_out = scene.video, 0, 0
         if video is not None:
-            tracker = FaceTracker(finder=self._finder, joint_slots=joints)
+            is_still = source.info.kind is MediaKind.IMAGE
+            tracker = FaceTracker(finder=self._finder, joint_slots=joints, is_still=is_still)
             video_slots = self._score_faces(read_picture(source, video), tracker, listeners, book, watch, tell)
+            faces_left_out = tracker.left_out
         for one in listeners:
             with watch.stage("score"):
                 one.scores += self._score_sound(one.cutter.flush(), tell)
@@ -263,6 +265,7 @@ class Detector(Closing):
                 nets=self.nets,
                 versions=versions(),
                 pictures=book.pictures(),
+                faces_left_out=faces_left_out,
             )
 
     def _score_faces(

@@ -84,7 +84,9 @@ def write_video(
 class WholePictureTracker:
     """Stands in for the face tracker where a test is not about faces: the whole picture is the face."""
 
-    def __init__(self, finder: object, joint_slots: object = ()) -> None:
+    left_out = 0
+
+    def __init__(self, finder: object, joint_slots: object = (), is_still: bool = False) -> None:
         """Take what the real one takes."""
 
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:
@@ -114,7 +116,9 @@ class NoFaceFinder:
 class NoFaceTracker:
     """Finds no face at all."""
 
-    def __init__(self, finder: object, joint_slots: object = ()) -> None:
+    left_out = 0
+
+    def __init__(self, finder: object, joint_slots: object = (), is_still: bool = False) -> None:
         """Take what the real one takes."""
 
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:

@@ -21,7 +21,7 @@ from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
 from cad.faces.tracker import FaceTracker
 from cad.media.pool import MediaPool
-from cad.media.records import AudioSamples
+from cad.media.records import AudioSamples, MediaKind
 
 
 class ClipReader:
@@ -53,7 +53,8 @@ class ClipReader:
         """
         with self._pool.open(Path(root) / row.path) as reader:
             sound = reader.audio()
-            tracker = FaceTracker(STORED_CROP_SIZE_PX, CROP_MARGIN_PX, self._finder, reader.info.joint_slots)
+            joints, is_still = reader.info.joint_slots, reader.info.kind is MediaKind.IMAGE
+            tracker = FaceTracker(STORED_CROP_SIZE_PX, CROP_MARGIN_PX, self._finder, joints, is_still)
             crops: list[FaceCrops] = []
             slots = 0 if sound is None else len(sound.present)
             if reader.info.video is not None:

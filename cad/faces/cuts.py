@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,8 @@ SAMPLES = 48
 MOST_ALIKE = 0.7
 LEAST_DIFFERENCE = 8.0
 STANDS_OUT = 2.5
+#: Sides of one picture at two sizes are in proportion but for this much; encoders round sizes to even numbers or to 16.
+SAME_SHAPE = 0.05
 _MEMORY = 6
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -30,20 +33,24 @@ class CutDetector:
     def __init__(self) -> None:
         self._last: NDArray[np.float32] | None = None
         self._changes: deque[float] = deque(maxlen=_MEMORY)
+        self._size: tuple[int, ...] = ()
         self._cut_before = False
 
     def push(self, frame: NDArray[np.uint8]) -> bool:
         """Take the next picture, uint8 (height, width, 3); True if it starts a new shot (never the first).
 
-        Pictures of one file have one size; another size is a new shot.
+        A stream may change its size and go on with the shot; another shape of the picture is a new shot.
         """
         now = coarse_luma(frame)
         last, self._last = self._last, now
+        last_size, self._size = self._size, frame.shape[:2]
         if last is None:
             return False
-        if last.shape != now.shape:
+        if not same_shape(last_size, self._size):
             self._changes.clear()
             return True
+        if last.shape != now.shape:
+            last = np.asarray(cv2.resize(last, now.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
         change = 1.0 - likeness(last, now)
         usual = float(np.median(self._changes)) if self._changes else 0.0
         cut = (
@@ -59,6 +66,17 @@ class CutDetector:
         # Two cuts in a row are no cuts: something never stands still.
         self._cut_before = cut
         return cut
+
+
+def same_shape(size: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Say whether pictures of two sizes (height, width) have the same proportions.
+
+    Example:
+        >>> same_shape((180, 320), (720, 1280)), same_shape((180, 320), (320, 180))
+        (True, False)
+    """
+    one, two = size[0] * other[1], other[0] * size[1]
+    return abs(one - two) <= SAME_SHAPE * max(one, two)
 
 
 def coarse_luma(frame: NDArray[np.uint8]) -> NDArray[np.float32]:

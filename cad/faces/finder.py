@@ -8,6 +8,7 @@ face only from afar. It also finds a face that was known a moment ago again, at 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,23 +20,41 @@ from cad.faces.align import align_face, canonical_points, similarity
 from cad.faces.net import FaceNet
 from cad.faces.overlap import SAME_FACE, is_among, keep_best
 from cad.faces.points import REFINE_MARGIN_PX, REFINE_PX, PointNet
-from cad.faces.records import FaceDetection
+from cad.faces.records import FaceDetection, rescaled
 from cad.weights import find_entry
 
-#: At most this many faces of one picture are found and followed, the largest first.
-MAX_FACES = 8
-#: Long sides at which a picture is searched, from cheap to dear.
+#: At most this many faces of one picture are followed, the largest: in video, and in a still picture.
+MAX_FACES, MAX_STILL_FACES = 16, 32
+#: Long sides at which a picture is searched, from cheap to dear; the last is doubled as often as a large picture needs.
 LONG_SIDES_PX = (320, 640, 1280)
+#: Where no face is found, the picture is searched once more at this long side, with a black margin (a share of the long
+#: side) on every side: for a face that fills it.
+FILLING_SIDE_PX, MARGIN = 240, 0.25
+#: The nets have learnt on pictures with some light: those whose values span fewer levels than this are stretched for
+#: them, but for what is as good as one colour.
+LEAST_SPAN, FLAT_SPAN = 100, 8
+#: A depth of the search that leaves no size out.
+EVERY_SIZE = 16
+#: Beyond the last of LONG_SIDES_PX, a picture need not be searched at more than this share of its size: there the
+#: smallest face that is judged (40 px) has SMALL_FACE_PX.
+ENOUGH_SCALE = 0.6
+#: Larger pictures than this are searched as what they are at this long side, or in tiles of it.
+SEARCHED_PX = 1920
+#: At sizes beyond the last of LONG_SIDES_PX a picture is searched in tiles of that side, which share a margin that
+#: holds every face for which a smaller size was too coarse.
+TILE_OVERLAP_PX = 128
 #: If a face is smaller than this at the size at which it was found, still smaller ones may have been missed.
 SMALL_FACE_PX = 24.0
 #: The search accepts low scores, since the second look decides; only the surest candidates get one.
 SEARCH_SCORE = 0.35
-MOST_CANDIDATES = 8
+MOST_CANDIDATES = 64
 #: A look at a place where a face is expected must be this sure,
 REFINE_SCORE = 0.5
 #: and search and look together this sure of a face that nobody expected. Hands and ears deceive either of the two nets
 #: now and then, but seldom both. The model card says what these values find and let through on val frames.
 NEW_SCORE = 0.97
+#: A face that lies on its side or head is rarer, and there are three more chances to be deceived.
+LYING_SCORE = 0.99
 #: The points of a new face must stay in place when it is looked at from a little aside; this is how far they may
 #: spread, in eye distances. On what is no face they slide along with the crop.
 MOST_SPREAD = 0.08
@@ -73,42 +92,81 @@ class FaceFinder:
         frame: NDArray[np.uint8],
         depth: int = len(LONG_SIDES_PX),
         known: Sequence[FaceDetection] = (),
+        every_size: bool = False,
     ) -> list[FaceDetection]:
         """Return the faces of ``frame`` beside those that are known, largest first.
 
         Args:
             frame: uint8 (height, width, 3) RGB, upright.
-            depth: How many of LONG_SIDES_PX may be tried; a larger one is tried when a smaller shows no face or
-                only small ones.
+            depth: How many of the sizes of ``scales_of`` may be tried; a larger one is tried when a smaller shows no
+                face or only small ones.
             known: Faces of this frame that need not be found again.
+            every_size: Try all these sizes, whatever the smaller ones show.
 
         Returns:
-            At most MAX_FACES new faces in the frame's pixels.
+            New faces in the frame's pixels.
         """
         found: list[FaceDetection] = []
+        source = _searched(frame)
         for scale in scales_of(frame.shape[1], frame.shape[0], depth):
-            fresh = [face for face in self.search(frame, scale) if not is_among(face, (*known, *found))]
+            fresh = [face for face in self._search(frame, source, scale) if not is_among(face, (*known, *found))]
             found += [face for face in self.confirm(frame, fresh) if not is_among(face, (*known, *found))]
-            if any(_height(face) * scale >= SMALL_FACE_PX for face in (*known, *found)):
+            if not every_size and any(height_of(face) * scale >= SMALL_FACE_PX for face in (*known, *found)):
                 break
-        return sorted(found, key=_height, reverse=True)[:MAX_FACES]
+        if not found and not known:
+            found = self._filling(frame, source)
+        if not found and not known and every_size:
+            found = self._lying(frame, source)
+        return sorted(found, key=height_of, reverse=True)
+
+    def _filling(self, frame: NDArray[np.uint8], source: NDArray[np.uint8]) -> list[FaceDetection]:
+        """Return the face that fills a picture, which the net sees whole only from afar and with room around it."""
+        margin = round(MARGIN * max(source.shape[:2]))
+        wide = np.pad(source, ((margin, margin), (margin, margin), (0, 0)))
+        seen = self._search(wide, wide, min(1.0, FILLING_SIDE_PX / max(wide.shape[:2])))
+        ratio = np.array([frame.shape[1] / source.shape[1], frame.shape[0] / source.shape[0]], dtype=np.float32)
+        return self.confirm(frame, [rescaled(shifted(face, -margin), ratio) for face in seen])
+
+    def _lying(self, frame: NDArray[np.uint8], source: NDArray[np.uint8]) -> list[FaceDetection]:
+        """Return the faces of a picture that lies on its side or head, as turned phones and cameras leave it."""
+        ratio = np.array([frame.shape[1] / source.shape[1], frame.shape[0] / source.shape[0]], dtype=np.float32)
+        for quarters in (1, 3, 2):
+            upright = np.ascontiguousarray(np.rot90(source, quarters))
+            scales = scales_of(source.shape[1], source.shape[0], 2)
+            seen = [face for scale in scales for face in self._search(upright, upright, scale)]
+            back = (turned_back(face, quarters, source.shape[1], source.shape[0]) for face in seen)
+            found = self.confirm(frame, [rescaled(face, ratio) for face in back])
+            if found := [face for face in found if face.score >= LYING_SCORE]:
+                return found
+        return []
 
     def search(self, frame: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
         """Return what the net sees of the whole picture reduced by ``scale``, without the second look."""
+        return self._search(frame, _searched(frame), scale)
+
+    def _search(self, frame: NDArray[np.uint8], source: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
+        """Search ``frame``, of which ``source`` is a reduced copy or the same."""
         width, height = max(32, round(frame.shape[1] * scale)), max(32, round(frame.shape[0] * scale))
-        small = frame
-        if (height, width) != frame.shape[:2]:
-            small = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        seen = self._net.detect(small[None], SEARCH_SCORE)[0]
+        small = source if max(width, height) <= max(source.shape[:2]) else frame
+        if (height, width) != small.shape[:2]:
+            small = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
         ratio = np.array([frame.shape[1] / width, frame.shape[0] / height], dtype=np.float32)
-        # Pixel centres are whole numbers on both sides of the scaling.
-        boxes = (seen.boxes_px.reshape(-1, 2, 2) + np.float32(0.5)) * ratio - np.float32(0.5)
-        points = (seen.points_px + np.float32(0.5)) * ratio - np.float32(0.5)
+        seen: list[FaceDetection] = []
+        for left, top, right, bottom in tiles_of(width, height):
+            for face in self._seen(np.ascontiguousarray(small[top:bottom, left:right]), left, top):
+                seen.append(rescaled(face, ratio))
+        seen.sort(key=lambda face: face.score, reverse=True)
+        return seen[:MOST_CANDIDATES]
+
+    def _seen(self, picture: NDArray[np.uint8], left: int, top: int) -> list[FaceDetection]:
+        """Return what the net sees of a part of a picture that begins at ``left``, ``top``, in the whole's pixels."""
+        seen, shift = self._net.detect(picture[None], SEARCH_SCORE)[0], np.array([left, top], dtype=np.float32)
+        boxes = (seen.boxes_px.reshape(-1, 2, 2) + shift).reshape(-1, 4)
         return [
-            FaceDetection(box.reshape(4), five, float(score))
-            for box, five, score in zip(boxes, points, seen.scores, strict=True)
+            FaceDetection(box, five, float(score))
+            for box, five, score in zip(boxes, seen.points_px + shift, seen.scores, strict=True)
             if _is_a_shape(five)
-        ][:MOST_CANDIDATES]
+        ]
 
     def confirm(self, frame: NDArray[np.uint8], found: Sequence[FaceDetection]) -> list[FaceDetection]:
         """Return the faces that a closer look confirms, surest first, with exact points and the score of both."""
@@ -152,7 +210,9 @@ class FaceFinder:
         if not expected_points_px:
             return []
         places = [np.round(points / PLACE_STEP_PX) * PLACE_STEP_PX for points in expected_points_px]
-        patches = np.stack([align_face(frame, points, REFINE_PX, REFINE_MARGIN_PX) for points in places])
+        patches = np.stack(
+            [stretched(align_face(frame, points, REFINE_PX, REFINE_MARGIN_PX)) for points in places]
+        )
         seen = self._point_net.refine(patches)
         looks = zip(seen.points_px, seen.boxes_px, seen.scores.tolist(), places, strict=True)
         faces = [_in_frame(*look) for look in looks]
@@ -166,6 +226,11 @@ def moved_aside(
     middle, eyes = points.mean(axis=0), np.linalg.norm(points[1] - points[0])
     matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     return np.asarray((points - middle) @ matrix.T + middle + eyes * np.array([right, down]), dtype=np.float32)
+
+
+def shifted(face: FaceDetection, by_px: float) -> FaceDetection:
+    """Return a face moved right and down by ``by_px``."""
+    return replace(face, box_px=face.box_px + np.float32(by_px), points_px=face.points_px + np.float32(by_px))
 
 
 def together(score: float, other: float) -> float:
@@ -185,8 +250,79 @@ def scales_of(width: int, height: int, depth: int) -> list[float]:
     Example:
         >>> scales_of(1280, 720, 3), scales_of(500, 400, 3), scales_of(200, 100, 2)
         ([0.25, 0.5, 1.0], [0.64, 1.0], [1.0])
+        >>> [round(scale, 2) for scale in scales_of(3840, 2160, EVERY_SIZE)]
+        [0.08, 0.17, 0.33, 0.67]
     """
-    return sorted({min(1.0, side / max(width, height)) for side in LONG_SIDES_PX[: max(1, depth)]})
+    sides = list(LONG_SIDES_PX)
+    while sides[-1] < ENOUGH_SCALE * max(width, height):
+        sides.append(2 * sides[-1])
+    return sorted({min(1.0, side / max(width, height)) for side in sides[: max(1, depth)]})
+
+
+def tiles_of(width: int, height: int) -> list[tuple[int, int, int, int]]:
+    """Return the parts (left, top, right, bottom) in which a picture of that size is searched: one if it is small.
+
+    Example:
+        >>> tiles_of(1280, 720), tiles_of(2000, 1000)
+        ([(0, 0, 1280, 720)], [(0, 0, 1064, 1000), (936, 0, 2000, 1000)])
+    """
+    return [(x, y, x + across, y + down) for y, down in _spans(height) for x, across in _spans(width)]
+
+
+def _spans(length: int) -> list[tuple[int, int]]:
+    """Return where the tiles along a side begin, and how long they are."""
+    side = LONG_SIDES_PX[-1]
+    if length <= side:
+        return [(0, length)]
+    count = math.ceil((length - TILE_OVERLAP_PX) / (side - TILE_OVERLAP_PX))
+    side = math.ceil((length + (count - 1) * TILE_OVERLAP_PX) / count)
+    return [(round(index * (length - side) / (count - 1)), side) for index in range(count)]
+
+
+def _searched(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what of a frame is searched: of a larger one a copy at SEARCHED_PX, made once for all sizes below it."""
+    share = SEARCHED_PX / max(frame.shape[:2])
+    if share < 1:
+        size = max(1, round(frame.shape[1] * share)), max(1, round(frame.shape[0] * share))
+        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return stretched(frame)
+
+
+def stretched(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture, dark or pale, with its values spread over all levels; any other as it is.
+
+    Example:
+        >>> stretched(np.uint8([[[10, 20, 30]]])).tolist(), stretched(np.uint8([[[10, 20, 210]]])).tolist()
+        ([[[0, 127, 255]]], [[[10, 20, 210]]])
+    """
+    step = max(1, min(picture.shape[:2]) // 32)
+    below = np.bincount(picture[::step, ::step].ravel(), minlength=256).cumsum()
+    low, high = (int(np.searchsorted(below, share * below[-1])) for share in (0.01, 0.99))
+    if not FLAT_SPAN <= high - low < LEAST_SPAN:
+        return picture
+    levels = np.clip((np.arange(256) - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(picture, levels), dtype=np.uint8)
+
+
+def turned_back(face: FaceDetection, quarters: int, width: int, height: int) -> FaceDetection:
+    """Return a face of a picture that ``np.rot90`` turned by so many quarters as it lies in the picture before that.
+
+    Args:
+        face: In the turned picture.
+        quarters: How far it was turned.
+        width: Of the picture before.
+        height: Likewise.
+
+    Example:
+        >>> face = FaceDetection(np.float32([0, 0, 10, 20]), np.zeros((5, 2), np.float32), 0.9)
+        >>> turned_back(face, 1, 100, 50).box_px.tolist()
+        [79.0, 0.0, 99.0, 10.0]
+    """
+    places = np.concatenate([face.points_px, face.box_px.reshape(2, 2)])
+    x, y = places[:, 0], places[:, 1]
+    x, y = {1: (width - 1 - y, x), 2: (width - 1 - x, height - 1 - y), 3: (y, height - 1 - x)}[quarters]
+    back = np.stack([x, y], axis=1).astype(np.float32)
+    return replace(face, points_px=back[:5], box_px=np.concatenate([back[5:].min(axis=0), back[5:].max(axis=0)]))
 
 
 def _in_frame(
@@ -212,5 +348,6 @@ def _is_a_shape(points: NDArray[np.float32]) -> bool:
     return bool(np.isfinite(points).all() and np.ptp(points, axis=0).max() > 1.0)
 
 
-def _height(face: FaceDetection) -> float:
+def height_of(face: FaceDetection) -> float:
+    """Return the height of a face's box in pixels."""
     return float(face.box_px[3] - face.box_px[1])

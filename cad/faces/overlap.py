@@ -17,6 +17,8 @@ NEAR = 0.5
 ALIKE_HEIGHT = 0.6
 #: Two boxes of one picture that overlap more than this are one face.
 SAME_FACE = 0.4
+#: So is a box of which so much lies within the other: nobody's face is inside another's.
+PART_OF_FACE = 0.8
 
 
 def overlaps(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -82,8 +84,12 @@ def match(expected: Sequence[FaceDetection], found: Sequence[FaceDetection]) -> 
 
 
 def same_place(one: FaceDetection, other: FaceDetection) -> bool:
-    """Say whether two faces of one picture are one face."""
-    return bool(overlaps(one.box_px[None], other.box_px[None])[0, 0] > SAME_FACE)
+    """Say whether two faces of one picture are one face, or one is a part of the other that passes for a face."""
+    low, high = np.maximum(one.box_px[:2], other.box_px[:2]), np.minimum(one.box_px[2:], other.box_px[2:])
+    shared = float(np.clip(high - low, 0, None).prod())
+    smaller, larger = sorted(float(np.clip(face.box_px[2:] - face.box_px[:2], 0, None).prod()) for face in (one, other))
+    inside = shared > PART_OF_FACE * smaller and smaller > 0
+    return inside or shared > SAME_FACE * max(larger + smaller - shared, 1e-9)
 
 
 def is_among(face: FaceDetection, others: Iterable[FaceDetection]) -> bool:

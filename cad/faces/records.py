@@ -37,6 +37,20 @@ class FaceDetection(ValueRecord):
     score: float
 
 
+def rescaled(face: FaceDetection, factors: NDArray[np.float32] | float) -> FaceDetection:
+    """Return a face as it lies in the same picture at another size, ``factors`` (x, y) times as large.
+
+    Example:
+        >>> face = FaceDetection(np.float32([0, 1, 2, 3]), np.zeros((5, 2), np.float32), 0.9)
+        >>> rescaled(face, np.float32([2, 3])).box_px.tolist()
+        [0.5, 4.0, 4.5, 10.0]
+    """
+    # Pixel centres are whole numbers on both sides of the scaling.
+    points = (face.points_px + np.float32(0.5)) * factors - np.float32(0.5)
+    box = (face.box_px.reshape(2, 2) + np.float32(0.5)) * factors - np.float32(0.5)
+    return FaceDetection(box.reshape(4).astype(np.float32), points.astype(np.float32), face.score)
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FaceCrops(ValueRecord):
     """Consecutive grid slots of one tracked face, aligned.
@@ -46,8 +60,8 @@ class FaceCrops(ValueRecord):
         first_slot: Grid slot of ``crops[0]``.
         crops: uint8 (slots, 160, 160, 3) RGB, aligned to CANONICAL_POINTS_PX.
         present: bool (slots,); False where the frame is missing or the face was not seen.
-        boxes_px: float32 (slots, 4) in the source frame.
-        points_px: float32 (slots, 5, 2) in the source frame, smoothed.
+        boxes_px: float32 (slots, 4) in the file's pixels, at the size that the picture has there.
+        points_px: float32 (slots, 5, 2) likewise, smoothed.
         scores: float32 (slots,) detector score in [0, 1], interpolated between key frames.
     """
 

@@ -2,9 +2,9 @@
 """Shot gives the tracker the faces of one shot: it sees them at key slots and follows them between.
 
 Two kinds of look keep it cheap. A *search* covers the whole picture. It runs at the start of a shot, every SEARCH_STEP
-slots for faces that have entered, and at once when a face is not where it was expected. A *look* covers only the places
-where faces are expected. It runs every LOOK_STEP slots, and in between where a face has moved too unevenly for a
-straight line.
+slots for faces that have entered (now and then at every size), and at once when a face is not where it was expected. A
+*look* covers only the places where faces are expected. It runs every LOOK_STEP slots, and in between where a face has
+moved too unevenly for a straight line.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.faces.finder import LONG_SIDES_PX, MAX_FACES, SMALL_FACE_PX, FaceFinder
+from cad.faces.finder import EVERY_SIZE, LONG_SIDES_PX, MAX_FACES, SMALL_FACE_PX, FaceFinder, height_of
 from cad.faces.overlap import is_among, match
 from cad.faces.records import FaceDetection
 from cad.faces.track import BRIDGE_SLOTS, LOST_SLOTS, FaceTrack
 
 LOOK_STEP = 5
 SEARCH_STEP = 15
-#: While only small faces or none are known, the first picture of a shot and then one in so many slots is searched at
-#: larger sizes too: up to the second of LONG_SIDES_PX, and at all of them.
-DEEP_STEP, DEEPEST_STEP = 25, 100
+#: The first picture of a shot and then one in DEEPEST_STEP slots is searched at every size; one in DEEP_STEP up to the
+#: second of LONG_SIDES_PX. While a large face is known, it is one in BESIDE_STEP, at every size.
+DEEP_STEP, DEEPEST_STEP, BESIDE_STEP = 25, 100, 250
+#: Where too many faces are followed, a new one takes the place of the smallest if it is this many times as high.
+MUCH_LARGER = 1.2
 #: A face that is this far, in eye distances, from where even motion would have brought it is looked at in between too.
 #: A straight line between the looks is off by about an eighth of that.
 UNEVEN = 0.25
@@ -42,11 +44,19 @@ class Shot:
     Args:
         finder: Finds the faces.
         frame_at: Gives the picture of a recent slot, or None where there is none.
+        most_faces: How many faces are followed at a time.
+
+    Attributes:
+        tracks: The faces that are followed.
+        left_out: How many more faces than that one search has seen, at most.
     """
 
-    def __init__(self, finder: FaceFinder, frame_at: FrameAt) -> None:
+    def __init__(self, finder: FaceFinder, frame_at: FrameAt, most_faces: int = MAX_FACES) -> None:
         self._finder = finder
         self._frame_at = frame_at
+        self._most_faces = most_faces
+        self._given_up: list[FaceTrack] = []
+        self.left_out = 0
         self.tracks: list[FaceTrack] = []
         self._last_slot: int | None = None
         self._last_look = self._last_search = self._last_deep = self._last_deepest = -math.inf
@@ -66,9 +76,15 @@ class Shot:
 
     def retire(self, slot: int) -> list[FaceTrack]:
         """Take out and return the tracks that have not been seen for LOST_SLOTS before ``slot``."""
-        gone = [track for track in self.tracks if slot - track.last_slot > LOST_SLOTS]
+        gone = [track for track in self.tracks if slot - track.last_slot > LOST_SLOTS] + self._given_up
+        self._given_up = []
         self.tracks = [track for track in self.tracks if slot - track.last_slot <= LOST_SLOTS]
         return gone
+
+    def rescale(self, factors: NDArray[np.float32]) -> None:
+        """Go on with pictures that are ``factors`` (x, y) times as large."""
+        for track in self.tracks:
+            track.rescale(factors)
 
     def _look(self, slot: int, frame: NDArray[np.uint8], searching: bool) -> None:
         """Look for every track where it is expected, and search if asked to or if one is not seen there."""
@@ -89,27 +105,38 @@ class Shot:
         """Go over the whole picture for the tracks that were missed where they were expected, and for new ones."""
         self._last_search = slot
         seen_now = [track.last for track in self.tracks if track.last_slot == slot]
-        fresh = self._finder.find(frame, self._depth(slot, frame), seen_now)
+        depth = self._depth(slot, frame)
+        fresh = self._finder.find(frame, depth, seen_now, every_size=depth == EVERY_SIZE)
         for track, index in zip(missed, match([track.last for track in missed], fresh), strict=True):
             if index is not None and self._goes_on(track, slot, frame, fresh[index]):
                 self._note(track, slot, frame, fresh[index])
                 seen_now.append(fresh[index])
-        for face in fresh:
-            if len(self.tracks) < MAX_FACES and not is_among(face, seen_now):
+        new = [face for face in fresh if not is_among(face, seen_now)]
+        self.left_out = max(self.left_out, len(self.tracks) + len(new) - self._most_faces)
+        for face in new:
+            if len(self.tracks) < self._most_faces or self._gives_way(face):
                 self.tracks.append(FaceTrack(slot, face, frame))
-                seen_now.append(face)
+
+    def _gives_way(self, face: FaceDetection) -> bool:
+        """Give up the track of the smallest face for a new one, if that is much larger."""
+        smallest = min(self.tracks, key=lambda track: height_of(track.last))
+        if height_of(face) < MUCH_LARGER * height_of(smallest.last):
+            return False
+        self.tracks.remove(smallest)
+        self._given_up.append(smallest)
+        return True
 
     def _depth(self, slot: int, frame: NDArray[np.uint8]) -> int:
         """Return how many sizes the search may try: all of them at first and now and then, else only the cheapest."""
         scale = min(1.0, LONG_SIDES_PX[0] / max(frame.shape[:2]))
-        large = any((track.last.box_px[3] - track.last.box_px[1]) * scale >= SMALL_FACE_PX for track in self.tracks)
+        large = any(height_of(track.last) * scale >= SMALL_FACE_PX for track in self.tracks)
+        if slot - self._last_deepest >= (BESIDE_STEP if large else DEEPEST_STEP):
+            self._last_deep = self._last_deepest = slot
+            return EVERY_SIZE
         if large or slot - self._last_deep < DEEP_STEP:
             return 1
         self._last_deep = slot
-        if slot - self._last_deepest < DEEPEST_STEP:
-            return 2
-        self._last_deepest = slot
-        return len(LONG_SIDES_PX)
+        return 2
 
     def _goes_on(self, track: FaceTrack, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> bool:
         return slot - track.last_slot <= LOOK_STEP or track.looks_like(frame, face)

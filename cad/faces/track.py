@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cad.clock import FRAME_RATE_HZ
 from cad.faces.align import align_face
 from cad.faces.cuts import likeness
-from cad.faces.records import FaceDetection
+from cad.faces.records import FaceDetection, rescaled
 from cad.faces.smooth import REACH_SLOTS, between, smooth_at
 
 #: A face is taken to have been there between sightings this near to each other (a hand passing, a miss of the net).
@@ -61,6 +61,10 @@ class FaceTrack:
             return
         self._slots.insert(index, slot)
         self._faces.insert(index, face)
+
+    def rescale(self, factors: NDArray[np.float32]) -> None:
+        """Follow the picture to another size: every sighting is multiplied by ``factors`` (x, y)."""
+        self._faces = [rescaled(face, factors) for face in self._faces]
 
     def remember_appearance(self, slot: int, frame: NDArray[np.uint8], face: FaceDetection) -> None:
         """Now and then, let the remembered appearance follow the face as it turns."""

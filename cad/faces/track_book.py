@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cad.faces.active_speaker import ActiveSpeaker, LipScore
 from cad.faces.records import FaceCrops
+from cad.faces.stillness import Stillness
 from cad.media.records import AudioSamples
 
 #: At most this many pictures of a face are kept; when there are more, every second one is dropped.
@@ -43,9 +44,10 @@ class TrackSummary:
         first_slot: Where it starts.
         stop_slot: Where it ends (half open).
         seen_slots: In how many slots between them the face was seen.
-        height_px: Median height of its box in the source picture.
+        height_px: Median height of its box in the file's pixels.
         lips: How its mouth moves, and how well that follows the loudness of the speech.
-        is_frozen: Whether it never moves at all: a photograph, or a picture that stands still.
+        is_frozen: Whether it never moves at all: a photograph, or a picture that stands still. False for a track too
+            short to tell.
     """
 
     track_id: int
@@ -66,6 +68,7 @@ class _Notes:
     heights_px: list[float] = field(default_factory=list)
     pictures: list[FacePicture] = field(default_factory=list)
     picture_step: int = FIRST_PICTURE_STEP_SLOTS
+    stillness: Stillness = field(default_factory=Stillness)
 
 
 class TrackBook:
@@ -88,6 +91,7 @@ class TrackBook:
         boxes = crops.boxes_px[crops.present]
         notes.heights_px += (boxes[:, 3] - boxes[:, 1]).tolist()
         self._speaker.push(crops)
+        notes.stillness.push(crops.crops[crops.present])
         if self._keep_pictures:
             keep_pictures(notes, crops)
 
@@ -102,6 +106,7 @@ class TrackBook:
                 seen_slots=len(notes.heights_px),
                 height_px=float(np.median(notes.heights_px)) if notes.heights_px else 0.0,
                 lips=lips[track_id],
+                is_frozen=notes.stillness.is_frozen(),
             )
             for track_id, notes in sorted(self._notes.items())
         )

@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from cad.faces.align import align_face, canonical_points
 from cad.faces.cuts import CutDetector
-from cad.faces.finder import FaceFinder
+from cad.faces.finder import MAX_FACES, MAX_STILL_FACES, FaceFinder
 from cad.faces.outbox import Outbox
-from cad.faces.records import CROP_SIZE_PX, FaceCrops
+from cad.faces.records import CROP_SIZE_PX, FaceCrops, rescaled
 from cad.faces.shot import Shot
 from cad.faces.track import BRIDGE_SLOTS, LOST_SLOTS
 from cad.media.records import VideoFrames
 
 #: Slots between the newest picture and the one whose crops are made: enough to bridge a gap and to smooth.
 LAG_SLOTS = BRIDGE_SLOTS
+#: Larger pictures (1080p has 6 MB) come in short chunks, and are held there: the reader sees that they are still used.
+COPIED_BYTES = 8_000_000
 #: A track of fewer slots than this (0.4 s) is dropped, unless the whole file is shorter.
 MIN_TRACK_SLOTS = 10
 
@@ -27,15 +29,16 @@ MIN_TRACK_SLOTS = 10
 class FaceTracker:
     """Follows every face of one file; pictures come in chunks and in order.
 
-    At most MAX_FACES are followed at a time, the largest first. A track never crosses a cut or a joint. Where a face
-    is not seen its crops are marked absent; only gaps of at most BRIDGE_SLOTS are bridged. The pictures of the last
-    LAG_SLOTS slots are held, no more.
+    At most MAX_FACES are followed at a time, the largest. A track never crosses a cut or a joint, but goes on where the
+    picture merely changes its size. Where a face is not seen its crops are marked absent; only gaps of at most
+    BRIDGE_SLOTS are bridged. The pictures of the last LAG_SLOTS slots are held, no more.
 
     Args:
         size_px: Side of the crops.
         margin_px: Margin around the canonical crop on every side (192 with 16 for training).
         finder: Finds the faces; one with the packaged net if None. It may be shared by trackers.
         joint_slots: Where another recording begins (MediaInfo.joint_slots).
+        is_still: Whether there is one picture alone, which is searched through and through.
 
     Raises:
         OptionError: The margins leave nothing of the crop.
@@ -48,6 +51,7 @@ class FaceTracker:
         margin_px: int = 0,
         finder: FaceFinder | None = None,
         joint_slots: Iterable[int] = (),
+        is_still: bool = False,
     ) -> None:
         canonical_points(size_px, margin_px)
         self._size_px, self._margin_px = size_px, margin_px
@@ -57,10 +61,19 @@ class FaceTracker:
         # Memory of pictures that are no longer held: fresh memory for each would cost more than the copy itself.
         self._spare: list[NDArray[np.uint8]] = []
         self._outbox = Outbox()
-        self._shot = Shot(self._finder, self._held.get)
+        self._most_faces = MAX_STILL_FACES if is_still else MAX_FACES
+        self._shot = self._new_shot()
         self._joints = sorted(joint_slots)
+        self._size: tuple[int, ...] | None = None
+        self._file_scale = 1.0
         self._next_slot = 0
         self._pictures = 0
+        self._left_out = 0
+
+    @property
+    def left_out(self) -> int:
+        """How many faces of one picture, at most, were seen beside those that were followed."""
+        return max(self._left_out, self._shot.left_out)
 
     def push(self, chunk: VideoFrames) -> list[FaceCrops]:
         """Take the next slots and return the crops that are ready; slots that are left out show nothing.
@@ -78,12 +91,13 @@ class FaceTracker:
                 self._joints = [joint for joint in self._joints if joint > slot]
                 self._end_shot()
             if chunk.present[index]:
-                self._take(slot, chunk.frames[index])
+                self._take(slot, chunk.frames[index], chunk.file_scale)
             self._crop_until(slot - LAG_SLOTS + 1)
             for track in self._shot.retire(slot):
                 self._outbox.close(track)
         self._next_slot = chunk.first_slot + len(chunk.frames)
-        self._own_what_is_held()
+        if len(chunk.frames) > LAG_SLOTS or chunk.frames[0].nbytes <= COPIED_BYTES:
+            self._own_what_is_held()
         return self._outbox.collect(MIN_TRACK_SLOTS)
 
     def flush(self) -> list[FaceCrops]:
@@ -92,9 +106,13 @@ class FaceTracker:
         # In a still picture or a file shorter than the shortest useful track, a face in most of it is useful.
         return self._outbox.collect(min(MIN_TRACK_SLOTS, max(1, self._pictures // 2)))
 
-    def _take(self, slot: int, frame: NDArray[np.uint8]) -> None:
+    def _take(self, slot: int, frame: NDArray[np.uint8], file_scale: float) -> None:
+        last, self._size = self._size, frame.shape[:2]
         if self._cuts.push(frame):
             self._end_shot()
+        elif last is not None and last != self._size:
+            self._change_size(last, self._size)
+        self._file_scale = file_scale
         self._pictures += 1
         self._held[slot] = frame
         self._shot.push(slot, frame)
@@ -104,7 +122,17 @@ class FaceTracker:
         self._crop_until(math.inf)
         for track in self._shot.tracks:
             self._outbox.close(track)
-        self._shot = Shot(self._finder, self._held.get)
+        self._left_out = self.left_out
+        self._shot = self._new_shot()
+
+    def _change_size(self, last: tuple[int, ...], size: tuple[int, ...]) -> None:
+        """Make the crops that are left of the pictures of the ``last`` size, and take the tracks to the new one."""
+        self._shot.close()
+        self._crop_until(math.inf)
+        self._shot.rescale(np.array([size[1] / last[1], size[0] / last[0]], dtype=np.float32))
+
+    def _new_shot(self) -> Shot:
+        return Shot(self._finder, self._held.get, self._most_faces)
 
     def _crop_until(self, stop: float) -> None:
         """Make the crops of all slots before ``stop`` and let go of their pictures."""
@@ -114,13 +142,13 @@ class FaceTracker:
                 if track.present_at(slot):
                     state = track.state_at(slot)
                     crop = align_face(frame, state.points_px, self._size_px, self._margin_px)
-                    self._outbox.add(track, slot, crop, state)
+                    self._outbox.add(track, slot, crop, rescaled(state, self._file_scale))
                 track.forget_before(slot)
             if frame.base is None:
                 self._spare.append(frame)
 
     def _own_what_is_held(self) -> None:
-        """Copy the held pictures out of their chunk, since the reader uses its memory again."""
+        """Copy the held pictures out of their chunk, so that the reader can use its memory again."""
         for slot, frame in self._held.items():
             if frame.base is not None:
                 own = self._spare.pop() if self._spare else np.empty_like(frame)

@@ -157,8 +157,9 @@ class ArraySource(Closing):
             for placement, frame in placer(stamped):
                 self._picture = StreamReading(placer.progress(), complete=False)
                 self._require_open()
-                pixels = _shrink(frame, self._limits.max_side_px)
-                builder = builder or ChunkBuilder(*pixels.shape[:2])
+                pixels = self._handed(frame)
+                height, width, _ = pixels.shape
+                builder = builder or ChunkBuilder(height, width, frame.shape[0] / height)
                 yield from builder.add(placement.missing, pixels, placement.count)
             complete = True
         except MediaError as error:
@@ -259,19 +260,17 @@ class ArraySource(Closing):
         if number not in (None, 1):
             raise OptionError(f"{self._name}: there is no {name} {number}")
 
+    def _handed(self, frame: Pixels) -> Pixels:
+        """Return the frame, scaled down if it is larger than the limits let it be handed over."""
+        height, width, _ = frame.shape
+        size = self._limits.handed_size(width, height, self._info.kind is MediaKind.IMAGE)
+        if size == (width, height):
+            return frame
+        import cv2  # only here: whoever reads files does without
+
+        smaller: Pixels = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return smaller
+
     def _require_open(self) -> None:
         if self._closed:
             raise OptionError(f"{self._name}: the source is closed")
-
-
-def _shrink(frame: Pixels, max_side_px: int) -> Pixels:
-    """Return the frame with its longer side at most ``max_side_px``."""
-    height, width, _ = frame.shape
-    scale = max_side_px / max(height, width)
-    if scale >= 1:
-        return frame
-    import cv2  # only here: whoever reads files does without
-
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    smaller: Pixels = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return smaller

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ChunkBuilder gives a source its picture in chunks of a second, and uses the memory of free chunks again."""
+"""ChunkBuilder gives a source its picture in chunks of a second or less, and uses the memory of free chunks again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from cad.clock import FRAME_RATE_HZ
 from cad.media.records import VideoFrames
 
-#: Slots in one chunk.
+#: Slots in one chunk,
 CHUNK_SLOTS = FRAME_RATE_HZ
-#: How many blocks are kept for another use; a consumer holds one or two chunks at a time.
-_KEPT_BLOCKS = 2
+#: unless so many would take more bytes than this; a second of 1080p just fits, and large frames are not collected.
+CHUNK_BYTES, LARGE_CHUNK_BYTES = 160_000_000, 64_000_000
+#: How many blocks are kept for another use: a consumer holds one or two chunks at a time, or so many slots of small
+#: ones.
+_KEPT_BLOCKS, _HELD_SLOTS = 2, 12
 
 
 class BlockStore:
@@ -40,7 +43,7 @@ class BlockStore:
             if self._references(index) <= self._unshared:
                 return self._blocks[index][:]
         block = np.empty(self._shape, np.uint8)
-        if len(self._blocks) < _KEPT_BLOCKS:
+        if len(self._blocks) < max(_KEPT_BLOCKS, 1 + _HELD_SLOTS // self._shape[0]):
             self._blocks.append(block)
         return block[:]
 
@@ -48,20 +51,41 @@ class BlockStore:
         return sys.getrefcount(self._blocks[index])
 
 
+def chunk_slots(height: int, width: int) -> int:
+    """Return how many slots of a size make a chunk.
+
+    Example:
+        >>> chunk_slots(1080, 1920), chunk_slots(2160, 3840), chunk_slots(8000, 8000)
+        (25, 2, 1)
+    """
+    frame_bytes = 3 * height * width
+    if CHUNK_SLOTS * frame_bytes <= CHUNK_BYTES:
+        return CHUNK_SLOTS
+    return max(1, min(CHUNK_SLOTS, LARGE_CHUNK_BYTES // frame_bytes))
+
+
 class ChunkBuilder:
-    """Collects slots into chunks of CHUNK_SLOTS; every frame has the given size in pixels.
+    """Collects slots into chunks of about a second; every frame has the given size in pixels.
+
+    Args:
+        height: Of every frame.
+        width: Likewise.
+        file_scale: See VideoFrames.
+        first_slot: The first slot that is added.
 
     Attributes:
         shown: How many slots show a picture so far.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, file_scale: float = 1.0, first_slot: int = 0) -> None:
         self.height, self.width = height, width
-        self._store = BlockStore((CHUNK_SLOTS, height, width, 3))
-        self._first_slot = 0
+        self._slots = chunk_slots(height, width)
+        self._store = BlockStore((self._slots, height, width, 3))
+        self.file_scale = file_scale
+        self._first_slot = first_slot
         self._used = 0
         self._frames: NDArray[np.uint8] | None = None
-        self._present = np.zeros(CHUNK_SLOTS, np.bool_)
+        self._present = np.zeros(self._slots, np.bool_)
         self.shown = 0
 
     @property
@@ -75,9 +99,9 @@ class ChunkBuilder:
         A chunk in which no slot would show anything is left out: an hour without a picture costs nothing.
         """
         while missing or count:
-            if not self._used and missing >= CHUNK_SLOTS:
-                self._first_slot += missing // CHUNK_SLOTS * CHUNK_SLOTS
-                missing %= CHUNK_SLOTS
+            if not self._used and missing >= self._slots:
+                self._first_slot += missing // self._slots * self._slots
+                missing %= self._slots
                 continue
             shown = not missing
             missing, count = (missing, count - 1) if shown else (missing - 1, count)
@@ -87,7 +111,7 @@ class ChunkBuilder:
             self._present[self._used] = shown
             self.shown += shown
             self._used += 1
-            if self._used == CHUNK_SLOTS:
+            if self._used == self._slots:
                 yield self._take_chunk()
 
     def end(self) -> Iterator[VideoFrames]:
@@ -97,8 +121,38 @@ class ChunkBuilder:
 
     def _take_chunk(self) -> VideoFrames:
         assert self._frames is not None
-        chunk = VideoFrames(self._first_slot, self._frames[: self._used], self._present[: self._used].copy())
+        frames, present = self._frames[: self._used], self._present[: self._used].copy()
+        chunk = VideoFrames(self._first_slot, frames, present, self.file_scale)
         self._first_slot += self._used
         self._used = 0
         self._frames = None  # from here on only the chunk refers to it
         return chunk
+
+
+class PictureChunks:
+    """Chunks of a picture whose size may change: another size ends a chunk."""
+
+    def __init__(self) -> None:
+        self._builder: ChunkBuilder | None = None
+        self._shown_before = 0
+
+    @property
+    def shown(self) -> int:
+        """How many slots show a picture so far."""
+        return self._shown_before + (0 if self._builder is None else self._builder.shown)
+
+    def add(
+        self, missing: int, pixels: NDArray[np.uint8], count: int, file_scale: float
+    ) -> Iterator[VideoFrames]:
+        """As ChunkBuilder.add; ``file_scale`` is that of VideoFrames."""
+        builder, form = self._builder, (*pixels.shape[:2], file_scale)
+        if builder is None or form != (builder.height, builder.width, builder.file_scale):
+            yield from self.end()
+            self._shown_before = self.shown
+            builder = self._builder = ChunkBuilder(*form, 0 if builder is None else builder.next_slot)
+        yield from builder.add(missing, pixels, count)
+
+    def end(self) -> Iterator[VideoFrames]:
+        """Yield what is left."""
+        if self._builder is not None:
+            yield from self._builder.end()

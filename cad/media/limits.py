@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from cad.errors import MediaLimitError, OptionError
 
 _MIB = 1024 * 1024
+#: Pictures with a longer side cannot be warped by OpenCV (it counts in 16 bits) with room to spare.
+MAX_STILL_SIDE_PX = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,9 @@ class MediaLimits:
     """Bounds on one file; every default lets two hours of 1080p video through.
 
     Attributes:
-        max_side_px: Frames with a longer side are scaled down to it, in the decoding process. Not a refusal.
+        max_side_px: Frames of video with a longer side, or with more pixels than a picture of that width and 9:16 of
+            its height, are scaled down in the decoding process. Not a refusal.
+        max_still_pixels: Still pictures with more pixels are scaled down likewise.
         max_pixels_per_frame: A stream with larger pictures is refused.
         max_total_pixels: Decoding stops after this many pixels in all (width x height x frames).
         max_duration_seconds: A longer file is refused, or cut there if its length was not declared.
@@ -34,7 +39,8 @@ class MediaLimits:
             none of 300 with one thread), so one is what a verdict should be made with.
     """
 
-    max_side_px: int = 1920
+    max_side_px: int = 4096
+    max_still_pixels: int = 64_000_000
     max_pixels_per_frame: int = 64_000_000
     max_total_pixels: int = 2_000_000_000_000
     max_duration_seconds: float = 4 * 3600.0
@@ -68,7 +74,27 @@ class MediaLimits:
         if seconds > self.max_duration_seconds:
             raise MediaLimitError(name, f"lasts {seconds:.0f} s; the limit is {self.max_duration_seconds:.0f} s")
 
+    def handed_size(self, width: float, height: float, is_still: bool) -> tuple[int, int]:
+        """Return width and height at which a picture of that size (square pixels) is handed over; never enlarged.
+
+        Example:
+            >>> MediaLimits().handed_size(3840, 2160, False), MediaLimits().handed_size(7680, 4320, False)
+            ((3840, 2160), (4096, 2304))
+        """
+        side = MAX_STILL_SIDE_PX if is_still else self.max_side_px
+        scale = min(1.0, side / max(width, height), math.sqrt(self._max_pixels(is_still) / (width * height)))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    def is_handed(self, width: int, height: int, is_still: bool) -> bool:
+        """Say whether a picture of that size may be handed over."""
+        if not 0 < min(width, height) <= max(width, height) <= (MAX_STILL_SIDE_PX if is_still else self.max_side_px):
+            return False
+        return width * height <= self._max_pixels(is_still) + width + height  # sides are rounded
+
     @property
     def max_frame_bytes(self) -> int:
-        """Bytes of the largest frame that is handed over (RGB, after scaling)."""
-        return self.max_side_px * self.max_side_px * 3
+        """Bytes of the largest frame of video that is handed over (RGB, after scaling)."""
+        return 3 * self._max_pixels(is_still=False)
+
+    def _max_pixels(self, is_still: bool) -> int:
+        return self.max_still_pixels if is_still else max(1, self.max_side_px * self.max_side_px * 9 // 16)

@@ -58,10 +58,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The size of every frame to come, in pixels."""
+    """The size of every frame to come until the next Layout, in pixels.
+
+    Attributes:
+        height: Of the frames.
+        width: Likewise.
+        file_height: Height that the file gives them, upright and with square pixels, before any scaling.
+    """
 
     height: int
     width: int
+    file_height: int
 
 
 @dataclass(frozen=True, slots=True)

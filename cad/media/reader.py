@@ -22,7 +22,7 @@ from cad.errors import (
     MissingStreamError,
     OptionError,
 )
-from cad.media.chunks import CHUNK_SLOTS, ChunkBuilder
+from cad.media.chunks import CHUNK_SLOTS, PictureChunks
 from cad.media.coverage import StreamReading, make_report
 from cad.media.delivered import DeliveredFrames
 from cad.media.input import InputFile, MediaInput, open_input
@@ -274,43 +274,45 @@ class MediaReader(Closing):
 
     def _read_picture(self, number: int) -> Iterator[VideoFrames]:
         delivered = DeliveredFrames()
-        builders: list[ChunkBuilder] = []  # one, once the size is known
-        yield from self._read_picture_once(number, builders, delivered)
+        chunks = PictureChunks()
+        yield from self._read_picture_once(number, chunks, delivered)
         first = self._pictures[number]
         if self._begin_again(first.error):
             delivered.restart()
-            yield from self._read_picture_once(number, builders, delivered)
+            yield from self._read_picture_once(number, chunks, delivered)
             second = self._pictures[number]
             if isinstance(second.error, DecoderCrashedError):
                 furthest = max(first, second, key=lambda reading: reading.progress.decoded)
                 self._pictures[number] = replace(furthest, error=_bare(_twice(second.error)))
-        self._pictures[number] = replace(self._pictures[number], slots=sum(builder.shown for builder in builders))
-        for builder in builders:
-            yield from builder.end()
+        self._pictures[number] = replace(self._pictures[number], slots=chunks.shown)
+        yield from chunks.end()
 
     def _read_picture_once(
-        self, number: int, builders: list[ChunkBuilder], delivered: DeliveredFrames
+        self, number: int, chunks: PictureChunks, delivered: DeliveredFrames
     ) -> Iterator[VideoFrames]:
         progress, problem = Progress(), None
         layout: Layout | None = None
         try:
             for progress, answer in self._answers({"type": "video", "number": number}):
                 self._pictures[number] = StreamReading(progress, complete=False)
-                if isinstance(answer, Layout) and layout is None:
-                    if not all(0 < side <= self._limits.max_side_px for side in (answer.height, answer.width)):
-                        raise self._nonsense()
-                    layout = answer
-                    builders[:] = builders or [ChunkBuilder(layout.height, layout.width)]
+                if isinstance(answer, Layout):
+                    layout = self._checked(answer)
                 elif isinstance(answer, Frame) and layout is not None:
-                    yield from self._place(builders[0], layout, answer, delivered)
+                    yield from self._place(chunks, layout, answer, delivered)
                 elif not isinstance(answer, Done) or not delivered.caught_up:
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
         self._pictures[number] = StreamReading(progress, problem is None, problem)
 
+    def _checked(self, layout: Layout) -> Layout:
+        is_still = self._info.kind is MediaKind.IMAGE
+        if not self._limits.is_handed(layout.width, layout.height, is_still) or layout.file_height < layout.height:
+            raise self._nonsense()
+        return layout
+
     def _place(
-        self, builder: ChunkBuilder, layout: Layout, frame: Frame, delivered: DeliveredFrames
+        self, chunks: PictureChunks, layout: Layout, frame: Frame, delivered: DeliveredFrames
     ) -> Iterator[VideoFrames]:
         pixels = self._view(frame, layout.height * layout.width * 3).reshape(layout.height, layout.width, 3)
         slots_allowed = self._limits.max_duration_seconds * FRAME_RATE_HZ + CHUNK_SLOTS
@@ -320,10 +322,8 @@ class MediaReader(Closing):
             is_new = delivered.is_new(frame, pixels)
         except ValueError as error:
             raise self._nonsense() from error
-        if is_new and (layout.height, layout.width) != (builder.height, builder.width):
-            raise self._nonsense()
         if is_new:
-            yield from builder.add(frame.missing, pixels, frame.count)
+            yield from chunks.add(frame.missing, pixels, frame.count, layout.file_height / layout.height)
         self._free(frame)
 
     def _copy_sound(self, sound: Sound) -> _SoundBlock:

@@ -162,18 +162,21 @@ def in_words(pictures: int, has_video: bool) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class VideoFrames(ValueRecord):
-    """Consecutive grid slots of picture.
+    """Consecutive grid slots of picture, of one size; a picture that changes its size goes on in another record.
 
     Attributes:
         first_slot: Grid slot of ``frames[0]``.
         frames: uint8 (slots, height, width, 3) RGB, upright (rotation applied).
         present: bool (slots,); False where no source frame lies within half a source period (or half
             a slot, whichever is longer) of the slot. The pixels of such a slot are zeros and mean nothing.
+        file_scale: How many of the file's pixels a pixel of ``frames`` stands for along a side; 1 unless it was scaled
+            down.
     """
 
     first_slot: int
     frames: NDArray[np.uint8]
     present: NDArray[np.bool_]
+    file_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[3] != 3 or self.frames.dtype != np.uint8:

@@ -15,15 +15,28 @@ from cad.media.anonymous import anonymous_file, seal
 from cad.media.limits import MediaLimits
 
 _MIB = 1024 * 1024
+#: More buffers than this, a second of picture, are never needed.
+MAX_BUFFERS = 25
+#: Buffers above this size (1080p has 6 MB) take no more memory together than the second figure, but for two of them.
+LARGE_BUFFER_BYTES, MAX_BUFFERS_BYTES = 8_000_000, 80_000_000
 
 
 def block_bytes(limits: MediaLimits) -> int:
-    """Return how much shared memory one reader gets: some 24 frames, within 64 to 192 MiB, at least 3 frames.
+    """Return how much shared memory one reader gets: some 24 frames within 64 to 192 MiB, but 3 frames or a still fit.
 
     It is an upper bound, since pages are taken only when they are written.
     """
     wanted = min(max(24 * limits.max_frame_bytes, 64 * _MIB), 192 * _MIB)
-    return max(wanted, 3 * limits.max_frame_bytes)
+    return max(wanted, 3 * limits.max_frame_bytes, 3 * limits.max_still_pixels)
+
+
+def buffers_in(block_size_bytes: int, buffer_bytes: int) -> int:
+    """Return how many buffers a block is cut into: a second of picture, or fewer where they are large.
+
+    Every page that the decoder fills is counted in both processes, and large frames are waited for longer than copied.
+    """
+    few = max(2, MAX_BUFFERS_BYTES // buffer_bytes) if buffer_bytes > LARGE_BUFFER_BYTES else MAX_BUFFERS
+    return min(block_size_bytes // buffer_bytes, few)
 
 
 class SharedBlock:

@@ -32,10 +32,10 @@ from cad.media.container import OpenContainer, encrypted_error
 from cad.media.grid import PicturePlacer, StampFilter
 from cad.media.limits import MediaLimits
 from cad.media.messages import MEMORY, Progress
-from cad.media.picture import PictureConverter
-from cad.media.probe import orientation_in, probe
+from cad.media.picture import PictureConverter, PictureForm, form_of
+from cad.media.probe import probe
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
-from cad.media.ring import SharedBlock
+from cad.media.ring import SharedBlock, buffers_in
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
@@ -45,8 +45,6 @@ from cad.media.timeline import Timeline
 
 #: A sign of life is sent this often while nothing else is.
 BEAT_SECONDS = 0.5
-#: More buffers than this, a second of picture, are never needed.
-MAX_BUFFERS = 25
 #: FFmpeg's resampler takes no more channels. Source: libswresample, SWR_CH_MAX.
 MAX_CHANNELS = 64
 #: Slots of sound in one message.
@@ -68,6 +66,7 @@ class Link:
         self._channel = channel
         self._block = block
         self._free: list[int] = []
+        self._buffers = 0
         self._buffer_bytes = 0
         self._last_sent_seconds = 0.0
         self.progress: Callable[[], Progress] = Progress
@@ -85,18 +84,27 @@ class Link:
             self.send({"type": "beat"})
 
     def layout(self, buffer_bytes: int) -> None:
-        """Cut the block into free buffers."""
+        """Cut the block into free buffers; to be called when a stream begins."""
         self._buffer_bytes = buffer_bytes
-        self._free = list(range(min(self._block.size_bytes // buffer_bytes, MAX_BUFFERS)))
+        self._buffers = buffers_in(self._block.size_bytes, buffer_bytes)
+        self._free = list(range(self._buffers))
+
+    def wait_for_all(self) -> None:
+        """Wait until the reader has given every buffer back, so that the block may be cut anew."""
+        while len(self._free) < self._buffers:
+            self._take_back()
 
     def take_buffer(self) -> int:
         """Return a free buffer, waiting for one if need be."""
         while not self._free or self._channel.poll():
-            message = self._channel.receive()
-            if message is None or message.get("type") != "free":
-                raise ChannelClosedError("the reader has gone on to something else")
-            self._free.append(int(message["buffer"]))
+            self._take_back()
         return self._free.pop()
+
+    def _take_back(self) -> None:
+        message = self._channel.receive()
+        if message is None or message.get("type") != "free":
+            raise ChannelClosedError("the reader has gone on to something else")
+        self._free.append(int(message["buffer"]))
 
     def view(self, buffer: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         """Return a buffer as an array."""
@@ -182,15 +190,13 @@ class FileJob:
             stream = source.videos[number - 1]
             if self._skip_locked(self._info.videos[number - 1]):
                 return
-            is_cut, aspect = is_cut_short(self._fd), float(stream.sample_aspect_ratio or 1.0)
+            is_cut = is_cut_short(self._fd)
             placer = self._placer(frames_per_second(stream), self._end_seconds(stream))
             self._send_picture(
                 placer,
                 self._stamped(source, stream),
                 lambda: _counted(placer.progress(source.bad_packets + is_cut), source, placer.misplaced),
-                lambda first: PictureConverter(
-                    first, orientation_in(source, stream, first), aspect, self._limits.max_side_px
-                ),
+                lambda frame, before: form_of(source, stream, frame, before),
                 share_of_jpeg if is_cut and stream.codec_context.name == "mjpeg" else lambda frame: 1.0,
             )
             self._finish(source)
@@ -203,7 +209,7 @@ class FileJob:
                 placer,
                 composed.frames(self._link.beat),
                 lambda: placer.progress(composed.bad_packets),
-                lambda first: PictureConverter(first, composed.orientation, 1.0, self._limits.max_side_px),
+                lambda frame, before: PictureForm(frame.width, frame.height, 1.0, composed.orientation),
                 composed.share,
             )
         self._link.send({"type": "done"})
@@ -217,7 +223,7 @@ class FileJob:
         placer: PicturePlacer,
         stamped: Iterator[tuple[float, Any]],
         progress: Callable[[], Progress],
-        start: Callable[[Any], PictureConverter],
+        form_of_frame: Callable[[Any, PictureForm | None], PictureForm],
         share: Callable[[Any], float],
     ) -> None:
         """Send the frames that serve a slot.
@@ -226,22 +232,32 @@ class FileJob:
             placer: Tells which do.
             stamped: (grid time, frame).
             progress: Returns how far it has come.
-            start: Makes the converter from the first frame.
+            form_of_frame: Returns the form of a frame, which is given with that of the frame before it.
             share: Returns how much of a still was decoded.
         """
         assert self._info is not None
         link, converter = self._link, None
         link.progress = progress
         for placement, frame in placer(stamped):
-            if converter is None:
-                converter = start(frame)
-                link.layout(converter.height * converter.width * 3)
-                link.send({"type": "layout", "height": converter.height, "width": converter.width})
+            form = form_of_frame(frame, None if converter is None else converter.form)
+            if converter is None or converter.form != form:
+                if converter is not None:
+                    link.wait_for_all()
+                converter = self._start_picture(form)
             if self._info.kind is MediaKind.IMAGE:
                 link.progress = partial(replace, progress(), seconds=share(frame))
             buffer = link.take_buffer()
             converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
             link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
+
+    def _start_picture(self, form: PictureForm) -> PictureConverter:
+        """Return a converter for frames of one form, and tell the reader the size of what it gives."""
+        assert self._info is not None
+        converter = PictureConverter(form, self._limits, self._info.kind is MediaKind.IMAGE)
+        self._link.layout(converter.height * converter.width * 3)
+        sides = {"height": converter.height, "width": converter.width, "file_height": converter.file_height}
+        self._link.send({"type": "layout", **sides})
+        return converter
 
     def _skip_locked(self, stream: VideoStreamInfo | AudioStreamInfo | None) -> bool:
         """Say that nothing of a stream can be decoded, if all of it is encrypted: it could only give noise."""

@@ -53,6 +53,7 @@ class Analysis(ValueRecord):
         pictures: A few pictures of every face by track, if they were asked for.
         others: The same of every other picture with every other sound that goes with it.
         unjudged: Tracks that have no part in any of them.
+        faces_left_out: How many faces of one picture, at most, were seen and not followed, the smallest of a crowd.
     """
 
     path: str
@@ -71,6 +72,7 @@ class Analysis(ValueRecord):
     pictures: Mapping[int, tuple[FacePicture, ...]] = field(default_factory=dict)
     others: tuple[Analysis, ...] = ()
     unjudged: tuple[UnjudgedTrack, ...] = ()
+    faces_left_out: int = 0
 
     @property
     def clip_logits(self) -> Mapping[str, float | None]:

@@ -54,7 +54,13 @@ class ScriptedFinder:
         self.looks = 0
         self._least_px = least_px
 
-    def find(self, frame: np.ndarray, depth: int = 3, known: list[FaceDetection] | tuple = ()) -> list[FaceDetection]:
+    def find(
+        self,
+        frame: np.ndarray,
+        depth: int = 3,
+        known: list[FaceDetection] | tuple = (),
+        every_size: bool = False,
+    ) -> list[FaceDetection]:
         self.searches += 1
         return [face for face in self._all(frame) if not any(same_place(face, other) for other in known)]
 

@@ -168,7 +168,7 @@ def test_crops_for_training_have_their_margin() -> None:
 
 
 def test_at_most_so_many_faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cad.faces.shot.MAX_FACES", 2)
+    monkeypatch.setattr("cad.faces.tracker.MAX_FACES", 2)
     heads = [Head(50, 120, 20, 0), Head(150, 120, 30, 1), Head(260, 120, 40, 2)]
     assert len(_follow([draw(heads)] * 20)) == 2
 

@@ -252,30 +252,6 @@ def test_sides_are_bounded_and_pixels_made_square(make_clip: Make) -> None:
     assert frames.shape[1:3] == (144, 256)
 
 
-def test_a_change_of_size_in_the_middle_keeps_the_first_size(make_clip: Make, tmp_path: Path) -> None:
-    parts = [
-        make_clip(f"part{i}.ts", *H264, "-vf", f"scale={size}", "-t", "1", sound=False)
-        for i, size in enumerate(["160:120", "120:160"])
-    ]
-    shifted = tmp_path / "second.ts"
-    run_ffmpeg("-i", parts[1], "-c", "copy", "-output_ts_offset", "1.0", "-muxdelay", "0", shifted)
-    first = tmp_path / "first.ts"
-    run_ffmpeg("-i", parts[0], "-c", "copy", "-muxdelay", "0", first)
-    joined = tmp_path / "joined.ts"
-    joined.write_bytes(first.read_bytes() + shifted.read_bytes())
-    with open_media(joined) as reader:
-        chunks = list(reader.video_chunks())
-    frames, present = (
-        np.concatenate([chunk.frames for chunk in chunks]),
-        np.concatenate([chunk.present for chunk in chunks]),
-    )
-    assert frames.shape[1:3] == (120, 160)
-    later = np.flatnonzero(present)[-5:]
-    assert later.min() > 30, "the second part must have been read"
-    # Fitted in upright, with black at the sides, not squeezed.
-    assert not frames[later][:, :, :30].any() and not frames[later][:, :, -30:].any() and frames[later][:, :, 80].any()
-
-
 @pytest.mark.parametrize("name", ["still.jpg", "still.png", "still.webp", "still.bmp"])
 def test_still_pictures(make_clip: Make, name: str) -> None:
     path = make_clip(name, "-frames:v", "1", sound=False)
