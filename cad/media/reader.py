@@ -130,6 +130,8 @@ class MediaReader(Closing):
     def video_chunks(self) -> Iterator[VideoFrames]:
         """Yield the picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
 
+        Whole seconds in which no slot shows anything may be left out.
+
         Damage, a crash or a limit midway ends the iteration; ``report`` says so.
 
         Raises:

@@ -34,6 +34,8 @@ class MediaSource(Protocol):
     def video_chunks(self) -> Iterator[VideoFrames]:
         """Yield the picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
 
+        Whole seconds in which no slot shows anything may be left out.
+
         Damage or a limit midway ends the iteration; ``report`` says so.
 
         Raises:
