@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.clock import SAMPLES_PER_FRAME
+from cad.clock import SAMPLES_PER_FRAME, slot_of
 from cad.data.crop_coding import CodedCrops, as_frames, code_crops
+from cad.data.forge.segment import cut
 from cad.data.manifest import Row
 from cad.data.records import CROP_MARGIN_PX, STORED_CROP_SIZE_PX, Clip
 from cad.errors import DataError
@@ -21,7 +22,7 @@ from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
 from cad.faces.tracker import FaceTracker
 from cad.media.pool import MediaPool
-from cad.media.records import AudioSamples, MediaKind
+from cad.media.records import AudioSamples, MediaInfo, MediaKind
 
 
 class ClipReader:
@@ -45,7 +46,9 @@ class ClipReader:
         self._pool.close()
 
     def read(self, root: str | Path, row: Row) -> Clip:
-        """Return the clip of one row; of several faces it shows the one that is seen longest and largest.
+        """Return the clip of one row, from where picture and sound have both begun.
+
+        Of several faces it shows the one that is seen longest and largest.
 
         Raises:
             MediaError: The file cannot be read.
@@ -65,14 +68,22 @@ class ClipReader:
             has_picture = reader.info.video is not None
             first = reader.info.video or reader.info.audio
             start_seconds = reader.info.origin_seconds - (first.start_seconds if first else 0.0)
+            lead = _slots_before_both(reader.info)
         if has_picture and not crops:
             raise DataError("no face found")
         if slots == 0:
             raise DataError("zero-length clip")
-        return replace(_clip_of(row, slots, _dominant(crops), sound), start_seconds=start_seconds)
+        clip = replace(_clip_of(row, slots, _dominant(crops), sound), start_seconds=start_seconds)
+        return cut(clip, lead, slots - lead) if 0 < lead < slots else clip
 
     def _kept(self, piece: FaceCrops) -> FaceCrops:
         return replace(piece, crops=as_frames(code_crops(piece.crops, piece.present))) if self._coded else piece
+
+
+def _slots_before_both(info: MediaInfo) -> int:
+    """Return how many slots pass before picture and sound have both begun: there is nothing to learn of the two."""
+    starts = [stream.start_seconds for stream in (info.video, info.audio) if stream is not None]
+    return slot_of(max(starts) - info.origin_seconds)
 
 
 def _dominant(crops: Iterable[FaceCrops]) -> list[FaceCrops]:

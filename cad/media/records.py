@@ -119,8 +119,10 @@ class MediaInfo:
         kind: What it holds.
         container: FFmpeg's name of its format; ``array`` for an ArraySource.
         size_bytes: Size of the file; 0 where there is none.
-        duration_seconds: Declared length; one that is not declared is 0 until the file has been read.
-        origin_seconds: Presentation time of grid slot 0: the first instant at which any stream of the file exists.
+        duration_seconds: Length on the grid, by what is declared or by the packets of the file; 0 until it has been
+            read where neither is known.
+        origin_seconds: Presentation time of grid slot 0: the first instant at which any stream of the file exists, or
+            less than a slot later (see cad.media.grid.origin_seconds).
         video: The picture that is judged first, None without one.
         audio: The sound that goes with it, None without any.
         sha256: Of the file's bytes, in hexadecimal; empty until the file has been read, and where there is no file.

@@ -40,7 +40,8 @@ class MediaSource(Protocol):
     def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
         """Yield a picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
 
-        Damage or a limit midway ends the iteration; ``report_on`` says so.
+        Whole seconds in which no slot shows anything may be left out. Damage or a limit midway ends the iteration;
+        ``report_on`` says so.
 
         Args:
             number: Which of ``info.videos``; None: ``info.video``.

@@ -157,7 +157,8 @@ class Survey:
         if not stream.is_video:
             seconds = min(seconds, LEAP_SECONDS)
         decoded = stamp * tick
-        if abs(start - decoded) > max(LEAP_SECONDS / 2, stream.off_seconds):
+        goes_on = stream.last_seconds is not None and abs(decoded - stream.last_seconds) <= TOGETHER_SECONDS
+        if goes_on and abs(start - decoded) > max(LEAP_SECONDS / 2, stream.off_seconds):
             decoded = start  # before a jump, pictures that are shown after it have to be decoded already
         self._take(stream, _Suspect(ordinal, packet.dts, decoded, start, start + seconds, shown, stream.byte))
 

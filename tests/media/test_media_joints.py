@@ -199,7 +199,7 @@ def test_what_both_streams_leave_out_for_long_is_a_joint(make_clip: Make) -> Non
     assert read.info.joint_seconds[0] == pytest.approx(16.0, abs=0.2)
 
 
-@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
 def test_pictures_that_stand_are_no_joints(ffmpeg: None, tmp_path: Path, container: str) -> None:
     path = tmp_path / f"slides.{container}"
     picture = ("-f", "lavfi", "-i", "testsrc2=s=160x120:r=1/30:d=600")
