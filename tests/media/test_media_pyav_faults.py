@@ -30,8 +30,9 @@ from benchmarks.media_clips import run_ffmpeg
 from requirements import needs
 
 from cad.media import orientation
+from cad.media.limits import MediaLimits
 from cad.media.orientation import UPRIGHT, orientation_of, side_data_is_safe
-from cad.media.picture import PictureConverter
+from cad.media.picture import PictureConverter, PictureForm
 from cad.media.pool import MediaPool
 from cad.media.records import Outcome
 
@@ -96,7 +97,7 @@ for _ in range(20):
     fd = os.open(sys.argv[1], os.O_RDONLY)
     with OpenContainer(fd, "it", MediaLimits()) as source:
         for frame in source.frames(source.video):
-            assert orientation_in(source, frame) == (False, False, False)
+            assert orientation_in(source, source.video, frame) == (False, False, False)
     os.close(fd)
 """
     assert outcome_of(script, png(tmp_path / "screenshot.png", *chunks)) == 0
@@ -186,5 +187,5 @@ def test_a_picture_that_is_stored_from_the_bottom_up_is_not_turned_over() -> Non
     frame = graph.pull()
     assert isinstance(frame, av.VideoFrame) and frame.planes[0].line_size < 0
     found = np.empty_like(pixels)
-    PictureConverter(frame, UPRIGHT, 1.0, 1920).write(frame, found)
+    PictureConverter(PictureForm(32, 24, 1.0, UPRIGHT), MediaLimits(), False).write(frame, found)
     assert np.array_equal(found, pixels[::-1])

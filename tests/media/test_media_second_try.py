@@ -34,7 +34,7 @@ Boots = Callable[..., list[int]]
 
 def crashing(method: str, act: str = CRASH) -> str:
     """Return code that does ``act`` in place of one of the jobs."""
-    return f"def act(self):\n    {act}\nworker.FileJob.{method} = act"
+    return f"def act(self, *_):\n    {act}\nworker.FileJob.{method} = act"
 
 
 def crashing_picture(number: int, act: str = CRASH) -> str:
