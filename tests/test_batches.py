@@ -32,13 +32,13 @@ def act(kind):
 poisoned, when = [None, ''], {}
 def wrap(method):
     real = getattr(worker.FileJob, method)
-    def job(self):
+    def job(self, *number):
         poisoned[0] = self._link._channel
         name = os.path.basename(self._name)
         if poisoned[1]: act(poisoned[1])
         parts = name.split('-')
         if parts[0] == 'now' and parts[1] == method: act(parts[2])
-        real(self)
+        real(self, *number)
         if parts[0] == 'later' and method != 'open': poisoned[1] = parts[2]
     setattr(worker.FileJob, method, job)
 for method in ('open', 'sound', 'picture'): wrap(method)

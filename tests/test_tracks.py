@@ -163,7 +163,7 @@ def test_sounds_without_a_picture_are_all_judged(detector, tmp_path) -> None:
 def test_a_second_camera_without_sound_is_judged_by_its_picture(detector, tmp_path) -> None:
     verdict = detector.detect(write_tracks(tmp_path / "a.mkv", [Picture(), Picture(RED), Voice(GENUINE)]))
     assert verdict.label is Label.FAKE and verdict.media.video_track == 2
-    assert verdict.streams["audio"].reason == "no sound of the file goes with picture 2; only the picture was judged"
+    assert verdict.streams["audio"].reason == "no sound of the file goes with picture 2; only its picture was judged"
 
 
 @pytest.mark.parametrize(
