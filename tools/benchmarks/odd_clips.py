@@ -335,7 +335,7 @@ def plan_of(rng: Rng) -> Plan:
 def _oddity(suffix: str, rng: Rng) -> dict[str, Any]:
     """Return what is odd about a file; a container gets only what it can hold."""
     joined = suffix == ".ts" and rng.random() < 0.5
-    jumping = suffix in (".mkv", ".nut", ".mp4") and rng.random() < 0.25
+    jumping = suffix in (".mkv", ".nut") and rng.random() < 0.25  # MP4 states how long every frame lasts
     plain = not joined and not jumping and suffix in (".mkv", ".avi")
     return {
         "cut": float(rng.uniform(0.4, 0.9)) if plain and rng.random() < 0.2 else None,
