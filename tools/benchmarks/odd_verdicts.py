@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from cad.detector import Detector
 from cad.media.reader import open_media
-from cad.spec import HEADS, Calibration, OperatingPoint
+from cad.spec import HEADS, PEAKS, Calibration, OperatingPoint
 from cad.verdict.records import Label, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -283,6 +283,7 @@ def write_model(folder: Path) -> Path:
     from tiny_model import tiny_onnx, tiny_spec, write_weights
 
     spec = tiny_spec(
-        calibration=dict.fromkeys(HEADS, CALIBRATION), operating_points=dict.fromkeys(HEADS, POINT)
+        calibration=dict.fromkeys((*HEADS, *PEAKS), CALIBRATION),
+        operating_points=dict.fromkeys((*HEADS, *PEAKS), POINT),
     )
     return write_weights(folder, tiny_onnx(spec))
