@@ -170,6 +170,8 @@ def random_evidence(pick: Callable[[Sequence[Any]], Any]) -> Calibrated:
         pick([Outcome.OK] * 9 + [Outcome.PARTIAL, Outcome.ENCRYPTED, Outcome.CRASHED, Outcome.TIMEOUT]),
         frames, pick([()] * 3 + [(slots // 2,)]), has_audio,
     )  # fmt: skip
+    besides = pick([()] * 3 + [("2 more pictures",), ("1 more picture", "a video")])
+    made = replace(made, info=replace(made.info, besides=besides), faces_left_out=pick([0, 0, 0, 1, 7]))
     evidence = calibrate(made, spec)
     judged = [stream for stream in ("video", "audio") if made.clip_logits[stream] is not None]
     for stream in pick([(), (), judged[:1], judged[1:], judged]):

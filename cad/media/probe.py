@@ -135,16 +135,20 @@ def _look_over(
     readers = {stream.index: StampReader(stream, source.container.format.name) for stream in streams}
     # Behind a photograph there may be its map of gains and nothing else: only the end of the file tells.
     is_still, single = _has_still_format(source), source.video if not source.audios else None
+
+    def is_known(stream: Any) -> bool:
+        one_more = single is not None and stream.index == single.index and look.alike + look.others * (not is_still) < 2
+        return stream.index in look.first and not one_more
+
     for packet in source.survey_packets(streams, on_packet):
         survey.push(packet, is_encrypted(packet))
         index, number = packet.stream_index, survey.streams[packet.stream_index].ordinal - 1
-        another = single is not None and index == single.index and look.alike + look.others * (not is_still) < 2
-        if (index not in look.first or another) and number < _PROBE_PACKETS:
+        if not is_known(packet.stream) and number < _PROBE_PACKETS:
             for frame in source.decode(packet)[:1]:
                 look.first.setdefault(index, (number, readers[index].seconds(frame)))
                 look.note(source, packet.stream, frame)
     for stream in streams:  # a decoder may hold all that there is of a short stream
-        if stream.index not in look.first and survey.streams[stream.index].ordinal < _PROBE_PACKETS:
+        if not is_known(stream) and survey.streams[stream.index].ordinal < _PROBE_PACKETS:
             for frame in source.rest(stream)[:2]:
                 look.first.setdefault(stream.index, (0, readers[stream.index].seconds(frame)))
                 look.note(source, stream, frame)

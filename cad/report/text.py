@@ -99,22 +99,26 @@ def has_choice(media: MediaSummary) -> bool:
 
 
 def track_line(track: MediaTrack) -> str:
-    """Return one picture or sound of the file: what it is, what goes with it, and what it says by itself."""
-    return f"  {track_name(track)}: {track_answer(track)}"
+    """Return one picture or sound of the file: what it is, what it says by itself, and with what goes with it."""
+    return f"  track {track_name(track)}: {track_answer(track)}"
 
 
 def track_name(track: MediaTrack) -> str:
-    """Return which track it is, as the file tells, and what goes with it."""
+    """Return which track it is, as the file tells."""
     about = [track.codec, *(printable(text) for text in (track.language, track.title) if text)]
     about += ["default"] if track.is_default else []
-    other = NAMES["audio" if track.kind == "video" else "video"]
-    partners = f", with {other} {', '.join(map(str, track.partners))}" if track.partners else ""
-    return f"{NAMES[track.kind]} {track.number} ({', '.join(about)}){partners}"
+    return f"{NAMES[track.kind]} {track.number} ({', '.join(about)})"
 
 
 def track_answer(track: MediaTrack) -> str:
-    """Return a track's own probability, or why there is none."""
-    return f"not judged: {track.reason}" if track.probability_fake is None else f"{track.probability_fake:.2f}"
+    """Return a track's own probability and that of the worst pair of it, or why there is none."""
+    if track.probability_fake is None:
+        return f"not judged: {track.reason}"
+    own = f"{track.probability_fake:.2f}"
+    if track.pair_probability_fake is None or not track.partners:
+        return own
+    other = NAMES["audio" if track.kind == "video" else "video"]
+    return f"{own}, {track.pair_probability_fake:.2f} with {other} {', '.join(map(str, track.partners))}"
 
 
 def media_line(media: MediaSummary) -> str:

@@ -349,6 +349,14 @@ def several_faces(evidence: Calibrated) -> str | None:
     )
 
 
+def faces_left_out(evidence: Calibrated) -> str | None:
+    """There are more faces than are followed: the smallest of a crowd have no part in the verdict."""
+    count = evidence.analysis.faces_left_out
+    if not count:
+        return None
+    return f"{count} more {'face was' if count == 1 else 'faces were'} seen, the smallest of a crowd, and not judged"
+
+
 #: In the order in which reasons are told. Two rows with one code: the first that holds is told.
 TABLE = (
     Row("encrypted", Effect.NOT_REAL, validity.encrypted, is_about_reading=True),
@@ -394,6 +402,7 @@ TABLE = (
     Row("frozen_face", Effect.NOTE, frozen_face),
     Row("still_image", Effect.NOTE, still_image),
     Row("several_faces", Effect.NOTE, several_faces),
+    Row("faces_left_out", Effect.NOTE, faces_left_out),
 )
 #: Told of several pictures or sounds together, before all others (cad.verdict.tracks).
 OF_TRACKS = {

@@ -96,7 +96,7 @@ def test_the_tracks_of_a_file_with_several_are_shown_to_people(made):
     verdict = dataclasses.replace(verdict, media=dataclasses.replace(verdict.media, tracks=tracks))
     text = verdict_text(verdict)
     assert "  track picture 1 (h264, default): 0.21, 0.90 with sound 1, 2" in text
-    assert "  track sound 2 (aac, deu, \"dub\\x1b[2J\"): not judged: no speech" in text
+    assert "  track sound 2 (aac, deu, dub\\x1b[2J): not judged: no speech" in text
     section = verdict_section(verdict, {})
     check_html(section)
     assert "sound 2" in section and "not judged: no speech" in section

@@ -112,6 +112,16 @@ def check_several(text, evidence, verdict):
     assert stands_for(highest, max(shown.values()))
 
 
+def check_besides(text, evidence, verdict):
+    assert evidence.analysis.info.besides and all(one in text for one in evidence.analysis.info.besides)
+    assert len(numbers(text)) == len(numbers(" ".join(evidence.analysis.info.besides)))
+
+
+def check_left_out(text, evidence, verdict):
+    (count,) = numbers(text)
+    assert count[0] == evidence.analysis.faces_left_out > 0
+
+
 def check_stretches(text, evidence, verdict):
     for part in text.split("; "):
         stream = part.split()[0]
@@ -222,6 +232,7 @@ CHECKS = {
     "audio_unreadable": holds(lambda e, v: e.analysis.info.audio and e.analysis.speech_slots is None),
     "joined_parts": check_joints,
     "sparse_picture": check_sparse,
+    "not_judged": check_besides,
     "too_short": check_too_short,
     **dict.fromkeys(
         (
@@ -257,6 +268,7 @@ CHECKS = {
     "frozen_face": check_frozen_face,
     "still_image": holds(lambda e, v: v.media.kind == "image"),
     "several_faces": check_several,
+    "faces_left_out": check_left_out,
 }
 
 
