@@ -19,8 +19,8 @@ RECORD = FOLDER / "verdicts.json"
 PROBABILITY_TOLERANCE = 0.02
 #: By unit; for times one slot, and a hair for the rounding of printed seconds.
 ALLOWED = {"seconds": 0.0401, "px": 1.0, "fps": 0.01, "share": 0.01}
-#: Say nothing of the file: how long it took, where it lies, and on what it ran.
-NOT_RECORDED = ("seconds", "path")
+#: Say nothing of the file (how long it took, where it lies), or the same in thousands of numbers.
+NOT_RECORDED = ("seconds", "path", "curves")
 
 Document = dict[str, Any]
 
