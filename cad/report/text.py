@@ -13,6 +13,8 @@ from cad.verdict.validity import percent
 
 #: More segments and faces than this are counted, not listed; JSON has them all.
 MAX_LISTED = 8
+#: From this on it is said that a file's own clock does not begin at 0, in seconds.
+OWN_CLOCK = 0.1
 #: What is said of a face's ``active_speaker``.
 SPEAKS = {True: ", speaks", False: ", does not speak", None: ""}
 
@@ -132,7 +134,8 @@ def media_text(media: MediaSummary) -> str:
     rate = f" at {media.fps:.2f} fps" if media.fps else ""
     sound = f", sound {media.audio_hz} Hz" if media.audio_hz else ""
     duration = f", {media.duration_seconds:.2f} s" if media.duration_seconds else ""
-    return f"{media.kind}{duration}{picture}{rate}{sound}, {percent(media.coverage)} read"
+    own = f", second 0 is {media.start_seconds:.2f} s on its own clock" if abs(media.start_seconds) >= OWN_CLOCK else ""
+    return f"{media.kind}{duration}{picture}{rate}{sound}{own}, {percent(media.coverage)} read"
 
 
 def model_line(verdict: Verdict) -> str:
