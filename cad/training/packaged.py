@@ -44,8 +44,10 @@ def packaged_entry(name: str) -> WeightsEntry | None:
     if not is_plain_name(name):
         return None
     detectors = {entry.name: entry for entry in list_entries("detector")}
-    numbers = [int(found[1]) for one in detectors if (found := re.fullmatch(re.escape(name) + r"_(\d+)", one))]
-    return detectors.get(name) or (detectors[f"{name}_{max(numbers)}"] if numbers else None)
+    # A second number is that of a calibration.
+    member = re.compile(re.escape(name) + r"_(\d+(?:_\d+)*)")
+    numbers = {tuple(map(int, found[1].split("_"))): one for one in detectors if (found := member.fullmatch(one))}
+    return detectors.get(name) or (detectors[numbers[max(numbers)]] if numbers else None)
 
 
 def packaged_names() -> list[str]:
