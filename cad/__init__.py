@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ExportError,
         MediaError,
         MediaLimitError,
+        MediaMemoryError,
         MediaNotFoundError,
         MediaTimeoutError,
         MediaUnreadableError,
@@ -107,6 +108,7 @@ __all__ = [
     "MediaInput",
     "MediaKind",
     "MediaLimitError",
+    "MediaMemoryError",
     "MediaLimits",
     "MediaNotFoundError",
     "MediaReader",
@@ -156,7 +158,7 @@ _NAMES_BY_HOME = {
     "cad.media.input": "MediaInput",
     "cad.errors": (
         "AnalysisFailedError CadError DataError DecoderCrashedError DocumentError ExportError MediaError "
-        "MediaLimitError MediaNotFoundError MediaTimeoutError MediaUnreadableError MissingExtraError "
+        "MediaLimitError MediaMemoryError MediaNotFoundError MediaTimeoutError MediaUnreadableError MissingExtraError "
         "MissingStreamError OptionError ParityError SpecMismatchError WeightsError WeightsIntegrityError "
         "WeightsNotFoundError"
     ),
