@@ -36,10 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def fill_documents(only_check: bool) -> int:
     """Fill or check the documents and return the exit status."""
     stale = []
-    for document, names in (("README.md", MAKERS), ("SECURITY.md", ("fuzz",))):
+    makers = {
+        "README.md": ("reliability", lambda: table([row for name in MAKERS for row in rows_of(name, load(name))])),
+        "SECURITY.md": ("reliability", lambda: table(rows_of("fuzz", load("fuzz")))),
+        "docs/reliability/README.md": ("odd", odd_table),
+    }
+    for document, (mark, make) in makers.items():
         path = ROOT / document
         old = path.read_text(encoding="utf-8")
-        new = fill(old, "reliability", table([row for name in names for row in rows_of(name, load(name))]))
+        new = fill(old, mark, make())
         if new != old:
             stale.append(document)
             if not only_check:
@@ -104,10 +109,22 @@ def fuzz_rows(figures: Figures) -> list[Row]:
 
 
 def odd_rows(figures: Figures, tool: str, done: str) -> list[Row]:
-    """Return how many odd files were read or judged wrongly, in all and by what is odd about them."""
-    kinds = ", ".join(f"{kind} {one['wrong']} of {one['files']}" for kind, one in figures["kinds"].items())
+    """Return how many odd files were read or judged wrongly."""
     what = f"{figures['files']} files that are valid but odd, {done} ({figures['date']})"
-    return [(what, f"{figures['wrong']} wrong; {kinds}", f"tools/bench.py {tool}")]
+    return [(what, f"{figures['wrong']} wrong (docs/reliability/README.md)", f"tools/bench.py {tool}")]
+
+
+def odd_table() -> str:
+    """Return how many odd files were read or judged wrongly, by what is odd about them."""
+    rows = [
+        [f"all that were {done}", str(figures["files"]), str(figures["wrong"]), f"`tools/bench.py {name}`"]
+        if kind is None
+        else [kind, str(figures["kinds"][kind]["files"]), str(figures["kinds"][kind]["wrong"]), ""]
+        for name, done in (("odd_media", "read"), ("odd_verdicts", "judged"))
+        if (figures := load(name))
+        for kind in (None, *figures["kinds"])
+    ]
+    return markdown_table(["what is odd", "files", "wrong", "by"], rows)
 
 
 def memory_rows(figures: Figures) -> list[Row]:
