@@ -9,6 +9,8 @@ reader's word.
 from __future__ import annotations
 
 import io
+import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -117,6 +120,56 @@ class Plan:
             for one in self.streams
         )
         return f"{self.suffix} base {self.base:g} jump {self.jump} lengths {self.lengths}: {streams}"
+
+
+@dataclass(frozen=True)
+class Still:
+    """A photograph to be made.
+
+    Attributes:
+        suffix: Of its format.
+        width: Upright, in pixels.
+        height: Likewise.
+        tile_px: Side of the tiles of which it is put together.
+        turns: Quarter turns, clockwise, by which it is to be turned for display.
+    """
+
+    suffix: str
+    width: int
+    height: int
+    tile_px: int = 0
+    turns: int = 0
+
+    def told(self) -> str:
+        """Return the plan in a line."""
+        return f"{self.suffix} {self.width}x{self.height}, tiles of {self.tile_px}, {self.turns} quarter turns"
+
+
+#: What a still tells as its time.
+STILL_SECONDS = 12.34
+
+
+def write_still(still: Still, path: Path) -> None:
+    """Write the file; those in tiles as telephones do (tests/made_heif.py)."""
+    grey = code_picture(STILL_SECONDS, 1, still.width, still.height)
+    stored = np.ascontiguousarray(np.rot90(np.repeat(grey[..., None], 3, axis=2), still.turns))
+    if not still.tile_px:
+        cv2.imwrite(str(path), stored)
+        return
+    os.environ.setdefault("SVT_LOG", "0")  # the encoder of AV1 is talkative
+    sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
+    from made_heif import box, photograph
+
+    turn = [box(b"irot", bytes([4 - still.turns]))] if still.turns else []
+    path.write_bytes(photograph(stored, still.tile_px, {".heic": "hvc1", ".avif": "av01"}[still.suffix], *turn))
+
+
+def still_of(rng: Rng) -> Still:
+    """Return a photograph drawn at random."""
+    suffix = str(rng.choice([".heic", ".heic", ".avif", ".jpg", ".png", ".webp", ".bmp", ".tiff"]))
+    width, height = (int(side) for side in rng.integers(70, 260, 2) * 2)
+    tiled = suffix in (".heic", ".avif")
+    return Still(suffix, width, height, int(rng.choice([64, 128])) if tiled else 0, int(rng.integers(4)) * tiled)
 
 
 def write(plan: Plan, path: Path) -> None:

@@ -23,15 +23,17 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks import odd_clips
-from benchmarks.odd_clips import CELL_SECONDS, CELLS, Plan, Stream
+from benchmarks.odd_clips import CELL_SECONDS, CELLS, Plan, Still, Stream
 from numpy.typing import NDArray
 
 from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from cad.errors import MediaError
 from cad.media.pool import MediaPool
 from cad.media.reader import MediaReader
-from cad.media.records import Outcome
+from cad.media.records import MediaKind, Outcome
 
+#: One file in so many is a photograph.
+STILL_STEP = 12
 #: Nothing is asked of slots this near to the ends of a stretch: encoders fill up packets there.
 EDGE_SECONDS = 0.14
 #: A slot may show a frame whose time is this far from its own, besides half a frame.
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="cad-odd-") as folder, MediaPool(idle=arguments.jobs) as pool:
 
-        def one(index: int) -> tuple[Plan, list[str]]:
+        def one(index: int) -> tuple[Plan | Still, list[str]]:
             plan, path = make(Path(folder), arguments.seed, index)
             found = check(pool, plan, path)
             if found and arguments.keep is not None:
@@ -95,16 +97,24 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def make(folder: Path, seed: int, index: int) -> tuple[Plan, Path]:
-    """Write the file of a number and return its plan, too."""
-    plan = odd_clips.plan_of(np.random.default_rng([seed, index]))
+def make(folder: Path, seed: int, index: int) -> tuple[Plan | Still, Path]:
+    """Write the file of a number and return its plan, too; one in STILL_STEP is a photograph."""
+    rng = np.random.default_rng([seed, index])
+    if index % STILL_STEP == STILL_STEP - 1:
+        still = odd_clips.still_of(rng)
+        path = folder / f"{index}{still.suffix}"
+        odd_clips.write_still(still, path)
+        return still, path
+    plan = odd_clips.plan_of(rng)
     path = folder / f"{index}{plan.suffix}"
     odd_clips.write(plan, path)
     return plan, path
 
 
-def kinds_of(plan: Plan) -> list[str]:
+def kinds_of(plan: Plan | Still) -> list[str]:
     """Return the oddities of a plan, for the count of what was tried."""
+    if isinstance(plan, Still):
+        return ["photograph in tiles" if plan.tile_px else "photograph", *(["turned"] if plan.turns else [])]
     sounds = [one for one in plan.streams if one.kind == "audio"]
     pictures = [one for one in plan.streams if one.kind == "video"]
     parts = [part for one in plan.streams for part in one.parts]
@@ -129,13 +139,31 @@ def kinds_of(plan: Plan) -> list[str]:
     return [name for name, holds in found.items() if holds]
 
 
-def check(pool: MediaPool, plan: Plan, path: Path) -> list[str]:
+def check(pool: MediaPool, plan: Plan | Still, path: Path) -> list[str]:
     """Return what is wrong about the reading of a file."""
     try:
         with pool.open(path) as reader:
+            if isinstance(plan, Still):
+                return check_still(reader, plan)
             return [*check_streams(reader, plan), *check_report(reader, plan)]
     except MediaError as error:
         return [f"refused: {error.code}: {error.text}"]
+
+
+def check_still(reader: MediaReader, still: Still) -> list[str]:
+    chunks = [(chunk.frames.copy(), int(chunk.present.sum())) for chunk in reader.video_chunks()]
+    wrong = []
+    if reader.info.kind is not MediaKind.IMAGE or [count for _, count in chunks] != [1]:
+        return [f"{reader.info.kind.value} of {sum(count for _, count in chunks)} slots instead of a still"]
+    picture = chunks[0][0][0]
+    if picture.shape[:2] != (still.height, still.width):
+        wrong.append(f"{picture.shape[1]}x{picture.shape[0]} instead of {still.width}x{still.height}")
+    told = odd_clips.read_picture(picture)
+    if told is None or abs(told[0] - odd_clips.STILL_SECONDS) > CLOCK_SECONDS or told[1] != 1:
+        wrong.append(f"it shows {told}")
+    if reader.report.coverage < 1.0 or reader.report.outcome is not Outcome.OK:
+        wrong.append(f"coverage {reader.report.coverage:.3f}, {reader.report.text}")
+    return wrong
 
 
 def check_streams(reader: MediaReader, plan: Plan) -> list[str]:
