@@ -145,11 +145,12 @@ class PictureChunks:
         self, missing: int, pixels: NDArray[np.uint8], count: int, file_scale: float
     ) -> Iterator[VideoFrames]:
         """As ChunkBuilder.add; ``file_scale`` is that of VideoFrames."""
-        builder, form = self._builder, (*pixels.shape[:2], file_scale)
-        if builder is None or form != (builder.height, builder.width, builder.file_scale):
+        builder, (height, width, _) = self._builder, pixels.shape
+        if builder is None or (height, width, file_scale) != (builder.height, builder.width, builder.file_scale):
             yield from self.end()
             self._shown_before = self.shown
-            builder = self._builder = ChunkBuilder(*form, 0 if builder is None else builder.next_slot)
+            first = 0 if builder is None else builder.next_slot
+            builder = self._builder = ChunkBuilder(height, width, file_scale, first)
         yield from builder.add(missing, pixels, count)
 
     def end(self) -> Iterator[VideoFrames]:
