@@ -185,8 +185,7 @@ class PicturePlacer:
                 return
             if self._placer.is_late(seconds):
                 # Where a container stamps only some pictures, two neighbours may change places: no time is lost.
-                before = self._seconds - self._period_seconds - seconds
-                self._late += before < 1e-9 or before > _SWAPPED_PICTURES * self._period_seconds
+                self._late += seconds < self._seconds - (1 + _SWAPPED_PICTURES) * self._period_seconds
                 continue
             self._count(seconds, *self._size_of(frame))
             placement = self._placer.next_frame(seconds)
