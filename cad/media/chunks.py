@@ -145,7 +145,7 @@ class PictureChunks:
         self, missing: int, pixels: NDArray[np.uint8], count: int, file_scale: float
     ) -> Iterator[VideoFrames]:
         """As ChunkBuilder.add; ``file_scale`` is that of VideoFrames."""
-        builder, form = self._builder, (*pixels.shape[:2], file_scale)
+        builder, form = self._builder, (pixels.shape[0], pixels.shape[1], file_scale)
         if builder is None or form != (builder.height, builder.width, builder.file_scale):
             yield from self.end()
             self._shown_before = self.shown

@@ -174,7 +174,8 @@ def check_report(reader: MediaReader, plan: Plan) -> list[str]:
         wrong.append(f"coverage {report.coverage:.3f} of a file of which {plan.cut:.3f} is there")
     joints = [round(plan.offset(index) * FRAME_RATE_HZ) for index in range(1, len(plan.lengths))]
     told = list(info.joint_slots)
-    if len(told) != len(joints) or any(abs(one - other) > 3 * (index + 1) for index, (one, other) in enumerate(zip(told, joints, strict=True))):
+    pairs = list(zip(told, joints, strict=False))
+    if len(told) != len(joints) or any(abs(one - other) > 3 * (n + 1) for n, (one, other) in enumerate(pairs)):
         wrong.append(f"joints at {told} instead of {joints}")
     return wrong
 
