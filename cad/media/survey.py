@@ -273,7 +273,7 @@ class Survey:
         if not stream.pieces:
             stream.begin(packet, self._first_part(stream, packet))
         elif (part := self._left_behind(stream, packet)) is not None:
-            stream.begin(packet, part, stream.part)
+            stream.begin(packet, part, stream.part if stream.follows(packet.seconds) else None)
         elif not stream.follows(packet.seconds):
             stream.suspect = packet
             return
@@ -300,7 +300,7 @@ class Survey:
             stream.begin(packet, part)
             if back:
                 self._joined_at(packet, part)
-        elif back and stream.former_part is not None and self._was_early(stream):
+        elif back and stream.former_part is not None and self._was_early(stream, packet):
             # Not everything behind the joint belongs to the new part: what was taken for its beginning was the end of
             # the one before.
             part, stream.pieces[-1].part = stream.part, stream.former_part
@@ -317,9 +317,9 @@ class Survey:
         known, index = self._joint_bytes, part - 1
         if not self._in_parts or index > len(known) or part > MAX_PIECES:
             return
-        known[index:] = [min([packet.byte, *known[index : index + 1]]), *known[index + 1 :]]
-        if index:
-            known[index] = max(known[index - 1], known[index])
+        if index == len(known):
+            known.append(packet.byte)
+        known[index] = max([min(known[index], packet.byte), *known[:index][-1:]])
         for stream in self.streams.values():
             last = stream.last_seconds
             if stream.part < part and last is not None and abs(last - packet.seconds) < NEAR_SECONDS:
@@ -330,9 +330,16 @@ class Survey:
         part = bisect_right(self._joint_bytes, packet.byte)
         return part if self._joint_bytes and part > after else None
 
-    def _was_early(self, stream: StreamSurvey) -> bool:
+    def _was_early(self, stream: StreamSurvey, packet: _Suspect) -> bool:
+        """Return whether only with this packet a stream has come to where the others of its part are."""
         assert stream.last_seconds is not None
-        return self._in_parts and stream.last_seconds - stream.part_start_seconds <= TOGETHER_SECONDS
+        clocks = [
+            other.last_seconds
+            for other in self._others(stream)
+            if other.part == stream.part and other.former_part is None and other.last_seconds is not None
+        ]
+        before, now = ([abs(at - clock) for clock in clocks] for at in (stream.last_seconds, packet.seconds))
+        return self._in_parts and min(now, default=0.0) < min(before, default=0.0)
 
     def _tell_time(self, stream: StreamSurvey, seconds: float) -> None:
         """Note how far the part has come to which a stream belongs."""
@@ -354,7 +361,7 @@ class Survey:
         return min(parts, default=None)
 
     def _left_behind(self, stream: StreamSurvey, packet: _Suspect) -> int | None:
-        """Return the part of a packet whose stamp goes on, if it belongs to a later one than the packet before it."""
+        """Return the part of a packet if it belongs to a later one than the packet before it, whatever its stamp."""
         if stream.part >= self._newest:
             return None
         if not self._in_parts:
