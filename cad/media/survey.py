@@ -16,6 +16,8 @@ from cad.media.timeline import LEAP_SECONDS, TOGETHER_SECONDS, Piece, Timeline, 
 
 #: Stamps of packets never go back within a recording, except by what containers round.
 BACK_SECONDS = 0.5
+#: Where others tell of a joint, stamps that went back by more than this did so there.
+SLIGHTLY_BACK_SECONDS = 0.1
 #: Packets of one recording lie beside each other in the file when their times are this close.
 NEAR_SECONDS = 10.0
 #: A stream that has come this far in another part has left the one before behind for all.
@@ -124,6 +126,16 @@ class StreamSurvey:
         """Count the packets that have come as those of the last piece."""
         while self.recent:
             self._settle(self.recent.popleft())
+
+    def stepped_back(self) -> _Suspect | None:
+        """Return the packet with which the stream went back a moment ago, by so little that it was let pass."""
+        packets = list(self.recent)
+        for before, packet in zip(packets[-2::-1], packets[:0:-1], strict=True):
+            if packets[-1].seconds - packet.seconds > TOGETHER_SECONDS:
+                break
+            if packet.seconds < before.seconds - SLIGHTLY_BACK_SECONDS:
+                return packet
+        return None
 
     def move(self, byte: int, part: int) -> None:
         """Let what is stored from this byte on be a piece of a later part, although its stamps go on."""
@@ -273,7 +285,12 @@ class Survey:
         if not stream.pieces:
             stream.begin(packet, self._first_part(stream, packet))
         elif (part := self._left_behind(stream, packet)) is not None:
-            stream.begin(packet, part, stream.part if stream.follows(packet.seconds) else None)
+            if (first := stream.stepped_back()) is not None:
+                self._joined_at(first, part)
+            if stream.part == part:
+                stream.accept(packet)
+            else:
+                stream.begin(packet, part, stream.part if stream.follows(packet.seconds) else None)
         elif not stream.follows(packet.seconds):
             stream.suspect = packet
             return
@@ -319,11 +336,17 @@ class Survey:
             return
         if index == len(known):
             known.append(packet.byte)
-        known[index] = max([min(known[index], packet.byte), *known[:index][-1:]])
-        for stream in self.streams.values():
-            last = stream.last_seconds
-            if stream.part < part and last is not None and abs(last - packet.seconds) < NEAR_SECONDS:
-                stream.move(known[index], part)
+        left = [
+            stream
+            for stream in self.streams.values()
+            if stream.part < part
+            and stream.last_seconds is not None
+            and abs(stream.last_seconds - packet.seconds) < NEAR_SECONDS
+        ]
+        firsts = [first.byte for stream in left if (first := stream.stepped_back()) is not None]
+        known[index] = max([min([known[index], packet.byte, *firsts]), *known[:index][-1:]])
+        for stream in left:
+            stream.move(known[index], part)
 
     def _stored_in(self, packet: _Suspect, after: int) -> int | None:
         """Return the part in which a packet lies in the file, if that is known and a later one than ``after``."""

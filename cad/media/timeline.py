@@ -111,7 +111,7 @@ class Restamper:
         self._coming = list(timeline.shifts.get(stream, ()))
         self._damaged = timeline.damaged.get(stream, frozenset())
         self._joints = [shift.first_packet for shift in self._coming]
-        self._tolerance = _ORDINAL_TOLERANCE
+        self._tolerance = self._tolerance_after(0)
         self._seconds = 0.0
         self._count = 0
         self.mended = 0
@@ -123,8 +123,7 @@ class Restamper:
         while self._coming and self._begins(self._coming[0], count, packet.dts):
             shift = self._coming.pop(0)
             self._seconds = shift.seconds
-            length = self._coming[0].first_packet - shift.first_packet if self._coming else _ORDINAL_TOLERANCE
-            self._tolerance = min(_ORDINAL_TOLERANCE, length // 2)
+            self._tolerance = self._tolerance_after(shift.first_packet)
             recording |= shift.is_recording
         if count in self._damaged:
             self.mended += 1
@@ -139,6 +138,11 @@ class Restamper:
     def is_near_joint(self) -> bool:
         """Whether the last packet stands beside a joint."""
         return any(abs(self._count - 1 - first) <= _NEAR_JOINT_PACKETS for first in self._joints)
+
+    def _tolerance_after(self, first_packet: int) -> int:
+        """Return how far from where it is expected the piece behind the one that begins here may begin."""
+        length = self._coming[0].first_packet - first_packet if self._coming else 0
+        return min(_ORDINAL_TOLERANCE, length // 2)
 
     def _begins(self, shift: Shift, count: int, stamp: int | None) -> bool:
         if shift.first_stamp is None:
