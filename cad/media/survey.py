@@ -354,7 +354,7 @@ class Survey:
         return part if self._joint_bytes and part > after else None
 
     def _was_early(self, stream: StreamSurvey, packet: _Suspect) -> bool:
-        """Return whether only with this packet a stream has come to where the others of its part are."""
+        """Return whether only with this packet a stream has come to where the others of its part have begun."""
         assert stream.last_seconds is not None
         clocks = [
             other.last_seconds
@@ -362,7 +362,8 @@ class Survey:
             if other.part == stream.part and other.former_part is None and other.last_seconds is not None
         ]
         before, now = ([abs(at - clock) for clock in clocks] for at in (stream.last_seconds, packet.seconds))
-        return self._in_parts and min(now, default=0.0) < min(before, default=0.0)
+        is_short = stream.last_seconds - stream.part_start_seconds <= TOGETHER_SECONDS
+        return self._in_parts and is_short and min(now, default=0.0) < min(before, default=0.0)
 
     def _tell_time(self, stream: StreamSurvey, seconds: float) -> None:
         """Note how far the part has come to which a stream belongs."""
