@@ -16,7 +16,7 @@ from cad.media.container import FORMATS_WITHOUT_DURATION, OpenContainer, is_encr
 from cad.media.grid import origin_seconds, period_seconds
 from cad.media.orientation import UPRIGHT, Orientation, degrees_clockwise, orientation_of
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo, in_words
-from cad.media.stamps import StampReader, frames_per_second
+from cad.media.stamps import StampReader
 from cad.media.stated_size import stated_end_seconds, stated_packets, stated_samples, stated_share
 from cad.media.stills import apng_frames, besides, still_orientation
 from cad.media.survey import Survey
@@ -40,6 +40,8 @@ _TAG_CHARACTERS = 100
 _PACKETS_OFF, _SECONDS_OFF = 2, 0.1
 #: The clock of transport streams has 33 bits at 90 kHz.
 _TS_CLOCK_SECONDS = 2**33 / 90_000
+#: Containers whose packets lie in the file in the order of time, so that a joint has its place among the bytes.
+_STORED_IN_PARTS = frozenset({"mpegts"})
 #: A fragmented file that begins within this is one from its start.
 _FROM_THE_START_SECONDS = 1.0
 #: So many packets of a stream are decoded in search of its first frame.
@@ -130,7 +132,7 @@ def _look_over(
     source: OpenContainer, streams: list[VideoStream | AudioStream], on_packet: Callable[[], None]
 ) -> _Look:
     """Survey the file, decode each stream as far as its first frame, and a picture without sound to its second."""
-    survey = Survey(streams)
+    survey = Survey(streams, in_parts=source.container.format.name in _STORED_IN_PARTS)
     look = _Look(survey)
     readers = {stream.index: StampReader(stream, source.container.format.name) for stream in streams}
     # Behind a photograph there may be its map of gains and nothing else: only the end of the file tells.
@@ -240,7 +242,7 @@ def _video_info(
         codec=context.name,
         width_px=width,
         height_px=height,
-        fps=frames_per_second(stream),
+        fps=found.fps,
         rotation_degrees=degrees_clockwise(orientation),
         start_seconds=start,
         declared_frames=stream.frames or apng_frames(source.fd),

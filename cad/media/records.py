@@ -42,7 +42,7 @@ class VideoStreamInfo:
         codec: FFmpeg's name of it.
         width_px: Width of the upright picture as stored, before any scaling.
         height_px: Its height.
-        fps: Mean rate in frames a second; 0 where nothing states one.
+        fps: Mean rate in frames a second, measured where the container states none; 0 where nothing tells one.
         rotation_degrees: How far the stored picture is turned clockwise for display: 0, 90, 180 or 270.
         start_seconds: Presentation time of the first frame.
         declared_frames: How many frames there should be, None if not declared.

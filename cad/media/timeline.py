@@ -19,7 +19,8 @@ from cad.clock import FRAME_RATE_HZ, seconds_of
 LEAP_SECONDS = 10.0
 #: Streams that stop and go on within this of each other do so together.
 TOGETHER_SECONDS = 1.0
-#: The first packet of a piece may be this far from where the survey met it, if reading differs by a damaged packet.
+#: The first packet of a piece may be this far from where the survey met it, if reading differs by a damaged packet; in
+#: a piece that is shorter, half of it: the next one may begin with the same stamp.
 _ORDINAL_TOLERANCE = 8
 #: A cut through a transport stream marks the packets around it as damaged, though nothing of them is lost.
 _NEAR_JOINT_PACKETS = 4
@@ -110,6 +111,7 @@ class Restamper:
         self._coming = list(timeline.shifts.get(stream, ()))
         self._damaged = timeline.damaged.get(stream, frozenset())
         self._joints = [shift.first_packet for shift in self._coming]
+        self._tolerance = self._tolerance_after(0)
         self._seconds = 0.0
         self._count = 0
         self.mended = 0
@@ -121,6 +123,7 @@ class Restamper:
         while self._coming and self._begins(self._coming[0], count, packet.dts):
             shift = self._coming.pop(0)
             self._seconds = shift.seconds
+            self._tolerance = self._tolerance_after(shift.first_packet)
             recording |= shift.is_recording
         if count in self._damaged:
             self.mended += 1
@@ -136,13 +139,17 @@ class Restamper:
         """Whether the last packet stands beside a joint."""
         return any(abs(self._count - 1 - first) <= _NEAR_JOINT_PACKETS for first in self._joints)
 
-    @staticmethod
-    def _begins(shift: Shift, count: int, stamp: int | None) -> bool:
+    def _tolerance_after(self, first_packet: int) -> int:
+        """Return how far from where it is expected the piece behind the one that begins here may begin."""
+        length = self._coming[0].first_packet - first_packet if self._coming else 0
+        return min(_ORDINAL_TOLERANCE, length // 2)
+
+    def _begins(self, shift: Shift, count: int, stamp: int | None) -> bool:
         if shift.first_stamp is None:
             return count >= shift.first_packet
-        if count >= shift.first_packet + _ORDINAL_TOLERANCE:
+        if count >= shift.first_packet + self._tolerance:
             return True
-        return stamp == shift.first_stamp and count >= shift.first_packet - _ORDINAL_TOLERANCE
+        return stamp == shift.first_stamp and count >= shift.first_packet - self._tolerance
 
 
 def lay_out(

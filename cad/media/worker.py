@@ -39,7 +39,7 @@ from cad.media.ring import SharedBlock, buffers_in
 from cad.media.sandbox import apply_limits, die_with, set_alarm
 from cad.media.seccomp import refuse_system_calls
 from cad.media.slots import SlotAssembler
-from cad.media.stamps import StampReader, frames_per_second
+from cad.media.stamps import StampReader
 from cad.media.stills import ComposedPicture, composed_picture, is_cut_short, share_of_jpeg
 from cad.media.timeline import Timeline
 
@@ -191,10 +191,10 @@ class FileJob:
             if self._skip_locked(self._info.videos[number - 1]):
                 return
             is_cut = is_cut_short(self._fd)
-            placer = self._placer(frames_per_second(stream), self._end_seconds(stream))
+            placer = self._placer(self._info.videos[number - 1].fps, self._end_seconds(stream))
             self._send_picture(
                 placer,
-                self._stamped(source, stream),
+                self._stamped(source, stream, self._info.videos[number - 1].fps),
                 lambda: _counted(placer.progress(source.bad_packets + is_cut), source, placer.misplaced),
                 lambda frame, before: form_of(source, stream, frame, before),
                 share_of_jpeg if is_cut and stream.codec_context.name == "mjpeg" else lambda frame: 1.0,
@@ -285,11 +285,12 @@ class FileJob:
         )
         self._link.send({"type": "sound", "buffer": buffer, "first_slot": first_slot, "slots": slots})
 
-    def _stamped(self, source: OpenContainer, stream: Any) -> Iterator[tuple[float, Any]]:
+    def _stamped(self, source: OpenContainer, stream: Any, fps: float = 0.0) -> Iterator[tuple[float, Any]]:
         """Yield (grid time, frame)."""
         assert self._info is not None
         origin = self._info.origin_seconds
-        stamps = StampReader(stream, self._info.container, self._timeline.start_seconds.get(stream.index, origin))
+        start = self._timeline.start_seconds.get(stream.index, origin)
+        stamps = StampReader(stream, self._info.container, start, fps)
         for frame in source.frames(stream, on_packet=self._link.beat, timeline=self._timeline):
             yield stamps.seconds(frame) - origin, frame
 

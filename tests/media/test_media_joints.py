@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import odd_clips, odd_media
 from benchmarks.media_clips import beep_times, flash_times, run_ffmpeg
+from benchmarks.odd_clips import Part, Plan, Stream
 from numpy.typing import NDArray
 
 from cad.clock import FRAME_RATE_HZ
+from cad.media.pool import MediaPool
 from cad.media.reader import open_media
 from cad.media.records import MediaInfo, Outcome, ReadReport
+from cad.media.stamps import RateMeter, frames_per_second
 from cad.media.survey import Survey
-from cad.media.timeline import Timeline
+from cad.media.timeline import Restamper, Shift, Timeline
 
 Make = Callable[..., Path]
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-g", "12", "-bf", "2")
@@ -211,6 +215,51 @@ def test_pictures_that_stand_are_no_joints(ffmpeg: None, tmp_path: Path, contain
     assert read.info.duration_seconds == pytest.approx(600, abs=1)
 
 
+def wrongly_read(plan: Plan, path: Path) -> list[str]:
+    """Return what is wrong about the reading of a file made from a plan."""
+    odd_clips.write(plan, path)
+    with MediaPool(idle=1) as pool:
+        return odd_media.check(pool, plan, path)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.25])
+@pytest.mark.parametrize(("codec", "fps"), [("mpeg4", 10.0), ("mpeg4", 12.5), ("libx264", 10.0)])
+def test_a_slow_rate_that_nothing_states_is_measured(tmp_path: Path, codec: str, fps: float, jitter: float) -> None:
+    """FFmpeg takes the clock of the codec (1000 Hz) for its rate where a part is short or uneven."""
+    parts = (Part(0.0, 2.0), Part(0.0, 2.4, gap=(0.8, 1.2)))
+    streams = (Stream("video", 1, codec, parts, fps, jitter), Stream("audio", 1, "aac", parts))
+    path = tmp_path / "slow.ts"
+    assert wrongly_read(Plan(".ts", streams, base=10.0, lengths=(2.0, 2.4)), path) == []
+    with open_media(path) as reader:
+        assert reader.info.video is not None and reader.info.video.fps == pytest.approx(fps, rel=0.01)
+        shown = sum(int(chunk.present.sum()) for chunk in reader.video_chunks())
+        assert shown >= (90 if jitter == 0 else 70), "a picture stands until the next one"
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_a_stream_that_begins_where_it_ended_before_belongs_to_the_part_it_lies_in(tmp_path: Path, codec: str) -> None:
+    """Its stamps alone go on; the others have jumped back in front of it."""
+    video = (Part(0.0, 1.64), Part(0.0, 1.64), Part(0.0, 2.28))
+    sound = (Part(0.0, 1.64), Part(1.2, 2.24), Part(1.2, 3.48))
+    late = (Part(1.2, 3.2, gap=(1.68, 2.2)), Part(3.32, 6.32), Part(0.0, 2.0))
+    streams = (Stream("video", 1, codec, video), Stream("video", 2, codec, late), Stream("audio", 1, "ac3", sound))
+    assert wrongly_read(Plan(".ts", streams, lengths=(3.2, 6.32, 3.48)), tmp_path / "late.ts") == []
+
+
+def test_a_picture_that_goes_back_by_a_second_or_less_is_not_damaged(tmp_path: Path) -> None:
+    video = (Part(0.0, 2.0), Part(1.2, 3.2), Part(2.4, 4.4))
+    sound = (Part(0.0, 2.0), Part(0.0, 3.2), Part(0.0, 4.4))
+    streams = (Stream("video", 1, "libx264", video), Stream("audio", 1, "aac", sound))
+    assert wrongly_read(Plan(".ts", streams, lengths=(2.0, 3.2, 4.4)), tmp_path / "second.ts") == []
+
+
+def test_a_short_part_that_begins_with_the_stamp_of_the_next_one_keeps_its_place(tmp_path: Path) -> None:
+    video = (Part(0.0, 1.6), Part(0.0, 0.6), Part(0.0, 1.6))
+    sound = (Part(0.0, 1.6), Part(0.0, 1.6), Part(0.0, 1.6))
+    streams = (Stream("video", 1, "libx264", video, 10.0), Stream("audio", 1, "aac", sound))
+    assert wrongly_read(Plan(".ts", streams, base=1.4, lengths=(1.6, 1.6, 1.6)), tmp_path / "short.ts") == []
+
+
 class _Packet:
     """What a survey looks at."""
 
@@ -247,3 +296,82 @@ def test_a_jump_that_lasts_is_a_joint() -> None:
     assert survey_of(5.0, 5.04, 5.08, 0.0, 0.04).joint_slots == (3,)
     assert survey_of(0.0, 0.04, 90.0, 90.04).joint_slots == (2,)
     assert survey_of(0.0, 30.0, 60.0, 90.0).joint_slots == (1, 2, 3)
+
+
+def pieces_of(*packets: tuple[int, float, int]) -> dict[int, list[tuple[int, int]]]:
+    """Return by stream the part and first packet of every piece, of packets (stream, seconds, place in the file)."""
+    survey = Survey([_Stream(0), _Stream(1)], in_parts=True)
+    for index, seconds, place in packets:
+        survey.push(_Packet(index, seconds, place))
+    survey.finish({})
+    found = {stream.index: stream for stream in survey.streams.values()}
+    assert not any(stream.damaged for stream in found.values())
+    return {index: [(piece.part, piece.first_packet) for piece in one.pieces] for index, one in found.items()}
+
+
+def test_what_was_read_before_a_jump_is_certain_is_moved_to_its_part() -> None:
+    first = [(0, 0.0, 0), (1, 0.0, 1), (0, 0.04, 2), (0, 0.08, 3), (1, 0.04, 4), (0, 1.0, 5)]
+    second = [(0, 0.0, 10), (1, 0.08, 11), (1, 0.12, 12), (0, 0.04, 13), (1, 0.16, 14)]
+    assert pieces_of(*first, *second) == {0: [(0, 0), (1, 4)], 1: [(0, 0), (1, 2)]}
+
+
+def test_a_packet_that_was_held_back_stays_in_the_part_it_lies_in() -> None:
+    first = [(0, 0.0, 0), (1, 0.0, 1), (0, 0.04, 2), (0, 1.0, 5)]
+    second = [(0, 0.0, 10), (0, 0.04, 11), (1, 0.04, 4), (1, 0.08, 12)]
+    assert pieces_of(*first, *second) == {0: [(0, 0), (1, 3)], 1: [(0, 0), (1, 2)]}
+
+
+def test_the_end_of_a_sound_behind_the_jump_of_its_picture_stays_with_it() -> None:
+    """A recorder whose clock was set back writes on what it still holds of the time before."""
+    first = [(0, 5.0, 0), (1, 5.0, 1), (0, 5.04, 2), (1, 5.04, 3), (0, 5.08, 4)]
+    second = [(0, 0.0, 10), (0, 0.04, 11), (1, 5.08, 12), (1, 5.12, 13), (0, 0.08, 14), (1, 0.0, 15), (1, 0.04, 16)]
+    found = pieces_of(*first, *second)
+    assert found[0] == [(0, 0), (1, 3)]
+    assert found[1] == [(0, 0), (0, 2), (1, 4)]
+
+
+def test_a_step_back_that_the_next_packet_confirms_is_a_joint() -> None:
+    timeline = survey_of(*(at / 10 for at in range(10)), *(0.3 + at / 10 for at in range(10)))
+    assert len(timeline.joint_slots) == 1 and not timeline.damaged
+
+
+def test_a_shift_does_not_begin_before_its_own_part() -> None:
+    shifts = (Shift(4, 1000, 1.0, True), Shift(8, 1000, 2.0, True))
+    restamper = Restamper(Timeline({0: shifts}), 0)
+    told = []
+    for stamp in (1.0, 1.1, 1.2, 1.3) * 3:
+        packet = _Packet(0, stamp, 0)
+        restamper.restamp(packet)
+        told.append(packet.pts / 1000 - stamp)
+    assert told == pytest.approx([0.0] * 4 + [1.0] * 4 + [2.0] * 4)
+
+
+def rate_of(*seconds: float) -> float:
+    meter = RateMeter()
+    for at in seconds:
+        meter.push(at)
+    return meter.rate_hz()
+
+
+def test_a_rate_is_measured_whatever_is_left_out_joined_or_out_of_order() -> None:
+    even = [number / 12.5 for number in range(100)]
+    assert rate_of(*even) == pytest.approx(12.5)
+    assert rate_of(*[at for number, at in enumerate(even) if number % 4]) == pytest.approx(12.5)
+    assert rate_of(*even[:30], *even[60:], *even) == pytest.approx(12.5)
+    reordered = [even[at] for first in range(0, 96, 4) for at in (first, first + 3, first + 1, first + 2)]
+    assert rate_of(*reordered) == pytest.approx(12.5)
+    assert rate_of(*[round(number / 29.97, 3) for number in range(100)]) == pytest.approx(29.97, rel=0.002)
+    assert rate_of(*[20.0 * number for number in range(50)]) == 0.0, "slides have no rate"
+    assert rate_of(0.0, 0.1) == rate_of() == 0.0
+
+
+def test_a_rate_that_is_stated_is_not_measured() -> None:
+    stream = _Stream(0)
+    assert frames_per_second(stream, 10.0) == 25.0
+    stream.average_rate, stream.codec_context = None, _Codec()
+    for measured, expected in ((10.0, 10.0), (24.9, 25.0), (50.0, 25.0), (0.0, 25.0), (60.0, 60.0)):
+        assert frames_per_second(stream, measured) == expected, "pairs of fields have twice as many packets"
+
+
+class _Codec:
+    framerate = 25

@@ -90,7 +90,7 @@ class Plan:
         jump: What is added to the stamps of every later part; None: the parts are files joined byte by byte, whose
             stamps begin again.
         lengths: How long every part is: to the end of its longest stream.
-        cut: Share of the bytes that is kept of the file; None: all.
+        cut: Share of the packets that is kept of the file, which is cut off behind them; None: all.
     """
 
     suffix: str
@@ -175,18 +175,30 @@ def still_of(rng: Rng) -> Still:
 def write(plan: Plan, path: Path) -> None:
     """Write the file."""
     if plan.jump is None and len(plan.lengths) > 1:
-        parts = [_mux(plan, [index], plan.base) for index in range(len(plan.lengths))]
+        parts = [_mux(plan, [index], plan.base)[0] for index in range(len(plan.lengths))]
         path.write_bytes(b"".join(parts))
     else:
-        content = _mux(plan, range(len(plan.lengths)), plan.base)
-        path.write_bytes(content if plan.cut is None else content[: round(plan.cut * len(content))])
+        content, sizes = _mux(plan, range(len(plan.lengths)), plan.base)
+        if plan.cut is not None:
+            first, behind = PACKETS_BETWEEN[plan.suffix]
+            start, stop = content.index(first), content.rindex(behind)
+            kept = sum(sizes[: round(plan.cut * len(sizes))]) / sum(sizes)
+            content = content[: start + round(kept * (stop - start))]
+        path.write_bytes(content)
 
 
-def _mux(plan: Plan, parts: Any, base: float) -> bytes:
+#: What stands before and behind the packets of a container, of those that are cut.
+PACKETS_BETWEEN = {".mkv": (b"\x1f\x43\xb6\x75", b"\x1c\x53\xbb\x6b"), ".avi": (b"movi", b"idx1")}
+#: A packet takes so many bytes more than it holds.
+PACKET_HEADER_BYTES = 8
+
+
+def _mux(plan: Plan, parts: Any, base: float) -> tuple[bytes, list[int]]:
+    """Return a container and the bytes that each of its packets takes, in their order."""
     file = io.BytesIO()
     file.name = f"clip{plan.suffix}"
     with av.open(file, "w", format=FORMATS[plan.suffix]) as container:
-        packets = []
+        packets, sizes = [], []
         for order, stream in enumerate(plan.streams):
             # AVI has no stamps: it counts pictures.
             clock = Fraction(stream.fps).limit_denominator(1001) if plan.suffix == ".avi" else Fraction(1000)
@@ -194,8 +206,9 @@ def _mux(plan: Plan, parts: Any, base: float) -> bytes:
             for packet in _encode(plan, stream, encoder, parts, base):
                 packets.append((float(packet.dts * packet.time_base), order, len(packets), packet))
         for _, _, _, packet in sorted(packets, key=lambda one: one[:3]):
+            sizes.append(packet.size + PACKET_HEADER_BYTES)
             container.mux(packet)
-    return file.getvalue()
+    return file.getvalue(), sizes
 
 
 FORMATS = {

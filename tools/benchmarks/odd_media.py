@@ -44,7 +44,7 @@ LEAST_LEVEL = 0.2
 LEAST_UNEVEN = 0.6
 #: The parts of a joined file may lie this much later than planned, each than the one before.
 MOST_SHIFT_SECONDS = 0.13
-#: A coverage may be this far from the share of the bytes that is there.
+#: A coverage may be this far from the share of the packets that is there.
 CUT_TOLERANCE = 0.25
 CELL_SAMPLES = round(CELL_SECONDS * SAMPLE_RATE_HZ)
 _WHOLE = {Outcome.OK, Outcome.NO_VIDEO, Outcome.NO_AUDIO}
