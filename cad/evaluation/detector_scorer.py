@@ -39,7 +39,7 @@ class DetectorScorer:
 
     @property
     def identity(self) -> str:
-        """Name and hash of the weights and of the face nets."""
+        """Name and hash of the weights and of the nets that find faces and speech."""
         return scorer_identity(self._detector.nets)
 
     @property
@@ -65,7 +65,7 @@ class DetectorScorer:
 def scorer_identity(nets: Mapping[str, str]) -> str:
     """Return the identity that scores are kept under: sha256 by name of all nets that decide them, the detector first.
 
-    With other face nets the same detector gives other scores.
+    With other nets for faces or speech the same detector gives other scores.
     """
     return " ".join(f"{name} {sha256}" for name, sha256 in nets.items())
 

@@ -70,7 +70,7 @@ def read_reports(*folders: Path) -> list[StoredReport]:
     """Return reports that may stand side by side.
 
     Raises:
-        DataError: One is unusable, or was measured with other weights or face nets than the first.
+        DataError: One is unusable, or was measured with other nets (weights, faces, speech) than the first.
     """
     first, *others = found = [read_report(folder) for folder in folders]
     for other in others:

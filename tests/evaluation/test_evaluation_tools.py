@@ -25,6 +25,7 @@ from cad.evaluation.runner import PartResult
 from cad.evaluation.shortcut_baselines.versus_baselines import versus_baselines
 from cad.evaluation.writing import write_results
 from cad.spec import HEADS, METADATA_KEY, ModelSpec
+from cad.speech_net import speech_net
 from cad.weights import find_entry
 
 calibrate = load_tool("../export/calibrate")
@@ -267,7 +268,8 @@ def test_calibrate_writes_a_model_that_keeps_its_rate(miniature, tiny_weights, f
     # The graph itself is untouched, and the scores under the new numbers are there for the evaluation to go on from.
     assert onnx.load(str(output)).graph == onnx.load(str(tiny_weights / "model.onnx")).graph
     log = output.with_suffix(".scores.jsonl").read_text().splitlines()
-    assert json.loads(log[0])["scorer"] == detector_scorer.scorer_identity({"new": result["sha256"]})
+    nets = {"new": result["sha256"], **speech_net().nets}
+    assert json.loads(log[0])["scorer"] == detector_scorer.scorer_identity(nets)
     assert len(log) == 11
     answers = {json.loads(text)["path"]: json.loads(text)["answer"] for text in log[1:]}
     assert answers["av/p0_11.mp4"] == "fake" and answers["av/p0_00.mp4"] != "fake"
