@@ -91,6 +91,7 @@ class Plan:
             stamps begin again.
         lengths: How long every part is: to the end of its longest stream.
         cut: Share of the packets that is kept of the file, which is cut off behind them; None: all.
+        cut_bytes: The same share in bytes, known once the file has been written.
     """
 
     suffix: str
@@ -99,6 +100,7 @@ class Plan:
     jump: float | None = None
     lengths: tuple[float, ...] = (0.0,)
     cut: float | None = None
+    cut_bytes: float | None = None
 
     def offset(self, part: int) -> float:
         """Return the grid time at which a part begins."""
@@ -172,8 +174,8 @@ def still_of(rng: Rng) -> Still:
     return Still(suffix, width, height, int(rng.choice([64, 128])) if tiled else 0, int(rng.integers(4)) * tiled)
 
 
-def write(plan: Plan, path: Path) -> None:
-    """Write the file."""
+def write(plan: Plan, path: Path) -> Plan:
+    """Write the file, and return its plan with what is known of it now."""
     if plan.jump is None and len(plan.lengths) > 1:
         parts = [_mux(plan, [index], plan.base)[0] for index in range(len(plan.lengths))]
         path.write_bytes(b"".join(parts))
@@ -183,8 +185,11 @@ def write(plan: Plan, path: Path) -> None:
             first, behind = PACKETS_BETWEEN[plan.suffix]
             start, stop = content.index(first), content.rindex(behind)
             kept = sum(sizes[: round(plan.cut * len(sizes))]) / sum(sizes)
+            whole = len(content)
             content = content[: start + round(kept * (stop - start))]
+            plan = replace(plan, cut_bytes=len(content) / whole)
         path.write_bytes(content)
+    return plan
 
 
 #: What stands before and behind the packets of a container, of those that are cut.
