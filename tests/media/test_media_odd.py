@@ -20,7 +20,7 @@ from cad.media.records import AudioSamples, VideoFrames
 
 
 def read(count: int, seed: int, first: int = 0) -> dict[str, object]:
-    return odd_media.run(argparse.Namespace(count=count, first=first, seed=seed, keep=None, jobs=1))
+    return odd_media.run(argparse.Namespace(count=count, first=first, seed=seed, keep=None))
 
 
 def judge(count: int, seed: int, first: int = 0) -> dict[str, object]:

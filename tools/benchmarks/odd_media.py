@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first one, to look at it again")
     parser.add_argument("--seed", type=int, default=20260101)
     parser.add_argument("--keep", type=Path, help="folder for files that are read wrongly")
-    parser.add_argument("--jobs", type=int, default=1, help="files that are read at the same time")
 
 
 def run(arguments: argparse.Namespace) -> dict[str, object]:
@@ -63,27 +61,21 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     began = time.monotonic()
     kinds, wrong_kinds = Counter[str](), Counter[str]()
     wrong: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="cad-odd-") as folder, MediaPool(idle=arguments.jobs) as pool:
-
-        def one(index: int) -> tuple[Plan | Still, list[str]]:
+    with tempfile.TemporaryDirectory(prefix="cad-odd-") as folder, MediaPool() as pool:
+        for index in range(arguments.first, arguments.first + arguments.count):
             plan, path = make(Path(folder), arguments.seed, index)
             found = check(pool, plan, path)
-            if found and arguments.keep is not None:
-                arguments.keep.mkdir(parents=True, exist_ok=True)
-                (arguments.keep / path.name).write_bytes(path.read_bytes())
+            kinds.update(kinds_of(plan))
+            if found:
+                wrong_kinds.update(kinds_of(plan))
+                wrong.append(f"{index}: {'; '.join(found)} | {plan.told()}")
+                print(wrong[-1], file=sys.stderr)
+                if arguments.keep is not None:
+                    arguments.keep.mkdir(parents=True, exist_ok=True)
+                    (arguments.keep / path.name).write_bytes(path.read_bytes())
             path.unlink()
-            return plan, found
-
-        numbers = range(arguments.first, arguments.first + arguments.count)
-        with ThreadPoolExecutor(arguments.jobs) as threads:
-            for index, (plan, found) in zip(numbers, threads.map(one, numbers), strict=True):
-                kinds.update(kinds_of(plan))
-                if found:
-                    wrong_kinds.update(kinds_of(plan))
-                    wrong.append(f"{index}: {'; '.join(found)} | {plan.told()}")
-                    print(wrong[-1], file=sys.stderr)
-                if (index + 1 - arguments.first) % 100 == 0:
-                    print(f"{index + 1 - arguments.first} of {arguments.count}: {len(wrong)} wrong", file=sys.stderr)
+            if (index + 1 - arguments.first) % 100 == 0:
+                print(f"{index + 1 - arguments.first} of {arguments.count}: {len(wrong)} wrong", file=sys.stderr)
     return {
         "files": arguments.count,
         "seed": arguments.seed,
