@@ -8,7 +8,11 @@ checkpoint, exactly. ``stages --help`` tells how cad_small is trained from publi
 from __future__ import annotations
 
 import logging
+import os
 import sys
+
+# Loaders fork, and NumPy's BLAS with threads of its own may wait for ever in a fork. It reads this when it is loaded.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from cad.command import run_command
 from cad.training.cli import main, quieten
