@@ -19,7 +19,7 @@ from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStream
 from cad.media.stamps import StampReader
 from cad.media.stated_size import stated_end_seconds, stated_packets, stated_samples, stated_share
 from cad.media.stills import apng_frames, besides, still_orientation
-from cad.media.survey import Survey
+from cad.media.survey import StreamSurvey, Survey
 from cad.media.timeline import Timeline
 from cad.media.tracks import pair_tracks
 
@@ -155,14 +155,16 @@ def _look_over(
                 look.first.setdefault(stream.index, (0, readers[stream.index].seconds(frame)))
                 look.note(source, stream, frame)
     survey.finish(source.encrypted)
+    timeline = survey.timeline()
     for stream in streams:
-        survey.streams[stream.index].stated_share = _stated_share(source, stream, survey)
+        found = survey.streams[stream.index]
+        found.stated_share = _stated_share(source, stream, found, timeline)
     return look
 
 
-def _stated_share(source: OpenContainer, stream: Any, survey: Survey) -> float:
+def _stated_share(source: OpenContainer, stream: Any, found: StreamSurvey, timeline: Timeline) -> float:
     """Return the share of a stream which the file holds, of what exact headers state of it."""
-    fd, name, found = source.fd, source.container.format.name, survey.streams[stream.index]
+    fd, name = source.fd, source.container.format.name
     shares = [stated_share(fd, name)]
     if stream.index_entries and found.packets:
         size = os.fstat(fd).st_size
@@ -170,7 +172,6 @@ def _stated_share(source: OpenContainer, stream: Any, survey: Survey) -> float:
         shares.append(found.packets / (found.packets + missing))
     if stated := stated_packets(fd, name):
         shares.append(min(1.0, (found.packets + _PACKETS_OFF) / stated))
-    timeline = survey.timeline()
     start, end = (times.get(stream.index, 0.0) for times in (timeline.start_seconds, timeline.end_seconds))
     if (samples := stated_samples(fd, name)) and stream.type == "audio":
         shares.append(_share_of_seconds(end - start, samples / stream.codec_context.sample_rate))
@@ -247,14 +248,7 @@ def _video_info(
         start_seconds=start,
         declared_frames=stream.frames or apng_frames(source.fd),
         declared_seconds=_declared_seconds(source, stream, start),
-        number=number,
-        program=programs.get(stream.index),
-        is_default=_is_default(stream),
-        language=_tag(stream, "language"),
-        title=_tag(stream, "title"),
-        packets=found.packets,
-        encrypted_packets=found.encrypted_packets,
-        stated_share=found.stated_share,
+        **_of_any_track(stream, number, programs, found),
     )
 
 
@@ -270,19 +264,24 @@ def _audio_info(
         channels=context.channels,
         start_seconds=start,
         declared_seconds=_declared_seconds(source, stream, start),
-        number=number,
-        program=programs.get(stream.index),
-        is_default=_is_default(stream),
-        language=_tag(stream, "language"),
-        title=_tag(stream, "title"),
-        packets=found.packets,
-        encrypted_packets=found.encrypted_packets,
-        stated_share=found.stated_share,
+        **_of_any_track(stream, number, programs, found),
     )
 
 
-def _is_default(stream: VideoStream | AudioStream) -> bool:
-    return bool(stream.disposition & type(stream.disposition).default)
+def _of_any_track(
+    stream: VideoStream | AudioStream, number: int, programs: dict[int, int], found: StreamSurvey
+) -> dict[str, Any]:
+    """Return the fields that pictures and sounds have in common."""
+    return {
+        "number": number,
+        "program": programs.get(stream.index),
+        "is_default": bool(stream.disposition & type(stream.disposition).default),
+        "language": _tag(stream, "language"),
+        "title": _tag(stream, "title"),
+        "packets": found.packets,
+        "encrypted_packets": found.encrypted_packets,
+        "stated_share": found.stated_share,
+    }
 
 
 def _tag(stream: VideoStream | AudioStream, name: str) -> str:

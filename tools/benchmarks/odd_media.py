@@ -11,18 +11,14 @@ joined. The result is written to docs/reliability/odd_media.json, from which the
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import sys
 import tempfile
-import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from benchmarks import odd_clips
+from benchmarks import odd_clips, odd_counts
 from benchmarks.odd_clips import CELL_SECONDS, CELLS, Plan, Still, Stream
+from benchmarks.odd_counts import Tried, count_wrong
 from numpy.typing import NDArray
 
 from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
@@ -50,43 +46,18 @@ _WHOLE = {Outcome.OK, Outcome.NO_VIDEO, Outcome.NO_AUDIO}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--count", type=int, default=2000, help="files to read")
-    parser.add_argument("--first", type=int, default=0, help="number of the first one, to look at it again")
-    parser.add_argument("--seed", type=int, default=20260101)
-    parser.add_argument("--keep", type=Path, help="folder for files that are read wrongly")
+    odd_counts.add_arguments(parser, count=2000)
 
 
 def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Read them and return the figures; ``ok`` is false if an answer was wrong."""
-    began = time.monotonic()
-    kinds, wrong_kinds = Counter[str](), Counter[str]()
-    wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="cad-odd-") as folder, MediaPool() as pool:
-        for index in range(arguments.first, arguments.first + arguments.count):
+
+        def attempt(index: int) -> Tried:
             plan, path = make(Path(folder), arguments.seed, index)
-            found = check(pool, plan, path)
-            kinds.update(kinds_of(plan))
-            if found:
-                wrong_kinds.update(kinds_of(plan))
-                wrong.append(f"{index}: {'; '.join(found)} | {plan.told()}")
-                print(wrong[-1], file=sys.stderr)
-                if arguments.keep is not None:
-                    arguments.keep.mkdir(parents=True, exist_ok=True)
-                    (arguments.keep / path.name).write_bytes(path.read_bytes())
-            path.unlink()
-            if (index + 1 - arguments.first) % 100 == 0:
-                print(f"{index + 1 - arguments.first} of {arguments.count}: {len(wrong)} wrong", file=sys.stderr)
-    return {
-        "files": arguments.count,
-        "seed": arguments.seed,
-        "wrong": len(wrong),
-        "wrong_files": wrong[:20],
-        "kinds": {kind: {"files": count, "wrong": wrong_kinds[kind]} for kind, count in sorted(kinds.items())},
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "wall_seconds": round(time.monotonic() - began, 1),
-        "ok": not wrong,
-    }
+            return Tried(path, plan.told(), kinds_of(plan), check(pool, plan, path))
+
+        return count_wrong(arguments, attempt)
 
 
 def make(folder: Path, seed: int, index: int) -> tuple[Plan | Still, Path]:

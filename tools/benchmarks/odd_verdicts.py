@@ -10,12 +10,8 @@ beside other faces.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
-import time
-from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +20,8 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from benchmarks import odd_counts
+from benchmarks.odd_counts import Tried, count_wrong
 from numpy.typing import NDArray
 
 from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ
@@ -81,44 +79,23 @@ class Case:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--count", type=int, default=200, help="files to judge")
-    parser.add_argument("--first", type=int, default=0, help="number of the first one, to look at it again")
-    parser.add_argument("--seed", type=int, default=20260101)
-    parser.add_argument("--keep", type=Path, help="folder for files that are judged wrongly")
+    odd_counts.add_arguments(parser, count=200)
 
 
 def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Judge them and return the figures; ``ok`` is false if a verdict was wrong."""
-    began, wrong, kinds, wrong_kinds = time.monotonic(), [], Counter[str](), Counter[str]()
+    material = load_material()
     with tempfile.TemporaryDirectory(prefix="cad-odd-") as name:
         folder = Path(name)
-        material = load_material()
         with Detector(model=str(write_model(folder / "model"))) as detector:
-            for index in range(arguments.first, arguments.first + arguments.count):
+
+            def attempt(index: int) -> Tried:
                 case = case_of(np.random.default_rng([arguments.seed, index]))
-                kinds.update(kinds_of(case))
                 path = folder / f"{index}{case.suffix}"
                 path.write_bytes(b"".join(encode(part, case.suffix, material) for part in case.parts))
-                found = check(case, detector.detect(path))
-                if found:
-                    wrong_kinds.update(kinds_of(case))
-                    wrong.append(f"{index}: {'; '.join(found)} | {case}")
-                    print(wrong[-1], file=sys.stderr)
-                    if arguments.keep is not None:
-                        arguments.keep.mkdir(parents=True, exist_ok=True)
-                        (arguments.keep / path.name).write_bytes(path.read_bytes())
-                path.unlink()
-    return {
-        "files": arguments.count,
-        "seed": arguments.seed,
-        "wrong": len(wrong),
-        "wrong_files": wrong[:20],
-        "kinds": {kind: {"files": count, "wrong": wrong_kinds[kind]} for kind, count in sorted(kinds.items())},
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "wall_seconds": round(time.monotonic() - began, 1),
-        "ok": not wrong,
-    }
+                return Tried(path, str(case), kinds_of(case), check(case, detector.detect(path)))
+
+            return count_wrong(arguments, attempt)
 
 
 def check(case: Case, verdict: Verdict) -> list[str]:
