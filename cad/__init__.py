@@ -129,6 +129,7 @@ __all__ = [
     "Reason",
     "Result",
     "Segment",
+    "SoundBlock",
     "SpecMismatchError",
     "StreamEvidence",
     "TrackSummary",
@@ -169,7 +170,7 @@ _NAMES_BY_HOME = {
     "cad.media.limits": "MediaLimits",
     "cad.media.reader": "MediaReader open_media",
     "cad.media.records": (
-        "AudioSamples AudioStreamInfo MediaInfo MediaKind Outcome ReadReport VideoFrames VideoStreamInfo"
+        "AudioSamples AudioStreamInfo MediaInfo MediaKind Outcome ReadReport SoundBlock VideoFrames VideoStreamInfo"
     ),
     "cad.media.source": "MediaSource",
     "cad.options": "DetectOptions",

@@ -26,7 +26,7 @@ from cad.errors import AnalysisFailedError, MediaError, OptionError
 from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
 from cad.faces.track_book import TrackBook
-from cad.faces.tracker import FaceTracker
+from cad.faces.tracker import LAG_SLOTS, FaceTracker
 from cad.media.input import MediaInput
 from cad.media.pool import MediaPool
 from cad.media.records import MediaKind, VideoFrames
@@ -199,7 +199,7 @@ class Detector(Closing):
         with watch.stage("open"):
             opened = self._open(clip)
         with opened as source:
-            return self._analyse(source, watch, partial(self._tell, source, cancelled))
+            return self._analyse(source, watch, partial(self._tell, source, cancelled), partial(_check, cancelled))
 
     def _open(self, clip: Clip) -> AbstractContextManager[MediaSource]:
         # Asked for by name, since some properties of a source cost reading.
@@ -207,14 +207,16 @@ class Detector(Closing):
             return nullcontext(cast(MediaSource, clip))
         return closing(self._pool.open(clip))
 
-    def _analyse(self, source: MediaSource, watch: Stopwatch, tell: Callable[[int, str], None]) -> Analysis:
+    def _analyse(
+        self, source: MediaSource, watch: Stopwatch, tell: Callable[[int, str], None], check: Callable[[], None]
+    ) -> Analysis:
         chosen, most = (self.options.video_tracks, self.options.audio_tracks), self.options.limits.max_tracks
         scenes, left_out = choose_tracks(source.info, *chosen, most)
         unjudged = [UnjudgedTrack(one.kind, one.number, NOT_JUDGED[one.why]) for one in left_out]
         tell(0, "read")
         analyses: list[Analysis] = []
         for scene in scenes:
-            analyses += self._analyse_scene(source, scene, unjudged, watch, tell)
+            analyses += self._analyse_scene(source, scene, unjudged, watch, tell, check)
         first, *others = analyses
         return dataclasses.replace(first, seconds=watch.seconds(), others=tuple(others), unjudged=tuple(unjudged))
 
@@ -225,13 +227,14 @@ class Detector(Closing):
         unjudged: list[UnjudgedTrack],
         watch: Stopwatch,
         tell: Callable[[int, str], None],
+        check: Callable[[], None],
     ) -> Iterator[Analysis]:
         """Yield an analysis for each sound that goes with a picture, whose faces are found once for all of them.
 
         Sounds that have no part in any are added to ``unjudged``.
         """
         with watch.stage("read"):
-            sounds, silent = hear_sounds(source, scene.audios)
+            sounds, silent = hear_sounds(source, scene.audios, check)
         unjudged += silent
         shortest = 1 if source.info.kind is MediaKind.IMAGE else self.spec.min_frames
         book = TrackBook(self.options.keep_pictures)
@@ -246,10 +249,11 @@ class Detector(Closing):
         for one in listeners:
             with watch.stage("score"):
                 one.scores += self._score_sound(one.cutter.flush(), tell)
+            one.sound.close()
             speech = one.sound.speech
             slots = max(video_slots, 0 if speech is None else len(speech.present))
             with watch.stage("faces"):
-                tracks = book.summaries(speech)
+                tracks = book.summaries(None if speech is None else speech.loudness)
             yield Analysis(
                 path=source.info.path,
                 info=with_only(source.info, video, one.sound.number),
@@ -284,6 +288,9 @@ class Detector(Closing):
             with watch.stage("faces"):
                 found = tracker.push(chunk)
             self._score_crops(found, listeners, book, watch)
+            for one in listeners:
+                with watch.stage("score"):
+                    one.scores += self._scorer.score(one.cutter.advance(stop_slot - LAG_SLOTS))
             tell(stop_slot, "picture")
         with watch.stage("faces"):
             found = tracker.flush()
@@ -323,11 +330,16 @@ class Detector(Closing):
 
     def _tell(self, source: MediaSource, cancelled: Event, stop_slot: int, stage: str) -> None:
         """Let the caller know how far a clip is, and end its analysis if nobody waits for it any more."""
-        if cancelled.is_set():
-            raise CancelledError
+        _check(cancelled)
         if self._progress is not None:
             self._progress(Progress(source.info.path, seconds_of(stop_slot), source.info.duration_seconds, stage))
 
     def _check_open(self) -> None:
         if not self._end_pool.alive:
             raise OptionError("the detector is closed")
+
+
+def _check(cancelled: Event) -> None:
+    """End the analysis of a clip if nobody waits for it any more."""
+    if cancelled.is_set():
+        raise CancelledError

@@ -37,6 +37,23 @@ def slot_levels_dbfs(
     return np.asarray(10.0 * np.log10(power + 10.0 ** (floor_dbfs / 10)))
 
 
+def levels_for_lips(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the level of every whole slot, in dBFS, that the motion of lips is held against."""
+    return slot_levels_dbfs(samples, floor_dbfs=-100.0)
+
+
+def slot_loudness(level: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the loudness of each slot in dB, at least 50 dB below the loudest; NaN where there is no sound.
+
+    Args:
+        level: Of each slot, from ``levels_for_lips``.
+        present: bool (slots,), where there is sound.
+    """
+    if present.any():
+        level = np.maximum(level, level[present].max() - 50)
+    return np.where(present, level, np.nan)
+
+
 def rms(samples: NDArray[np.floating]) -> float:
     """Return the root mean square of ``samples``, 0 of none.
 

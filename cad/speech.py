@@ -13,12 +13,15 @@ it hears a voice, the sound around counts as the level says, pauses, breaths and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from cad.clock import SAMPLES_PER_FRAME
-from cad.loudness import slot_levels_dbfs
+from cad.loudness import levels_for_lips, slot_levels_dbfs, slot_loudness
 from cad.media.records import AudioSamples
 from cad.runs import flip_short_runs, runs_of
 from cad.speech_net import BLOCK_SAMPLES, speech_net
@@ -41,6 +44,60 @@ HEARD_AT_DBFS = -20.0
 #: poor forgeries, which must be judged, sound to the net like half a voice (docs/experiments.md).
 MIN_VOICE = 0.25
 VOICE_REACH_SLOTS = 25
+#: The net is given so much at a time.
+_READ_SLOTS = 250
+
+#: Gives the samples of the slots from a first one up to a last one, float32 (slots * 640,), zeros where there are none.
+ReadSlots = Callable[[int, int], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speech:
+    """Where in a sound somebody speaks.
+
+    Attributes:
+        present: bool (slots,).
+        level: Of each slot of the sound, from ``cad.loudness.levels_for_lips``.
+        read: Gives its samples, some seconds at a time and about in order.
+    """
+
+    present: NDArray[np.bool_]
+    level: NDArray[np.float64]
+    read: ReadSlots
+
+    @classmethod
+    def of_audio(cls, audio: AudioSamples) -> Speech:
+        """Return a sound that is held as a whole and is present where somebody speaks."""
+        return cls(audio.present, levels_for_lips(audio.samples), _reader_of(audio))
+
+    @property
+    def loudness(self) -> NDArray[np.float64]:
+        """Loudness of the speech in dB, float64 (slots,), NaN where there is none."""
+        return slot_loudness(self.level, self.present)
+
+    def cut(self, first_slot: int, stop_slot: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the samples of some slots, float32 (slots * 640,), and where they are speech, bool (slots,).
+
+        What is no speech is zeros.
+        """
+        present = np.zeros(stop_slot - first_slot, dtype=np.bool_)
+        known = self.present[first_slot:stop_slot]
+        present[: len(known)] = known
+        if not present.any():
+            return np.zeros(len(present) * SAMPLES_PER_FRAME, dtype=np.float32), present
+        samples = self.read(first_slot, stop_slot)
+        samples.reshape(-1, SAMPLES_PER_FRAME)[~present] = 0.0
+        return samples, present
+
+
+def _reader_of(audio: AudioSamples) -> ReadSlots:
+    def read(first_slot: int, stop_slot: int) -> NDArray[np.float32]:
+        samples = np.zeros((stop_slot - first_slot) * SAMPLES_PER_FRAME, np.float32)
+        known = audio.samples[first_slot * SAMPLES_PER_FRAME : stop_slot * SAMPLES_PER_FRAME]
+        samples[: len(known)] = known
+        return samples
+
+    return read
 
 
 def find_speech(audio: AudioSamples) -> NDArray[np.bool_]:
@@ -54,12 +111,32 @@ def find_speech(audio: AudioSamples) -> NDArray[np.bool_]:
         >>> bool(find_speech(silence).any())
         False
     """
-    if not audio.present.any():
-        return np.zeros(len(audio.present), dtype=np.bool_)
-    level = slot_levels_dbfs(audio.samples, without_offset=True)
-    loud = float(np.percentile(level[audio.present], 95))
-    moving = find_moving(audio.present, level, loud)
-    return moving & _find_voice(audio.samples, moving, 10 ** ((HEARD_AT_DBFS - loud) / 20))
+    return slots_of_speech(audio.present, levels_for_speech(audio.samples), _reader_of(audio))
+
+
+def levels_for_speech(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the level of every whole slot, in dBFS, by which speech is found."""
+    return slot_levels_dbfs(samples, without_offset=True)
+
+
+def slots_of_speech(
+    present: NDArray[np.bool_], level: NDArray[np.float64], read: ReadSlots
+) -> NDArray[np.bool_]:
+    """Return which slots of a sound hold speech, bool (slots,), without having all of its samples at once.
+
+    Args:
+        present: bool (slots,), where there is sound.
+        level: Of each slot, from ``levels_for_speech``.
+        read: Gives the samples, some seconds at a time and in order.
+
+    Raises:
+        WeightsError: The packaged speech net is damaged.
+    """
+    if not present.any():
+        return np.zeros(len(present), dtype=np.bool_)
+    loud = float(np.percentile(level[present], 95))
+    moving = find_moving(present, level, loud)
+    return moving & _find_voice(read, moving, 10 ** ((HEARD_AT_DBFS - loud) / 20))
 
 
 def find_moving(present: NDArray[np.bool_], level: NDArray[np.float64], loud: float) -> NDArray[np.bool_]:
@@ -71,12 +148,15 @@ def find_moving(present: NDArray[np.bool_], level: NDArray[np.float64], loud: fl
     return flip_short_runs(joined, value=True, max_slots=MIN_BURST_SLOTS - 1, at_edges=True)
 
 
-def _find_voice(samples: NDArray[np.float32], moving: NDArray[np.bool_], gain: float) -> NDArray[np.bool_]:
+def _find_voice(read: ReadSlots, moving: NDArray[np.bool_], gain: float) -> NDArray[np.bool_]:
     """Return where the net hears a voice within VOICE_REACH_SLOTS, as it goes through the stretches of ``moving``."""
     voice = np.zeros(len(moving))
     for start, stop in runs_of(moving):
-        stretch = samples[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME]
-        voice[start:stop] = _by_slot(speech_net().probabilities(stretch, gain), stop - start)
+        hearing = speech_net().hear(gain)
+        blocks = [
+            hearing.push(read(first, min(first + _READ_SLOTS, stop))) for first in range(start, stop, _READ_SLOTS)
+        ]
+        voice[start:stop] = _by_slot(np.concatenate([*blocks, hearing.end()]), stop - start)
     mean = _sum_around(voice) / np.maximum(_sum_around(moving), MAX_PAUSE_SLOTS)
     return _sum_around(moving & (mean >= MIN_VOICE)) > 0.5
 

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 
 from cad.clock import SAMPLE_RATE_HZ
 from cad.errors import SpecMismatchError
@@ -57,18 +58,50 @@ class SpeechNet:
             >>> (speech_net().probabilities(silence) < 0.5).tolist()
             [True, True, True, True]
         """
-        heard = np.zeros(-(-len(samples) // BLOCK_SAMPLES), dtype=np.float32)
-        state = np.zeros(_STATE_SHAPE, dtype=np.float32)
-        block = np.zeros((1, CONTEXT_SAMPLES + BLOCK_SAMPLES), dtype=np.float32)
-        rate = np.array(SAMPLE_RATE_HZ, dtype=np.int64)
-        for index in range(len(heard)):
-            fresh = samples[index * BLOCK_SAMPLES : (index + 1) * BLOCK_SAMPLES]
-            block[0, :CONTEXT_SAMPLES] = block[0, -CONTEXT_SAMPLES:]
-            block[0, CONTEXT_SAMPLES:] = 0.0
-            block[0, CONTEXT_SAMPLES : CONTEXT_SAMPLES + len(fresh)] = np.float32(gain) * fresh
-            said, state = self._session.run(list(_OUTPUTS), {"input": block, "state": state, "sr": rate})
-            heard[index] = said[0, 0]
-        return heard
+        hearing = self.hear(gain)
+        return np.concatenate([hearing.push(samples), hearing.end()])
+
+    def hear(self, gain: float = 1.0) -> Hearing:
+        """Return what takes a sound piece by piece, from its start, and says the same of it."""
+        return Hearing(self._session, gain)
+
+
+class Hearing:
+    """Goes through one sound and keeps the net's state from piece to piece.
+
+    Args:
+        session: The net.
+        gain: As in SpeechNet.probabilities.
+    """
+
+    def __init__(self, session: InferenceSession, gain: float) -> None:
+        self._session = session
+        self._gain = np.float32(gain)
+        self._state = np.zeros(_STATE_SHAPE, dtype=np.float32)
+        self._block = np.zeros((1, CONTEXT_SAMPLES + BLOCK_SAMPLES), dtype=np.float32)
+        self._rate = np.array(SAMPLE_RATE_HZ, dtype=np.int64)
+        self._rest = np.zeros(0, dtype=np.float32)
+
+    def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take the next samples, float32 (samples,), and return the probabilities of the blocks that are full now."""
+        joined = np.concatenate([self._rest, samples])
+        whole = len(joined) // BLOCK_SAMPLES
+        self._rest = joined[whole * BLOCK_SAMPLES :]
+        blocks = np.split(joined[: whole * BLOCK_SAMPLES], whole) if whole else []
+        return np.array([self._hear(block) for block in blocks], dtype=np.float32)
+
+    def end(self) -> NDArray[np.float32]:
+        """Return the probability of a last block that is not full, float32 (1,), or nothing, float32 (0,)."""
+        return np.array([self._hear(self._rest)] if len(self._rest) else [], dtype=np.float32)
+
+    def _hear(self, fresh: NDArray[np.float32]) -> float:
+        block = self._block
+        block[0, :CONTEXT_SAMPLES] = block[0, -CONTEXT_SAMPLES:]
+        block[0, CONTEXT_SAMPLES:] = 0.0
+        block[0, CONTEXT_SAMPLES : CONTEXT_SAMPLES + len(fresh)] = self._gain * fresh
+        given = {"input": block, "state": self._state, "sr": self._rate}
+        said, self._state = self._session.run(list(_OUTPUTS), given)
+        return float(said[0, 0])
 
 
 @cache

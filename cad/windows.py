@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
 from cad.faces.records import CROP_SIZE_PX, FaceCrops
-from cad.media.records import AudioSamples
 from cad.runs import runs_of
+from cad.speech import Speech
 from cad.values import ValueRecord
 
 #: A track whose crops stop for longer than this is cut in two: the gap would fill most of a window.
 MAX_GAP_SLOTS = FRAME_RATE_HZ
-#: A track without crops for this long, while others have some, is done and gives its buffer back.
-RETIRE_SLOTS = 10 * FRAME_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -101,7 +99,7 @@ class WindowCutter:
     At most a window and a hop of every open track are held.
 
     Args:
-        audio: The sound with everything that is not speech marked absent; None without sound.
+        speech: The sound; None without any.
         window_slots: Length of a window, as the model was trained on.
         hop_slots: From one window to the next.
         min_slots: Shortest window that the model can judge.
@@ -110,20 +108,20 @@ class WindowCutter:
 
     def __init__(
         self,
-        audio: AudioSamples | None,
+        speech: Speech | None,
         window_slots: int,
         hop_slots: int,
         min_slots: int,
         joint_slots: Sequence[int] = (),
     ) -> None:
-        self._audio = audio
+        self._speech = speech
         self._window_slots = window_slots
         self._hop_slots = hop_slots
         self._min_slots = min_slots
         self._joints = sorted(joint_slots)
         self._open: dict[int, _OpenTrack] = {}
         # Slots whose sound went into a window together with a face.
-        self._covered = np.zeros(0 if audio is None else len(audio.present), dtype=np.bool_)
+        self._covered = np.zeros(0 if speech is None else len(speech.present), dtype=np.bool_)
 
     def push(self, crops: FaceCrops) -> list[Window]:
         """Take the next crops of one track and return the windows that they complete.
@@ -135,10 +133,17 @@ class WindowCutter:
         parts = self._split_at_joints([(crops.first_slot, stop_slot)])
         return [window for first, stop in parts for window in self._push(_part_of(crops, first, stop))]
 
+    def advance(self, slot: int) -> list[Window]:
+        """Take note that no crop of a slot before ``slot`` will come, and return the windows of tracks that have ended.
+
+        So the sound of a window lies never far before the newest picture.
+        """
+        done = [one for one, track in self._open.items() if track.stop_slot + MAX_GAP_SLOTS < slot]
+        return [window for track_id in done for window in self._close(track_id)]
+
     def _push(self, crops: FaceCrops) -> list[Window]:
         """Take crops in which there is no joint."""
-        done = [one for one, track in self._open.items() if track.stop_slot < crops.first_slot - RETIRE_SLOTS]
-        windows = [window for track_id in done for window in self._close(track_id)]
+        windows: list[Window] = []
         track = self._open.get(crops.track_id)
         if track is not None and (
             crops.first_slot - track.stop_slot > MAX_GAP_SLOTS
@@ -184,22 +189,16 @@ class WindowCutter:
         return Window(start, track_id, np.stack(track.crops[inside]), present, audio, audio_present)
 
     def _sound(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        samples = np.zeros((stop - start) * SAMPLES_PER_FRAME, dtype=np.float32)
-        present = np.zeros(stop - start, dtype=np.bool_)
-        if self._audio is not None:
-            known = self._audio.present[start:stop]
-            present[: len(known)] = known
-            samples[: len(known) * SAMPLES_PER_FRAME] = self._audio.samples[
-                start * SAMPLES_PER_FRAME : (start + len(known)) * SAMPLES_PER_FRAME
-            ]
-        return samples, present
+        if self._speech is not None:
+            return self._speech.cut(start, stop)
+        return np.zeros((stop - start) * SAMPLES_PER_FRAME, np.float32), np.zeros(stop - start, np.bool_)
 
     def _sound_alone(self) -> Iterator[Window]:
-        if self._audio is None:
+        if self._speech is None:
             return
         for first, last in self._split_at_joints(runs_of(~self._covered)):
             # Windows start where the speech starts, so that silence before it changes nothing at all.
-            spoken = first + np.flatnonzero(self._audio.present[first:last])
+            spoken = first + np.flatnonzero(self._speech.present[first:last])
             if len(spoken) < self._min_slots:
                 continue
             stop_slot = int(spoken[-1]) + 1

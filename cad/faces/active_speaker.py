@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.faces.records import CROP_SIZE_PX, FaceCrops
-from cad.loudness import slot_levels_dbfs
-from cad.media.records import AudioSamples
 
 #: Mouth (what lies between its corners) and upper face in a canonical crop: left, top, right, bottom.
 MOUTH_PX = (64, 96, 98, 122)
@@ -83,18 +81,13 @@ class ActiveSpeaker:
         for index in np.flatnonzero(crops.present):
             _follow(lips, crops.first_slot + int(index), crops.crops[index])
 
-    def scores(self, audio: AudioSamples | None) -> list[LipScore]:
-        """Return the score of every track, by track; without sound all are 0."""
-        loudness = None if audio is None else slot_loudness(audio)
+    def scores(self, loudness: NDArray[np.float64] | None) -> list[LipScore]:
+        """Return the score of every track, by track; without sound all are 0.
+
+        Args:
+            loudness: Of every slot, from ``cad.loudness.slot_loudness``.
+        """
         return [_score(track_id, lips, loudness) for track_id, lips in sorted(self._lips.items())]
-
-
-def slot_loudness(audio: AudioSamples) -> NDArray[np.float64]:
-    """Return the loudness of each slot in dB, at least 50 dB below the loudest; NaN where there is no sound."""
-    level = slot_levels_dbfs(audio.samples, floor_dbfs=-100.0)
-    if audio.present.any():
-        level = np.maximum(level, level[audio.present].max() - 50)
-    return np.where(audio.present, level, np.nan)
 
 
 def _follow(lips: _Lips, slot: int, crop: NDArray[np.uint8]) -> None:

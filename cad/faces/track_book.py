@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from cad.faces.active_speaker import ActiveSpeaker, LipScore
 from cad.faces.records import FaceCrops
 from cad.faces.stillness import Stillness
-from cad.media.records import AudioSamples
 
 #: At most this many pictures of a face are kept; when there are more, every second one is dropped.
 MAX_PICTURES = 16
@@ -95,9 +94,13 @@ class TrackBook:
         if self._keep_pictures:
             keep_pictures(notes, crops)
 
-    def summaries(self, speech: AudioSamples | None) -> tuple[TrackSummary, ...]:
-        """Return what is known of every track, by track; ``speech`` is the sound, present where somebody speaks."""
-        lips = {score.track_id: score for score in self._speaker.scores(speech)}
+    def summaries(self, loudness: NDArray[np.float64] | None) -> tuple[TrackSummary, ...]:
+        """Return what is known of every track, by track.
+
+        Args:
+            loudness: Of the speech, by slot (``cad.loudness.slot_loudness``); None without sound.
+        """
+        lips = {score.track_id: score for score in self._speaker.scores(loudness)}
         return tuple(
             TrackSummary(
                 track_id=track_id,

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cad.clock import SAMPLE_RATE_HZ
 from cad.closing import Closing
@@ -25,6 +25,7 @@ from cad.media.records import (
     MediaInfo,
     MediaKind,
     ReadReport,
+    SoundBlock,
     VideoFrames,
     VideoStreamInfo,
 )
@@ -123,11 +124,38 @@ class ArraySource(Closing):
         """
         self._require_open()
         self._require_only("sound", number)
-        if self._info.audio is not None and self._sound is None:
-            self._read_sound()
-        if self._info.video is None and self._audio is None:
-            raise MediaUnreadableError(self._name, "has less than 20 ms of sound")
+        if self._audio is None:
+            self._audio = AudioSamples.of_blocks(self.sound_blocks())
         return self._audio
+
+    @property
+    def reads_again(self) -> bool:
+        """True: arrays can be read as often as one likes."""
+        return True
+
+    def sound_blocks(self, number: int | None = None) -> Iterator[SoundBlock]:
+        """Yield the sound in order, about a second at a time; long stretches without sound are left out.
+
+        Args:
+            number: 1, which is the only one, or None.
+
+        Raises:
+            MediaUnreadableError: There is no picture and less than half a slot of sound.
+            OptionError: The source is closed, or there is no sound of this number.
+        """
+        self._require_open()
+        self._require_only("sound", number)
+        audio = self._info.audio
+        if audio is None:
+            return
+        slots = 0
+        for block in self._placed_sound(audio):
+            slots += int(block.present.sum())
+            yield block
+            self._require_open()
+        self._sound = StreamReading(Progress(1, audio.declared_seconds or 0.0), complete=True, slots=slots)
+        if self._info.video is None and not slots:
+            raise MediaUnreadableError(self._name, "has less than 20 ms of sound")
 
     def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
         """Yield the picture in order, each slot once, 25 slots at a time; a limit ends it, and ``report`` says so.
@@ -145,7 +173,9 @@ class ArraySource(Closing):
             return
         if self._picture is not None:
             raise OptionError("the picture of a source can be read once; make another ArraySource")
-        self.audio()
+        if self._sound is None:
+            for _ in self.sound_blocks():
+                pass  # how much there is belongs into the report
         placer = PicturePlacer(
             self._info, self._info.video.fps, self._limits, lambda frame: (frame.shape[1], frame.shape[0])
         )
@@ -241,20 +271,18 @@ class ArraySource(Closing):
             audios=() if audio is None else (audio,),
         )
 
-    def _read_sound(self) -> None:
-        assert self._info.audio is not None and self._samples is not None
-        audio = self._info.audio
-        blocks: list[tuple[Samples, NDArray[np.bool_]]] = []
-        assembler = SlotAssembler(lambda _, samples, present: blocks.append((samples, present)), CHUNK_SLOTS)
+    def _placed_sound(self, audio: AudioStreamInfo) -> Iterator[SoundBlock]:
+        assert self._samples is not None
+        ready: list[SoundBlock] = []
+        assembler = SlotAssembler(lambda *block: ready.append(SoundBlock(*block)), CHUNK_SLOTS)
         position = round((audio.start_seconds - self._info.origin_seconds) * SAMPLE_RATE_HZ)
-        for block in resample(self._samples, audio.sample_rate_hz):
-            assembler.write(position, block)
-            position += len(block)
+        for samples in resample(self._samples, audio.sample_rate_hz):
+            assembler.write(position, samples)
+            position += len(samples)
+            yield from ready
+            ready.clear()
         assembler.close()
-        if blocks:
-            self._audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
-        slots = 0 if self._audio is None else int(self._audio.present.sum())
-        self._sound = StreamReading(Progress(1, audio.declared_seconds or 0.0), complete=True, slots=slots)
+        yield from ready
 
     def _require_only(self, name: str, number: int | None) -> None:
         if number not in (None, 1):

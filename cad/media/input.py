@@ -37,15 +37,17 @@ class InputFile:
     Args:
         fd: Descriptor, which belongs to this object from now on.
         name: What reports and errors call the file.
+        is_hashed: Whether start_hashing does anything.
 
     Attributes:
         fd: The descriptor, for reading.
         name: As given.
     """
 
-    def __init__(self, fd: int, name: str | Path) -> None:
+    def __init__(self, fd: int, name: str | Path, is_hashed: bool = True) -> None:
         self.fd = fd
         self.name = name
+        self._is_hashed = is_hashed
         self._stop = threading.Event()
         self._digests: list[str] = []
         self._thread: threading.Thread | None = None
@@ -53,7 +55,7 @@ class InputFile:
 
     def start_hashing(self) -> None:
         """Hash the file in a thread of its own, beside the decoding."""
-        if self._thread is None:
+        if self._is_hashed and self._thread is None:
             arguments = (os.dup(self.fd), self._stop, self._digests)
             self._thread = threading.Thread(target=_hash_file, args=arguments, daemon=True)
             self._thread.start()
@@ -63,6 +65,21 @@ class InputFile:
         if self._thread is not None:
             self._thread.join()
         return "".join(self._digests)
+
+    def reopen(self) -> InputFile | None:
+        """Return the same file, by whatever name it goes now, opened once more with a position of its own.
+
+        None where the system has no way to do so.
+        """
+        for path in (f"/proc/self/fd/{self.fd}", self.name):
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except (OSError, ValueError):
+                continue
+            if os.path.samestat(os.fstat(fd), os.fstat(self.fd)):
+                return InputFile(fd, self.name, is_hashed=False)
+            os.close(fd)
+        return None
 
     def close(self) -> None:
         """Close the file and end the hashing; may be called twice."""

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from cad.clock import FRAME_RATE_HZ
 from cad.errors import MediaLimitError, OptionError
 
 _MIB = 1024 * 1024
@@ -90,6 +91,11 @@ class MediaLimits:
         if not 0 < min(width, height) <= max(width, height) <= (MAX_STILL_SIDE_PX if is_still else self.max_side_px):
             return False
         return width * height <= self._max_pixels(is_still) + width + height  # sides are rounded
+
+    @property
+    def max_sound_slots(self) -> int:
+        """Slots that a sound may fill: a second more than the longest duration, since last frames are padded."""
+        return math.ceil((self.max_duration_seconds + 1) * FRAME_RATE_HZ)
 
     @property
     def max_frame_bytes(self) -> int:

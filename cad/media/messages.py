@@ -73,12 +73,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The slots of one frame.
+    """The slots of one frame, or of one block of sound.
 
     Attributes:
-        first_slot: First slot that no frame before has taken.
+        first_slot: First slot that nothing before has taken.
         missing: Empty slots from there.
-        count: Slots after them that show the frame.
+        count: Slots after them that show the frame, or that the sound fills.
     """
 
     first_slot: int
@@ -100,20 +100,16 @@ class Frame(Placement):
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class Sound(Placement):
     """Sound in the shared block: float32 samples, then one byte of presence for each slot.
 
     Attributes:
         buffer: Number of its buffer, to be given back.
         offset: Where it begins in the block, in bytes.
-        first_slot: Its first slot.
-        slots: How many slots it fills.
     """
 
     buffer: int
     offset: int
-    first_slot: int
-    slots: int
 
 
 Answer = Beat | Done | Failure | Layout | Frame | Sound | MediaInfo

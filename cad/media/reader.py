@@ -24,7 +24,7 @@ from cad.errors import (
 )
 from cad.media.chunks import CHUNK_SLOTS, PictureChunks
 from cad.media.coverage import StreamReading, make_report
-from cad.media.delivered import DeliveredFrames
+from cad.media.delivered import Delivered, sampled
 from cad.media.input import InputFile, MediaInput, open_input
 from cad.media.limits import MediaLimits
 from cad.media.messages import MEMORY, Answer, Beat, Done, Failure, Frame, Layout, Progress, Sound, parse_answer
@@ -35,6 +35,7 @@ from cad.media.records import (
     MediaInfo,
     MediaKind,
     ReadReport,
+    SoundBlock,
     VideoFrames,
     VideoStreamInfo,
 )
@@ -54,9 +55,6 @@ _ERRORS: dict[str, type[MediaError]] = {
 }
 #: After one of these the decoding process reads no other file: what it did to its memory is not known.
 _SUSPECT = (DecoderCrashedError, MediaMemoryError)
-
-#: Samples and presence of some slots.
-_SoundBlock = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
 def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str | None = None) -> MediaReader:
@@ -117,6 +115,7 @@ class MediaReader(Closing):
         self._has_read_others = False  # the worker has read other files before
         self._crashed = False  # from then on the file gets processes that have read no other
         self._audio: AudioSamples | None = None  # that of the main sound, which is asked for more than once
+        self._siblings: list[MediaReader] = []  # each reads a sound once more, while this one reads something else
         self._pictures: dict[int, StreamReading] = {}
         self._sounds: dict[int, StreamReading] = {}
         self._consumed = False
@@ -158,18 +157,42 @@ class MediaReader(Closing):
             MediaError: The file has sound alone and nothing of it could be read.
             OptionError: There is no sound of this number.
         """
-        if not self._closed:
-            self._file.start_hashing()
         number = self._known("audio", number)
         is_main = number == self._main("audio")
-        audio = self._audio if is_main else None
-        if number is not None and audio is None and not (is_main and number in self._sounds):
-            audio = self._read_sound(number)
-            self._audio = audio if is_main else self._audio
-        self._consumed |= not self._info.videos
-        if not self._info.videos and audio is None and (len(self._info.audios) == 1 or self._has_read_nothing()):
-            raise self._nothing_read()
+        if number is None or (is_main and self._audio is not None):
+            return self._audio
+        reading = self._sounds.get(number)
+        if is_main and reading is not None and not reading.slots and (reading.complete or reading.error):
+            self._require_something(number)
+            return None
+        audio = AudioSamples.of_blocks(self._first_sound(number))
+        self._audio = audio if is_main else self._audio
         return audio
+
+    @property
+    def reads_again(self) -> bool:
+        """Whether ``sound_blocks`` can give a sound a second time, which takes a system that can open a file twice."""
+        file = None if self._closed else self._file.reopen()
+        if file is not None:
+            file.close()
+        return file is not None
+
+    def sound_blocks(self, number: int | None = None) -> Iterator[SoundBlock]:
+        """Yield a sound in order, some seconds at a time; long stretches without sound are left out.
+
+        Damage, a crash or a limit midway ends the first iteration; ``report_on`` says so. From the second one on the
+        sound is decoded once more, in a process of its own, so that it may be read beside a picture.
+
+        Args:
+            number: Which of ``info.audios``; None: ``info.audio``.
+
+        Raises:
+            MediaError: The file has sound alone and nothing of it could be read; or a later reading was stopped.
+            OptionError: There is no sound of this number, or another one is being read for the first time.
+        """
+        number = self._known("audio", number)
+        if number is not None:
+            yield from self._sound_again(number) if number in self._sounds else self._first_sound(number)
 
     def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
         """Yield a picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
@@ -190,7 +213,8 @@ class MediaReader(Closing):
         if number in self._pictures:
             raise OptionError("the picture of a reader can be read once; open the file again")
         if not self._sounds:
-            self.audio()
+            for _ in self.sound_blocks():
+                pass  # how well it reads belongs into the report
         self._pictures[number] = StreamReading(Progress(), complete=False)
         yield from self._read_picture(number)
         self._consumed = True
@@ -200,6 +224,8 @@ class MediaReader(Closing):
     def close(self) -> None:
         """Give the decoding process back, or end it if it is busy, and close the file."""
         self._closed = True
+        for sibling in self._siblings:
+            sibling.close()
         if self._consumed:
             self._file.sha256()  # for those who ask ``info`` later
         self._file.close()
@@ -243,53 +269,79 @@ class MediaReader(Closing):
             raise OptionError(f"{self._path}: there is no {NAMES[kind]} {number}")
         return number
 
-    def _read_sound(self, number: int) -> AudioSamples | None:
-        blocks, reading = self._read_sound_once(number)
-        if self._begin_again(reading.error):
-            first, first_reading = blocks, reading
-            blocks, reading = self._read_sound_once(number)
-            if isinstance(reading.error, DecoderCrashedError):
-                # What both readings agree on is true of the file; the one that came further is kept.
-                if len(first) > len(blocks):
-                    first, blocks, reading = blocks, first, replace(first_reading, error=reading.error)
-                if not all(map(_same_block, first, blocks)):
-                    blocks, reading = [], StreamReading(Progress(), complete=False, error=reading.error)
-                reading = replace(reading, error=_bare(_twice(reading.error or first_reading.error)))
-        audio = AudioSamples(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))) if blocks else None
-        self._sounds[number] = replace(reading, slots=0 if audio is None else int(audio.present.sum()))
-        return audio
+    def _first_sound(self, number: int) -> Iterator[SoundBlock]:
+        """Read a sound in the reader's own process, and note how that goes."""
+        if not self._closed:
+            self._file.start_hashing()
+        self._sounds[number] = StreamReading(Progress(), complete=False)
+        slots = 0
+        for block in self._read_sound(number):
+            slots += int(block.present.sum())
+            yield block
+        self._sounds[number] = replace(self._sounds[number], slots=slots)
+        self._consumed |= not self._info.videos
+        self._require_something(number)
 
-    def _read_sound_once(self, number: int) -> tuple[list[_SoundBlock], StreamReading]:
-        blocks: list[_SoundBlock] = []
-        progress, problem, next_slot = Progress(), None, 0
+    def _require_something(self, number: int) -> None:
+        """Raise the error of a file of sound alone of which nothing could be read, if ``number`` was all it has."""
+        is_all = len(self._info.audios) == 1 or self._has_read_nothing()
+        if not self._info.videos and not self._sounds[number].slots and is_all:
+            raise self._nothing_read()
+
+    def _read_sound(self, number: int) -> Iterator[SoundBlock]:
+        delivered = Delivered()
+        yield from self._read_sound_once(number, delivered)
+        first = self._sounds[number]
+        if self._begin_again(first.error):
+            delivered.restart()
+            yield from self._read_sound_once(number, delivered)
+            self._sounds[number] = _of_two(first, self._sounds[number])
+
+    def _read_sound_once(self, number: int, delivered: Delivered) -> Iterator[SoundBlock]:
+        progress, problem = Progress(), None
         try:
-            for progress, answer in self._answers({"type": "audio", "number": number}):  # noqa: B007 - its last value
-                if isinstance(answer, Sound) and answer.first_slot == next_slot and answer.slots > 0:
-                    blocks.append(self._copy_sound(answer))
-                    next_slot += answer.slots
-                elif not isinstance(answer, Done):
+            for progress, answer in self._answers({"type": "audio", "number": number}):
+                self._sounds[number] = StreamReading(progress, complete=False)
+                if isinstance(answer, Sound):
+                    yield from self._take_sound(answer, delivered)
+                elif not isinstance(answer, Done) or not delivered.caught_up:
                     raise self._nonsense()
         except MediaError as error:
             problem = _bare(error)
-        return blocks, StreamReading(progress, problem is None, problem)
+        self._sounds[number] = StreamReading(progress, problem is None, problem)
+
+    def _sound_again(self, number: int) -> Iterator[SoundBlock]:
+        """Read a sound once more, in a process of its own; raise what stops it."""
+        file = None if self._closed else self._file.reopen()
+        if file is None:
+            why = "the reader is closed" if self._closed else "this system cannot read its sound a second time"
+            raise OptionError(f"{self._path}: {why}")
+        sibling = MediaReader(file, self._limits, self._acquire, self._release)
+        self._siblings.append(sibling)
+        try:
+            if sibling._info != self._info:
+                raise DecoderCrashedError(self._path, "a second reading finds another file than the first")
+            yield from sibling._first_sound(number)
+            if (error := sibling._sounds[number].error) is not None:
+                raise error
+        finally:
+            self._siblings.remove(sibling)
+            sibling.close()
 
     def _read_picture(self, number: int) -> Iterator[VideoFrames]:
-        delivered = DeliveredFrames()
+        delivered = Delivered()
         chunks = PictureChunks()
         yield from self._read_picture_once(number, chunks, delivered)
         first = self._pictures[number]
         if self._begin_again(first.error):
             delivered.restart()
             yield from self._read_picture_once(number, chunks, delivered)
-            second = self._pictures[number]
-            if isinstance(second.error, DecoderCrashedError):
-                furthest = max(first, second, key=lambda reading: reading.progress.decoded)
-                self._pictures[number] = replace(furthest, error=_bare(_twice(second.error)))
+            self._pictures[number] = _of_two(first, self._pictures[number])
         self._pictures[number] = replace(self._pictures[number], slots=chunks.shown)
         yield from chunks.end()
 
     def _read_picture_once(
-        self, number: int, chunks: PictureChunks, delivered: DeliveredFrames
+        self, number: int, chunks: PictureChunks, delivered: Delivered
     ) -> Iterator[VideoFrames]:
         progress, problem = Progress(), None
         layout: Layout | None = None
@@ -313,25 +365,35 @@ class MediaReader(Closing):
         return layout
 
     def _place(
-        self, chunks: PictureChunks, layout: Layout, frame: Frame, delivered: DeliveredFrames
+        self, chunks: PictureChunks, layout: Layout, frame: Frame, delivered: Delivered
     ) -> Iterator[VideoFrames]:
         pixels = self._view(frame, layout.height * layout.width * 3).reshape(layout.height, layout.width, 3)
         slots_allowed = self._limits.max_duration_seconds * FRAME_RATE_HZ + CHUNK_SLOTS
         if frame.first_slot + frame.missing + frame.count > slots_allowed:
             raise self._nonsense()
         try:
-            is_new = delivered.is_new(frame, pixels)
+            is_new = delivered.is_new(frame, sampled(pixels))
         except ValueError as error:
             raise self._nonsense() from error
         if is_new:
             yield from chunks.add(frame.missing, pixels, frame.count, layout.file_height / layout.height)
         self._free(frame)
 
-    def _copy_sound(self, sound: Sound) -> _SoundBlock:
-        sample_bytes = sound.slots * SAMPLES_PER_FRAME * 4
-        data = self._view(sound, sample_bytes + sound.slots).copy()
+    def _take_sound(self, sound: Sound, delivered: Delivered) -> Iterator[SoundBlock]:
+        """Yield the block that an answer points at, unless an earlier reading has given it."""
+        first_slot = sound.first_slot + sound.missing
+        if first_slot + sound.count > self._limits.max_sound_slots:
+            raise self._nonsense()
+        sample_bytes = sound.count * SAMPLES_PER_FRAME * 4
+        data = self._view(sound, sample_bytes + sound.count).tobytes()
         self._free(sound)
-        return data[:sample_bytes].view(np.float32), data[sample_bytes:] != 0
+        try:
+            is_new = delivered.is_new(sound, data)
+        except ValueError as error:
+            raise self._nonsense() from error
+        if is_new:
+            samples = np.frombuffer(data, np.float32, sound.count * SAMPLES_PER_FRAME)
+            yield SoundBlock(first_slot, samples, np.frombuffer(data, np.uint8, offset=sample_bytes) != 0)
 
     def _view(self, answer: Frame | Sound, size_bytes: int) -> NDArray[np.uint8]:
         """Return the shared bytes that an answer points at, after checking that they are there."""
@@ -344,10 +406,21 @@ class MediaReader(Closing):
         self._open_worker().free(answer.buffer)
 
     def _answers(self, command: dict[str, Any], fd: int | None = None) -> Iterator[tuple[Progress, Answer]]:
-        """Send a command and yield its answers without the signs of life; the last one is a Done or a MediaInfo."""
+        """Send a command and yield its answers without the signs of life; the last one is a Done or a MediaInfo.
+
+        A process whose answers are not taken to the end is ended.
+        """
         self._living_worker(command)
+        worker = self._open_worker()
         self._idle = False
-        self._open_worker().send(command, fd)
+        try:
+            worker.send(command, fd)
+            yield from self._received()
+        finally:
+            if not self._idle:
+                worker.kill()
+
+    def _received(self) -> Iterator[tuple[Progress, Answer]]:
         while True:
             try:
                 progress, answer = parse_answer(self._open_worker().receive())
@@ -374,10 +447,13 @@ class MediaReader(Closing):
         """Make sure that a decoding process lives; one that replaces a dead one is told of the file first."""
         if self._closed:
             raise OptionError(f"{self._path}: the reader is closed")
+        if self._worker is not None and self._worker.alive and not self._idle:
+            raise OptionError(f"{self._path}: something of it is being read; read that to its end first")
         if self._worker is None or not self._worker.alive:
             if self._worker is not None:
                 self._worker.kill()
             self._worker = WorkerProcess(block_bytes(self._limits)) if self._crashed else self._acquire()
+            self._idle = True
             self._has_read_others = self._worker.files > 0
             self._worker.begin(self._path, self._limits)
             if command["type"] != "open" and self._open() != self._info:
@@ -418,8 +494,12 @@ def _twice(error: MediaError | None) -> DecoderCrashedError:
     return DecoderCrashedError(error.path, f"{error.text}, {text}")
 
 
-def _same_block(one: _SoundBlock, other: _SoundBlock) -> bool:
-    return all(np.array_equal(mine, theirs) for mine, theirs in zip(one, other, strict=True))
+def _of_two(first: StreamReading, second: StreamReading) -> StreamReading:
+    """Return what is said of a stream after a second try: of two that crashed it is the one that came further."""
+    if not isinstance(second.error, DecoderCrashedError):
+        return second
+    furthest = max(first, second, key=lambda reading: reading.progress.decoded)
+    return replace(furthest, error=_bare(_twice(second.error)))
 
 
 def _track(tracks: Iterable[Track], number: int | None) -> Track | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -207,6 +208,40 @@ class AudioSamples(ValueRecord):
             raise ValueError(
                 f"samples must be float32 ({len(self.present) * 640},), got {self.samples.dtype} {self.samples.shape}"
             )
+
+    @classmethod
+    def of_blocks(cls, blocks: Iterable[SoundBlock]) -> AudioSamples | None:
+        """Return the whole sound of which these are the blocks, None of none."""
+        blocks = list(blocks)
+        if not blocks:
+            return None
+        slots = blocks[-1].stop_slot
+        # Memory that nothing is written to costs nothing, however long a stretch without sound is.
+        samples, present = np.zeros(slots * 640, np.float32), np.zeros(slots, np.bool_)
+        for block in blocks:
+            samples[block.first_slot * 640 : block.stop_slot * 640] = block.samples
+            present[block.first_slot : block.stop_slot] = block.present
+        return cls(samples, present)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SoundBlock(ValueRecord):
+    """Consecutive grid slots of a sound, some seconds of them.
+
+    Attributes:
+        first_slot: Grid slot of ``samples[0]``.
+        samples: float32 (slots * 640,) as in AudioSamples.
+        present: bool (slots,) likewise.
+    """
+
+    first_slot: int
+    samples: NDArray[np.float32]
+    present: NDArray[np.bool_]
+
+    @property
+    def stop_slot(self) -> int:
+        """The slot after its last one."""
+        return self.first_slot + len(self.present)
 
 
 @dataclass(frozen=True, slots=True)

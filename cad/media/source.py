@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from cad.media.records import AudioSamples, MediaInfo, ReadReport, VideoFrames
+from cad.media.records import AudioSamples, MediaInfo, ReadReport, SoundBlock, VideoFrames
 
 
 class MediaSource(Protocol):
     """Sound and picture of one clip; MediaReader and ArraySource are the two that come with the package.
 
-    A source is read once, the sounds of a picture before that picture, and then closed.
+    A picture is read once, the sounds that go with it before it. A long sound is read again beside it (``reads_again``)
+    rather than held in memory.
     """
 
     @property
@@ -34,6 +35,24 @@ class MediaSource(Protocol):
 
         Raises:
             MediaError: The clip has sound alone and nothing of it could be read.
+            OptionError: The source is closed, or there is no sound of this number.
+        """
+
+    @property
+    def reads_again(self) -> bool:
+        """Whether ``sound_blocks`` can give a sound more than once, also while a picture is being read."""
+
+    def sound_blocks(self, number: int | None = None) -> Iterator[SoundBlock]:
+        """Yield a sound of the clip in order, some seconds at a time; nothing where there is none.
+
+        Long stretches without sound are left out. Damage or a limit midway ends the first iteration; ``report_on`` says
+        so.
+
+        Args:
+            number: Which of ``info.audios``; None: ``info.audio``.
+
+        Raises:
+            MediaError: The clip has sound alone and nothing of it could be read, or a later iteration was stopped.
             OptionError: The source is closed, or there is no sound of this number.
         """
 

@@ -24,14 +24,14 @@ import numpy as np
 from av.error import MemoryError as AvMemoryError
 from numpy.typing import NDArray
 
-from cad.clock import SAMPLES_PER_FRAME
+from cad.clock import SAMPLES_PER_FRAME, seconds_of
 from cad.errors import DecoderCrashedError, MediaError, MediaLimitError, MissingStreamError
 from cad.media.audio import AudioPlacer
 from cad.media.channel import Channel, ChannelClosedError
 from cad.media.container import OpenContainer, encrypted_error
 from cad.media.grid import PicturePlacer, StampFilter
 from cad.media.limits import MediaLimits
-from cad.media.messages import MEMORY, Progress
+from cad.media.messages import MEMORY, Placement, Progress
 from cad.media.picture import PictureConverter, PictureForm, form_of
 from cad.media.probe import probe
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
@@ -129,6 +129,7 @@ class FileJob:
         self._limits = limits
         self._info: MediaInfo | None = None
         self._timeline = Timeline()
+        self._sound_slot = 0  # the first slot of the sound that has not been sent
 
     def close(self) -> None:
         """Close the file."""
@@ -162,7 +163,11 @@ class FileJob:
                     self._name, f"has a sound of {stream.codec_context.channels} channels; the limit is {MAX_CHANNELS}"
                 )
             link, stamps = self._link, StampFilter(self._end_seconds(stream))
-            placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS), source.channels(stream))
+            stop_slot = self._limits.max_sound_slots
+            placer = AudioPlacer(
+                SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS, stop_slot), source.channels(stream)
+            )
+            self._sound_slot = 0
             frames = 0
             link.progress = lambda: _counted(
                 Progress(frames, placer.decoded_seconds, source.bad_packets + stamps.dropped), source, stamps.dropped
@@ -170,12 +175,12 @@ class FileJob:
             link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1))
             for seconds, frame in stamps(self._stamped(source, stream)):
                 frames += 1
-                if seconds > self._limits.max_duration_seconds:
+                placer.push(seconds, frame)
+                if seconds + frame.samples / frame.sample_rate > seconds_of(stop_slot):
                     placer.close()  # what was decoded until here is not lost
                     raise MediaLimitError(
                         self._name, f"goes on after the limit of {self._limits.max_duration_seconds:.0f} s"
                     )
-                placer.push(seconds, frame)
             placer.close()
             self._finish(source)
 
@@ -279,11 +284,13 @@ class FileJob:
 
     def _send_sound(self, first_slot: int, samples: NDArray[np.float32], present: NDArray[np.bool_]) -> None:
         buffer = self._link.take_buffer()
-        slots = len(present)
+        slots, missing = len(present), first_slot - self._sound_slot
         self._link.view(buffer, (slots * (SAMPLES_PER_FRAME * 4 + 1),), np.uint8)[:] = np.concatenate(
             [samples.view(np.uint8), present.view(np.uint8)]
         )
-        self._link.send({"type": "sound", "buffer": buffer, "first_slot": first_slot, "slots": slots})
+        placement = Placement(self._sound_slot, missing, slots)
+        self._link.send({"type": "sound", "buffer": buffer, **asdict(placement)})
+        self._sound_slot = first_slot + slots
 
     def _stamped(self, source: OpenContainer, stream: Any, fps: float = 0.0) -> Iterator[tuple[float, Any]]:
         """Yield (grid time, frame)."""

@@ -5,18 +5,22 @@ import cv2
 import numpy as np
 
 from cad.clock import SAMPLES_PER_FRAME
-from cad.faces.active_speaker import LEAST_MOTION, ActiveSpeaker, LipScore, slot_loudness
+from cad.faces.active_speaker import LEAST_MOTION, ActiveSpeaker, LipScore
 from cad.faces.records import FaceCrops
-from cad.media.records import AudioSamples
+from cad.loudness import levels_for_lips, slot_loudness
 
 SLOTS = 120
 
 
-def _speech(rng: np.random.Generator) -> tuple[AudioSamples, np.ndarray]:
+def _loudness(samples: np.ndarray) -> np.ndarray:
+    return slot_loudness(levels_for_lips(samples.astype(np.float32)), np.ones(SLOTS, bool))
+
+
+def _speech(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Noise that is loud in bursts, and how loud it is in each slot."""
     level = np.repeat(rng.uniform(0, 1, SLOTS // 5 + 1), 5)[:SLOTS] ** 2
     samples = rng.normal(0, 0.3, SLOTS * SAMPLES_PER_FRAME) * np.repeat(level + 0.01, SAMPLES_PER_FRAME)
-    return AudioSamples(np.clip(samples, -1, 1).astype(np.float32), np.ones(SLOTS, bool)), level
+    return _loudness(np.clip(samples, -1, 1)), level
 
 
 def _crops(
@@ -85,7 +89,7 @@ def test_nobody_talks_without_sound_or_in_a_glimpse(rng: np.random.Generator) ->
 
 def test_silence_makes_nobody_the_speaker(rng: np.random.Generator) -> None:
     _, level = _speech(rng)
-    silent = AudioSamples(np.zeros(SLOTS * SAMPLES_PER_FRAME, np.float32), np.ones(SLOTS, bool))
+    silent = _loudness(np.zeros(SLOTS * SAMPLES_PER_FRAME))
     faces = ActiveSpeaker()
     faces.push(_crops(0, _mouth(level, rng), rng))
     assert faces.scores(silent) == [LipScore(0, 0.0, faces.scores(silent)[0].motion, SLOTS - 1)]
@@ -104,6 +108,6 @@ def test_a_slot_that_was_not_seen_is_no_motion(rng: np.random.Generator) -> None
 def test_loudness_has_a_floor_and_says_where_there_is_no_sound() -> None:
     samples = np.zeros(3 * SAMPLES_PER_FRAME, np.float32)
     samples[:SAMPLES_PER_FRAME] = 0.5
-    loudness = slot_loudness(AudioSamples(samples, np.array([True, True, False])))
+    loudness = slot_loudness(levels_for_lips(samples), np.array([True, True, False]))
     assert np.isclose(loudness[0], -6.02, atol=0.01) and np.isclose(loudness[1], -56.02, atol=0.01)
     assert np.isnan(loudness[2])
