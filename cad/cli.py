@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command ``cad-detect``: options in, results on stdout, everything else on stderr, an exit code.
 
-0 all files analysed; 1 ``--fail-on fake`` and a file is fake (this wins over 3); 2 usage, or the output cannot be
-written; 3 a file could not be read; 4 weights; 130 interrupted; 141 whoever read the output went away.
+Exit codes are those of ``cad.command.ExitCode``; what becomes of faults and signals is said there. A batch that ends
+early leaves whole documents of what is done.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
-from enum import IntEnum, StrEnum
+from contextlib import nullcontext, suppress
+from enum import StrEnum
 from io import TextIOWrapper
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from cad.errors import OptionError, WeightsError
+from cad.__main__ import main
+from cad.command import ExitCode, say
+from cad.errors import OptionError
+from cad.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,21 +40,12 @@ logger = logging.getLogger(__name__)
 
 EPILOG = (
     "Also: 'cad-detect models' lists the weights with their hashes and figures. Exit codes: 0 all files analysed, "
-    "1 --fail-on fake and a file is fake, 2 wrong usage, 3 a file could not be read, 4 weights. "
+    "1 --fail-on fake and a file is fake, 2 wrong usage or the output cannot be written, 3 a file could not be read, "
+    "4 weights, 70 a fault of this program, 129, 130, 143 stopped by a signal, 141 whoever read the output went away. "
     "A file called 'models' is written './models'."
 )
-
-
-class ExitCode(IntEnum):
-    """What the command returns to the shell."""
-
-    OK = 0
-    FAKE_FOUND = 1
-    USAGE = 2
-    INPUT_FAILED = 3
-    WEIGHTS = 4
-    INTERRUPTED = 130
-    BROKEN_PIPE = 141
+#: What typer raises on wrong usage; newer versions have a copy of click's of their own.
+UsageError = cast(type[Exception], typer.BadParameter.__base__)
 
 
 class FailOn(StrEnum):
@@ -72,17 +66,26 @@ detect_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 models_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def run(arguments: list[str]) -> int:
     """Run the command: ``models`` if that is the first word, else detection on the files named."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     # Names of files are bytes; one that is not text in this locale must not end the batch.
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"), (sys.stderr, "replace")):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=errors)
+    app, words, name = detect_app, arguments, "cad-detect"
     if arguments[:1] == ["models"]:
-        models_app(args=arguments[1:], prog_name="cad-detect models")
-    else:
-        detect_app(args=arguments, prog_name="cad-detect")
+        app, words, name = models_app, arguments[1:], "cad-detect models"
+    try:
+        work = app(args=words, prog_name=name, standalone_mode=False)
+        # --help and --version do their work while the words are parsed.
+        return work() if callable(work) else ExitCode.OK
+    except UsageError as error:
+        say(name, f"{cast(Any, error).format_message()} ({name} --help tells more)")
+        return ExitCode.USAGE
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # typer and rich make 1 of it
+            raise error.__context__ from None
+        raise RuntimeError(f"something wants the program to exit ({error.code})") from error
 
 
 def show_version(wanted: bool) -> None:
@@ -162,7 +165,7 @@ def detect(
     version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
-) -> None:
+) -> Callable[[], ExitCode]:
     """Tell whether the face or the voice in FILE... is forged, and show the evidence."""
     if json and jsonl:
         raise typer.BadParameter("--json and --jsonl exclude each other")
@@ -197,46 +200,39 @@ def detect(
         shown = not quiet and sys.stderr.isatty()
         with open_progress(shown) as progress, open_detector(options, progress) as detector:
             items = expand_inputs(files, sys.stdin, recursive)
-            return run_batch(detector, items if page is None else spared(items, page), jobs, writers, fail_on)
+            batch = results(detector, items if page is None else spared(items, page), jobs)
+            return run_batch(batch, writers, fail_on, None if names_more(files) else len(files))
 
-    raise typer.Exit(guard(work))
+    return work
 
 
 @models_app.command()
-def models(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
+def models(
+    json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+) -> Callable[[], ExitCode]:
     """List the weights in the package with their sha256 and their figures."""
-    raise typer.Exit(guard(lambda: print_models(as_json=json)))
+    return lambda: print_models(as_json=json)
 
 
-def guard(work: Callable[[], ExitCode]) -> ExitCode:
-    """Return the exit code of ``work``, whose deliberate errors become one line on stderr."""
-    try:
-        return work()
-    except OptionError as error:
-        return complain(error, ExitCode.USAGE)
-    except WeightsError as error:
-        return complain(error, ExitCode.WEIGHTS)
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Python would complain once more while it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.BROKEN_PIPE
-    except OSError as error:
-        # Files that are read have errors of their own; this is the output: a full disk, a folder that went away.
-        return complain(error, ExitCode.USAGE)
+class LineFormatter(logging.Formatter):
+    """Gives a message of the log one line of text that is safe to show, whatever names are in it."""
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line of a message."""
+        record.message = printable(record.message)
+        return super().formatMessage(record)
 
-def complain(error: Exception, code: ExitCode) -> ExitCode:
-    """Print one line on stderr and return ``code``."""
-    typer.echo(f"cad-detect: {error}", err=True)
-    return code
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the lines of a traceback."""
+        return "\n".join(printable(line) for line in super().formatException(ei).split("\n"))
 
 
 def start_logging(quiet: bool, verbose: bool) -> None:
     """Send the package's log to stderr; only the command does that, a library must not."""
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(stream=sys.stderr, format="cad-detect: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter("cad-detect: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("cad").setLevel(level)
 
 
@@ -260,9 +256,13 @@ def open_writer(files: list[str], json: bool, jsonl: bool, verbose: bool) -> Wri
     from cad.report.writers import JsonLinesWriter, JsonWriter, TextWriter
 
     if json:
-        single = len(files) == 1 and files[0] != "-" and not os.path.isdir(files[0])  # noqa: PTH112 - never raises
-        return JsonWriter(sys.stdout, single)
+        return JsonWriter(sys.stdout, single=len(files) == 1 and not names_more(files))
     return JsonLinesWriter(sys.stdout) if jsonl else TextWriter(sys.stdout, verbose)
+
+
+def names_more(files: list[str]) -> bool:
+    """Say whether an argument may stand for any number of files: a folder, or ``-``."""
+    return any(file == "-" or os.path.isdir(file) for file in files)  # noqa: PTH112 - never raises
 
 
 def open_page(html: Path | None, overwrite: bool, files: list[str]) -> HtmlWriter | None:
@@ -318,19 +318,46 @@ def open_detector(options: DetectOptions, progress: Callable[[Progress], None] |
     return Detector(options, progress)
 
 
-def run_batch(
-    detector: Detector, items: Iterable[Input], jobs: int, writers: list[Writer], fail_on: FailOn | None
-) -> ExitCode:
-    """Analyse every file, give each result to every writer, and return the exit code."""
-    failed = hit = False
-    for result in results(detector, items, jobs):
-        failed = failed or result.verdict is None
-        hit = hit or (result.verdict is not None and result.verdict.label.value == fail_on)
+def run_batch(batch: Iterable[Result], writers: list[Writer], fail_on: FailOn | None, total: int | None) -> ExitCode:
+    """Give each result to every writer, and return the exit code.
+
+    If it cannot go on to the end (a signal, a full disk, a fault), what is done is written whole all the same, and it
+    is said how many files were left out.
+
+    Args:
+        batch: The results.
+        writers: Take them.
+        fail_on: Label that is exit code FAKE_FOUND.
+        total: How many files there are, None if that is not known.
+    """
+    failed = hit = is_over = False
+    done = 0
+    try:
+        for result in batch:
+            for writer in writers:
+                writer.take(result)
+            done += 1
+            failed = failed or result.verdict is None
+            hit = hit or (result.verdict is not None and result.verdict.label.value == fail_on)
+        is_over = True
         for writer in writers:
-            writer.take(result)
-    for writer in writers:
-        writer.close()
+            writer.close()
+    except BaseException as error:
+        left_out = "" if is_over else left_out_text(done, total)
+        for writer in writers:
+            with suppress(Exception):
+                writer.close(left_out)
+        if left_out and not isinstance(error, BrokenPipeError):
+            say("cad-detect", left_out)
+        raise
     return ExitCode.FAKE_FOUND if hit else ExitCode.INPUT_FAILED if failed else ExitCode.OK
+
+
+def left_out_text(done: int, total: int | None) -> str:
+    """Return how many files were not analysed when a batch ends early."""
+    if total is None:
+        return f"stopped after {done} files; those after them were not analysed"
+    return f"{total - done} of {total} files were not analysed"
 
 
 def results(detector: Detector, items: Iterable[Input], jobs: int) -> Iterator[Result]:
@@ -373,7 +400,7 @@ def model_text(entry: WeightsEntry, is_default: bool) -> str:
         # Figures by size or by point are in the card.
         if isinstance(value, int | float | str):
             lines.append(f"  {name}: {value:.4g}" if isinstance(value, float) else f"  {name}: {value}")
-    return "\n".join(lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 if __name__ == "__main__":

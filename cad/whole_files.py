@@ -5,8 +5,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+
+def replaces_regular(path: Path) -> bool:
+    """Say whether a file lies at ``path`` that a new one replaces.
+
+    Raises:
+        OSError: It is no regular file: a link, which is not followed, a folder, device, pipe or socket.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(mode):
+        kind = "a symbolic link; name the file that it leads to" if stat.S_ISLNK(mode) else "no regular file"
+        raise OSError(f"that is {kind}")
+    return True
 
 
 @contextlib.contextmanager
@@ -15,6 +32,7 @@ def written_beside(
     previous: Path | None = None,
     part: Path | None = None,
     failures: tuple[type[Exception], ...] = (OSError,),
+    may_replace: Callable[[], bool] | None = None,
 ) -> Iterator[Path]:
     """Give a path beside ``path`` to write to; the file there takes its place once it is on the disk.
 
@@ -26,31 +44,55 @@ def written_beside(
         part: What to write to, in the same folder, which must not exist; None takes the name with ``.part`` behind it,
             where what a killed run left is written over.
         failures: What the writer raises where it cannot write.
+        may_replace: Says whether something lies at ``path``, and raises if that may not be replaced; asked at once and
+            just before the move. Where nothing lay then, nothing is replaced. None takes ``replaces_regular``.
 
     Raises:
         OSError: It cannot be written (a full disk, say): one sentence with its name. What was there stays, and no half
             file is left.
     """
     named, part = part, part or path.with_name(f"{path.name}.part")
+    may_replace = may_replace or (lambda: replaces_regular(path))
+    is_ours = False
     try:
+        may_replace()
         if named is None:
             part.unlink(missing_ok=True)
         part.open("xb").close()  # never through a link, nor into what somebody else has made
+        is_ours = True
         mode = part.stat().st_mode
         yield part
         part.chmod(mode)
         _sync(part)
-        if previous is not None and path.exists():
+        lies_there = may_replace()
+        if lies_there and previous is not None:
             path.replace(previous)
-        part.replace(path)
+            lies_there = False
+        if lies_there:
+            part.replace(path)
+        else:
+            _move_to_new(part, path)
         _sync(path.parent)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        if is_ours:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
         if isinstance(error, (OSError, *failures)):
             reason = getattr(error, "strerror", None) or error
             raise OSError(f"{path} cannot be written, and what was there stays: {reason}") from error
         raise
+
+
+def _move_to_new(part: Path, path: Path) -> None:
+    """Move a file to where nothing lies, and replace nothing that has come to lie there a moment ago."""
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        part.replace(path)
+    else:
+        part.unlink()
 
 
 def _sync(path: Path) -> None:

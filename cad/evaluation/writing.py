@@ -107,9 +107,7 @@ def results_document(results: Sequence[PartResult], protocol: Protocol, facts: S
         tables = [*parts_tables(results)]
         if protocol.kind in (Kind.CONDITIONS, Kind.TRANSFER):
             tables += [
-                table
-                for result in results
-                for table in group_tables(result.report, f"{result.part.name}: ", ("file",))
+                table for result in results for table in group_tables(result.report, f"{result.part.name}: ", ("file",))
             ]
     located = {
         name: estimates

@@ -210,9 +210,7 @@ class FaceFinder:
         if not expected_points_px:
             return []
         places = [np.round(points / PLACE_STEP_PX) * PLACE_STEP_PX for points in expected_points_px]
-        patches = np.stack(
-            [stretched(align_face(frame, points, REFINE_PX, REFINE_MARGIN_PX)) for points in places]
-        )
+        patches = np.stack([stretched(align_face(frame, points, REFINE_PX, REFINE_MARGIN_PX)) for points in places])
         seen = self._point_net.refine(patches)
         looks = zip(seen.points_px, seen.boxes_px, seen.scores.tolist(), places, strict=True)
         faces = [_in_frame(*look) for look in looks]

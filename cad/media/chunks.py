@@ -141,9 +141,7 @@ class PictureChunks:
         """How many slots show a picture so far."""
         return self._shown_before + (0 if self._builder is None else self._builder.shown)
 
-    def add(
-        self, missing: int, pixels: NDArray[np.uint8], count: int, file_scale: float
-    ) -> Iterator[VideoFrames]:
+    def add(self, missing: int, pixels: NDArray[np.uint8], count: int, file_scale: float) -> Iterator[VideoFrames]:
         """As ChunkBuilder.add; ``file_scale`` is that of VideoFrames."""
         builder, (height, width, _) = self._builder, pixels.shape
         if builder is None or (height, width, file_scale) != (builder.height, builder.width, builder.file_scale):

@@ -128,9 +128,7 @@ class _Look:
             self.others += self.sizes[stream.index] != size
 
 
-def _look_over(
-    source: OpenContainer, streams: list[VideoStream | AudioStream], on_packet: Callable[[], None]
-) -> _Look:
+def _look_over(source: OpenContainer, streams: list[VideoStream | AudioStream], on_packet: Callable[[], None]) -> _Look:
     """Survey the file, decode each stream as far as its first frame, and a picture without sound to its second."""
     survey = Survey(streams, in_parts=source.container.format.name in _STORED_IN_PARTS)
     look = _Look(survey)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -147,18 +148,24 @@ class WorkerProcess:
 
 
 def _start(block: SharedBlock, lifeline_fd: int, far_end: socket.socket) -> subprocess.Popen[bytes]:
-    arguments = [str(block.fd), str(block.size_bytes), str(lifeline_fd), *_package_folders()]
+    # Numbers 0, 1 and 2 are standard streams in the other process; ours may be closed, and theirs in use for this.
+    block_fd, lifeline_fd = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in (block.fd, lifeline_fd))
+    arguments = [str(block_fd), str(block.size_bytes), str(lifeline_fd), *_package_folders()]
     environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     # One arena and no idle threads: both would count against the address space.
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _BOOT, *arguments],
-        stdin=far_end.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        pass_fds=(block.fd, lifeline_fd),
-    )
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _BOOT, *arguments],
+            stdin=far_end.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            pass_fds=(block_fd, lifeline_fd),
+        )
+    finally:
+        os.close(block_fd)
+        os.close(lifeline_fd)
 
 
 def _package_folders() -> list[str]:

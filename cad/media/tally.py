@@ -49,6 +49,4 @@ class PacketTally:
         if not self._shown:
             return 0
         shown = self._shown
-        return sum(
-            count for at, count in self._packets.items() if not shown.intersection((at - 1, at, at + 1))
-        )
+        return sum(count for at, count in self._packets.items() if not shown.intersection((at - 1, at, at + 1)))

@@ -370,7 +370,8 @@ def main(arguments: list[str]) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to handle
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # a whole group gets these, and they are the reader's to handle
     die_with(lifeline_fd)
     refuse_system_calls()
     av.logging.set_level(None)

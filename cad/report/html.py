@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict as one page of HTML for people: it needs no script, font or picture from outside."""
+"""The verdict as one page of HTML for people: it needs no script, font or picture from outside.
+
+Nothing in it is obeyed but its own style sheet and its own pictures: a Content-Security-Policy says so to the browser.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -12,6 +16,7 @@ from pathlib import PurePath
 from cad.clock import seconds_of
 from cad.errors import MediaError
 from cad.faces.track_book import FacePicture
+from cad.printable import printable
 from cad.report.text import SPEAKS, has_choice, media_text, time_text, track_answer, track_name
 from cad.report.timeline_svg import clock, timeline_svg
 from cad.verdict.records import FaceSummary, Segment, StreamEvidence, Verdict
@@ -25,15 +30,29 @@ CAVEAT = (
 REPORT_MARK = '<meta name="generator" content="cad-detect">'
 
 
-def page_html(sections: Iterable[str]) -> str:
-    """Return a whole page with one section a file."""
+def page_start() -> str:
+    """Return what stands before the sections of a page, of which there is one a file."""
     style = files("cad.report").joinpath("page.css").read_text(encoding="utf-8")
+    known = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    policy = f"default-src 'none'; style-src 'sha256-{known}'; img-src data:; base-uri 'none'; form-action 'none'"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'{REPORT_MARK}<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'{REPORT_MARK}<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{TITLE}</title><style>{style}</style></head><body>\n"
-        f'<h1>{TITLE}</h1><p class="soft">{CAVEAT}</p>\n' + "\n".join(sections) + "\n</body></html>\n"
+        f'<h1>{TITLE}</h1><p class="soft">{CAVEAT}</p>\n'
     )
+
+
+def page_end(left_out: str = "") -> str:
+    """Return what stands after the sections; with ``left_out`` it says that the batch ended early."""
+    note = f'<p class="error">This report ends early: {shown(left_out)}.</p>\n' if left_out else ""
+    return f"{note}</body></html>\n"
+
+
+def shown(text: str) -> str:
+    """Return text as HTML that is shown and never obeyed, as a file's name or a tag in it may want to be."""
+    return escape(printable(text))
 
 
 def verdict_section(verdict: Verdict, pictures: Mapping[int, Sequence[FacePicture]]) -> str:
@@ -54,14 +73,14 @@ def verdict_section(verdict: Verdict, pictures: Mapping[int, Sequence[FacePictur
         ),
         block("What judged it", model_facts(verdict)),
     ]
-    return "<section>" + "\n".join(parts) + "</section>"
+    return "<section>" + "\n".join(parts) + "</section>\n"
 
 
 def error_section(path: str, error: MediaError) -> str:
     """Return the section of a file that could not be read."""
     return (
-        f'<section><div class="head"><h2>{escape(path)}</h2><span class="label error">ERROR</span></div>'
-        f"<p>{escape(error.text)} ({escape(error.code)})</p></section>"
+        f'<section><div class="head"><h2>{shown(path)}</h2><span class="label error">ERROR</span></div>'
+        f"<p>{shown(error.text)} ({shown(error.code)})</p></section>\n"
     )
 
 
@@ -78,7 +97,7 @@ def table(rows: Iterable[str]) -> str:
 
 def fact_row(name: str, text: str) -> str:
     """Return the row of a table that says one thing."""
-    return f'<tr><td class="name soft">{escape(name)}</td><td>{escape(text)}</td></tr>'
+    return f'<tr><td class="name soft">{shown(name)}</td><td>{shown(text)}</td></tr>'
 
 
 def headline(verdict: Verdict) -> str:
@@ -88,23 +107,26 @@ def headline(verdict: Verdict) -> str:
         chance = f"<span>probability of fake <b>{verdict.probability_fake:.2f}</b></span>"
     label = verdict.label.value
     return (
-        f'<div class="head"><h2>{escape(verdict.path)}</h2>'
+        f'<div class="head"><h2>{shown(verdict.path)}</h2>'
         f'<span class="label {label}">{label.upper()}</span>{chance}</div>'
     )
 
 
 def bar(stream: str, evidence: StreamEvidence, threshold: float | None) -> str:
     """Return one stream's row: a bar with a mark at its threshold if it has one, or why it was not judged."""
+    stream = shown(stream)
     name = f'<td class="name">{stream}</td>'
     chance = evidence.probability_fake
     if chance is None:
-        return (
-            f'<tr>{name}<td class="number">-</td><td class="soft">{escape(evidence.reason or "not judged")}</td></tr>'
-        )
-    mark = "" if threshold is None else f'<b style="left:{threshold:.1%}" title="threshold {threshold:.2f}"></b>'
+        return f'<tr>{name}<td class="number">-</td><td class="soft">{shown(evidence.reason or "not judged")}</td></tr>'
+    # Widths are attributes of SVG: the page's policy lets no element have a style of its own.
+    mark = ""
+    if threshold is not None:
+        place = f'x1="{threshold:.1%}" x2="{threshold:.1%}" y2="100%"'
+        mark = f'<line class="mark" {place}><title>threshold {threshold:.2f}</title></line>'
     return (
-        f'<tr>{name}<td class="number">{chance:.2f}</td><td><div class="bar">'
-        f'<i class="{stream}" style="width:{chance:.1%}"></i>{mark}</div></td></tr>'
+        f'<tr>{name}<td class="number">{chance:.2f}</td><td><svg class="bar">'
+        f'<rect class="fill-{stream}" width="{chance:.1%}" height="100%"/>{mark}</svg></td></tr>'
     )
 
 
@@ -119,7 +141,7 @@ def timeline(verdict: Verdict, thresholds: dict[str, float]) -> str:
     """Return the curves over time with their key; nothing for a still picture or an unscored file."""
     if not any(set(curve.probabilities) - {None} for curve in verdict.curves.values()):
         return ""
-    key = "".join(f'<span class="key {stream}"></span>{stream}' for stream in verdict.curves)
+    key = "".join(f'<span class="key {name}"></span>{name}' for name in map(shown, verdict.curves))
     joints = verdict.media.joints_seconds
     meet = "; upright: there the time stamps jump" if joints else ""
     return (

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from cad.report.text import printable
+from cad.printable import printable
 
 if TYPE_CHECKING:
     from cad.detector import Progress

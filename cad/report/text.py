@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from cad.errors import MediaError
 from cad.media.tracks import NAMES
+from cad.printable import printable
 from cad.verdict.reasons import is_about_reading
 from cad.verdict.records import FaceSummary, Label, MediaSummary, MediaTrack, Reason, Segment, StreamEvidence, Verdict
 from cad.verdict.validity import percent
@@ -20,7 +21,7 @@ SPEAKS = {True: ", speaks", False: ", does not speak", None: ""}
 
 
 def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
-    """Return a verdict as lines of text, without a newline at the end.
+    """Return a verdict as lines of text, without a newline at the end; what a terminal would obey is written out.
 
     What kept the file from being read whole stands before the evidence, all other reasons after it. With ``verbose``
     the lines also say what was read, with which model, and where the time went.
@@ -42,33 +43,23 @@ def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
     ]
     if verbose:
         lines += [media_line(verdict.media), model_line(verdict), time_line(verdict)]
-    return "\n".join(lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 def headline(verdict: Verdict) -> str:
     """Return the line that has the answer."""
     chance = "" if verdict.probability_fake is None else f" (probability of fake {verdict.probability_fake:.2f})"
-    return f"{printable(verdict.path)}: {verdict.label.value.upper()}{chance}"
+    return f"{verdict.path}: {verdict.label.value.upper()}{chance}"
 
 
 def reason_line(reason: Reason) -> str:
     """Return one reason."""
-    return f"  {reason.code}: {printable(reason.text)}"
+    return f"  {reason.code}: {reason.text}"
 
 
 def error_text(path: str, error: MediaError) -> str:
     """Return the line for a file that could not be read."""
-    return f"{printable(path)}: ERROR ({error.code}) {printable(error.text)}"
-
-
-def printable(text: str) -> str:
-    r"""Return ``text`` with everything that a terminal would obey written out: a file's name may be hostile.
-
-    Example:
-        >>> printable("a\x1b[2Jb.mp4")
-        'a\\x1b[2Jb.mp4'
-    """
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+    return printable(f"{path}: ERROR ({error.code}) {error.text}")
 
 
 def stream_line(stream: str, evidence: StreamEvidence) -> str:
@@ -107,7 +98,7 @@ def track_line(track: MediaTrack) -> str:
 
 def track_name(track: MediaTrack) -> str:
     """Return which track it is, as the file tells."""
-    about = [track.codec, *(printable(text) for text in (track.language, track.title) if text)]
+    about = [track.codec, *(text for text in (track.language, track.title) if text)]
     about += ["default"] if track.is_default else []
     return f"{NAMES[track.kind]} {track.number} ({', '.join(about)})"
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def timeline_svg(
     for row, (stream, curve) in enumerate(curves.items()):
         if stream in thresholds:
             y = f'y1="{y_of(thresholds[stream]):.1f}" y2="{y_of(thresholds[stream]):.1f}"'
-            parts.append(f'<line class="threshold stroke-{stream}" x1="{LEFT}" x2="{WIDTH - RIGHT}" {y}/>')
+            parts.append(f'<line class="threshold stroke-{escape(stream)}" x1="{LEFT}" x2="{WIDTH - RIGHT}" {y}/>')
         parts += curve_paths(stream, curve, seconds)
         parts += segment_bands(stream, segments, row, seconds)
     return (
@@ -96,7 +97,7 @@ def curve_paths(stream: str, curve: Curve, seconds: float) -> list[str]:
     values = curve.probabilities
     known = np.array([value is not None for value in values], dtype=np.bool_)
     return [
-        f'<polyline class="curve stroke-{stream}" points="'
+        f'<polyline class="curve stroke-{escape(stream)}" points="'
         + " ".join(
             f"{x_of((place + 0.5) * curve.step_seconds, seconds):.1f},{y_of(values[place] or 0.0):.1f}"
             for place in range(start, stop)
@@ -108,11 +109,12 @@ def curve_paths(stream: str, curve: Curve, seconds: float) -> list[str]:
 
 def segment_bands(stream: str, segments: Sequence[Segment], row: int, seconds: float) -> list[str]:
     """Return a stream's suspicious stretches as bands under the plot."""
+    look = f'class="fill-{escape(stream)}"'
     y = TOP + PLOT_HEIGHT + BAND_GAP + row * (BAND_HEIGHT + BAND_GAP)
     edges = [
         (x_of(one.start_seconds, seconds), x_of(one.stop_seconds, seconds)) for one in segments if one.stream == stream
     ]
     return [
-        f'<rect class="fill-{stream}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="{BAND_HEIGHT}"/>'
+        f'<rect {look} x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="{BAND_HEIGHT}"/>'
         for left, right in edges
     ]

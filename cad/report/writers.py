@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from textwrap import indent
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from cad.errors import OptionError
-from cad.report.html import REPORT_MARK, error_section, page_html, verdict_section
+from cad.report.html import REPORT_MARK, error_section, page_end, page_start, verdict_section
 from cad.report.text import error_text, verdict_text
 from cad.verdict.document import json_text
 from cad.whole_files import written_beside
@@ -25,8 +28,12 @@ class Writer(Protocol):
     def take(self, result: Result) -> None:
         """Take what is said of a file."""
 
-    def close(self) -> None:
-        """Write what is left after the last file; nothing unless a format needs it."""
+    def close(self, left_out: str = "") -> None:
+        """Write what is left after the last file; nothing unless a format needs it, and nothing a second time.
+
+        Args:
+            left_out: If the batch ended early, what was not analysed, for people.
+        """
         return
 
 
@@ -56,7 +63,7 @@ class JsonLinesWriter(Writer):
 
 
 class JsonWriter(Writer):
-    """Writes one JSON document at the end: the object of the only file, or an array of all.
+    """Writes one JSON document: the object of the only file, or an array of all, each file as soon as it is done.
 
     Args:
         out: Where to write.
@@ -66,23 +73,31 @@ class JsonWriter(Writer):
     def __init__(self, out: TextIO, single: bool) -> None:
         self._out = out
         self._single = single
-        self._documents: list[dict[str, Any]] = []
+        self._before, self._after = "[\n", "[]"
 
     def take(self, result: Result) -> None:
-        """Keep a result."""
-        self._documents.append(result.to_dict())
+        """Write a result."""
+        text = json_text(result.to_dict(), indent=2)
+        if self._single:
+            print(text, file=self._out, flush=True)
+            return
+        self._out.write(self._before + indent(text, "  "))
+        self._before, self._after = ",\n", "\n]"
+        self._out.flush()
 
-    def close(self) -> None:
-        """Write the document."""
-        document = self._documents[0] if self._single and len(self._documents) == 1 else self._documents
-        print(json_text(document, indent=2), file=self._out, flush=True)
+    def close(self, left_out: str = "") -> None:
+        """End the array."""
+        after, self._after = self._after, ""
+        if after and not self._single:
+            print(after, file=self._out, flush=True)
 
 
 class HtmlWriter(Writer):
-    """Writes one page at the end, whole or not at all, and never over anything that is not to be lost.
+    """Writes one page, which is seen at the end only, whole, and never over anything that is not to be lost.
 
     What may lie there is a report of this command, which is replaced; with ``overwrite`` any regular file that is no
-    input. A link is never followed, and a device, pipe or folder never replaced.
+    input. A link is never followed (to write where it leads, name that), and a device, pipe or folder never replaced.
+    Sections are kept in a file without a name until then.
 
     Args:
         path: The page.
@@ -95,16 +110,18 @@ class HtmlWriter(Writer):
     def __init__(self, path: Path, overwrite: bool = False) -> None:
         self._path = path
         self._overwrite = overwrite
-        self._sections: list[str] = []
+        self._sections = 0
         try:
             folder = path.absolute().parent
             if not folder.is_dir() or not os.access(folder, os.W_OK):
                 raise self._refusal("name a file in a folder that exists and may be written to")
-            self._check_place()
+            self._may_replace()
+            self._spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - kept open
         except (OSError, ValueError) as error:
             if isinstance(error, OptionError):
                 raise
             raise self._refusal(getattr(error, "strerror", None) or str(error)) from error
+        self._add(page_start())
 
     def spare(self, file: str) -> None:
         """Make sure that an input is not what the page would replace, by this or another name of it.
@@ -117,41 +134,65 @@ class HtmlWriter(Writer):
         except (OSError, ValueError):
             return  # one of the two is not there
         if is_same:
+            self._spool.close()  # from now on there is nothing that could be written
             raise self._refusal(f"that is {file!r}, which is to be analysed")
 
     def take(self, result: Result) -> None:
-        """Keep the section of a file."""
+        """Keep the section of a file.
+
+        Raises:
+            OSError: The disk is full.
+        """
         if result.verdict is not None:
             pictures = {} if result.analysis is None else result.analysis.of(result.verdict.media.video_track).pictures
-            self._sections.append(verdict_section(result.verdict, pictures))
+            self._add(verdict_section(result.verdict, pictures))
         elif result.error is not None:
-            self._sections.append(error_section(result.path, result.error))
+            self._add(error_section(result.path, result.error))
+        self._sections += 1
 
-    def close(self) -> None:
+    def _add(self, text: str) -> None:
+        try:
+            self._spool.write(text.encode())
+            self._spool.flush()
+        except OSError as error:
+            raise OSError(f"the report {str(self._path)!r} cannot be written: {error.strerror}") from error
+
+    def close(self, left_out: str = "") -> None:
         """Write the page beside its place and move it there, so that no half page is ever seen.
+
+        A batch that ended before its first file was done leaves what was there.
 
         Raises:
             OptionError: Something else lies there by now.
             OSError: It cannot be written.
         """
-        content = page_html(self._sections).encode("utf-8", errors="backslashreplace")
-        beside = self._path.absolute().with_name(f".cad-{secrets.token_hex(8)}.part")
-        with written_beside(self._path.absolute(), part=beside) as part:
-            part.write_bytes(content)
-            self._check_place()
+        if self._spool.closed:
+            return
+        with self._spool:
+            if left_out and not self._sections:
+                return
+            self._add(page_end(left_out))
+            self._spool.seek(0)
+            beside = self._path.absolute().with_name(f".cad-{secrets.token_hex(8)}.part")
+            with (
+                written_beside(self._path.absolute(), part=beside, may_replace=self._may_replace) as part,
+                os.fdopen(os.open(part, os.O_WRONLY | os.O_NOFOLLOW), "wb") as file,
+            ):
+                shutil.copyfileobj(self._spool, file)
 
-    def _check_place(self) -> None:
-        """Raise OptionError unless nothing lies at the place, or what does may be replaced."""
+    def _may_replace(self) -> bool:
+        """Say whether something lies at the place; raise OptionError if that may not be replaced."""
         try:
             mode = self._path.lstat().st_mode
         except FileNotFoundError:
-            return
+            return False
         if stat.S_ISLNK(mode):
             raise self._refusal("that is a symbolic link; name the file that it leads to")
         if not stat.S_ISREG(mode):
             raise self._refusal("that is a folder, device, pipe or socket; name a file")
         if not self._overwrite and not is_report(self._path):
             raise self._refusal("a file that is no report of this command lies there; --overwrite replaces it")
+        return True
 
     def _refusal(self, why: str) -> OptionError:
         return OptionError(f"the report cannot be written to {str(self._path)!r}: {why}")
@@ -159,5 +200,6 @@ class HtmlWriter(Writer):
 
 def is_report(path: Path) -> bool:
     """Say whether a file begins like a page that this package wrote."""
-    with path.open("rb") as file:
+    # A pipe may have taken its place by now, and would block.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         return REPORT_MARK.encode("ascii") in file.read(1024)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -17,17 +18,29 @@ from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
+from urllib.parse import quote, unquote_to_bytes
 
 from cad.errors import DocumentError, MediaError
 from cad.verdict.records import SCHEMA, Verdict
 
 #: Digits after the point that mean something.
 DIGITS = 4
+#: Of a path that is no text; the other keys are the records' fields.
+PATH_BYTES = "path_bytes"
+_PATH_BYTES_SCHEMA = {
+    "type": "string",
+    "description": "The path byte by byte, as a URL has it (%E9), only where it is no text: there ``path`` has U+FFFD "
+    "in place of what no text can have.",
+}
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
 
 def document_of(value: Any) -> Any:
-    """Return a record, and all in it, as plain values; numbers keep the digits that mean something.
+    """Return a record, and all in it, as plain values that JSON can have.
+
+    Numbers keep the digits that mean something; what is no text in a string (half of a surrogate pair, as Python has
+    it for a name of other bytes) becomes U+FFFD.
 
     Example:
         >>> from cad.verdict.records import Segment
@@ -37,19 +50,37 @@ def document_of(value: Any) -> Any:
     if is_dataclass(value):
         return {_key(field): document_of(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {key: document_of(one) for key, one in value.items()}
+        return {document_of(key): document_of(one) for key, one in value.items()}
     if isinstance(value, tuple | list):
         return [document_of(one) for one in value]
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, str):
+        return _SURROGATES.sub("\ufffd", value)
     if isinstance(value, float):
         return round(value, DIGITS) if math.isfinite(value) else None  # JSON has no word for the others
     return value
 
 
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """Return what is written for a file that was judged."""
+    return {"schema": SCHEMA, **_path_keys(verdict.path), **document_of(verdict)}
+
+
 def error_document(path: str, error: MediaError) -> dict[str, Any]:
     """Return what is written for a file that could not be read."""
-    return {"schema": SCHEMA, "path": path, "error": {"code": error.code, "text": error.text}}
+    return {"schema": SCHEMA, **_path_keys(path), "error": document_of({"code": error.code, "text": error.text})}
+
+
+def _path_keys(path: str) -> dict[str, str]:
+    """Return the path as text, and byte by byte where it is none."""
+    text = document_of(path)
+    if text == path:
+        return {"path": path}
+    try:
+        return {"path": text, PATH_BYTES: quote(os.fsencode(path))}
+    except UnicodeEncodeError:  # no file has such a name
+        return {"path": text}
 
 
 def json_text(document: Any, indent: int | None = None) -> str:
@@ -74,7 +105,11 @@ def read_verdict(text: str | bytes) -> Verdict:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise DocumentError(f"this is no document under the schema {SCHEMA}")
     if "error" in document:
-        raise DocumentError(f"this document tells of a file that could not be read: {document['error']}")
+        told = _read(dict[str, str], document["error"], "error")
+        raise DocumentError(f"this document tells of a file that could not be read: {told.get('text')}")
+    if PATH_BYTES in document:
+        path_bytes = unquote_to_bytes(_expect(document[PATH_BYTES], str, f"verdict.{PATH_BYTES}"))
+        document["path"] = os.fsdecode(path_bytes)
     verdict: Verdict = _read(Verdict, document, "verdict")
     return verdict
 
@@ -83,13 +118,14 @@ def read_verdict(text: str | bytes) -> Verdict:
 def verdict_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of what ``cad-detect --json`` prints for one file."""
     verdict = _schema_of(Verdict)
-    verdict["properties"] = {"schema": {"const": SCHEMA}, **verdict["properties"]}
+    path = {"path": verdict["properties"]["path"], PATH_BYTES: _PATH_BYTES_SCHEMA}
+    verdict["properties"] = {"schema": {"const": SCHEMA}, **path, **verdict["properties"]}
     verdict["required"] = ["schema", *verdict["required"]]
     error = {
         "type": "object",
         "properties": {
             "schema": {"const": SCHEMA},
-            "path": {"type": "string"},
+            **path,
             "error": {
                 "type": "object",
                 "properties": {"code": {"type": "string"}, "text": {"type": "string"}},
@@ -138,7 +174,10 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         except ValueError as error:
             raise DocumentError(f"{where} is {value!r}; accepted are {', '.join(one.value for one in kind)}") from error
     if kind is float:
-        return float(_expect(value, (int, float), where))
+        try:
+            return float(_expect(value, (int, float), where))
+        except OverflowError as error:
+            raise DocumentError(f"{where} is larger than any number may be") from error
     return _expect(value, kind, where)
 
 

@@ -325,9 +325,7 @@ def constant_offset(evidence: Calibrated) -> str | None:
     if offset is None or not is_suspicious(evidence, "sync"):
         return None
     way = "lags behind" if offset > 0 else "runs ahead of"
-    return (
-        f"the sound {way} the lips by about {abs(offset):.2f} s throughout, as after careless dubbing or muxing"
-    )
+    return f"the sound {way} the lips by about {abs(offset):.2f} s throughout, as after careless dubbing or muxing"
 
 
 def still_image(evidence: Calibrated) -> str | None:

@@ -228,9 +228,9 @@ class Verdict(ValueRecord):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as plain values under the schema ``cad.verdict/1``; ``json.dumps`` takes them."""
-        from cad.verdict.document import document_of
+        from cad.verdict.document import verdict_document
 
-        return {"schema": SCHEMA, **document_of(self)}
+        return verdict_document(self)
 
     def to_json(self, indent: int | None = None) -> str:
         """Return ``to_dict()`` as JSON text."""

@@ -160,9 +160,7 @@ def fit_spec(
 
 def is_called_fake(analysis: Analysis, spec: ModelSpec) -> bool:
     """Say whether a file is fake by its label, or a peak of it is over its threshold."""
-    over = [
-        one for one in judged(analysis, spec).peaks if one.point and one.probability >= one.point.fake_threshold
-    ]
+    over = [one for one in judged(analysis, spec).peaks if one.point and one.probability >= one.point.fake_threshold]
     return bool(over) or judge(analysis, spec).label is Label.FAKE
 
 

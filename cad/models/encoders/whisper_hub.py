@@ -38,9 +38,7 @@ class WhisperHub(SpeechEncoder):
 
     tokens_per_slot = 2
 
-    def __init__(
-        self, size: str = WHISPER_SIZE, model_options: Mapping[str, Any] | None = None, rank: int = 8
-    ) -> None:
+    def __init__(self, size: str = WHISPER_SIZE, model_options: Mapping[str, Any] | None = None, rank: int = 8) -> None:
         super().__init__()
         if size not in SIZES:
             raise OptionError(f"size must be one of {', '.join(SIZES)}, got {size!r}")
