@@ -8,13 +8,8 @@ import threading
 from cad.closing import Closing
 from cad.media.input import MediaInput, open_input
 from cad.media.limits import MediaLimits
-from cad.media.process import WorkerProcess
+from cad.media.process import FILES_PER_WORKER, WorkerProcess
 from cad.media.reader import MediaReader
-from cad.media.ring import block_bytes
-
-#: A process that has read this many files is replaced, so that neither leaks nor damage in decoders add up. A start
-#: takes about 0.2 s of processor time, beside the last file of the one before: 4 ms a file.
-FILES_PER_WORKER = 50
 
 
 class MediaPool(Closing):
@@ -45,7 +40,7 @@ class MediaPool(Closing):
 
     def warm_up(self) -> None:
         """Start a decoding process now, so that it is ready when the first file comes."""
-        self._release(WorkerProcess(block_bytes(self._limits)))
+        self._release(WorkerProcess(self._limits))
 
     def keep(self, idle: int) -> None:
         """Keep at least so many waiting processes from now on."""
@@ -67,10 +62,10 @@ class MediaPool(Closing):
                 if worker.alive:
                     if worker.files + 1 >= FILES_PER_WORKER and not self._closed:
                         # Its successor starts while it reads its last file.
-                        self._idle.append(WorkerProcess(block_bytes(self._limits)))
+                        self._idle.append(WorkerProcess(self._limits))
                     return worker
                 worker.kill()
-        return WorkerProcess(block_bytes(self._limits))
+        return WorkerProcess(self._limits)
 
     def _release(self, worker: WorkerProcess) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,7 +38,6 @@ from cad.media.records import (
     VideoFrames,
     VideoStreamInfo,
 )
-from cad.media.ring import block_bytes
 from cad.media.tracks import NAMES
 
 Track = TypeVar("Track", VideoStreamInfo, AudioStreamInfo)
@@ -84,7 +83,7 @@ def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str |
     """
     limits = limits or MediaLimits()
     file = open_input(media, limits, name)
-    return MediaReader(file, limits, lambda: WorkerProcess(block_bytes(limits)), WorkerProcess.kill)
+    return MediaReader(file, limits, lambda: WorkerProcess(limits), WorkerProcess.kill)
 
 
 class MediaReader(Closing):
@@ -223,7 +222,7 @@ class MediaReader(Closing):
             raise _twice(error) from error
 
     def _open(self) -> MediaInfo:
-        command = {"type": "open", "name": str(self._path), "limits": asdict(self._limits)}
+        command = {"type": "open", "name": str(self._path)}
         for _, answer in self._answers(command, self._file.fd):
             if isinstance(answer, MediaInfo):
                 self._idle = True
@@ -377,9 +376,9 @@ class MediaReader(Closing):
         if self._worker is None or not self._worker.alive:
             if self._worker is not None:
                 self._worker.kill()
-            self._worker = WorkerProcess(block_bytes(self._limits)) if self._crashed else self._acquire()
+            self._worker = WorkerProcess(self._limits) if self._crashed else self._acquire()
             self._has_read_others = self._worker.files > 0
-            self._worker.begin(self._path, self._limits)
+            self._worker.begin(self._path)
             if command["type"] != "open" and self._open() != self._info:
                 raise self._nonsense()
 

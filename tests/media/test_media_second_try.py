@@ -293,7 +293,7 @@ def test_a_crash_is_told_before_other_limits(h264_mp4: Path, boots: Boots, crash
 
 def test_processes_are_what_the_tests_take_them_for(boots: Boots) -> None:
     started = boots("raise SystemExit(7)")
-    worker = WorkerProcess(1 << 26)
+    worker = WorkerProcess(MediaLimits())
     with pytest.raises(DecoderCrashedError, match="exit status 7"):
         worker.receive()
     assert started == [worker.pid]
