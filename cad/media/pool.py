@@ -21,11 +21,13 @@ class MediaPool(Closing):
     Args:
         limits: What each file may cost; MediaLimits() if None.
         idle: How many waiting processes are kept.
+        require_sandbox: As open_media.
     """
 
-    def __init__(self, limits: MediaLimits | None = None, idle: int = 1) -> None:
+    def __init__(self, limits: MediaLimits | None = None, idle: int = 1, require_sandbox: bool = False) -> None:
         self._limits = limits or MediaLimits()
         self._keep = idle
+        self._require_sandbox = require_sandbox
         self._idle: list[WorkerProcess] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -36,7 +38,8 @@ class MediaPool(Closing):
         Raises:
             MediaError, OptionError: As open_media.
         """
-        return MediaReader(open_input(media, self._limits, name), self._limits, self._acquire, self._release)
+        file = open_input(media, self._limits, name)
+        return MediaReader(file, self._limits, self._acquire, self._release, self._require_sandbox)
 
     def warm_up(self) -> None:
         """Start a decoding process now, so that it is ready when the first file comes."""

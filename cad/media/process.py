@@ -82,7 +82,7 @@ class WorkerProcess:
         """
         if self._sandbox is None:
             ready = self._wait(_START_SECONDS, f"the decoding process did not start within {_START_SECONDS:.0f} s")
-            self._sandbox = tuple(ready["sandbox"])  # it has not seen a file yet, and is believed
+            self._sandbox = tuple(ready.get("sandbox", ()))  # it has not seen a file yet, and is believed
         return self._sandbox
 
     def begin(self, path: str | Path) -> None:
@@ -122,7 +122,7 @@ class WorkerProcess:
             DecoderCrashedError: The process died or does not speak sense; it is gone.
         """
         self._require_open()
-        _ = self.sandbox  # comes first
+        _ = self.sandbox  # that message comes first
         patience = min(self._limits.stall_seconds, self._limits.wall_seconds - self._waited_seconds)
         began = time.monotonic()
         late = f"decoding gave no sign of life for {patience:.0f} s and was stopped"

@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 
+from cad.media.confinement import LANDLOCK, LIMITS, SECCOMP
 from cad.media.landlock import refuse_names
 from cad.media.limits import MediaLimits
 from cad.media.refused_calls import tell_refused_calls
@@ -33,14 +34,14 @@ def confine(limits: MediaLimits, files: int, lifeline_fd: int) -> list[str]:
     Returns:
         What holds: ``limits``, ``landlock`` and ``seccomp``, or fewer where the system lacks or forbids some.
     """
-    holds = ["limits"] if apply_limits(limits, files) else []
+    holds = [LIMITS] if apply_limits(limits, files) else []
     if sys.platform != "linux":
         return holds
     ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)  # both walls ask for it
     if refuse_names():
-        holds.append("landlock")
+        holds.append(LANDLOCK)
     if refuse_system_calls(lifeline_fd, trapped=tell_refused_calls()):
-        holds.append("seccomp")
+        holds.append(SECCOMP)
     return holds
 
 
