@@ -15,6 +15,7 @@ from requirements import needs
 from cad.errors import DecoderCrashedError, MediaLimitError
 from cad.media import pool as pool_module
 from cad.media import process as process_module
+from cad.media.limits import MediaLimits
 from cad.media.pool import MediaPool
 from cad.media.process import WorkerProcess
 from cad.media.reader import MediaReader, open_media
