@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cad.errors import DecoderCrashedError, MediaError, MediaTimeoutError
+from cad.errors import DecoderCrashedError, MediaError, MediaMemoryError, MediaTimeoutError
 from cad.media.channel import Channel, ChannelClosedError
 from cad.media.limits import MediaLimits
+from cad.media.messages import MEMORY
 from cad.media.processor_time import ProcessorTime
 from cad.media.refused_calls import VARIABLE as TELL_VARIABLE
 from cad.media.ring import SharedBlock, block_bytes
@@ -78,10 +79,13 @@ class WorkerProcess:
         """What confines it, as ``cad.media.sandbox.confine`` says; known once it has started, which is waited for.
 
         Raises:
-            MediaTimeoutError, DecoderCrashedError: It does not start.
+            MediaTimeoutError, DecoderCrashedError, MediaMemoryError: It does not start.
         """
         if self._sandbox is None:
             ready = self._wait(_START_SECONDS, f"the decoding process did not start within {_START_SECONDS:.0f} s")
+            if ready.get("code") == MEMORY:
+                self.kill()
+                raise MediaMemoryError(self.path, "may have less memory than the decoding process takes by itself")
             self._sandbox = tuple(ready.get("sandbox", ()))  # it has not seen a file yet, and is believed
         return self._sandbox
 

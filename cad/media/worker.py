@@ -377,3 +377,5 @@ def main(arguments: list[str]) -> None:
         serve(channel, block, limits, confine(limits, start["files"], lifeline_fd))
     except ChannelClosedError:
         sys.exit(0)
+    except MemoryError:  # the limit is below what this process takes by itself; it has seen no file yet
+        channel.send({"type": "error", "code": MEMORY})
