@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_containers import FORBID_FILTERS
 from requirements import landlock_version, needs
 
 from cad.errors import MediaLimitError, MediaTimeoutError, UnconfinedError
@@ -51,17 +52,11 @@ def spin(job):
     while True: job._link.beat()
 worker.FileJob.open = spin
 """
-#: Runs open_media under a filter that refuses seccomp(), as some containers do.
-FORBIDDEN = """
-import ctypes, logging, struct, sys
+READ_WITHOUT_FILTERS = f"""
+{FORBID_FILTERS}
+import logging
 from cad.errors import UnconfinedError
-from cad.media import seccomp
 from cad.media.reader import open_media
-_, number = seccomp._MACHINES[__import__("platform").machine()]
-code = b"".join(struct.pack("=HBBI", *one) for one in [
-    (0x20, 0, 0, 0), (0x15, 0, 1, number), (6, 0, 0, seccomp.RET_EPERM), (6, 0, 0, seccomp.RET_ALLOW)])
-libc, program = ctypes.CDLL(None), seccomp._Program(len(code) // 8, code)
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.syscall(number, 1, 0, ctypes.byref(program)) == 0
 logging.basicConfig(format="%(message)s")
 for _ in range(2):
     with open_media(sys.argv[1]) as reader:
@@ -197,7 +192,11 @@ def test_who_insists_on_the_sandbox_reads_nothing_without_it(
 @needs("linux", "seccomp")
 def test_where_the_filter_is_forbidden_files_are_read_and_that_is_told(h264_mp4: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORBIDDEN, str(h264_mp4)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", READ_WITHOUT_FILTERS, str(h264_mp4)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     holds = "('limits', 'landlock')" if landlock_version() > 0 else "('limits',)"
     assert done.stdout.splitlines() == [f"{holds} 50", f"{holds} 50", "unconfined"], done.stderr
