@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         OptionError,
         ParityError,
         SpecMismatchError,
+        UnconfinedError,
         WeightsError,
         WeightsIntegrityError,
         WeightsNotFoundError,
@@ -133,6 +134,7 @@ __all__ = [
     "SpecMismatchError",
     "StreamEvidence",
     "TrackSummary",
+    "UnconfinedError",
     "Verdict",
     "VideoFrames",
     "VideoStreamInfo",
@@ -160,8 +162,8 @@ _NAMES_BY_HOME = {
     "cad.errors": (
         "AnalysisFailedError CadError DataError DecoderCrashedError DocumentError ExportError MediaError "
         "MediaLimitError MediaMemoryError MediaNotFoundError MediaTimeoutError MediaUnreadableError MissingExtraError "
-        "MissingStreamError OptionError ParityError SpecMismatchError WeightsError WeightsIntegrityError "
-        "WeightsNotFoundError"
+        "MissingStreamError OptionError ParityError SpecMismatchError UnconfinedError WeightsError "
+        "WeightsIntegrityError WeightsNotFoundError"
     ),
     "cad.faces.active_speaker": "LipScore",
     "cad.faces.records": "FaceCrops FaceDetection",

@@ -160,6 +160,9 @@ def detect(
     timeout: Annotated[
         float | None, typer.Option("--timeout", help="Seconds to wait for decoding a file.", show_default=False)
     ] = None,
+    require_sandbox: Annotated[
+        bool, typer.Option("--require-sandbox", help="Read no file where the kernel does not confine its decoder.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail, and tracebacks of faults.")] = False,
     version: Annotated[
@@ -191,6 +194,7 @@ def detect(
             threads=threads,
             limits=MediaLimits(**{name: value for name, value in limits.items() if value is not None}),
             operating_point=point,
+            require_sandbox=require_sandbox,
             keep_pictures=html is not None,
             video_tracks=tuple(video_track) if video_track else None,
             audio_tracks=tuple(audio_track) if audio_track else None,

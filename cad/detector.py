@@ -139,7 +139,7 @@ class Detector(Closing):
             raise OptionError(f"there is no option {', '.join(unknown)}; there are {', '.join(known)}")
         self.options = dataclasses.replace(options or DetectOptions(), **choices)
         self._progress = progress
-        self._pool = MediaPool(self.options.limits)
+        self._pool = MediaPool(self.options.limits, require_sandbox=self.options.require_sandbox)
         self._end_pool = weakref.finalize(self, self._pool.close)
         self._pool.warm_up()  # the decoding process starts while the nets are loaded
         self._scorer = Scorer(self.options.model, self.options.providers, self.options.threads, self.options.device)

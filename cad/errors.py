@@ -80,6 +80,12 @@ class DecoderCrashedError(MediaError):
     code = "crashed"
 
 
+class UnconfinedError(MediaError):
+    """The system does not confine the decoding process, and the caller insists on it; nothing of the file was read."""
+
+    code = "unconfined"
+
+
 class WeightsError(CadError):
     """Model weights cannot be used."""
 

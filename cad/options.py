@@ -28,6 +28,8 @@ class DetectOptions:
         audio_tracks: Numbers of the sounds that are judged, likewise. They choose what is judged, not what goes with
             what: a picture is never judged with the sound of another.
         operating_point: Where the label changes, for every kind of evidence; None takes what the model ships with.
+        require_sandbox: Read files only where the kernel confines the decoding process to decoding; elsewhere each is
+            an error (``unconfined``). Without it that is warned of.
 
     Raises:
         OptionError: A value is not accepted.
@@ -42,6 +44,7 @@ class DetectOptions:
     video_tracks: tuple[int, ...] | None = None
     audio_tracks: tuple[int, ...] | None = None
     operating_point: OperatingPoint | None = None
+    require_sandbox: bool = False
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:

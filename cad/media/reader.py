@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from cad.errors import (
     OptionError,
 )
 from cad.media.chunks import CHUNK_SLOTS, PictureChunks
+from cad.media.confinement import check_confined
 from cad.media.coverage import StreamReading, make_report
 from cad.media.delivered import Delivered, sampled
 from cad.media.input import InputFile, MediaInput, open_input
@@ -39,7 +40,6 @@ from cad.media.records import (
     VideoFrames,
     VideoStreamInfo,
 )
-from cad.media.ring import block_bytes
 from cad.media.tracks import NAMES
 
 Track = TypeVar("Track", VideoStreamInfo, AudioStreamInfo)
@@ -57,7 +57,9 @@ _ERRORS: dict[str, type[MediaError]] = {
 _SUSPECT = (DecoderCrashedError, MediaMemoryError)
 
 
-def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str | None = None) -> MediaReader:
+def open_media(
+    media: MediaInput, limits: MediaLimits | None = None, name: str | None = None, require_sandbox: bool = False
+) -> MediaReader:
     """Open a media file (video with or without sound, sound alone, a still picture) for reading.
 
     A process of its own decodes it and ends with the reader; use MediaPool for many files.
@@ -67,6 +69,7 @@ def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str |
             are kept in anonymous memory (on macOS in a temporary file without a name) until the reader is closed.
         limits: What it may cost; MediaLimits() if None.
         name: What reports and errors call it; None takes the path, ``<bytes>`` or ``<stream>``.
+        require_sandbox: Read it only where the kernel confines the decoding process to decoding.
 
     Returns:
         A reader, to be used as a context manager.
@@ -78,11 +81,12 @@ def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str |
         MediaLimitError: It exceeds a limit.
         MediaTimeoutError: Opening it took too long.
         DecoderCrashedError: The decoder died of it.
+        UnconfinedError: The system does not confine the decoding process, and ``require_sandbox`` insists.
         OptionError: ``media`` is none of the accepted things, or a text stream.
     """
     limits = limits or MediaLimits()
     file = open_input(media, limits, name)
-    return MediaReader(file, limits, lambda: WorkerProcess(block_bytes(limits)), WorkerProcess.kill)
+    return MediaReader(file, limits, lambda: WorkerProcess(limits), WorkerProcess.kill, require_sandbox)
 
 
 class MediaReader(Closing):
@@ -96,6 +100,7 @@ class MediaReader(Closing):
         limits: What it may cost.
         acquire: Gives a decoding process that is ready for a file.
         release: Takes it back.
+        require_sandbox: As open_media.
     """
 
     def __init__(
@@ -104,12 +109,14 @@ class MediaReader(Closing):
         limits: MediaLimits,
         acquire: Callable[[], WorkerProcess],
         release: Callable[[WorkerProcess], None],
+        require_sandbox: bool = False,
     ) -> None:
         self._file = file
         self._path = file.name
         self._limits = limits
         self._acquire = acquire
         self._release = release
+        self._require_sandbox = require_sandbox
         self._worker: WorkerProcess | None = None
         self._idle = True  # the worker waits for a command
         self._has_read_others = False  # the worker has read other files before
@@ -249,11 +256,11 @@ class MediaReader(Closing):
             raise _twice(error) from error
 
     def _open(self) -> MediaInfo:
-        command = {"type": "open", "name": str(self._path), "limits": asdict(self._limits)}
+        command = {"type": "open", "name": str(self._path)}
         for _, answer in self._answers(command, self._file.fd):
             if isinstance(answer, MediaInfo):
                 self._idle = True
-                return replace(answer, path=str(self._path))
+                return replace(answer, path=str(self._path), sandbox=self._open_worker().sandbox)
         raise self._nonsense()
 
     def _main(self, kind: str) -> int | None:
@@ -452,10 +459,11 @@ class MediaReader(Closing):
         if self._worker is None or not self._worker.alive:
             if self._worker is not None:
                 self._worker.kill()
-            self._worker = WorkerProcess(block_bytes(self._limits)) if self._crashed else self._acquire()
+            self._worker = WorkerProcess(self._limits) if self._crashed else self._acquire()
             self._idle = True
             self._has_read_others = self._worker.files > 0
-            self._worker.begin(self._path, self._limits)
+            self._worker.begin(self._path)
+            check_confined(self._path, self._worker.sandbox, self._require_sandbox)
             if command["type"] != "open" and self._open() != self._info:
                 raise self._nonsense()
 

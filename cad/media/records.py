@@ -133,6 +133,8 @@ class MediaInfo:
         undecodable: The kinds, ``video`` and ``audio``, of the streams for which there is no decoder.
         joint_slots: Where the time stamps jump (joined recordings): the first slot of every later part of the timeline.
         joint_seconds: The same instants on the clock of the file's own time stamps, which jumps there.
+        sandbox: What confines the process that decodes it: ``limits``, ``landlock``, ``seccomp``; None where no process
+            does (ArraySource).
     """
 
     path: str
@@ -150,6 +152,7 @@ class MediaInfo:
     besides: tuple[str, ...] = ()
     undecodable: tuple[str, ...] = ()
     joint_seconds: tuple[float, ...] = ()
+    sandbox: tuple[str, ...] | None = None
 
 
 def in_words(pictures: int, has_video: bool) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from functools import partial
 from typing import Any
 
 import av
+import av.subtitles.codeccontext
+import av.subtitles.stream  # PyAV would import both with the first file that has subtitles, when nothing can be opened
 import numpy as np
 from av.error import MemoryError as AvMemoryError
 from numpy.typing import NDArray
@@ -36,8 +38,7 @@ from cad.media.picture import PictureConverter, PictureForm, form_of
 from cad.media.probe import probe
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.ring import SharedBlock, buffers_in
-from cad.media.sandbox import apply_limits, die_with, set_alarm
-from cad.media.seccomp import refuse_system_calls
+from cad.media.sandbox import confine, die_with, set_alarm
 from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader
 from cad.media.stills import ComposedPicture, composed_picture, is_cut_short, share_of_jpeg
@@ -323,12 +324,18 @@ def _counted(progress: Progress, source: OpenContainer, misplaced: int) -> Progr
     )
 
 
-def serve(channel: Channel, block: SharedBlock) -> None:
-    """Do what the reader asks until it closes the channel."""
+def serve(channel: Channel, block: SharedBlock, limits: MediaLimits, sandbox: list[str]) -> None:
+    """Do what the reader asks until it closes the channel.
+
+    Args:
+        channel: To the reader.
+        block: Shared with it.
+        limits: What a file may cost.
+        sandbox: What confines this process.
+    """
     link = Link(channel, block)
-    link.send({"type": "ready"})
+    link.send({"type": "ready", "sandbox": sandbox})
     job: FileJob | None = None
-    limits: MediaLimits | None = None
     while True:
         set_alarm(None)
         message = channel.receive()
@@ -337,8 +344,6 @@ def serve(channel: Channel, block: SharedBlock) -> None:
         link.progress = Progress
         try:
             if message["type"] == "open":
-                limits = MediaLimits(**message["limits"])
-                apply_limits(limits)
                 set_alarm(limits)
                 if job is not None:
                     job.close()
@@ -373,9 +378,12 @@ def main(arguments: list[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a whole group gets these, and they are the reader's to handle
     die_with(lifeline_fd)
-    refuse_system_calls()
     av.logging.set_level(None)
     try:
-        serve(channel, SharedBlock(block_bytes, block_fd))
+        start = channel.receive() or {}
+        limits, block = MediaLimits(**start["limits"]), SharedBlock(block_bytes, block_fd)
+        serve(channel, block, limits, confine(limits, start["files"], lifeline_fd))
     except ChannelClosedError:
         sys.exit(0)
+    except MemoryError:  # the limit is below what this process takes by itself; it has seen no file yet
+        channel.send({"type": "error", "code": MEMORY})

@@ -17,7 +17,7 @@ from cad.clock import seconds_of
 from cad.errors import MediaError
 from cad.faces.track_book import FacePicture
 from cad.printable import printable
-from cad.report.text import SPEAKS, has_choice, media_text, time_text, track_answer, track_name
+from cad.report.text import SPEAKS, has_choice, media_text, sandbox_text, time_text, track_answer, track_name
 from cad.report.timeline_svg import clock, timeline_svg
 from cad.verdict.records import FaceSummary, Segment, StreamEvidence, Verdict
 
@@ -187,6 +187,7 @@ def file_facts(verdict: Verdict) -> str:
         ("file", f"{PurePath(verdict.path).name}{size}"),
         ("sha256", media.sha256 or "not known"),
         ("content", media_text(media)),
+        *([] if media.sandbox is None else [("decoded under", sandbox_text(media.sandbox))]),
     ]
     return table(fact_row(name, text) for name, text in rows)
 

@@ -42,7 +42,7 @@ def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
         if reason.text not in said and not is_about_reading(reason.code)
     ]
     if verbose:
-        lines += [media_line(verdict.media), model_line(verdict), time_line(verdict)]
+        lines += [media_line(verdict.media), *sandbox_lines(verdict.media), model_line(verdict), time_line(verdict)]
     return "\n".join(printable(line) for line in lines)
 
 
@@ -127,6 +127,16 @@ def media_text(media: MediaSummary) -> str:
     duration = f", {media.duration_seconds:.2f} s" if media.duration_seconds else ""
     own = f", second 0 is {media.start_seconds:.2f} s on its own clock" if abs(media.start_seconds) >= OWN_CLOCK else ""
     return f"{media.kind}{duration}{picture}{rate}{sound}{own}, {percent(media.coverage)} read"
+
+
+def sandbox_lines(media: MediaSummary) -> list[str]:
+    """Return the line that says what confined the process that decoded the file, if one did."""
+    return [] if media.sandbox is None else [f"  bounds {sandbox_text(media.sandbox)}"]
+
+
+def sandbox_text(sandbox: tuple[str, ...]) -> str:
+    """Return what confined the decoding process."""
+    return ", ".join(sandbox) or "none"
 
 
 def model_line(verdict: Verdict) -> str:

@@ -130,4 +130,5 @@ def summarise_media(analysis: Analysis) -> MediaSummary:
         size_bytes=analysis.info.size_bytes,
         joints_seconds=tuple(seconds_of(slot) for slot in analysis.info.joint_slots),
         start_seconds=analysis.info.origin_seconds,
+        sandbox=analysis.info.sandbox,
     )

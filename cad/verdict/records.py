@@ -151,6 +151,8 @@ class MediaSummary:
         joints_seconds: When the later parts of joined recordings start, grid time: there the time stamps jump.
         start_seconds: When the file's own clock (what a player or an editor shows of its time stamps) stands at second
             0 of this verdict: add it to a time told here. After a joint the file's clock is another one.
+        sandbox: What confined the process that decoded it: ``limits`` (on memory and time), ``landlock`` (no file by
+            name), ``seccomp`` (system calls); null where the caller had decoded it.
     """
 
     kind: str
@@ -168,6 +170,7 @@ class MediaSummary:
     size_bytes: int = 0
     joints_seconds: tuple[float, ...] = ()
     start_seconds: float = 0.0
+    sandbox: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from requirements import needs
 from cad.errors import DecoderCrashedError, MediaLimitError
 from cad.media import pool as pool_module
 from cad.media import process as process_module
+from cad.media.limits import MediaLimits
 from cad.media.pool import MediaPool
 from cad.media.process import WorkerProcess
 from cad.media.reader import MediaReader, open_media
@@ -294,7 +295,7 @@ def test_a_crash_is_told_before_other_limits(h264_mp4: Path, boots: Boots, crash
 
 def test_processes_are_what_the_tests_take_them_for(boots: Boots) -> None:
     started = boots("raise SystemExit(7)")
-    worker = WorkerProcess(1 << 26)
+    worker = WorkerProcess(MediaLimits())
     with pytest.raises(DecoderCrashedError, match="exit status 7"):
         worker.receive()
     assert started == [worker.pid]
