@@ -19,8 +19,9 @@ from cad.values import ValueRecord
 
 #: A track whose crops stop for longer than this is cut in two: the gap would fill most of a window.
 MAX_GAP_SLOTS = FRAME_RATE_HZ
-#: A track without crops for this long, while others have some, is done and gives its buffer back.
-RETIRE_SLOTS = 10 * FRAME_RATE_HZ
+#: A track without crops for this long, while others have some, is done and gives its buffer back: it would be cut in
+#: two anyway, and the buffers of a few seconds of short shots with many faces are hundreds of megabytes.
+RETIRE_SLOTS = 2 * MAX_GAP_SLOTS
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
