@@ -76,8 +76,9 @@ def frame_line(scores: Sequence[WindowScore], stream: str) -> Line:
 
 def lay_out(scores: Sequence[WindowScore], head: str, values: Callable[[WindowScore], NDArray[np.float64]]) -> Line:
     """Return the mean of ``values`` over the windows that cover a slot and have evidence there, over their time."""
-    first = min((score.first_slot for score in scores), default=0)
-    slots = max((score.first_slot + score.slots for score in scores), default=0) - first
+    spans = [(score.first_slot, score.first_slot + score.slots) for score in scores]
+    first = min((start for start, _ in spans), default=0)
+    slots = max((stop for _, stop in spans), default=0) - first
     total = np.zeros(slots)
     count = np.zeros(slots)
     for score in scores:
