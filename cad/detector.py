@@ -35,6 +35,7 @@ from cad.media.track_reading import read_picture, read_report
 from cad.media.tracks import Scene, choose_tracks, with_only
 from cad.options import DetectOptions
 from cad.runtime.scorer import Scorer
+from cad.scores import PackedScores
 from cad.sounds import Sound, hear_sounds
 from cad.spec import with_operating_point
 from cad.speech_net import speech_net
@@ -101,7 +102,7 @@ class Listener:
 
     sound: Sound
     cutter: WindowCutter
-    scores: list[WindowScore] = field(default_factory=list)
+    scores: PackedScores = field(default_factory=PackedScores)
 
 
 class Detector(Closing):
@@ -248,7 +249,7 @@ class Detector(Closing):
             faces_left_out = tracker.left_out
         for one in listeners:
             with watch.stage("score"):
-                one.scores += self._score_sound(one.cutter.flush(), tell)
+                one.scores.extend(self._score_sound(one.cutter.flush(), tell))
             one.sound.close()
             speech = one.sound.speech
             slots = max(video_slots, 0 if speech is None else len(speech.present))
@@ -258,7 +259,7 @@ class Detector(Closing):
                 path=source.info.path,
                 info=with_only(source.info, video, one.sound.number),
                 report=read_report(source, video, one.sound.number),
-                scores=tuple(one.scores),
+                scores=one.scores,
                 evidence=aggregate(one.scores, tracks, slots, shortest, joints),
                 tracks=tracks,
                 slots=slots,
@@ -305,7 +306,7 @@ class Detector(Closing):
                 book.note(crops)
             with watch.stage("score"):
                 for one in listeners:
-                    one.scores += self._scorer.score(one.cutter.push(crops))
+                    one.scores.extend(self._scorer.score(one.cutter.push(crops)))
 
     def _score_sound(self, windows: Iterable[Window], tell: Callable[[int, str], None]) -> Iterator[WindowScore]:
         """Yield the scores of the last windows of every face and of speech without a face."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -16,7 +17,7 @@ MAX_REPR_CHARACTERS = 110
 class ValueRecord:
     """Base of a frozen dataclass made with ``eq=False, repr=False``: its value is that of all its fields.
 
-    Arrays are equal if type, shape and every element are (NaN equals NaN); mappings if they hold the same items.
+    NaN equals NaN. Arrays are equal if type, shape and every element are; mappings if they hold the same items.
 
     Example:
         >>> from dataclasses import dataclass
@@ -54,6 +55,8 @@ def _value_of(value: Any) -> Any:
         return frozenset((key, _value_of(one)) for key, one in value.items())
     if isinstance(value, tuple | list):
         return tuple(_value_of(one) for one in value)
+    if isinstance(value, float) and math.isnan(value):
+        return math.nan  # always the same one, which equals itself inside a tuple
     return value
 
 

@@ -146,6 +146,17 @@ def test_what_is_held_is_bounded_by_a_window_and_a_hop():
     assert held <= WINDOW_SLOTS + HOP_SLOTS
 
 
+def test_short_shots_of_many_faces_are_not_held_for_long():
+    cutter = WindowCutter(None, WINDOW_SLOTS, HOP_SLOTS, 12)
+    held = 0
+    for shot in range(40):
+        cutter.advance(25 * shot)
+        for one in range(4):
+            cutter.push(crops(25 * shot, 25, track_id=4 * shot + one))
+            held = max(held, sum(len(track.crops) for track in cutter._open.values()))
+    assert held <= 4 * (MAX_GAP_SLOTS + 2 * 25)
+
+
 def test_sound_without_picture_gives_windows_without_picture():
     windows = cut([], sound(120))
     assert [w.first_slot for w in windows] == [first for first, _ in window_spans(0, 120, WINDOW_SLOTS, HOP_SLOTS)]

@@ -12,6 +12,7 @@ forgery.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 
 import cv2
@@ -58,14 +59,16 @@ class LipScore:
 
 @dataclass(slots=True)
 class _Lips:
-    """Mouth motion of one track by slot; the last slot with its mouth and upper face."""
+    """Mouth motion of one track, and in which slots; the last slot with its mouth and upper face."""
 
-    motion: dict[int, float] = field(default_factory=dict)
+    slots: array[int] = field(default_factory=lambda: array("i"))
+    motion: array[float] = field(default_factory=lambda: array("d"))
     last: tuple[int, NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
 class ActiveSpeaker:
-    """Follows the lips of every track as its crops come by; it keeps a few numbers for each slot and no pictures.
+    """Follows the lips of every track as its crops come by; it keeps twelve bytes for each slot, and no pictures of a
+    track that has ended.
 
     Example:
         >>> ActiveSpeaker().scores(None)
@@ -81,6 +84,10 @@ class ActiveSpeaker:
         for index in np.flatnonzero(crops.present):
             _follow(lips, crops.first_slot + int(index), crops.crops[index])
 
+    def end(self, track_id: int) -> None:
+        """Take note that a track gets no more crops."""
+        self._lips[track_id].last = None
+
     def scores(self, loudness: NDArray[np.float64] | None) -> list[LipScore]:
         """Return the score of every track, by track; without sound all are 0.
 
@@ -93,7 +100,8 @@ class ActiveSpeaker:
 def _follow(lips: _Lips, slot: int, crop: NDArray[np.uint8]) -> None:
     mouth, upper = _patch(crop, MOUTH_PX), _patch(crop, UPPER_PX)
     if lips.last is not None and lips.last[0] == slot - 1:
-        lips.motion[slot] = _change(mouth, lips.last[1]) - _UPPER_SHARE * _change(upper, lips.last[2])
+        lips.slots.append(slot)
+        lips.motion.append(_change(mouth, lips.last[1]) - _UPPER_SHARE * _change(upper, lips.last[2]))
     lips.last = slot, mouth, upper
 
 
@@ -113,15 +121,17 @@ def _change(now: NDArray[np.float32], before: NDArray[np.float32]) -> float:
 
 
 def _score(track_id: int, lips: _Lips, loudness: NDArray[np.float64] | None) -> LipScore:
-    slots = np.array(sorted(lips.motion), dtype=np.intp)
-    motion = np.array([lips.motion[int(slot)] for slot in slots])
+    slots, motion = np.array(lips.slots, dtype=np.intp), np.array(lips.motion)
     mean = float(motion.mean()) if len(motion) else 0.0
     if loudness is None or len(slots) < LEAST_SLOTS:
         return LipScore(track_id, 0.0, mean, 0)
-    moving = np.full(max(int(slots[-1]) + 1, len(loudness)), np.nan)
-    moving[slots] = motion
+    # Only the sound around the face's own time can go with it: a film has thousands of faces.
+    first = max(0, int(slots[0]) - MAX_LAG_SLOTS)
+    near = loudness[first : int(slots[-1]) + 1 + MAX_LAG_SLOTS]
+    moving = np.full(max(int(slots[-1]) + 1 - first, len(near)), np.nan)
+    moving[slots - first] = motion
     loud = np.full(len(moving), np.nan)
-    loud[: len(loudness)] = loudness
+    loud[: len(near)] = near
     known = int((np.isfinite(moving) & np.isfinite(loud)).sum())
     if mean < LEAST_MOTION or known < LEAST_SLOTS:
         return LipScore(track_id, 0.0, mean, known)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -26,6 +27,8 @@ CAVEAT = (
     "A probability is not a proof. It says how files like this one scored on the data that the model was "
     "calibrated on; other cameras, codecs and generators can mislead it."
 )
+#: A page of thousands of faces opens in no browser: of more than this, the most suspicious are shown.
+MAX_FACES_SHOWN = 48
 #: Stands in the head of every page, so that a report may be replaced by the next and nothing else is.
 REPORT_MARK = '<meta name="generator" content="cad-detect">'
 
@@ -67,10 +70,7 @@ def verdict_section(verdict: Verdict, pictures: Mapping[int, Sequence[FacePictur
         block("Tracks", tracks(verdict)),
         block("Evidence by stream", bars),
         block("Over time", timeline(verdict, thresholds)),
-        block(
-            "Faces",
-            "".join(face_line(one) + strip(pictures.get(one.track_id, ()), verdict.segments) for one in verdict.faces),
-        ),
+        block("Faces", faces(verdict, pictures)),
         block("What judged it", model_facts(verdict)),
     ]
     return "<section>" + "\n".join(parts) + "</section>\n"
@@ -148,6 +148,30 @@ def timeline(verdict: Verdict, thresholds: dict[str, float]) -> str:
         timeline_svg(verdict.curves, thresholds, verdict.segments, joints)
         + f'<p class="soft">{key} &nbsp; dashed: threshold; bands: suspicious stretches{meet}</p>'
     )
+
+
+def faces(verdict: Verdict, pictures: Mapping[int, Sequence[FacePicture]]) -> str:
+    """Return the faces with their pictures: all in order of appearance, or the most suspicious of very many."""
+    shown = most_suspicious(verdict.faces)
+    told = "".join(face_line(one) + strip(pictures.get(one.track_id, ()), verdict.segments) for one in shown)
+    if len(shown) == len(verdict.faces):
+        return told
+    judged = sum(face.probability_fake is not None for face in verdict.faces)
+    return (
+        f'<p class="soft">The {len(shown)} most suspicious of {len(verdict.faces):,} faces, of which {judged:,} were '
+        f"judged; the others have no higher figure. --json has all.</p>{told}"
+    )
+
+
+def most_suspicious(found: Sequence[FaceSummary]) -> Sequence[FaceSummary]:
+    """Return all faces as they are, or of more than MAX_FACES_SHOWN those of the highest figures, highest first."""
+    if len(found) <= MAX_FACES_SHOWN:
+        return found
+    return heapq.nlargest(MAX_FACES_SHOWN, found, key=_figure)
+
+
+def _figure(face: FaceSummary) -> float:
+    return -1.0 if face.probability_fake is None else face.probability_fake
 
 
 def face_line(face: FaceSummary) -> str:

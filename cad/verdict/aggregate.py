@@ -32,7 +32,17 @@ import numpy as np
 from cad.faces.track_book import TrackSummary
 from cad.values import ValueRecord
 from cad.verdict.stretches import MIN_KNOWN_SHARE, SHORTEST_STRETCH_SLOTS, highest_stretch, stretch_lengths
-from cad.verdict.timeline import Mask, Timeline, by_track, clip_timeline, highest, lay_out, lowest, mean_or_none
+from cad.verdict.timeline import (
+    Line,
+    Timeline,
+    by_track,
+    clip_line,
+    faces_in,
+    highest,
+    lay_out,
+    lowest,
+    mean_or_none,
+)
 from cad.windows import WindowScore
 
 #: Smaller faces do not show what the model looks for.
@@ -131,40 +141,34 @@ def aggregate(
         track.track_id for track in tracks if track.height_px >= MIN_FACE_HEIGHT_PX and track.seen_slots >= min_slots
     }
     by_face = {track_id: own for track_id, own in sorted(by_track(scores).items()) if track_id in usable}
-    video = {track_id: clip_timeline(own, "video", slots) for track_id, own in by_face.items()}
-    sync = {track_id: clip_timeline(own, "sync", slots) for track_id, own in by_face.items()}
+    video = {track_id: clip_line(own, "video") for track_id, own in by_face.items()}
+    sync = {track_id: clip_line(own, "sync") for track_id, own in by_face.items()}
     lips = {track.track_id: track.lips.score for track in tracks}
     frozen = {track.track_id for track in tracks if track.is_frozen}
     shown = without(frozen, video)
     misfit = without(
         frozen,
-        {
-            track_id: misfit_timeline(own, sync[track_id], slots) - LIPS_LOGITS * lips[track_id]
-            for track_id, own in by_face.items()
-        },
+        {track_id: misfit_line(own, sync[track_id], lips[track_id]) for track_id, own in by_face.items()},
     )
     best = lowest(misfit.values(), slots)
     carriers = find_carriers(misfit, best)
-    fused = {
-        track_id: carried(clip_timeline(by_face[track_id], "fused", slots), misfit[track_id], best)
-        for track_id in carriers
-    }
-    audio = clip_timeline(scores, "audio", slots)
+    fused = {track_id: carried(clip_line(by_face[track_id], "fused"), misfit[track_id], best) for track_id in carriers}
+    audio = clip_line(scores, "audio")
     return Evidence(
         clip_logits={
             # Without both streams the fused head knows no more than the head of the stream that is there.
             "fused": worst_over_time(fused.values(), slots) if carriers else None,
             "video": worst_over_time(shown.values(), slots),
-            "audio": mean_or_none(audio),
+            "audio": mean_or_none(audio.values),
             "sync": mean_or_none(lowest((carried(sync[one], misfit[one], best) for one in misfit), slots)),
         },
         faces=tuple(
             FaceEvidence(
                 track_id=track_id,
                 carries_sound=track_id in carriers if carriers else None,
-                video=mean_or_none(video[track_id]),
-                sync=mean_or_none(sync[track_id]),
-                fused=mean_or_none(fused[track_id]) if track_id in carriers else None,
+                video=mean_or_none(video[track_id].values),
+                sync=mean_or_none(sync[track_id].values),
+                fused=mean_or_none(fused[track_id].values) if track_id in carriers else None,
             )
             for track_id in by_face
         ),
@@ -177,37 +181,40 @@ def aggregate(
             for score in by_face[track_id]
             if score.has_video and score.has_audio and not np.isnan(score.offset_seconds)
         ),
-        peaks=(*find_peaks("video", shown, joints), *find_peaks("audio", {None: audio}, joints)),
-        faces_at_once=faces_at_once(shown.values()),
+        peaks=(*find_peaks("video", shown, slots, joints), *find_peaks("audio", {None: audio}, slots, joints)),
+        faces_at_once=faces_at_once(shown.values(), slots),
     )
 
 
-def without(frozen: set[int], lines: Mapping[int, Timeline]) -> Mapping[int, Timeline]:
+def without(frozen: set[int], lines: Mapping[int, Line]) -> Mapping[int, Line]:
     """Return the lines of the faces that move, or all if no face that moves has a value anywhere."""
     moving = {track_id: line for track_id, line in lines.items() if track_id not in frozen}
-    return moving if any(not np.isnan(line).all() for line in moving.values()) else lines
+    return moving if any(line.known.any() for line in moving.values()) else lines
 
 
-def find_peaks(stream: str, lines: Mapping[TrackId, Timeline], joints: Collection[int] = ()) -> list[Peak]:
+def find_peaks(stream: str, lines: Mapping[TrackId, Line], slots: int, joints: Collection[int] = ()) -> list[Peak]:
     """Return the highest stretch of every length of a stream.
 
     Args:
         stream: ``video`` or ``audio``.
-        lines: By track, or under None for sound: float64 (slots,) clip logits, NaN where nothing was scored.
+        lines: Clip logits by track, or under None for sound.
+        slots: Length of the file.
         joints: No stretch crosses one.
     """
-    known = {track_id: int((~np.isnan(line)).sum()) for track_id, line in lines.items()}
-    judged = np.any([~np.isnan(line) for line in lines.values()], axis=0).sum() if lines else 0
+    known = {track_id: int(line.known.sum()) for track_id, line in lines.items()}
+    judged = int(np.count_nonzero(faces_in(lines.values(), slots)))
     peaks = []
-    for length in stretch_lengths(int(judged)):
-        # A face that is seen for less than a stretch has one place for it.
-        places = [max(slots / length, 1.0) for slots in known.values() if slots >= MIN_KNOWN_SHARE * length]
+    for length in stretch_lengths(judged):
+        # A face of which less is known has no stretch of this length.
+        enough = {track_id: line for track_id, line in lines.items() if known[track_id] >= MIN_KNOWN_SHARE * length}
         found = [
             (stretch.mean, stretch, track_id)
-            for track_id, line in lines.items()
+            for track_id, line in enough.items()
             if (stretch := highest_stretch(line, length, joints)) is not None
         ]
         if found:
+            # A face that is seen for less than a stretch has one place for it.
+            places = [max(known[track_id] / length, 1.0) for track_id in enough]
             mean, stretch, track_id = max(found, key=lambda one: one[0])
             # The mean over a long stretch strays less, so that the highest of many is less high by chance.
             chances = (sum(places) / len(places)) ** math.sqrt(SHORTEST_STRETCH_SLOTS / length)
@@ -215,32 +222,33 @@ def find_peaks(stream: str, lines: Mapping[TrackId, Timeline], joints: Collectio
     return peaks
 
 
-def faces_at_once(lines: Collection[Timeline]) -> float:
+def faces_at_once(lines: Iterable[Line], slots: int) -> float:
     """Return the geometric mean, over the slots in which a face is judged, of how many are; 1 without any.
 
     Example:
-        >>> round(faces_at_once([np.zeros(2), np.zeros(2), np.array([0.0, np.nan]), np.array([0.0, np.nan])]), 3)
-        2.828
+        >>> round(faces_at_once([Line(0, np.zeros(2)), Line(0, np.zeros(2)), Line(0, np.zeros(1))], 2), 3)
+        2.449
     """
-    if not lines:
-        return 1.0
-    count = np.sum([~np.isnan(line) for line in lines], axis=0)
+    count = faces_in(lines, slots)
     return float(np.exp(np.log(count[count > 0]).mean())) if count.any() else 1.0
 
 
-def misfit_timeline(scores: Sequence[WindowScore], sync: Timeline, slots: int) -> Timeline:
-    """Return a face's sync logits; 0 where a model without such a head saw both streams, so that loudness decides."""
-    both = lay_out(scores, slots, "sync", lambda score: np.zeros(score.slots))
-    return np.where(np.isnan(sync), both, sync)
+def misfit_line(scores: Sequence[WindowScore], sync: Line, lips: float) -> Line:
+    """Return how badly a face fits the sound: its sync logits, less a little for lips that move with the loudness.
+
+    Where a model without such a head saw both streams, loudness alone decides.
+    """
+    both = lay_out(scores, "sync", lambda score: np.zeros(score.slots))
+    return Line(sync.first_slot, np.where(sync.known, sync.values, both.values) - LIPS_LOGITS * lips)
 
 
-def find_carriers(misfit: Mapping[int, Timeline], best: Timeline) -> set[int]:
+def find_carriers(misfit: Mapping[int, Line], best: Timeline) -> set[int]:
     """Return the faces that carry the sound: none without sound, else at least one."""
     # The share of a face's slots with sound in which no face fits better.
     shares = {
-        track_id: float((own <= best)[~np.isnan(own)].mean())
+        track_id: float((own.values <= own.of(best))[own.known].mean())
         for track_id, own in misfit.items()
-        if not np.isnan(own).all()
+        if own.known.any()
     }
     if not shares:
         return set()
@@ -248,18 +256,24 @@ def find_carriers(misfit: Mapping[int, Timeline], best: Timeline) -> set[int]:
     return {track_id for track_id, share in shares.items() if share >= MIN_CARRIER_SHARE} | {most}
 
 
-def carried(line: Timeline, own: Timeline, best: Timeline) -> Timeline:
-    """Return ``line`` with the slots taken out in which another face fits the sound better."""
-    mine: Mask = np.isnan(own) | (own <= best)
-    return np.where(mine, line, np.nan)
+def carried(line: Line, own: Line, best: Timeline) -> Line:
+    """Return ``line`` with the slots taken out in which another face fits the sound better.
+
+    Args:
+        line: Of a face.
+        own: How badly it fits the sound in the same slots.
+        best: How badly the face does that fits it best, over the whole file.
+    """
+    mine = ~own.known | (own.values <= own.of(best))
+    return Line(line.first_slot, np.where(mine, line.values, np.nan))
 
 
-def worst_over_time(lines: Iterable[Timeline], slots: int) -> float | None:
+def worst_over_time(lines: Iterable[Line], slots: int) -> float | None:
     """Return the mean over time of the highest face of every slot, each face at its own mean; None without any."""
     return mean_or_none(highest((level(line) for line in lines), slots))
 
 
-def level(line: Timeline) -> Timeline:
+def level(line: Line) -> Line:
     """Return a line with every value replaced by the mean of all."""
-    mean = mean_or_none(line)
-    return line if mean is None else np.where(np.isnan(line), np.nan, mean)
+    mean = mean_or_none(line.values)
+    return line if mean is None else Line(line.first_slot, np.where(line.known, mean, np.nan))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cad.faces.track_book import FacePicture, TrackSummary
@@ -59,7 +59,7 @@ class Analysis(ValueRecord):
     path: str
     info: MediaInfo
     report: ReadReport
-    scores: tuple[WindowScore, ...]
+    scores: Sequence[WindowScore]
     evidence: Evidence
     tracks: tuple[TrackSummary, ...]
     slots: int

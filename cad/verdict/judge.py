@@ -45,7 +45,7 @@ def verdict_of(evidence: Calibrated) -> Verdict:
         },
         segments=segments_of(evidence),
         reasons=decision.reasons,
-        faces=tuple(summarise_face(track, evidence) for track in analysis.tracks),
+        faces=summarise_faces(evidence),
         media=summarise_media(analysis),
         model=analysis.model,
         seconds=analysis.seconds,
@@ -56,30 +56,41 @@ def verdict_of(evidence: Calibrated) -> Verdict:
     )
 
 
-def summarise_face(track: TrackSummary, evidence: Calibrated) -> FaceSummary:
-    """Return one face that was seen, judged or not."""
-    judged = evidence.faces.get(track.track_id)
-    return FaceSummary(
-        track_id=track.track_id,
-        start_seconds=seconds_of(track.first_slot),
-        stop_seconds=seconds_of(track.stop_slot),
-        height_px=track.height_px,
-        active_speaker=None if judged is None else is_active_speaker(track, judged.sync, evidence),
-        probability_fake=None if judged is None else judged.own,
+def summarise_faces(evidence: Calibrated) -> tuple[FaceSummary, ...]:
+    """Return every face that was seen, judged or not."""
+    carries = {face.track_id: face.carries_sound for face in evidence.analysis.evidence.faces}
+    steady = is_steady(evidence.analysis.evidence.offsets_seconds)
+    return tuple(
+        FaceSummary(
+            track_id=track.track_id,
+            start_seconds=seconds_of(track.first_slot),
+            stop_seconds=seconds_of(track.stop_slot),
+            height_px=track.height_px,
+            active_speaker=is_active_speaker(track, carries.get(track.track_id), evidence, steady),
+            probability_fake=judged.own if (judged := evidence.faces.get(track.track_id)) else None,
+        )
+        for track in evidence.analysis.tracks
     )
 
 
-def is_active_speaker(track: TrackSummary, sync: float | None, evidence: Calibrated) -> bool | None:
+def is_active_speaker(
+    track: TrackSummary, carries_sound: bool | None, evidence: Calibrated, steady: bool
+) -> bool | None:
     """Say whether a face's lips are those that speak; None without sound. A mouth that does not move never speaks.
 
     Who speaks is not who is in sync: sound that is late or early by the same time throughout is still this face's.
+
+    Args:
+        track: Whose.
+        carries_sound: Whether it fits the sound best; None without sound, or if it was not judged.
+        evidence: Its synchrony and the threshold of that.
+        steady: Whether sound and lips are apart by the same time throughout.
     """
-    carries = {face.track_id: face.carries_sound for face in evidence.analysis.evidence.faces}[track.track_id]
     point = evidence.points.get("sync")
-    if carries is None or sync is None or point is None:
+    if carries_sound is None or point is None or (sync := evidence.faces[track.track_id].sync) is None:
         return None
-    follows = sync < point.fake_threshold or is_steady(evidence.analysis.evidence.offsets_seconds)
-    return carries and not track.is_frozen and track.lips.motion >= LEAST_MOTION and follows
+    follows = sync < point.fake_threshold or steady
+    return carries_sound and not track.is_frozen and track.lips.motion >= LEAST_MOTION and follows
 
 
 def is_steady(offsets_seconds: Sequence[float]) -> bool:

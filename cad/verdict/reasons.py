@@ -9,7 +9,7 @@ is, in the order of the table: first how the file was read, then what speaks aga
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,6 +42,9 @@ MIN_OFFSET_SECONDS = 0.12
 CONSTANT_SHARE = 0.8
 MAX_OFFSET_SPREAD_SECONDS = 0.06
 MIN_OFFSET_WINDOWS = 2
+
+#: More faces than this are counted, not named.
+MAX_FACES_NAMED = 8
 
 _DUBBING = "sound and lips do not belong together, which dubbing does too"
 
@@ -232,12 +235,23 @@ def face_evidence(evidence: Calibrated) -> str | None:
     first = max(above, key=lambda face: face.probability)
     assert first.point is not None
     value, threshold = figures(first.probability, first.point.fake_threshold)
-    others = sorted(face.track_id for face in above if face is not first)
-    too = f"; at or above theirs as well: face {', '.join(map(str, others))}" if others else ""
+    others = [face.track_id for face in above if face is not first]
+    too = f"; at or above theirs as well: {faces_named(others)}" if others else ""
     return (
         f"face {first.track_id} ({first.start_seconds:.1f} s to {first.stop_seconds:.1f} s): probability {value}, "
         f"at or above its threshold {threshold}{too}"
     )
+
+
+def faces_named(track_ids: Sequence[int]) -> str:
+    """Return faces by name, and how many more there are.
+
+    Example:
+        >>> faces_named([3, 1]), faces_named(range(300))
+        ('face 1, 3', 'face 0, 1, 2, 3, 4, 5, 6, 7 and 292 more')
+    """
+    first, rest = sorted(track_ids)[:MAX_FACES_NAMED], len(track_ids) - MAX_FACES_NAMED
+    return f"face {', '.join(map(str, first))}" + (f" and {rest} more" if rest > 0 else "")
 
 
 def uncalibrated(evidence: Calibrated) -> str | None:
@@ -294,8 +308,7 @@ def frozen_face(evidence: Calibrated) -> str | None:
     frozen = frozen_faces(evidence)
     if not frozen or is_only_frozen(evidence):
         return None
-    named = ", ".join(map(str, frozen))
-    return f"never moving, as a photograph in the picture, and no evidence of a genuine face: face {named}"
+    return f"never moving, as a photograph in the picture, and no evidence of a genuine face: {faces_named(frozen)}"
 
 
 def short_stretches(evidence: Calibrated) -> str | None:

@@ -13,8 +13,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cad.verdict.timeline import Timeline
+from cad.verdict.timeline import Line
 
 #: The shortest stretch, one window; each further length is twice the one before.
 SHORTEST_STRETCH_SLOTS = 50
@@ -50,36 +51,33 @@ def stretch_lengths(judged_slots: int) -> list[int]:
     return lengths
 
 
-def highest_stretch(line: Timeline, length: int, joints: Collection[int] = ()) -> Stretch | None:
+def highest_stretch(line: Line, length: int, joints: Collection[int] = ()) -> Stretch | None:
     """Return the stretch of ``length`` slots with the highest mean, or None if too little of the line is known.
 
     Args:
-        line: float64 (slots,), NaN where nothing was scored.
+        line: Of logits; what is unknown at its ends is left out.
         length: In slots; less where the line is known for less time.
         joints: Slots at which a new part of the file starts; no stretch crosses one.
 
     Example:
-        >>> line = np.repeat([0.0, np.nan, 3.0, 1.0], 10)
+        >>> line = Line(5, np.repeat([0.0, np.nan, 3.0, 1.0], 10))
         >>> highest_stretch(line, 10)
-        Stretch(first_slot=20, stop_slot=30, mean=3.0)
-        >>> highest_stretch(line, 10, joints=[25])
-        Stretch(first_slot=20, stop_slot=25, mean=3.0)
+        Stretch(first_slot=25, stop_slot=35, mean=3.0)
+        >>> highest_stretch(line, 10, joints=[30])
+        Stretch(first_slot=25, stop_slot=30, mean=3.0)
     """
-    there = np.flatnonzero(~np.isnan(line))
+    there = np.flatnonzero(line.known)
     if not len(there):
         return None
-    # A film has hundreds of faces, each seen for seconds: only its own time is scanned.
-    offset = int(there[0])
-    line = line[offset : there[-1] + 1]
-    known = ~np.isnan(line)
-    total = np.concatenate([[0.0], np.cumsum(np.where(known, line, 0.0))])
+    offset = line.first_slot + int(there[0])
+    values = line.values[there[0] : there[-1] + 1]
+    known = ~np.isnan(values)
+    total = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
     count = np.concatenate([[0], np.cumsum(known)])
-    starts = np.arange(max(len(line) - length, 0) + 1)
-    stops = np.minimum(starts + length, len(line))
+    starts = np.arange(max(len(values) - length, 0) + 1)
+    stops = np.minimum(starts + length, len(values))
     inside = count[stops] - count[starts]
-    allowed = inside >= MIN_KNOWN_SHARE * length
-    for joint in joints:
-        allowed[(starts + offset < joint) & (joint < stops + offset)] = False
+    allowed = (inside >= MIN_KNOWN_SHARE * length) & (joints_between(joints, starts + offset, stops + offset) == 0)
     if not allowed.any():
         return None
     means = np.where(allowed, (total[stops] - total[starts]) / np.maximum(inside, 1), -np.inf)
@@ -87,3 +85,9 @@ def highest_stretch(line: Timeline, length: int, joints: Collection[int] = ()) -
     best = int(np.where(means >= means.max() - ROUNDING, inside, 0).argmax())
     first, last = np.flatnonzero(known[starts[best] : stops[best]])[[0, -1]] + starts[best] + offset
     return Stretch(int(first), int(last) + 1, float(means[best]))
+
+
+def joints_between(joints: Collection[int], starts: NDArray[np.intp], stops: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return how many joints lie inside each of many stretches, int (stretches,); one at an end is not inside."""
+    ordered = np.array(sorted(joints), dtype=np.intp)
+    return np.searchsorted(ordered, stops, side="left") - np.searchsorted(ordered, starts, side="right")

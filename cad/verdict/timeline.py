@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lays overlapping windows back onto the grid, for verdicts: one value a slot, NaN where nothing was scored."""
+"""Lays overlapping windows back onto the grid, for verdicts: one value a slot, NaN where nothing was scored.
+
+A film has thousands of faces, each seen for seconds. So a face has a Line over its own time alone, and what is said of
+the whole file is gathered from them one by one: the cost follows what was seen, not faces times length.
+"""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
-from functools import reduce
+from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +24,37 @@ Timeline = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One value a slot over a stretch of a file.
+
+    Attributes:
+        first_slot: Where the stretch starts.
+        values: float64 (slots of the stretch,), NaN where nothing was scored.
+    """
+
+    first_slot: int
+    values: Timeline
+
+    @property
+    def stop_slot(self) -> int:
+        """Where the stretch ends (half open)."""
+        return self.first_slot + len(self.values)
+
+    @property
+    def known(self) -> Mask:
+        """Which slots of the stretch have a value, bool (slots of the stretch,)."""
+        return ~np.isnan(self.values)
+
+    def of(self, whole: NDArray[np.generic]) -> NDArray[Any]:
+        """Return what a line over the whole file has in this stretch; a view."""
+        return whole[self.first_slot : self.stop_slot]
+
+    def over(self, slots: int) -> Timeline:
+        """Return the line over a whole file, float64 (slots,)."""
+        return highest([self], slots)
+
+
 def evidence_slots(score: WindowScore, head: str) -> Mask:
     """Return in which slots of a window a head had something to look at, bool (slots,)."""
     video = score.frames_present & score.has_video
@@ -27,28 +64,29 @@ def evidence_slots(score: WindowScore, head: str) -> Mask:
     return {"video": video, "audio": audio, "sync": both, "fused": video | audio}[head]
 
 
-def clip_timeline(scores: Iterable[WindowScore], head: str, slots: int) -> Timeline:
-    """Return the mean, over the windows that cover a slot, of a head's clip logits, float64 (slots,)."""
-    return lay_out(scores, slots, head, lambda score: np.full(score.slots, score.logits[head]))
+def clip_line(scores: Sequence[WindowScore], head: str) -> Line:
+    """Return the mean, over the windows that cover a slot, of a head's clip logits."""
+    return lay_out(scores, head, lambda score: np.full(score.slots, score.logits[head]))
 
 
-def frame_timeline(scores: Iterable[WindowScore], stream: str, slots: int) -> Timeline:
-    """Return the mean, over the windows that cover a slot, of a stream's frame logits, float64 (slots,)."""
-    return lay_out(scores, slots, stream, lambda score: score.frame_logits[stream].astype(np.float64))
+def frame_line(scores: Sequence[WindowScore], stream: str) -> Line:
+    """Return the mean, over the windows that cover a slot, of a stream's frame logits."""
+    return lay_out(scores, stream, lambda score: score.frame_logits[stream].astype(np.float64))
 
 
-def lay_out(
-    scores: Iterable[WindowScore], slots: int, head: str, values: Callable[[WindowScore], NDArray[np.float64]]
-) -> Timeline:
-    """Return the mean of ``values`` over the windows that cover a slot and have evidence there."""
+def lay_out(scores: Sequence[WindowScore], head: str, values: Callable[[WindowScore], NDArray[np.float64]]) -> Line:
+    """Return the mean of ``values`` over the windows that cover a slot and have evidence there, over their time."""
+    spans = [(score.first_slot, score.first_slot + score.slots) for score in scores]
+    first = min((start for start, _ in spans), default=0)
+    slots = max((stop for _, stop in spans), default=0) - first
     total = np.zeros(slots)
     count = np.zeros(slots)
     for score in scores:
-        inside = slice(score.first_slot, score.first_slot + score.slots)
+        inside = slice(score.first_slot - first, score.first_slot - first + score.slots)
         there = evidence_slots(score, head)
         total[inside] += np.where(there, values(score), 0.0)
         count[inside] += there
-    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
+    return Line(first, np.where(count > 0, total / np.maximum(count, 1.0), np.nan))
 
 
 def smooth(line: Timeline) -> Timeline:
@@ -72,14 +110,31 @@ def mean_or_none(timeline: Timeline) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def highest(timelines: Iterable[Timeline], slots: int) -> Timeline:
-    """Return the greatest value in every slot, float64 (slots,); NaN where no timeline has one."""
-    return np.asarray(reduce(np.fmax, timelines, np.full(slots, np.nan)))
+def highest(lines: Iterable[Line], slots: int) -> Timeline:
+    """Return the greatest value in every slot of a file, float64 (slots,); NaN where no line has one."""
+    return _gather(np.fmax, lines, slots)
 
 
-def lowest(timelines: Iterable[Timeline], slots: int) -> Timeline:
-    """Return the least value in every slot, float64 (slots,); NaN where no timeline has one."""
-    return np.asarray(reduce(np.fmin, timelines, np.full(slots, np.nan)))
+def lowest(lines: Iterable[Line], slots: int) -> Timeline:
+    """Return the least value in every slot of a file, float64 (slots,); NaN where no line has one."""
+    return _gather(np.fmin, lines, slots)
+
+
+def _gather(choose: np.ufunc, lines: Iterable[Line], slots: int) -> Timeline:
+    whole = np.full(slots, np.nan)
+    for line in lines:
+        part = line.of(whole)
+        choose(part, line.values, out=part)
+    return whole
+
+
+def faces_in(lines: Iterable[Line], slots: int) -> NDArray[np.intp]:
+    """Return how many of the lines have a value in every slot of a file, int (slots,)."""
+    count = np.zeros(slots, dtype=np.intp)
+    for line in lines:
+        part = line.of(count)
+        part += line.known
+    return count
 
 
 def stream_timelines(scores: Sequence[WindowScore], slots: int) -> dict[str, Timeline]:
@@ -90,16 +145,36 @@ def stream_timelines(scores: Sequence[WindowScore], slots: int) -> dict[str, Tim
     """
     faces = by_track(scores)
     return {
-        "video": highest((frame_timeline(own, "video", slots) for own in faces.values()), slots),
-        "audio": frame_timeline(scores, "audio", slots),
-        "sync": lowest((frame_timeline(own, "sync", slots) for own in faces.values()), slots),
+        "video": highest((frame_line(own, "video") for own in faces.values()), slots),
+        "audio": frame_line(scores, "audio").over(slots),
+        "sync": lowest((frame_line(own, "sync") for own in faces.values()), slots),
     }
 
 
-def by_track(scores: Iterable[WindowScore]) -> dict[int, list[WindowScore]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Some(Sequence[WindowScore]):
+    """Some of the scores of a file, taken out of them one by one: they may be packed (cad.scores)."""
+
+    scores: Sequence[WindowScore]
+    places: array[int]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, place: int) -> WindowScore: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[WindowScore]: ...
+    def __getitem__(self, place: int | slice) -> WindowScore | Sequence[WindowScore]:
+        if isinstance(place, slice):
+            return _Some(self.scores, self.places[place])
+        return self.scores[self.places[place]]
+
+
+def by_track(scores: Sequence[WindowScore]) -> dict[int, Sequence[WindowScore]]:
     """Return the windows of every face, by track."""
-    faces: dict[int, list[WindowScore]] = {}
-    for score in scores:
+    places: dict[int, array[int]] = {}
+    for place, score in enumerate(scores):
         if score.track_id is not None:
-            faces.setdefault(score.track_id, []).append(score)
-    return faces
+            places.setdefault(score.track_id, array("q")).append(place)
+    return {track_id: _Some(scores, own) for track_id, own in places.items()}

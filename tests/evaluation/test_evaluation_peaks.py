@@ -16,6 +16,7 @@ from cad.evaluation.calibration.peaks import DURATIONS_SECONDS, called_by_mean, 
 from cad.spec import Calibration, ModelSpec, OperatingPoint
 from cad.verdict.aggregate import find_peaks
 from cad.verdict.calibrate import platt
+from cad.verdict.timeline import Line
 from cad.windows import window_spans
 
 SPEC: ModelSpec = tiny_spec(operating_points={"audio": OperatingPoint(0.95, 0.3)})
@@ -51,7 +52,10 @@ def test_genuine_files_of_any_length_keep_the_rate_and_forged_clips_are_found(fi
     for seconds in (20, 300):
         lines = joined_lines(genuine, seconds * 25, 200, rng)
         own = np.array([
-            max(one.logit - calibration.growth * np.log(one.chances) for one in find_peaks("audio", {None: line}))
+            max(
+                one.logit - calibration.growth * np.log(one.chances)
+                for one in find_peaks("audio", {None: Line(0, line)}, len(line))
+            )
             for line in lines
         ])
         called = (platt(own, calibration) >= point.fake_threshold) | called_by_mean("audio", lines, SPEC)

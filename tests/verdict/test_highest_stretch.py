@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cad.verdict.stretches import MIN_KNOWN_SHARE, Stretch, highest_stretch, stretch_lengths
+from cad.verdict.timeline import Line
 
 
 def test_lengths_double_up_to_half_of_what_was_judged_and_a_short_file_has_none():
@@ -18,24 +19,24 @@ def test_lengths_double_up_to_half_of_what_was_judged_and_a_short_file_has_none(
 def test_the_highest_stretch_is_where_it_is():
     line = np.full(500, -2.0)
     line[210:260] = 3.0
-    assert highest_stretch(line, 50) == Stretch(210, 260, pytest.approx(3.0))
-    longer = highest_stretch(line, 100)
+    assert highest_stretch(Line(0, line), 50) == Stretch(210, 260, pytest.approx(3.0))
+    longer = highest_stretch(Line(0, line), 100)
     assert longer.mean == pytest.approx(0.5) and longer.first_slot <= 210 and longer.stop_slot >= 260
 
 
 def test_too_little_is_no_stretch_and_unknown_ends_are_cut_off():
     line = np.full(200, np.nan)
     line[60:84] = 5.0
-    assert highest_stretch(line, 50) is None
+    assert highest_stretch(Line(0, line), 50) is None
     line[84] = 5.0
-    assert highest_stretch(line, 50) == Stretch(60, 85, pytest.approx(5.0))
-    assert highest_stretch(np.full(30, 1.0), 50) == Stretch(0, 30, 1.0)
+    assert highest_stretch(Line(0, line), 50) == Stretch(60, 85, pytest.approx(5.0))
+    assert highest_stretch(Line(0, np.full(30, 1.0)), 50) == Stretch(0, 30, 1.0)
 
 
 def test_no_stretch_crosses_a_joint():
     line = np.full(300, -1.0)
     line[100:150] = 4.0
-    whole, cut = highest_stretch(line, 50), highest_stretch(line, 50, joints=[125])
+    whole, cut = highest_stretch(Line(0, line), 50), highest_stretch(Line(0, line), 50, joints=[125])
     assert (whole.first_slot, whole.stop_slot) == (100, 150)
     assert cut.stop_slot <= 125 or cut.first_slot >= 125
     assert cut.mean == pytest.approx(1.5)
@@ -49,7 +50,7 @@ def test_no_stretch_crosses_a_joint():
 def test_it_is_the_highest_of_all_that_are_known_well_enough(values, length, joints):
     line = np.array(values)
     known = np.flatnonzero(~np.isnan(line))
-    found = highest_stretch(line, length, joints)
+    found = highest_stretch(Line(0, line), length, joints)
     if not len(known):
         assert found is None
         return

@@ -19,7 +19,7 @@ import numpy as np
 from cad.data.manifest import is_unnamed
 from cad.verdict.analysis import Analysis
 from cad.verdict.stretches import SHORTEST_STRETCH_SLOTS
-from cad.verdict.timeline import Timeline, by_track, clip_timeline
+from cad.verdict.timeline import Timeline, by_track, clip_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +77,8 @@ def known_line(analysis: Analysis, stream: str) -> Timeline:
     """Return what is known of a stream's clip logits, pauses left out: of the face seen longest, or of the sound."""
     scores = analysis.scores
     groups = [scores] if stream == "audio" else list(by_track(scores).values())
-    lines = [clip_timeline(own, stream, analysis.slots) for own in groups]
-    return max((line[~np.isnan(line)] for line in lines), key=len, default=np.empty(0))
+    lines = [clip_line(own, stream) for own in groups]
+    return max((line.values[line.known] for line in lines), key=len, default=np.empty(0))
 
 
 def joined_lines(clips: Sequence[ClipLine], slots: int, files: int, rng: np.random.Generator) -> list[Timeline]:

@@ -17,7 +17,7 @@ from cad.metrics.score_counts import Floats
 from cad.spec import Calibration, ModelSpec, OperatingPoint
 from cad.verdict.aggregate import Peak, find_peaks
 from cad.verdict.calibrate import platt
-from cad.verdict.timeline import Mask, Timeline
+from cad.verdict.timeline import Line, Mask, Timeline
 
 #: Lengths of the genuine files that peaks are fitted on; the rate holds for each of them.
 DURATIONS_SECONDS = (10, 30, 60, 600)
@@ -66,8 +66,8 @@ def fit_peaks(
     lines = {seconds: joined_lines(genuine, seconds * FRAME_RATE_HZ, FILES, rng) for seconds in DURATIONS_SECONDS}
     splices = {seconds: spliced_lines(genuine, forged, seconds * FRAME_RATE_HZ, rng) for seconds in TALK_SECONDS}
     by_mean = {seconds: called_by_mean(stream, own, spec) for seconds, own in lines.items()}
-    real: Files = {seconds: [find_peaks(stream, {0: line}) for line in own] for seconds, own in lines.items()}
-    fake: Files = {seconds: [find_peaks(stream, {0: one.line}) for one in own] for seconds, own in splices.items()}
+    real: Files = {seconds: [_peaks_of(stream, line) for line in own] for seconds, own in lines.items()}
+    fake: Files = {seconds: [_peaks_of(stream, one.line) for one in own] for seconds, own in splices.items()}
 
     def found(growth: float, rate: float) -> dict[int, Mask]:
         """Return which forged clips are found where they are, when so many genuine files are."""
@@ -106,6 +106,10 @@ def fit_peaks(
     }
     rate = max(float((own >= fake_threshold).mean()) for own in genuine_by.values())
     return calibration, OperatingPoint(fake_threshold, min(real_threshold, fake_threshold), round(rate, 4), on), figures
+
+
+def _peaks_of(stream: str, line: Timeline) -> list[Peak]:
+    return find_peaks(stream, {0: Line(0, line)}, len(line))
 
 
 def hits(peaks: Sequence[Peak], spliced: SplicedLine, growth: float) -> bool:
