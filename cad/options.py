@@ -46,6 +46,11 @@ class DetectOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not isinstance(self.limits, MediaLimits):
+            raise OptionError(f"DetectOptions.limits must be MediaLimits, got {type(self.limits).__name__}")
+        if not isinstance(self.operating_point, OperatingPoint | None):
+            found = type(self.operating_point).__name__
+            raise OptionError(f"DetectOptions.operating_point must be an OperatingPoint or None, got {found}")
         if self.device not in DEVICES:
             raise OptionError(f"device is {self.device!r}; accepted are {', '.join(DEVICES)}")
         if self.threads < 0:

@@ -126,9 +126,8 @@ def test_the_walk_knows_every_way_to_a_tensor() -> None:
     while leading != before:
         before = leading
         leading = leading | {name for name, fields in parts.items() if leading & set(fields.values())}
-    assert LEADS_TO_TENSORS == {
-        name: {number: inner for number, inner in parts[name].items() if inner in leading} for name in leading
-    }
+    ways = {name: {number: inner for number, inner in parts[name].items() if inner in leading} for name in leading}
+    assert ways == LEADS_TO_TENSORS
 
 
 def test_a_graph_nested_too_deeply_is_no_onnx_file() -> None:
