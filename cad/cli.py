@@ -379,18 +379,22 @@ def print_models(as_json: bool) -> ExitCode:
     """Print the weights in the package."""
     import json
 
-    from cad.weights import default_detector, list_entries
+    from cad.weights import WeightsEntry, default_of, try_entries
 
-    entries = list_entries()
+    found = list(try_entries())
+    for one in found:
+        if not isinstance(one, WeightsEntry):
+            say("cad-detect", one)
+    entries = [one for one in found if isinstance(one, WeightsEntry)]
     detectors = [entry for entry in entries if entry.kind == "detector"]
-    default = default_detector().name if detectors else None
+    default = default_of(detectors).name if detectors else None
     if as_json:
         rows = [{"name": entry.name, "default": entry.name == default, **entry.manifest} for entry in entries]
         typer.echo(json.dumps(rows, indent=2))
     else:
         for entry in entries:
             typer.echo(model_text(entry, is_default=entry.name == default))
-    return ExitCode.OK if detectors else ExitCode.WEIGHTS
+    return ExitCode.OK if detectors and len(entries) == len(found) else ExitCode.WEIGHTS
 
 
 def model_text(entry: WeightsEntry, is_default: bool) -> str:

@@ -218,7 +218,8 @@ class Detector(Closing):
         analyses: list[Analysis] = []
         for scene in scenes:
             analyses += self._analyse_scene(source, scene, unjudged, watch, tell, check)
-        first, *others = analyses
+        # Asked once more at the end: only now is it known whether the file stayed the same.
+        first, *others = (_with_facts(source, one) for one in analyses)
         return dataclasses.replace(first, seconds=watch.seconds(), others=tuple(others), unjudged=tuple(unjudged))
 
     def _analyse_scene(
@@ -344,3 +345,11 @@ def _check(cancelled: Event) -> None:
     """End the analysis of a clip if nobody waits for it any more."""
     if cancelled.is_set():
         raise CancelledError
+
+
+def _with_facts(source: MediaSource, analysis: Analysis) -> Analysis:
+    """Return an analysis with what is known of the file in the end."""
+    info = analysis.info
+    video, audio = (None if one is None else one.number for one in (info.video, info.audio))
+    facts = dataclasses.replace(info, sha256=source.info.sha256)
+    return dataclasses.replace(analysis, info=facts, report=read_report(source, video, audio))

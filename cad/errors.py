@@ -68,6 +68,12 @@ class MediaMemoryError(MediaLimitError):
     """Decoding the file needs more memory than it may have."""
 
 
+class MediaChangedError(MediaError):
+    """The file was changed while it was read, and nothing of it could be judged."""
+
+    code = "changed_while_reading"
+
+
 class MediaTimeoutError(MediaError):
     """Decoding did not end within its wall-clock limit and was stopped."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cad.errors import OptionError
+from cad.field_types import check_fields
 from cad.media.limits import MediaLimits
 from cad.runtime.providers import DEVICES, Device
 from cad.spec import OperatingPoint
@@ -47,6 +48,12 @@ class DetectOptions:
     require_sandbox: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        if not isinstance(self.limits, MediaLimits):
+            raise OptionError(f"DetectOptions.limits must be MediaLimits, got {type(self.limits).__name__}")
+        if not isinstance(self.operating_point, OperatingPoint | None):
+            found = type(self.operating_point).__name__
+            raise OptionError(f"DetectOptions.operating_point must be an OperatingPoint or None, got {found}")
         if self.device not in DEVICES:
             raise OptionError(f"device is {self.device!r}; accepted are {', '.join(DEVICES)}")
         if self.threads < 0:
@@ -55,9 +62,3 @@ class DetectOptions:
             numbers = getattr(self, name)
             if numbers is not None and (not numbers or any(number < 1 for number in numbers)):
                 raise OptionError(f"{name} is {numbers}; it must be numbers of tracks, which count from 1, or None")
-        point = self.operating_point
-        if point is not None and not 0.0 <= point.real_threshold <= point.fake_threshold <= 1.0:
-            raise OptionError(
-                f"the operating point calls real below {point.real_threshold} and fake from {point.fake_threshold}; "
-                "both must lie in [0, 1], and the second must not be below the first"
-            )

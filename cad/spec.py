@@ -23,9 +23,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
-from cad.errors import SpecMismatchError
+from cad.errors import OptionError, SpecMismatchError
+from cad.field_types import check_fields
+from cad.strict_json import parse_object
 from cad.values import ValueRecord
 
 METADATA_KEY = "cad.spec"
@@ -59,6 +60,9 @@ class Calibration:
     bias: float = 0.0
     growth: float = 0.0
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
@@ -69,12 +73,23 @@ class OperatingPoint:
         real_threshold: Below it evidence is *real*, between the two neither.
         chosen_false_positive_rate: Share of genuine clips that may be called fake; None if it was not chosen so.
         chosen_on: On which data.
+
+    Raises:
+        OptionError: A threshold lies outside of [0, 1], or the fake one below the real one.
     """
 
     fake_threshold: float = 0.5
     real_threshold: float = 0.5
     chosen_false_positive_rate: float | None = None
     chosen_on: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not 0.0 <= self.real_threshold <= self.fake_threshold <= 1.0:
+            raise OptionError(
+                f"the operating point calls real below {self.real_threshold} and fake from {self.fake_threshold}; "
+                "both must lie in [0, 1], and the second must not be below the first"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -112,6 +127,11 @@ class ModelSpec(ValueRecord):
     heads: tuple[str, ...] = HEADS
     version: int = SPEC_VERSION
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if unknown := sorted(set(self.heads) - set(HEADS)):
+            raise OptionError(f"ModelSpec.heads has {', '.join(unknown)}; there are {', '.join(HEADS)}")
+
     def to_json(self) -> str:
         """Return the text that is stored under METADATA_KEY."""
         return json.dumps(asdict(self), sort_keys=True)
@@ -121,20 +141,26 @@ class ModelSpec(ValueRecord):
         """Return the spec stored as ``text``.
 
         Raises:
-            SpecMismatchError: The text is not a spec of this version.
+            SpecMismatchError: The text is not a spec of this version, or has a value of another type, a number that is
+                not finite or an impossible threshold; the message names it.
         """
         try:
-            raw: dict[str, Any] = json.loads(text)
+            raw = parse_object(text)
             version = raw.get("version")
             if version != SPEC_VERSION:
                 raise SpecMismatchError(
                     f"the model's spec has version {version}; this package runs version {SPEC_VERSION}"
                 )
+            for key in ("calibration", "operating_points"):
+                if not isinstance(raw[key], dict):
+                    raise ValueError(f"{key} must be an object, got {type(raw[key]).__name__}")
             raw["calibration"] = {head: Calibration(**value) for head, value in raw["calibration"].items()}
             raw["operating_points"] = {head: OperatingPoint(**value) for head, value in raw["operating_points"].items()}
             raw["heads"] = tuple(raw.get("heads", HEADS))
             return cls(**raw)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except KeyError as error:
+            raise SpecMismatchError(f"the model's spec cannot be read: it lacks {error}") from error
+        except (ValueError, TypeError) as error:
             raise SpecMismatchError(f"the model's spec cannot be read: {error}") from error
 
 

@@ -14,7 +14,7 @@ from onnxruntime import InferenceSession
 
 from cad.clock import SAMPLE_RATE_HZ
 from cad.errors import SpecMismatchError
-from cad.weights import find_entry, load_bytes
+from cad.weights import find_entry, read_verified
 from cad.weights.session import open_session
 
 DEFAULT_NET = "speech_silero_5"
@@ -35,8 +35,8 @@ class SpeechNet:
     """
 
     def __init__(self, name: str = DEFAULT_NET) -> None:
-        self.name = name
-        self._session = open_session(load_bytes(name), name, threads=1)
+        self._entry = find_entry(name)
+        self._session = open_session(read_verified(self._entry), name, threads=1)
         found = {node.name for node in self._session.get_inputs()}
         if found != _INPUTS:
             raise SpecMismatchError(f"{name}: the net must take {', '.join(sorted(_INPUTS))}; this one takes {found}")
@@ -44,7 +44,7 @@ class SpeechNet:
     @property
     def nets(self) -> dict[str, str]:
         """sha256 by name of this net."""
-        return {self.name: find_entry(self.name).sha256}
+        return {self._entry.name: self._entry.sha256}
 
     def probabilities(self, samples: NDArray[np.float32], gain: float = 1.0) -> NDArray[np.float32]:
         """Return how likely there is speech in each block of ``samples``, float32 (blocks,) in [0, 1].

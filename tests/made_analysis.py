@@ -165,9 +165,10 @@ def random_evidence(pick: Callable[[Sequence[Any]], Any]) -> Calibrated:
             scores += face(first, stop, track=track_id, has_audio=meets, offset=pick([0.0, 0.3, -0.3]), **logits())
     if heard and not any(one.has_audio for one in scores):
         scores += face(0, slots, track=None, **logits())
+    broken = [one for one in Outcome if one not in (Outcome.OK, Outcome.NO_VIDEO, Outcome.NO_AUDIO)]
     made = analysis(
         scores, tracks, slots, kind, speech, pick([1.0] * 8 + [0.9796, 0.71, 0.4999, 0.2]), spec,
-        pick([Outcome.OK] * 9 + [Outcome.PARTIAL, Outcome.ENCRYPTED, Outcome.CRASHED, Outcome.TIMEOUT]),
+        pick([Outcome.OK] * 9 + broken),
         frames, pick([()] * 3 + [(slots // 2,)]), has_audio,
     )  # fmt: skip
     besides = pick([()] * 3 + [("2 more pictures",), ("1 more picture", "a video")])

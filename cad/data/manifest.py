@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,12 @@ LABEL_WORDS = {
 UNNAMED = frozenset({"", "-", "nan", "unknown"})
 #: Kinds of problem that a message names, and rows of each; it counts the others.
 KINDS_SHOWN, ROWS_SHOWN = 10, 5
+#: Of a value or path in a message.
+CHARACTERS_SHOWN = 80
+#: A larger file is refused; a million clips take some 300 MB.
+MAX_BYTES = 4 << 30
+#: Characters that end or rewrite a line where a name is shown.
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 
 _ROOT_KEY = b"cad.root"
 
@@ -196,12 +203,15 @@ def read_manifest(
         needed: Columns that it cannot do without.
 
     Raises:
-        DataError: The file is missing, is no table, lacks a column, or has rows without a path or with a label, flag,
-            duration or rate that is none; the message names the rows, counted from 1 below the header.
+        DataError: The file is missing, larger than MAX_BYTES, is no table, lacks a column, or has rows without a path,
+            with control characters, or with a label, flag, duration or rate that is none; the message names the rows,
+            counted from 1 below the header.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"there is no manifest at {path}; `python datasets/prepare.py NAME --root DIR` writes one")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise DataError(f"{path} has {size} bytes; the limit is {MAX_BYTES}: split the manifest")
     table, stored_root = _read_table(path)
     return _manifest_of(table, str(path), Path(root) if root else stored_root or path.parent, needed)
 
@@ -290,10 +300,13 @@ def segments_of(pairs: Iterable[Sequence[float]] | None) -> tuple[tuple[float, f
     """Return [start, stop) pairs in seconds, as an index holds them, for a ``Row``.
 
     Raises:
-        ValueError: An item is no pair of numbers.
+        ValueError: An item is no pair of finite numbers.
         TypeError: Likewise.
     """
-    return tuple((float(start), float(stop)) for start, stop in pairs or ())
+    found = tuple((float(start), float(stop)) for start, stop in pairs or ())
+    if not all(map(math.isfinite, (value for pair in found for value in pair))):
+        raise ValueError("a segment must start and stop at finite seconds")
+    return found
 
 
 def parse_segments(text: str) -> tuple[tuple[float, float], ...]:
@@ -308,8 +321,8 @@ def parse_segments(text: str) -> tuple[tuple[float, float], ...]:
     """
     try:
         return segments_of(json.loads(text) if text else ())
-    except (ValueError, TypeError) as error:
-        raise DataError(f"segments must be a JSON list of [start, stop] pairs, got {text!r}") from error
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise DataError(f"segments must be a JSON list of [start, stop] pairs, got '{_shown(text)}'") from error
 
 
 def raise_problems(where: str, problems: Mapping[str, Sequence[str]]) -> None:
@@ -352,10 +365,11 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, Path | None]:
 
     try:
         arrow = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        arrow.validate(full=True)
+        stored = (arrow.schema.metadata or {}).get(_ROOT_KEY)
+        return arrow.to_pandas(), Path(stored.decode()) if stored else None
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path} is not a Parquet file: {error}") from error
-    stored = (arrow.schema.metadata or {}).get(_ROOT_KEY)
-    return arrow.to_pandas(), Path(stored.decode()) if stored else None
 
 
 def _manifest_of(table: pd.DataFrame, where: str, root: Path, needed: Sequence[str]) -> Manifest:
@@ -370,6 +384,9 @@ def _manifest_of(table: pd.DataFrame, where: str, root: Path, needed: Sequence[s
             table[name] = _texts(table[name]) if name in table else ("real" if name == "method" else "")
     problems: dict[str, list[str]] = defaultdict(list)
     _note(problems, "no path", table[table["path"] == ""], "path")
+    for name in COLUMNS:
+        if name not in _NUMBERS:
+            _note(problems, f"control characters in {name}", table[table[name].str.contains(_CONTROL)], name)
     for name, (kind, accepted, words) in _NUMBERS.items():
         if name not in table:
             table[name] = UNKNOWN
@@ -385,7 +402,14 @@ def _manifest_of(table: pd.DataFrame, where: str, root: Path, needed: Sequence[s
 def _note(problems: dict[str, list[str]], text: str, rows: pd.DataFrame, column: str) -> None:
     """Add ``rows`` by number and path to the problem ``text``, which names their value of ``column``."""
     for number, path, value in zip(rows.index, rows["path"], rows[column], strict=True):
-        problems[text.format(value)].append(f"row {number + 1} ({path or 'no path'})")
+        problems[text.format(_shown(value))].append(f"row {number + 1} ({_shown(path) or 'no path'})")
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: in one line, and not much of a long one."""
+    text = str(value)
+    text = text if len(text) <= CHARACTERS_SHOWN else f"{text[:CHARACTERS_SHOWN]}…"
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def _texts(values: pd.Series) -> pd.Series:
@@ -398,5 +422,6 @@ def _numbers(values: pd.Series, name: str) -> pd.Series:
     pandas = _pandas()
     if name == "label":
         numeric = pandas.api.types.is_numeric_dtype(values)
-        return values if numeric else values.str.strip().str.lower().map(LABEL_WORDS)
-    return pandas.to_numeric(values, errors="coerce").mask(values.isna() | (values == ""), UNKNOWN)
+        return values if numeric else _texts(values).str.strip().str.lower().map(LABEL_WORDS)
+    numbers = pandas.to_numeric(values, errors="coerce").mask(values.isna() | (values == ""), UNKNOWN)
+    return numbers.mask(numbers.isin([math.inf, -math.inf]))

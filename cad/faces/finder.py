@@ -21,7 +21,6 @@ from cad.faces.net import FaceNet
 from cad.faces.overlap import SAME_FACE, is_among, keep_best
 from cad.faces.points import REFINE_MARGIN_PX, REFINE_PX, PointNet
 from cad.faces.records import FaceDetection, rescaled
-from cad.weights import find_entry
 
 #: At most this many faces of one picture are followed, the largest: in video, and in a still picture.
 MAX_FACES, MAX_STILL_FACES = 16, 32
@@ -85,7 +84,7 @@ class FaceFinder:
     @property
     def nets(self) -> dict[str, str]:
         """sha256 by name of the nets that find faces."""
-        return {net.name: find_entry(net.name).sha256 for net in (self._net, self._point_net)}
+        return {net.entry.name: net.entry.sha256 for net in (self._net, self._point_net)}
 
     def find(
         self,

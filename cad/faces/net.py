@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cad.errors import SpecMismatchError
 from cad.faces.overlap import SAME_FACE, keep_best
-from cad.weights import load_bytes
+from cad.weights import WeightsEntry, find_entry, read_verified
 from cad.weights.session import open_session
 
 DEFAULT_NET = "face_yunet_s2"
@@ -48,8 +48,8 @@ class FaceNet:
     """
 
     def __init__(self, name: str = DEFAULT_NET) -> None:
-        self.name = name
-        self._session = open_face_session(name, "frames", _OUTPUTS)
+        self.entry = find_entry(name)
+        self._session = open_face_session(self.entry, "frames", _OUTPUTS)
 
     def detect(self, pictures: NDArray[np.uint8], least_score: float) -> list[Seen]:
         """Return the faces in each picture, in its own pixels.
@@ -71,11 +71,11 @@ class FaceNet:
         return found
 
 
-def open_face_session(name: str, frames_input: str, outputs: Sequence[str]) -> Any:
-    """Return an ONNX Runtime session on the CPU for the weights called ``name``.
+def open_face_session(entry: WeightsEntry, frames_input: str, outputs: Sequence[str]) -> Any:
+    """Return an ONNX Runtime session on the CPU for weights.
 
     Args:
-        name: Weights of kind ``face``.
+        entry: Weights of kind ``face``.
         frames_input: Name that its only input must have; its type must be uint8.
         outputs: Outputs that it must have.
 
@@ -83,12 +83,12 @@ def open_face_session(name: str, frames_input: str, outputs: Sequence[str]) -> A
         WeightsError: As FaceNet.
         SpecMismatchError: Inputs or outputs are others.
     """
-    session = open_session(load_bytes(name), name, threads=1)  # the other cores are for decoding
+    session = open_session(read_verified(entry), entry.name, threads=1)  # the other cores are for decoding
     inputs = [(node.name, node.type) for node in session.get_inputs()]
     found = {node.name for node in session.get_outputs()}
     if inputs != [(frames_input, "tensor(uint8)")] or not found.issuperset(outputs):
         raise SpecMismatchError(
-            f"{name}: the net must take {frames_input} (uint8) and give {', '.join(outputs)}; "
+            f"{entry.name}: the net must take {frames_input} (uint8) and give {', '.join(outputs)}; "
             f"this one takes {inputs} and gives {', '.join(sorted(found))}"
         )
     return session

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cad.errors import SpecMismatchError
 from cad.faces.net import Seen, open_face_session
+from cad.weights import find_entry
 
 DEFAULT_NET = "face_points_s2"
 _OUTPUTS = ("points", "boxes", "scores")
@@ -26,8 +27,8 @@ class PointNet:
     """
 
     def __init__(self, name: str = DEFAULT_NET) -> None:
-        self.name = name
-        self._session = open_face_session(name, "crops", _OUTPUTS)
+        self.entry = find_entry(name)
+        self._session = open_face_session(self.entry, "crops", _OUTPUTS)
 
     def refine(self, crops: NDArray[np.uint8]) -> Seen:
         """Return the face in each of ``crops``, uint8 (batch, REFINE_PX, REFINE_PX, 3) RGB.
@@ -38,5 +39,5 @@ class PointNet:
             SpecMismatchError: The crops have another size.
         """
         if crops.shape[1:] != (REFINE_PX, REFINE_PX, 3):
-            raise SpecMismatchError(f"{self.name} takes crops of {REFINE_PX} px, got {crops.shape}")
+            raise SpecMismatchError(f"{self.entry.name} takes crops of {REFINE_PX} px, got {crops.shape}")
         return Seen(*self._session.run(list(_OUTPUTS), {"crops": crops}))

@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""InputFile gives MediaReader an open descriptor and the sha256 of what the caller named: a path, bytes or a stream."""
+"""InputFile gives MediaReader an open descriptor and the sha256 of what the caller named: a path, bytes or a stream.
+
+A path is opened once, and everything that is said of the file is said of that descriptor: the decoding process gets
+a copy of it, and the hash is read through it. Whether the bytes stayed the same meanwhile is told by the file's status
+(``has_changed``). Every change counts but that of the access time: a file that was rewritten and given its old time of
+modification differs in the time of the last change alone, and so does one that was given other rights, another name, a
+further link, or was replaced. The kernel does not tell these apart, so all of them count. Where a symbolic
+link leads by then is not looked at: the sha256 says which bytes were judged.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +40,10 @@ MediaInput = str | Path | bytes | bytearray | memoryview | BinaryStream
 
 
 class InputFile:
-    """One open file, whatever it came from; the bytes that are decoded are those that are hashed.
+    """One open file, whatever it came from; the bytes that are decoded are those that are hashed, or it has changed.
 
     Args:
-        fd: Descriptor, which belongs to this object from now on.
+        fd: Descriptor, which belongs to this object from now on. Changes count from now on, too.
         name: What reports and errors call the file.
         is_hashed: Whether start_hashing does anything.
 
@@ -48,6 +56,8 @@ class InputFile:
         self.fd = fd
         self.name = name
         self._is_hashed = is_hashed
+        self._opened = _state(fd)
+        self._changed = False
         self._stop = threading.Event()
         self._digests: list[str] = []
         self._thread: threading.Thread | None = None
@@ -81,8 +91,15 @@ class InputFile:
             os.close(fd)
         return None
 
+    def has_changed(self) -> bool:
+        """Say whether the file has been changed since it was opened; once it is closed, whether it was until then."""
+        if self._finalizer.alive:
+            self._changed = self._changed or _state(self.fd) != self._opened
+        return self._changed
+
     def close(self) -> None:
         """Close the file and end the hashing; may be called twice."""
+        self.has_changed()
         self._finalizer()
         if self._thread is not None:
             self._thread.join()
@@ -129,18 +146,17 @@ def _open_path(path: str | Path, limits: MediaLimits, name: str | Path) -> Input
         raise MediaUnreadableError(
             name, f"cannot be opened ({getattr(error, 'strerror', None) or str(error)})"
         ) from error
-    file = InputFile(fd, name)
     try:
         _check_status(name, os.fstat(fd), limits)
     except BaseException:
-        file.close()
+        os.close(fd)
         raise
-    return file
+    return InputFile(fd, name)
 
 
 def _spool(read: Callable[[int], Any], limits: MediaLimits, name: str) -> InputFile:
     """Copy what ``read`` gives to a file without a name."""
-    file = InputFile(anonymous_file("cad-input"), name)
+    fd = anonymous_file("cad-input")
     left = most = min(limits.max_file_bytes, limits.max_spooled_bytes)
     try:
         while block := _block(read, min(_BLOCK_BYTES, left + 1), name):
@@ -148,14 +164,14 @@ def _spool(read: Callable[[int], Any], limits: MediaLimits, name: str) -> InputF
             if left < 0:
                 raise MediaLimitError(name, f"has more than {most} bytes, which is the limit")
             while block:
-                block = block[os.write(file.fd, block) :]
+                block = block[os.write(fd, block) :]
         if left == most:
             raise MediaUnreadableError(name, "is empty (0 bytes)")
-        seal(file.fd, writable=False)
+        seal(fd, writable=False)
     except BaseException:
-        file.close()
+        os.close(fd)
         raise
-    return file
+    return InputFile(fd, name)
 
 
 def _block(read: Callable[[int], Any], size: int, name: str) -> memoryview:
@@ -181,6 +197,12 @@ def _check_status(name: str | Path, status: os.stat_result, limits: MediaLimits)
         raise MediaUnreadableError(name, "is empty (0 bytes)")
     if status.st_size > limits.max_file_bytes:
         raise MediaLimitError(name, f"has {status.st_size} bytes; the limit is {limits.max_file_bytes}")
+
+
+def _state(fd: int) -> tuple[int, ...]:
+    """Return what differs once anybody has written to a file or done anything else to it but read it."""
+    status = os.fstat(fd)
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _close(fd: int, stop: threading.Event) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cad.clock import FRAME_RATE_HZ
 from cad.errors import MediaLimitError, OptionError
+from cad.field_types import check_fields
 
 _MIB = 1024 * 1024
 #: Pictures with a longer side cannot be warped by OpenCV (it counts in 16 bits) with room to spare.
@@ -57,6 +58,7 @@ class MediaLimits:
     decoder_threads: int = 1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for field in fields(self):
             if getattr(self, field.name) <= 0:
                 raise OptionError(f"MediaLimits.{field.name} must be above 0, got {getattr(self, field.name)}")

@@ -15,6 +15,7 @@ from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
 from cad.closing import Closing
 from cad.errors import (
     DecoderCrashedError,
+    MediaChangedError,
     MediaError,
     MediaLimitError,
     MediaMemoryError,
@@ -35,6 +36,7 @@ from cad.media.records import (
     AudioStreamInfo,
     MediaInfo,
     MediaKind,
+    Outcome,
     ReadReport,
     SoundBlock,
     VideoFrames,
@@ -55,6 +57,12 @@ _ERRORS: dict[str, type[MediaError]] = {
 }
 #: After one of these the decoding process reads no other file: what it did to its memory is not known.
 _SUSPECT = (DecoderCrashedError, MediaMemoryError)
+
+#: What is said of a file that is not what it was when it was opened.
+_CHANGED = (
+    "was changed while it was read (written to, replaced, moved or given other rights), so that nobody can say which "
+    "bytes were judged; copy it to where nothing touches it, and judge the copy"
+)
 
 
 def open_media(
@@ -129,6 +137,9 @@ class MediaReader(Closing):
         self._closed = False
         try:
             self._info = self._open_twice()
+        except MediaError as error:
+            self.close()
+            raise self._true(error) from error
         except BaseException:
             self.close()
             raise
@@ -136,7 +147,7 @@ class MediaReader(Closing):
     @property
     def info(self) -> MediaInfo:
         """What the file says of itself; its sha256 and an undeclared duration are filled in once it has been read."""
-        info = replace(self._info, sha256=self._file.sha256()) if self._consumed else self._info
+        info = replace(self._info, sha256=self._sha256()) if self._consumed else self._info
         if info.duration_seconds > 0 or info.kind is MediaKind.IMAGE:
             return info
         read = [reading.progress.seconds for reading in (*self._pictures.values(), *self._sounds.values())]
@@ -150,7 +161,10 @@ class MediaReader(Closing):
     def report_on(self, video: int | None, audio: int | None) -> ReadReport:
         """Return how well a picture and a sound could be read, by their numbers; None where there is none."""
         info = replace(self._info, video=_track(self._info.videos, video), audio=_track(self._info.audios, audio))
-        return make_report(info, self._pictures.get(video or 0), self._sounds.get(audio or 0))
+        report = make_report(info, self._pictures.get(video or 0), self._sounds.get(audio or 0))
+        if not self._file.has_changed():
+            return report
+        return replace(report, outcome=Outcome.CHANGED, text=f"it {_CHANGED}")
 
     def audio(self, number: int | None = None) -> AudioSamples | None:
         """Return a whole sound of the file on the grid, from slot 0, or None where there is none.
@@ -226,7 +240,7 @@ class MediaReader(Closing):
         yield from self._read_picture(number)
         self._consumed = True
         if self._has_read_nothing():
-            raise self._nothing_read()
+            raise self._true(self._nothing_read())
 
     def close(self) -> None:
         """Give the decoding process back, or end it if it is busy, and close the file."""
@@ -243,6 +257,15 @@ class MediaReader(Closing):
             self._release(worker)
         else:
             worker.kill()
+
+    def _sha256(self) -> str:
+        """Return the sha256 of the file, waiting for it; empty where it may not be that of the bytes that were read."""
+        sha256 = self._file.sha256()
+        return "" if self._file.has_changed() else sha256
+
+    def _true(self, error: MediaError) -> MediaError:
+        """Return why nothing could be read: of a file that was changed meanwhile, what was seen of it says little."""
+        return MediaChangedError(self._path, _CHANGED) if self._file.has_changed() else error
 
     def _open_twice(self) -> MediaInfo:
         try:
@@ -293,7 +316,7 @@ class MediaReader(Closing):
         """Raise the error of a file of sound alone of which nothing could be read, if ``number`` was all it has."""
         is_all = len(self._info.audios) == 1 or self._has_read_nothing()
         if not self._info.videos and not self._sounds[number].slots and is_all:
-            raise self._nothing_read()
+            raise self._true(self._nothing_read())
 
     def _read_sound(self, number: int) -> Iterator[SoundBlock]:
         delivered = Delivered()
@@ -347,9 +370,7 @@ class MediaReader(Closing):
         self._pictures[number] = replace(self._pictures[number], slots=chunks.shown)
         yield from chunks.end()
 
-    def _read_picture_once(
-        self, number: int, chunks: PictureChunks, delivered: Delivered
-    ) -> Iterator[VideoFrames]:
+    def _read_picture_once(self, number: int, chunks: PictureChunks, delivered: Delivered) -> Iterator[VideoFrames]:
         progress, problem = Progress(), None
         layout: Layout | None = None
         try:

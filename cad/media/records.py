@@ -23,6 +23,7 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     CRASHED = "crashed"
     TOO_LARGE = "too_large"
+    CHANGED = "changed_while_reading"
     NO_VIDEO = "no_video"
     NO_AUDIO = "no_audio"
 
@@ -126,7 +127,8 @@ class MediaInfo:
             less than a slot later (see cad.media.grid.origin_seconds).
         video: The picture that is judged first, None without one.
         audio: The sound that goes with it, None without any.
-        sha256: Of the file's bytes, in hexadecimal; empty until the file has been read, and where there is no file.
+        sha256: Of the file's bytes, in hexadecimal; empty until the file has been read, where there is no file, and
+            where it was changed meanwhile.
         videos: Every picture that can be read, ``video`` among them, in the container's order.
         audios: Every sound that can be read, ``audio`` among them, in the container's order.
         besides: What the file holds beside that and is not judged, in words: ``2 more pictures``, ``a video``.

@@ -370,6 +370,7 @@ def faces_left_out(evidence: Calibrated) -> str | None:
 
 #: In the order in which reasons are told. Two rows with one code: the first that holds is told.
 TABLE = (
+    Row("changed_while_reading", Effect.NO_VERDICT, validity.changed_while_reading, is_about_reading=True),
     Row("encrypted", Effect.NOT_REAL, validity.encrypted, is_about_reading=True),
     Row("crashed", Effect.NOT_REAL, validity.crashed, is_about_reading=True),
     Row("low_coverage", Effect.NO_VERDICT, validity.low_coverage, is_about_reading=True),

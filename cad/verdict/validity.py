@@ -29,7 +29,7 @@ _STOPPED = (Outcome.TIMEOUT, Outcome.TOO_LARGE, Outcome.UNDECODABLE)
 def is_read_whole(evidence: Calibrated) -> bool:
     """Say whether nothing of weight is missing; else what is absent is absent only from what could be read."""
     report = evidence.analysis.report
-    broken = report.outcome in (Outcome.ENCRYPTED, Outcome.CRASHED, *_STOPPED)
+    broken = report.outcome in (Outcome.ENCRYPTED, Outcome.CRASHED, Outcome.CHANGED, *_STOPPED)
     return report.coverage >= FULL_COVERAGE and not broken
 
 
@@ -41,6 +41,12 @@ def is_judged(evidence: Calibrated, stream: str) -> bool:
 def percent(share: float) -> str:
     """Return a share in whole percent, never rounded up to a limit that it is under."""
     return f"{math.floor(share * 100 + 1e-9)}%"
+
+
+def changed_while_reading(evidence: Calibrated) -> str | None:
+    """The file was changed while it was read: which bytes were judged cannot be said."""
+    report = evidence.analysis.report
+    return f"the file may not be what was judged: {report.text}" if report.outcome is Outcome.CHANGED else None
 
 
 def encrypted(evidence: Calibrated) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import onnxruntime
 
 from cad.errors import WeightsError
+from cad.weights.onnx_bytes import check_self_contained
 
 
 def open_session(
@@ -23,15 +24,24 @@ def open_session(
         threads: Threads inside one operator; 0 lets ONNX Runtime take every core.
 
     Raises:
-        WeightsError: ONNX Runtime cannot load the bytes.
+        WeightsError: ONNX Runtime cannot load the bytes, or they refer to weights outside of them.
     """
+    check_self_contained(content, name)
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors only
+    # Never ONNX Runtime's own format, which has places of its own for weights that lie elsewhere.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     # Threads that spin while they wait would take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(content, options, providers=list(providers))
+        session = onnxruntime.InferenceSession(content, options, providers=list(providers))
+        # Raises where a name or a note of the file is not UTF-8, for which later callers are not prepared.
+        _ = [one.name for one in (*session.get_inputs(), *session.get_outputs())]
+        _ = session.get_modelmeta().custom_metadata_map
+        return session
     except Exception as error:  # ONNX Runtime's own exceptions share no root but this one.
-        raise WeightsError(f"{name}: ONNX Runtime cannot load the model: {error}") from error
+        # It quotes names out of the file, and over several lines.
+        said = "".join(one if one.isprintable() else " " for one in str(error))
+        raise WeightsError(f"{name}: ONNX Runtime cannot load the model: {said}") from error

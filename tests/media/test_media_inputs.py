@@ -103,13 +103,12 @@ def test_a_stream_is_read_from_where_it_stands() -> None:
 
 def test_what_is_decoded_is_what_was_opened(tmp_path: Path) -> None:
     path = tmp_path / "picture.jpg"
-    content = (DATA / "astronaut.jpg").read_bytes()
-    path.write_bytes(content)
+    path.write_bytes((DATA / "astronaut.jpg").read_bytes())
     with open_media(path) as reader:
         path.unlink()
         path.write_text("something else")
         assert len(list(reader.video_chunks())) == 1
-        assert reader.info.sha256 == hashlib.sha256(content).hexdigest()
+        assert reader.report.outcome is Outcome.CHANGED and reader.info.sha256 == ""
 
 
 def test_the_hash_is_known_once_everything_has_been_read() -> None:

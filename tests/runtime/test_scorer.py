@@ -107,6 +107,9 @@ def test_a_graph_that_lacks_an_output_is_refused_by_its_name(tmp_path):
 
 def test_bytes_that_are_no_graph_are_a_weights_error(tmp_path):
     folder = write_weights(tmp_path / "noise", b"not a graph")
+    with pytest.raises(WeightsError, match="not an ONNX file"):
+        Scorer(str(folder))
+    folder = write_weights(tmp_path / "empty_graph", b"\x08\x0a\x3a\x00")
     with pytest.raises(WeightsError, match="cannot load"):
         Scorer(str(folder))
 

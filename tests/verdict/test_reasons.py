@@ -223,6 +223,7 @@ def is_none(verdict, stream):
 
 
 CHECKS = {
+    "changed_while_reading": outcome_is(Outcome.CHANGED),
     "encrypted": outcome_is(Outcome.ENCRYPTED),
     "crashed": outcome_is(Outcome.CRASHED),
     "read_stopped": outcome_is(Outcome.TIMEOUT, Outcome.TOO_LARGE, Outcome.UNDECODABLE),
@@ -329,7 +330,7 @@ def check_verdict(evidence):
     if verdict.label is Label.REAL:
         assert not over or only_moments
         assert verdict.probability_fake is not None and report.coverage >= 0.5
-        assert report.outcome not in (Outcome.ENCRYPTED, Outcome.CRASHED)
+        assert report.outcome not in (Outcome.ENCRYPTED, Outcome.CRASHED, Outcome.CHANGED)
         assert info.video is None or evidence.probabilities["video"] is not None or "video" not in evidence.heads
         assert info.audio is None or evidence.analysis.speech_slots is not None
         if info.kind is MediaKind.VIDEO and evidence.faces:
@@ -337,6 +338,7 @@ def check_verdict(evidence):
             deciding = {one.track_id for one in faces if one.carries_sound} or {one.track_id for one in faces}
             assert not all(one.is_frozen for one in evidence.analysis.tracks if one.track_id in deciding)
     if verdict.label is Label.FAKE:
+        assert report.outcome is not Outcome.CHANGED
         assert any(code.endswith("_evidence") for code in codes)
     for stream, said in verdict.streams.items():
         assert (said.reason is None) == (said.probability_fake is not None)
