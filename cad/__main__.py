@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         return run(words)
 
     code = run_command(work, "cad-detect", shows_trace="-v" in words or "--verbose" in words)
-    if arguments is None and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a Ctrl-C while Python shuts down makes no traceback
     raise SystemExit(int(code))
 

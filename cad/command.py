@@ -110,25 +110,32 @@ def say(name: str, text: object) -> None:
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
     """Let signals raise ``Stopped`` in the main thread; one that is ignored stays so (``nohup``, background jobs)."""
-    last = -_SAME_SIGNAL_SECONDS
+    last: float | None = None
+    is_over = False
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal last
         now, before = time.monotonic(), last
         last = now
-        if now - before >= _SAME_SIGNAL_SECONDS:
-            raise Stopped(number)
+        if before is not None and now - before < _SAME_SIGNAL_SECONDS:
+            return
+        if is_over:
+            os._exit(128 + number)
+        raise Stopped(number)
 
-    before: dict[int, Any] = {}
+    handlers: dict[int, Any] = {}
     try:
         if threading.current_thread() is threading.main_thread():
             for one in _SIGNALS:
                 if signal.getsignal(one) not in (signal.SIG_IGN, None):
-                    before[one] = signal.signal(one, stop)
+                    handlers[one] = signal.signal(one, stop)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        is_over = True
+        # After a signal the program is at its end, where the same one again must not make another end of it.
+        if last is None:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 def _code_of(error: BaseException, name: str, shows_trace: bool) -> int:

@@ -256,7 +256,7 @@ def test_output_that_cannot_be_written_is_one_line(run, media, tmp_path, monkeyp
     def full(self, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cad.report.writers.HtmlWriter.close", lambda self: full(self, b""))
+    monkeypatch.setattr("cad.report.writers.HtmlWriter.close", lambda self, left_out="": full(self, b""))
     code, _, err = run("--html", tmp_path / "report.html", media / "voice.wav")
     assert code == 2
     assert err.splitlines() == ["cad-detect: [Errno 28] No space left on device"]

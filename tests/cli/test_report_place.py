@@ -8,15 +8,20 @@ import io
 import os
 import socket
 import stat
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from made_media import stand_in_for_faces, talk, write_wav
+from requirements import needs
 
 from cad.cli import main
 from cad.errors import OptionError
 from cad.report.writers import HtmlWriter, is_report
+from cad.whole_files import written_beside
 
 
 @pytest.fixture
@@ -84,7 +89,7 @@ def test_an_input_that_becomes_known_later_is_never_replaced(run, clips, recursi
     arguments = ["--recursive", clips[0].parent] if recursive else ["-"]
     stdin = "" if recursive else f"{clips[0]}\n{clips[1]}\n"
     code, _, err = run("--html", clips[1], "--overwrite", *arguments, stdin=stdin)
-    assert code == 2 and "to be analysed" in err and len(err.splitlines()) == 1
+    assert code == 2 and "to be analysed" in err.splitlines()[-1] and "not analysed" in err.splitlines()[0]
     assert clips[1].read_bytes() == before
     assert sorted(path.name for path in clips[0].parent.iterdir()) == ["a.wav", "b.wav"]
 
@@ -171,18 +176,124 @@ def test_a_folder_that_vanishes_is_one_line(run, clips, tmp_path, monkeypatch):
     assert len(err.splitlines()) == 1 and "page.html cannot be written" in err
 
 
-def test_a_full_disk_leaves_the_last_report_and_nothing_else(run, clips, tmp_path, monkeypatch):
+@pytest.mark.parametrize("when", ["while files are analysed", "at the end"])
+def test_a_full_disk_leaves_the_last_report_and_nothing_else(run, clips, tmp_path, monkeypatch, when):
     page = tmp_path / "page.html"
     assert run("--html", page, clips[0])[0] == 0
     before = page.read_bytes()
-    write = Path.write_bytes
 
-    def write_half(path, content):
-        write(path, content[: len(content) // 2])
+    def full(*arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", write_half)
+    if when == "at the end":
+        monkeypatch.setattr("cad.report.writers.shutil.copyfileobj", full)
+    else:
+        made = tempfile.TemporaryFile
+
+        def small(dir):
+            assert dir == tmp_path
+            file = made(dir=dir)
+            return SimpleNamespace(write=full, flush=file.flush, close=file.close, closed=False)
+
+        monkeypatch.setattr("cad.report.writers.tempfile.TemporaryFile", small)
     code, _, err = run("--html", page, clips[0])
-    assert code == 2 and "No space left" in err and "what was there stays" in err
+    assert code == 2 and "No space left" in err and "page.html" in err
     assert page.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "b.wav", "page.html"]
+
+
+@needs("linux")
+def test_a_file_that_may_grow_no_further_is_one_line(tmp_path):
+    """As on a full disk: what the kernel refuses while the page grows."""
+    script = f"""
+import resource, sys
+from pathlib import Path
+from cad.command import run_command
+from cad.detector import Result
+from cad.errors import MediaError
+from cad.report.writers import HtmlWriter
+def work():
+    writer = HtmlWriter(Path({str(tmp_path / "page.html")!r}))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    for _ in range(100):
+        writer.take(Result("a", error=MediaError("a", "x" * 1000)))
+    return 0
+raise SystemExit(run_command(work, "tool"))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "page.html" in line and "File too large" in line and list(tmp_path.iterdir()) == []
+
+
+@needs("linux")
+@pytest.mark.parametrize("place", ["/dev/stdout", "/proc/self/fd/1", "/dev/stderr", "/dev/full", "/dev/null"])
+@pytest.mark.parametrize("flags", [(), ("--overwrite",)])
+def test_a_name_of_a_stream_or_device_is_refused(run, clips, place, flags):
+    before = os.lstat(place).st_mode
+    assert_refused(run("--html", place, *flags, clips[0]), "cannot be written")
+    assert os.lstat(place).st_mode == before
+
+
+def test_a_page_in_a_folder_behind_a_link_is_written_there(run, clips, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert run("--html", tmp_path / "link" / "page.html", clips[0])[0] == 0
+    assert is_report(tmp_path / "real" / "page.html") and (tmp_path / "link").is_symlink()
+
+
+def test_another_name_of_a_report_keeps_the_last_one(run, clips, tmp_path):
+    page, other = tmp_path / "page.html", tmp_path / "other.html"
+    assert run("--html", page, clips[0])[0] == 0
+    other.hardlink_to(page)
+    last = page.read_bytes()
+    assert run("--html", page, clips[1])[0] == 0
+    assert other.read_bytes() == last != page.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["letter", "pipe", "link"])
+def test_what_comes_to_lie_there_after_the_last_look_stays(tmp_path, monkeypatch, kind):
+    """Between the look and the move there is no moment in which anything is lost."""
+    page = tmp_path / "page.html"
+    writer = HtmlWriter(page)
+    look = HtmlWriter._may_replace
+    looks = []
+
+    def look_and_put(self):
+        answer = look(self)
+        looks.append(answer)
+        if len(looks) == 2:  # the first one is before the page is written
+            if kind == "letter":
+                page.write_text("a letter")
+            elif kind == "pipe":
+                os.mkfifo(page)
+            else:
+                page.symlink_to("elsewhere")
+        return answer
+
+    monkeypatch.setattr(HtmlWriter, "_may_replace", look_and_put)
+    with pytest.raises(OSError, match="cannot be written"):
+        writer.close()
+    mode = page.lstat().st_mode
+    assert {"letter": stat.S_ISREG, "pipe": stat.S_ISFIFO, "link": stat.S_ISLNK}[kind](mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder"])
+def test_whatever_a_tool_writes_replaces_regular_files_alone(tmp_path, kind):
+    """``written_beside`` is what every file goes through that a user names to a tool."""
+    place, target = tmp_path / "place", tmp_path / "target"
+    target.write_text("a letter")
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place = Path("/dev/null")
+    elif kind == "link":
+        place.symlink_to(target)
+    else:
+        place.mkdir()
+    before = place.lstat().st_ino, place.lstat().st_mode
+    with pytest.raises(OSError, match="symbolic link" if kind == "link" else "no regular file"), written_beside(place):
+        pytest.fail("nothing is to be made for a place that cannot be")
+    assert (place.lstat().st_ino, place.lstat().st_mode) == before and target.read_text() == "a letter"
+    assert not place.with_name(f"{place.name}.part").exists()
