@@ -106,7 +106,9 @@ def png(rng: Rng) -> Made:
     content = png_head(width, height, bits, colour, interlaced) + chunk(b"tEXt", b"a\0b") * texts
     content += chunk(b"zTXt", b"a\0\0" + deflated_zeros(1 << 20, 8)) * bombs + chunk(b"IDAT", b"") * empty
     content += chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    told = f"{width}x{height} of {bits} bits by {samples}, interlaced: {interlaced}, {len(data)} bytes of data, {texts} "
+    told = (
+        f"{width}x{height} of {bits} bits by {samples}, interlaced: {interlaced}, {len(data)} bytes of data, {texts} "
+    )
     return Made(".png", told + f"texts, {bombs} that unpack to 8 MiB, {empty} empty chunks", content)
 
 

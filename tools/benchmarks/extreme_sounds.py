@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterable
 from functools import cache
 
-import numpy as np
 from benchmarks.extreme_files import Made, Rng, image, noise, number, one_of, packets_of
 
 #: No file is made larger than about this.

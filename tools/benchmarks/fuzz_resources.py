@@ -24,6 +24,7 @@ from benchmarks.extreme_boxes import BOXES
 from benchmarks.extreme_files import Made, Recipe
 from benchmarks.extreme_pictures import PICTURES
 from benchmarks.extreme_sounds import SOUNDS
+from benchmarks.extreme_streams import STREAMS
 from benchmarks.judging_process import MIB, Cost, JudgingProcess
 
 from cad.media.limits import MediaLimits
@@ -33,7 +34,7 @@ PARENT_MIB = 700
 #: A file may take this much longer than ``--timeout``.
 LATE_SHARE = 0.2
 WORST = 10
-RECIPES: dict[str, Recipe] = {recipe.__name__: recipe for recipe in (*SOUNDS, *PICTURES, *BOXES)}
+RECIPES: dict[str, Recipe] = {recipe.__name__: recipe for recipe in (*SOUNDS, *PICTURES, *BOXES, *STREAMS)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
