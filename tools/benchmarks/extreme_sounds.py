@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sound files of extreme headers: WAV, FLAC, Ogg (Opus, Vorbis) and MP3, written byte by byte with checksums that hold."""
+"""Sounds of extreme headers: WAV, FLAC, Ogg (Opus, Vorbis) and MP3, written byte by byte with checksums that hold."""
 
 from __future__ import annotations
 
@@ -101,6 +101,7 @@ def opus(rng: Rng) -> Made:
     rate = number(rng, 0, 2**32 - 1)
     tags = number(rng, 1, 60_000) if rng.random() < 0.15 else 0
     links = number(rng, 1, 1000) if rng.random() < 0.2 else 1
+    tags //= links
     pages = number(rng, 1, 1000) if links == 1 else 1
     leap = number(rng, 1, 2**62) if rng.random() < 0.4 else 0
     if channels <= 2:
@@ -130,7 +131,7 @@ def vorbis(rng: Rng) -> Made:
     rate = number(rng, 1, 2**31 - 1)
     streams = number(rng, 1, 500) if rng.random() < 0.25 else 1
     leap = number(rng, 1, 2**62) if rng.random() < 0.6 else 0
-    tags = number(rng, 1, 60_000) if rng.random() < 0.15 else 0
+    tags = number(rng, 1, 60_000) // streams if rng.random() < 0.15 else 0
     first = first[:12] + struct.pack("<I", rate) + first[16:]
     second = b"\x03vorbis" + vorbis_comment(tags) + b"\x01" if tags else second
     content = [ogg_page([first], 0, serial, 0, first=True) for serial in range(streams)]

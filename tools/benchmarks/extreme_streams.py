@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matroska, transport streams and AVI of extreme headers: leaps, thousands of tracks, programs, chapters, attachments."""
+"""Matroska, transport streams and AVI of extreme headers: leaps, and thousands of tracks, programs and attachments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def whole(value: int) -> bytes:
 
 
 def mkv(rng: Rng) -> Made:
-    """Return a Matroska of raw sound, Opus or JPEG pictures: any clock, leaps, and thousands of whatever it may hold."""
+    """Return a Matroska of raw sound, Opus or JPEG pictures: any clock, leaps, thousands of whatever it may hold."""
     form = one_of(rng, 0, 1, 2, 3)
     rate, channels = number(rng, 1, 2**31 - 1), number(rng, 1, 64)
     width, height = number(rng, 1, 2**24), number(rng, 1, 2**24)
@@ -218,7 +218,8 @@ def avi(rng: Rng) -> Made:
     content = lists(b"hdrl", piece(b"avih", main), *tracks) + lists(b"movi", *pieces)
     content += piece(b"idx1", rows) if rows else b""
     told = f"{rate}/{scale} pictures a second, {width}x{height}, {hertz} Hz, {channels} channels, "
-    told += f"{len(tracks)} streams, {count} pictures ({said} said), held: {held}, start {start}, {index_rows} rows of an index"
+    told += f"{len(tracks)} streams, {count} pictures ({said} said), held: {held}, start {start}, "
+    told += f"{index_rows} rows of an index"
     return Made(".avi", told, b"RIFF" + struct.pack("<I", 4 + len(content)) + b"AVI " + content)
 
 

@@ -10,6 +10,7 @@ Detector said of it alone. The result is written to docs/reliability/soak.json.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -52,7 +53,7 @@ class Sample:
         children: Its child processes.
         descriptors: Its open descriptors.
         temporary_files: Files in the folder for temporary files.
-        threads: Its threads.
+        threads: Its threads, those of libraries included.
         memory_files: Its descriptors of anonymous shared memory.
         shared_files: Files in /dev/shm, of whomever.
         resident_mib: Its resident memory.
@@ -150,26 +151,19 @@ def sample(files: int, scratch: Path) -> Sample:
     """Return what this process holds now."""
     links = []
     for path in Path("/proc/self/fd").iterdir():
-        try:
-            links.append(os.readlink(path))
-        except OSError:
-            continue  # the descriptor of this listing
+        with contextlib.suppress(FileNotFoundError):  # the descriptor of this listing
+            links.append(str(path.readlink()))
     children, descriptors, temporary = leftovers(scratch)
     return Sample(
         files=files,
         children=children,
         descriptors=descriptors,
         temporary_files=temporary,
-        threads=threading_count(),
+        threads=len(list(Path("/proc/self/task").iterdir())),
         memory_files=sum(link.startswith("/memfd:") for link in links),
         shared_files=len(list(Path("/dev/shm").iterdir())),
         resident_mib=held_mib(os.getpid()),
     )
-
-
-def threading_count() -> int:
-    """Return the threads of this process, those of libraries included."""
-    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def slope_per_1000(samples: Sequence[Sample], name: str) -> float:
