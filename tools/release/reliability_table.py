@@ -36,12 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def fill_documents(only_check: bool) -> int:
     """Fill or check the documents and return the exit status."""
     stale = []
-    makers = {
-        "README.md": ("reliability", lambda: table([row for name in MAKERS for row in rows_of(name, load(name))])),
-        "SECURITY.md": ("reliability", lambda: table(rows_of("fuzz", load("fuzz")))),
-        "docs/reliability/README.md": ("odd", odd_table),
-    }
-    for document, (mark, make) in makers.items():
+    makers: list[tuple[str, str, Callable[[], str]]] = [
+        ("README.md", "reliability", lambda: table([row for name in MAKERS for row in rows_of(name, load(name))])),
+        ("SECURITY.md", "reliability", lambda: table(rows_of("fuzz", load("fuzz")))),
+        ("docs/reliability/README.md", "odd", odd_table),
+        ("docs/reliability/README.md", "resources", lambda: resource_table(load("resources"))),
+        ("docs/reliability/README.md", "soak", lambda: table(rows_of("soak", load("soak")))),
+    ]
+    for document, mark, make in makers:
         path = ROOT / document
         old = path.read_text(encoding="utf-8")
         new = fill(old, mark, make())
@@ -127,6 +129,51 @@ def odd_table() -> str:
     return markdown_table(["what is odd", "files", "wrong", "by"], rows)
 
 
+def resource_rows(figures: Figures) -> list[Row]:
+    """Return what small files of extreme headers cost at most."""
+    every = figures["all"]
+    what = f"{every['files']} small files of valid but extreme headers ({figures['date']})"
+    value = (
+        f"{every['beyond_a_bound']} beyond a bound; at most {every['parent_mib']} MiB "
+        f"(bound {figures['parent_bound_mib']}), {every['child_mib']} MiB in the decoding process (bound "
+        f"{figures['child_bound_mib']}), {every['seconds']} s (bound {figures['time_bound_seconds']:.0f})"
+    )
+    return [(what, f"{value} (docs/reliability/README.md)", "tools/bench.py fuzz_resources")]
+
+
+def resource_table(figures: Figures) -> str:
+    """Return what files of extreme headers cost at most, by kind."""
+    head = ["kind", "files", "beyond a bound", "MiB", "MiB, decoding", "seconds", "median", "outcomes"]
+    rows = [
+        [
+            kind,
+            *(str(row[name]) for name in ("files", "beyond_a_bound", "parent_mib", "child_mib", "seconds")),
+            str(row["median_seconds"]),
+            ", ".join(f"{name} {number}" for name, number in row["outcomes"].items()),
+        ]
+        for kind, row in {**figures.get("kinds", {}), "all": figures.get("all")}.items()
+        if row
+    ]
+    return markdown_table(head, rows)
+
+
+def soak_rows(figures: Figures) -> list[Row]:
+    """Return what grows while thousands of files are judged, and whose verdicts differ."""
+    rises, tool = dict(figures["rise_per_1000_files"]), "tools/bench.py soak"
+    resident = rises.pop("resident_mib")
+    counted = ", ".join(f"{name.replace('_', ' ')} {rise:g}" for name, rise in rises.items())
+    what = f"one Detector, {figures['files']} good and bad files in {figures['seconds'] / 60:.0f} minutes"
+    memory = f"{resident:g} MiB (bound {figures['bound_mib_per_1000_files']:g})"
+    memory += f", {figures['last']['resident_mib']:.0f} MiB at the end"
+    crowd = f"{figures['processes']} processes and {figures['threads']} threads at once"
+    different = f"{len(figures['different'])} of {figures['kinds_of_files']}"
+    return [
+        (f"{what} ({figures['date']}): rise of resident memory in 1,000 files", memory, tool),
+        ("rise of what is counted in 1,000 files", counted, tool),
+        (f"{crowd}: files of which they say anything else than one alone", different, tool),
+    ]
+
+
 def memory_rows(figures: Figures) -> list[Row]:
     what = f"peak memory, {figures['seconds']} s of {figures['size']}, reader and decoder together"
     return [(what, f"{figures['sum_mib']} MiB (bar {figures['bar_mib']})", "tools/bench.py read_memory")]
@@ -163,6 +210,8 @@ MAKERS: Mapping[str, Callable[[Figures], list[Row]]] = {
     "fuzz": fuzz_rows,
     "odd_media": partial(odd_rows, tool="odd_media", done="read"),
     "odd_verdicts": partial(odd_rows, tool="odd_verdicts", done="judged"),
+    "resources": resource_rows,
+    "soak": soak_rows,
     "read_memory": memory_rows,
     "decode": decode_rows,
     "face_net": face_rows,
