@@ -292,7 +292,7 @@ class Detector(Closing):
             self._score_crops(found, listeners, book, watch)
             for one in listeners:
                 with watch.stage("score"):
-                    one.scores += self._scorer.score(one.cutter.advance(stop_slot - LAG_SLOTS))
+                    one.scores.extend(self._scorer.score(one.cutter.advance(stop_slot - LAG_SLOTS)))
             tell(stop_slot, "picture")
         with watch.stage("faces"):
             found = tracker.flush()
