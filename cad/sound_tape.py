@@ -128,14 +128,19 @@ class SoundTape:
             self._blocks.append(block)
             while self._blocks[0].stop_slot < block.first_slot - LOOK_BACK_SLOTS:
                 self._forgotten_slot = self._blocks.pop(0).stop_slot
+        if self._taken == len(self._marks):
+            self._stop_decoding()
 
     def _stop(self) -> None:
+        self._stop_decoding()
+        self._blocks.clear()
+        self._taken = self._forgotten_slot = 0
+
+    def _stop_decoding(self) -> None:
         close = getattr(self._stream, "close", None)  # an iterator of some other source may have none
         if close is not None:
             close()
         self._stream = iter(())
-        self._blocks.clear()
-        self._taken = self._forgotten_slot = 0
 
 
 def _mark_of(block: SoundBlock) -> tuple[int, int, int]:

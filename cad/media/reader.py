@@ -233,6 +233,8 @@ class MediaReader(Closing):
             return
         if number in self._pictures:
             raise OptionError("the picture of a reader can be read once; open the file again")
+        if not self._closed:
+            self._file.start_hashing()
         if not self._sounds:
             for _ in self.sound_blocks():
                 pass  # how well it reads belongs into the report
@@ -410,7 +412,7 @@ class MediaReader(Closing):
     def _take_sound(self, sound: Sound, delivered: Delivered) -> Iterator[SoundBlock]:
         """Yield the block that an answer points at, unless an earlier reading has given it."""
         first_slot = sound.first_slot + sound.missing
-        if first_slot + sound.count > self._limits.max_sound_slots:
+        if sound.count < 1 or first_slot + sound.count > self._limits.max_sound_slots:
             raise self._nonsense()
         sample_bytes = sound.count * SAMPLES_PER_FRAME * 4
         data = self._view(sound, sample_bytes + sound.count).tobytes()

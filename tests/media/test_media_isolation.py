@@ -361,8 +361,10 @@ def test_a_pool_reuses_a_process_and_replaces_a_dead_one(h264_mp4: Path, tmp_pat
             pool.open(text)
         with pool.open(h264_mp4) as reader:
             pids.append(reader._worker.pid)  # type: ignore[union-attr]
-            next(reader.video_chunks())
+            chunks = reader.video_chunks()
+            next(chunks)
             os.kill(pids[-1], signal.SIGKILL)
+            chunks.close()
         with pool.open(h264_mp4) as reader:
             pids.append(reader._worker.pid)  # type: ignore[union-attr]
             assert sum(len(chunk.present) for chunk in reader.video_chunks()) == 50

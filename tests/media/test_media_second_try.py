@@ -24,6 +24,7 @@ from cad.media.records import AudioSamples, Outcome, ReadReport, VideoFrames
 pytestmark = needs("linux")
 
 GOOD = ""
+SMALL_BLOCKS = "worker.AUDIO_BLOCK_SLOTS = 20"
 CRASH = "import os; os.kill(os.getpid(), 11)"
 #: What stands for damage that shows at once or later, in the language of the decoding process.
 IMPOSSIBLE = "self._link._channel.send({'nothing': 1})"
@@ -209,6 +210,45 @@ def test_a_second_sound_that_differs_is_not_joined_to_the_first(h264_mp4: Path, 
     assert sound is not None and truth[0] is not None
     assert np.array_equal(sound.samples, truth[0].samples[: 40 * 640])
     assert report.outcome is Outcome.CRASHED
+
+
+def test_sound_that_is_read_again_outlives_a_crash(h264_mp4: Path, truth: Reading, boots: Boots) -> None:
+    started = boots(SMALL_BLOCKS, crashing_sound(2), SMALL_BLOCKS)
+    with open_media(h264_mp4) as reader:
+        first, again = list(reader.sound_blocks()), list(reader.sound_blocks())
+    assert len(first) > 2 and again == first and len(started) == 3
+    assert truth[0] is not None and AudioSamples.of_blocks(again) == truth[0]
+
+
+def test_sound_that_crashes_only_when_it_is_read_again_is_an_error(h264_mp4: Path, boots: Boots) -> None:
+    boots(SMALL_BLOCKS, crashing_sound(2), crashing_sound(2))
+    with open_media(h264_mp4) as reader:
+        whole = list(reader.sound_blocks())
+        again = reader.sound_blocks()
+        assert [next(again), next(again)] == whole[:2]
+        with pytest.raises(DecoderCrashedError, match=r"SIGSEGV.*again in a fresh process"):
+            next(again)
+        assert reader.report_on(1, 1).decoded_audio_seconds > 1.9
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"count": -1}, {"count": 0}, {"missing": -1}, {"first_slot": 5}, {"missing": 10**9}, {"offset": -1},
+        {"count": 10**6}, {"missing": 10**6}, {"offset": 10**12},
+    ],
+)  # fmt: skip
+def test_impossible_sound_is_refused(h264_mp4: Path, boots: Boots, change: dict[str, int]) -> None:
+    evil = f"""
+real_channel = worker.Channel.send
+worker.Channel.send = lambda self, message: real_channel(
+    self, dict(message, **{change!r}) if message.get("type") == "sound" else message)
+"""
+    boots(evil, evil)
+    with open_media(h264_mp4) as reader:
+        assert list(reader.sound_blocks()) == []
+        list(reader.video_chunks())
+        assert reader.report.outcome is Outcome.CRASHED and "impossible answer" in reader.report.text
 
 
 def test_two_crashes_at_opening_are_an_error_that_says_what_to_do(h264_mp4: Path, boots: Boots) -> None:
