@@ -155,7 +155,7 @@ def detect(
         int | None, typer.Option("--memory-bytes", help="Memory of the decoding process.", show_default=False)
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Seconds to wait for decoding a file.", show_default=False)
+        float | None, typer.Option("--timeout", help="Seconds that a file may take, all in all.", show_default=False)
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail, and tracebacks of faults.")] = False,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cad.media.records import AudioSamples
@@ -34,22 +34,30 @@ class Sound(ValueRecord):
         return self.speech is not None and bool(self.speech.present.any())
 
 
-def hear_sounds(source: MediaSource, numbers: Iterable[int]) -> tuple[list[Sound], list[UnjudgedTrack]]:
+def hear_sounds(
+    source: MediaSource, numbers: Iterable[int], check: Callable[[], None]
+) -> tuple[list[Sound], list[UnjudgedTrack]]:
     """Return the sounds that are judged, at least one entry, and those that are not.
 
     All that speak are judged, but each once, however often a file has it. Where none does the first one is kept, for
     it is what is missing.
+
+    Args:
+        source: Where they come from.
+        numbers: Which of its sounds.
+        check: Called every few seconds of sound; what it raises comes out.
     """
     sounds: list[Sound] = []
     unjudged: list[UnjudgedTrack] = []
     heard: dict[str, int] = {}
     for number in numbers:
         audio = read_sound(source, number)
+        check()
         twin = None if audio is None else heard.setdefault(_digest(audio), number)
         if twin is not None and twin != number:
             unjudged.append(UnjudgedTrack("audio", number, same_sound(twin)))
         else:
-            sounds.append(Sound(number, None if audio is None else keep_speech(audio)))
+            sounds.append(Sound(number, None if audio is None else keep_speech(audio, check)))
     kept = [sound for sound in sounds if sound.speaks] or sounds[:1] or [Sound(None, None)]
     silent = [sound for sound in sounds if sound.number not in [one.number for one in kept]]
     for sound in silent:

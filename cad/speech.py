@@ -13,6 +13,8 @@ it hears a voice, the sound around counts as the level says, pauses, breaths and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -43,7 +45,7 @@ MIN_VOICE = 0.25
 VOICE_REACH_SLOTS = 25
 
 
-def find_speech(audio: AudioSamples) -> NDArray[np.bool_]:
+def find_speech(audio: AudioSamples, check: Callable[[], None] = lambda: None) -> NDArray[np.bool_]:
     """Return which slots of ``audio`` hold speech, bool (slots,).
 
     Raises:
@@ -59,7 +61,7 @@ def find_speech(audio: AudioSamples) -> NDArray[np.bool_]:
     level = slot_levels_dbfs(audio.samples, without_offset=True)
     loud = float(np.percentile(level[audio.present], 95))
     moving = find_moving(audio.present, level, loud)
-    return moving & _find_voice(audio.samples, moving, 10 ** ((HEARD_AT_DBFS - loud) / 20))
+    return moving & _find_voice(audio.samples, moving, 10 ** ((HEARD_AT_DBFS - loud) / 20), check)
 
 
 def find_moving(present: NDArray[np.bool_], level: NDArray[np.float64], loud: float) -> NDArray[np.bool_]:
@@ -71,12 +73,14 @@ def find_moving(present: NDArray[np.bool_], level: NDArray[np.float64], loud: fl
     return flip_short_runs(joined, value=True, max_slots=MIN_BURST_SLOTS - 1, at_edges=True)
 
 
-def _find_voice(samples: NDArray[np.float32], moving: NDArray[np.bool_], gain: float) -> NDArray[np.bool_]:
+def _find_voice(
+    samples: NDArray[np.float32], moving: NDArray[np.bool_], gain: float, check: Callable[[], None]
+) -> NDArray[np.bool_]:
     """Return where the net hears a voice within VOICE_REACH_SLOTS, as it goes through the stretches of ``moving``."""
     voice = np.zeros(len(moving))
     for start, stop in runs_of(moving):
         stretch = samples[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME]
-        voice[start:stop] = _by_slot(speech_net().probabilities(stretch, gain), stop - start)
+        voice[start:stop] = _by_slot(speech_net().probabilities(stretch, gain, check), stop - start)
     mean = _sum_around(voice) / np.maximum(_sum_around(moving), MAX_PAUSE_SLOTS)
     return _sum_around(moving & (mean >= MIN_VOICE)) > 0.5
 
@@ -94,7 +98,7 @@ def _sum_around(values: NDArray[np.floating] | NDArray[np.bool_]) -> NDArray[np.
     return np.asarray(total[2 * VOICE_REACH_SLOTS + 1 :] - total[: -2 * VOICE_REACH_SLOTS - 1])
 
 
-def keep_speech(audio: AudioSamples) -> AudioSamples:
+def keep_speech(audio: AudioSamples, check: Callable[[], None] = lambda: None) -> AudioSamples:
     """Return ``audio`` with every slot that holds no speech marked absent and set to zero.
 
     Example:
@@ -102,6 +106,6 @@ def keep_speech(audio: AudioSamples) -> AudioSamples:
         >>> int(keep_speech(silence).present.sum())
         0
     """
-    speech = find_speech(audio)
+    speech = find_speech(audio, check)
     samples = audio.samples * np.repeat(speech, SAMPLES_PER_FRAME).astype(np.float32)
     return AudioSamples(samples, speech)

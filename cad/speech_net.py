@@ -6,6 +6,7 @@ The net is Silero VAD, which is recurrent: it goes through a sound from its star
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -45,12 +46,15 @@ class SpeechNet:
         """sha256 by name of this net."""
         return {self.name: find_entry(self.name).sha256}
 
-    def probabilities(self, samples: NDArray[np.float32], gain: float = 1.0) -> NDArray[np.float32]:
+    def probabilities(
+        self, samples: NDArray[np.float32], gain: float = 1.0, check: Callable[[], None] = lambda: None
+    ) -> NDArray[np.float32]:
         """Return how likely there is speech in each block of ``samples``, float32 (blocks,) in [0, 1].
 
         Args:
             samples: float32 (samples,) at 16 kHz; the last block is filled up with zeros.
             gain: What they are multiplied with; the net expects about the loudness of a near voice.
+            check: Called for each block; what it raises comes out.
 
         Example:
             >>> silence = np.zeros(1600, np.float32)
@@ -62,6 +66,7 @@ class SpeechNet:
         block = np.zeros((1, CONTEXT_SAMPLES + BLOCK_SAMPLES), dtype=np.float32)
         rate = np.array(SAMPLE_RATE_HZ, dtype=np.int64)
         for index in range(len(heard)):
+            check()
             fresh = samples[index * BLOCK_SAMPLES : (index + 1) * BLOCK_SAMPLES]
             block[0, :CONTEXT_SAMPLES] = block[0, -CONTEXT_SAMPLES:]
             block[0, CONTEXT_SAMPLES:] = 0.0

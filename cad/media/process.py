@@ -9,12 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import weakref
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cad.deadline import Deadline
 from cad.errors import DecoderCrashedError, MediaError, MediaTimeoutError
 from cad.media.channel import Channel, ChannelClosedError
 from cad.media.limits import MediaLimits
@@ -50,8 +50,8 @@ class WorkerProcess:
         self._finalizer = weakref.finalize(self, _end, os.getpid(), self._process, own_end, lifeline_write, self.block)
         self.path: str | Path = ""
         self.files = 0
-        self._waited_seconds = 0.0
         self._limits = MediaLimits()
+        self._deadline = Deadline(self._limits.wall_seconds)
         self._started = False
 
     @property
@@ -64,12 +64,12 @@ class WorkerProcess:
         """Whether it still runs."""
         return self._finalizer.alive and self._process.poll() is None
 
-    def begin(self, path: str | Path, limits: MediaLimits) -> None:
-        """Start on another file: errors name it, and its time is counted from now on."""
+    def begin(self, path: str | Path, limits: MediaLimits, deadline: Deadline) -> None:
+        """Start on another file: errors name it, and nothing is waited for beyond its deadline."""
         self.path = path
         self.files += 1
         self._limits = limits
-        self._waited_seconds = 0.0
+        self._deadline = deadline
 
     def send(self, message: dict[str, Any], fd: int | None = None) -> None:
         """Send a message, and with it a copy of a descriptor.
@@ -97,19 +97,15 @@ class WorkerProcess:
         """Return its next message.
 
         Raises:
-            MediaTimeoutError: Nothing came in time; the process has been killed.
+            MediaTimeoutError: Nothing came in time, or the file's time is over; the process has been killed.
             DecoderCrashedError: The process died or does not speak sense; it is gone.
         """
         self._require_open()
         if not self._started:
             self._wait(_START_SECONDS, f"the decoding process did not start within {_START_SECONDS:.0f} s")
             self._started = True
-        patience = min(self._limits.stall_seconds, self._limits.wall_seconds - self._waited_seconds)
-        began = time.monotonic()
-        late = f"decoding gave no sign of life for {patience:.0f} s and was stopped"
-        message = self._wait(max(0.0, patience), late)
-        self._waited_seconds += time.monotonic() - began
-        return message
+        patience = self._limits.stall_seconds
+        return self._wait(patience, f"decoding gave no sign of life for {patience:.0f} s and was stopped")
 
     def kill(self) -> None:
         """End the process at once and free what it held."""
@@ -121,14 +117,16 @@ class WorkerProcess:
             raise DecoderCrashedError(self.path, "the decoding process has been stopped")
 
     def _wait(self, seconds: float, late: str) -> dict[str, Any]:
-        """Return the next message; if none comes within ``seconds``, kill the process and say ``late``."""
+        """Return the next message; if none comes within ``seconds`` or in time, kill the process and say so."""
+        left = self._deadline.left_seconds
         try:
-            message = self._channel.receive(seconds)
+            # Answers that lie ready are of no use when the time is over: whoever takes them is slower than the decoder.
+            message = self._channel.receive(min(seconds, left)) if left else None
         except ChannelClosedError as error:
             raise self._death() from error
         if message is None:
             self.kill()
-            raise MediaTimeoutError(self.path, late)
+            raise self._deadline.error(self.path) if left < seconds else MediaTimeoutError(self.path, late)
         return message
 
     def _death(self) -> MediaError:
@@ -139,6 +137,8 @@ class WorkerProcess:
         self.kill()
         if code is not None and code < 0:
             if -code in (signal.SIGXCPU, signal.SIGALRM):
+                if self._deadline.passed:
+                    return self._deadline.error(self.path)
                 return MediaTimeoutError(
                     self.path, f"decoding used up its {self._limits.cpu_seconds} s of processor time and was stopped"
                 )

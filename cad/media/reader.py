@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
 from cad.closing import Closing
+from cad.deadline import Deadline
 from cad.errors import (
     DecoderCrashedError,
     MediaError,
@@ -83,8 +85,9 @@ def open_media(media: MediaInput, limits: MediaLimits | None = None, name: str |
         OptionError: ``media`` is none of the accepted things, or a text stream.
     """
     limits = limits or MediaLimits()
-    file = open_input(media, limits, name)
-    return MediaReader(file, limits, lambda: WorkerProcess(block_bytes(limits)), WorkerProcess.kill)
+    deadline = Deadline(limits.wall_seconds)
+    file = open_input(media, limits, name, deadline)
+    return MediaReader(file, limits, lambda: WorkerProcess(block_bytes(limits)), WorkerProcess.kill, deadline)
 
 
 class MediaReader(Closing):
@@ -98,6 +101,7 @@ class MediaReader(Closing):
         limits: What it may cost.
         acquire: Gives a decoding process that is ready for a file.
         release: Takes it back.
+        deadline: By when everything must have been read, whoever takes the time; what comes later is lost.
     """
 
     def __init__(
@@ -106,10 +110,12 @@ class MediaReader(Closing):
         limits: MediaLimits,
         acquire: Callable[[], WorkerProcess],
         release: Callable[[WorkerProcess], None],
+        deadline: Deadline,
     ) -> None:
         self._file = file
         self._path = file.name
         self._limits = limits
+        self._deadline = deadline
         self._acquire = acquire
         self._release = release
         self._worker: WorkerProcess | None = None
@@ -130,7 +136,7 @@ class MediaReader(Closing):
     @property
     def info(self) -> MediaInfo:
         """What the file says of itself; its sha256 and an undeclared duration are filled in once it has been read."""
-        info = replace(self._info, sha256=self._file.sha256()) if self._consumed else self._info
+        info = replace(self._info, sha256=self._sha256())
         if info.duration_seconds > 0 or info.kind is MediaKind.IMAGE:
             return info
         read = [reading.progress.seconds for reading in (*self._pictures.values(), *self._sounds.values())]
@@ -200,8 +206,7 @@ class MediaReader(Closing):
     def close(self) -> None:
         """Give the decoding process back, or end it if it is busy, and close the file."""
         self._closed = True
-        if self._consumed:
-            self._file.sha256()  # for those who ask ``info`` later
+        self._sha256()  # for those who ask ``info`` later
         self._file.close()
         worker, self._worker = self._worker, None
         if worker is None:
@@ -210,6 +215,11 @@ class MediaReader(Closing):
             self._release(worker)
         else:
             worker.kill()
+
+    def _sha256(self) -> str:
+        """Return the sha256 of the file, for which nobody waits longer than its time; empty until it has been read."""
+        over = self._consumed or self._deadline.passed
+        return self._file.sha256(self._deadline.left_seconds) if over else ""
 
     def _open_twice(self) -> MediaInfo:
         try:
@@ -223,12 +233,18 @@ class MediaReader(Closing):
             raise _twice(error) from error
 
     def _open(self) -> MediaInfo:
-        command = {"type": "open", "name": str(self._path), "limits": asdict(self._limits)}
+        command = {"type": "open", "name": str(self._path), "limits": asdict(self._limits_left())}
         for _, answer in self._answers(command, self._file.fd):
             if isinstance(answer, MediaInfo):
                 self._idle = True
                 return replace(answer, path=str(self._path))
         raise self._nonsense()
+
+    def _limits_left(self) -> MediaLimits:
+        """Return the limits with no more time in them than is left, for the kernel to enforce."""
+        wall_seconds = max(self._deadline.left_seconds, 0.001)
+        cpu_seconds = min(self._limits.cpu_seconds, math.ceil(wall_seconds * self._limits.decoder_threads))
+        return replace(self._limits, wall_seconds=wall_seconds, cpu_seconds=cpu_seconds)
 
     def _main(self, kind: str) -> int | None:
         main = self._info.video if kind == "video" else self._info.audio
@@ -347,7 +363,7 @@ class MediaReader(Closing):
         """Send a command and yield its answers without the signs of life; the last one is a Done or a MediaInfo."""
         self._living_worker(command)
         self._idle = False
-        self._open_worker().send(command, fd)
+        self._open_worker().send(command | {"left_seconds": self._deadline.left_seconds}, fd)
         while True:
             try:
                 progress, answer = parse_answer(self._open_worker().receive())
@@ -379,7 +395,7 @@ class MediaReader(Closing):
                 self._worker.kill()
             self._worker = WorkerProcess(block_bytes(self._limits)) if self._crashed else self._acquire()
             self._has_read_others = self._worker.files > 0
-            self._worker.begin(self._path, self._limits)
+            self._worker.begin(self._path, self._limits, self._deadline)
             if command["type"] != "open" and self._open() != self._info:
                 raise self._nonsense()
 

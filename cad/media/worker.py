@@ -321,7 +321,6 @@ def serve(channel: Channel, block: SharedBlock) -> None:
     link = Link(channel, block)
     link.send({"type": "ready"})
     job: FileJob | None = None
-    limits: MediaLimits | None = None
     while True:
         set_alarm(None)
         message = channel.receive()
@@ -332,13 +331,13 @@ def serve(channel: Channel, block: SharedBlock) -> None:
             if message["type"] == "open":
                 limits = MediaLimits(**message["limits"])
                 apply_limits(limits)
-                set_alarm(limits)
+                set_alarm(float(message["left_seconds"]))
                 if job is not None:
                     job.close()
                 job = FileJob(link, channel.take_descriptor(), message["name"], limits)
                 job.open()
             elif job is not None:
-                set_alarm(limits)
+                set_alarm(float(message["left_seconds"]))
                 (job.sound if message["type"] == "audio" else job.picture)(int(message["number"]))
         except MediaError as error:
             link.send({"type": "error", "code": error.code, "text": error.text})
