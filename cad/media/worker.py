@@ -33,6 +33,7 @@ from cad.media.grid import PicturePlacer, StampFilter
 from cad.media.limits import MediaLimits
 from cad.media.messages import MEMORY, Progress
 from cad.media.picture import PictureConverter, PictureForm, form_of
+from cad.media.picture_size import check_stated_size
 from cad.media.probe import probe
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.ring import SharedBlock, buffers_in
@@ -136,6 +137,7 @@ class FileJob:
 
     def open(self) -> None:
         """Probe the file and send its MediaInfo."""
+        check_stated_size(self._fd, self._name, self._limits)
         composed = composed_picture(self._fd, self._name, self._limits)
         if composed is not None:
             self._info = composed.info
