@@ -158,7 +158,7 @@ def detect(
         int | None, typer.Option("--memory-bytes", help="Memory of the decoding process.", show_default=False)
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Seconds to wait for decoding a file.", show_default=False)
+        float | None, typer.Option("--timeout", help="Seconds that a file may take, all in all.", show_default=False)
     ] = None,
     require_sandbox: Annotated[
         bool, typer.Option("--require-sandbox", help="Read no file where the kernel does not confine its decoder.")

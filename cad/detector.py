@@ -22,14 +22,16 @@ from typing import Any, cast
 from cad.batch import in_order
 from cad.clock import seconds_of
 from cad.closing import Closing
-from cad.errors import AnalysisFailedError, MediaError, OptionError
+from cad.deadline import Deadline
+from cad.errors import AnalysisFailedError, MediaError, MediaTimeoutError, OptionError
 from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
 from cad.faces.track_book import TrackBook
 from cad.faces.tracker import LAG_SLOTS, FaceTracker
+from cad.media.coverage import out_of_time
 from cad.media.input import MediaInput
 from cad.media.pool import MediaPool
-from cad.media.records import MediaKind, VideoFrames
+from cad.media.records import MediaInfo, MediaKind, Outcome, ReadReport, VideoFrames
 from cad.media.source import MediaSource
 from cad.media.track_reading import read_picture, read_report
 from cad.media.tracks import Scene, choose_tracks, with_only
@@ -47,7 +49,7 @@ from cad.verdict.judge import judge
 from cad.verdict.records import ModelSummary, Verdict
 from cad.verdict.track_reasons import NOT_JUDGED
 from cad.versions import versions
-from cad.windows import Window, WindowCutter, WindowScore
+from cad.windows import Window, WindowCutter
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +105,11 @@ class Listener:
     sound: Sound
     cutter: WindowCutter
     scores: PackedScores = field(default_factory=PackedScores)
+
+    @property
+    def stop_slot(self) -> int:
+        """Where the last window ends that was scored."""
+        return max((score.first_slot + score.slots for score in self.scores), default=0)
 
 
 class Detector(Closing):
@@ -196,28 +203,41 @@ class Detector(Closing):
 
     def _open_and_analyse(self, clip: Clip, cancelled: Event) -> Analysis:
         self._check_open()
-        watch = Stopwatch()
+        watch, deadline = Stopwatch(), Deadline(self.options.limits.wall_seconds)
         with watch.stage("open"):
-            opened = self._open(clip)
+            opened = self._open(clip, deadline)
         with opened as source:
-            return self._analyse(source, watch, partial(self._tell, source, cancelled), partial(_check, cancelled))
+            info = source.info  # now: once the file has been read, asking for it waits for its sha256
+            check = partial(_check, info.path, cancelled, deadline)
+            return self._analyse(source, info, watch, partial(self._tell, source, info), check)
 
-    def _open(self, clip: Clip) -> AbstractContextManager[MediaSource]:
+    def _open(self, clip: Clip, deadline: Deadline) -> AbstractContextManager[MediaSource]:
         # Asked for by name, since some properties of a source cost reading.
         if hasattr(clip, "video_chunks"):
             return nullcontext(cast(MediaSource, clip))
-        return closing(self._pool.open(clip))
+        return closing(self._pool.open(clip, deadline=deadline))
 
     def _analyse(
-        self, source: MediaSource, watch: Stopwatch, tell: Callable[[int, str], None], check: Callable[[], None]
+        self,
+        source: MediaSource,
+        info: MediaInfo,
+        watch: Stopwatch,
+        tell: Callable[[int, str], None],
+        check: Callable[[], None],
     ) -> Analysis:
         chosen, most = (self.options.video_tracks, self.options.audio_tracks), self.options.limits.max_tracks
-        scenes, left_out = choose_tracks(source.info, *chosen, most)
+        scenes, left_out = choose_tracks(info, *chosen, most)
         unjudged = [UnjudgedTrack(one.kind, one.number, NOT_JUDGED[one.why]) for one in left_out]
         tell(0, "read")
         analyses: list[Analysis] = []
         for scene in scenes:
-            analyses += self._analyse_scene(source, scene, unjudged, watch, tell, check)
+            try:
+                analyses += self._analyse_scene(source, info, scene, unjudged, watch, tell, check)
+            except MediaTimeoutError as error:
+                if not analyses:
+                    raise
+                analyses = [_cut_off(one, error) for one in analyses]
+                unjudged += [UnjudgedTrack(kind, number, NOT_JUDGED["time"]) for kind, number in scene.tracks]
         # Asked once more at the end: only now is it known whether the file stayed the same.
         first, *others = (_with_facts(source, one) for one in analyses)
         return dataclasses.replace(first, seconds=watch.seconds(), others=tuple(others), unjudged=tuple(unjudged))
@@ -225,6 +245,7 @@ class Detector(Closing):
     def _analyse_scene(
         self,
         source: MediaSource,
+        info: MediaInfo,
         scene: Scene,
         unjudged: list[UnjudgedTrack],
         watch: Stopwatch,
@@ -233,33 +254,48 @@ class Detector(Closing):
     ) -> Iterator[Analysis]:
         """Yield an analysis for each sound that goes with a picture, whose faces are found once for all of them.
 
-        Sounds that have no part in any are added to ``unjudged``.
+        Sounds that have no part in any are added to ``unjudged``. When the time is over, the analyses are of what was
+        measured until then.
+
+        Raises:
+            MediaTimeoutError: Nothing was.
         """
         with watch.stage("read"):
             sounds, silent = hear_sounds(source, scene.audios, check)
         unjudged += silent
-        shortest = 1 if source.info.kind is MediaKind.IMAGE else self.spec.min_frames
+        shortest = 1 if info.kind is MediaKind.IMAGE else self.spec.min_frames
         book = TrackBook(self.options.keep_pictures)
-        sizes, joints = (self.spec.window_frames, self.spec.hop_frames, shortest), source.info.joint_slots
+        sizes, joints = (self.spec.window_frames, self.spec.hop_frames, shortest), info.joint_slots
         listeners = [Listener(sound, WindowCutter(sound.speech, *sizes, joints)) for sound in sounds]
         video, video_slots, faces_left_out = scene.video, 0, 0
-        if video is not None:
-            is_still = source.info.kind is MediaKind.IMAGE
-            tracker = FaceTracker(finder=self._finder, joint_slots=joints, is_still=is_still)
-            video_slots = self._score_faces(read_picture(source, video), tracker, listeners, book, watch, tell)
-            faces_left_out = tracker.left_out
+        late: MediaTimeoutError | None = None
+        try:
+            if video is not None:
+                is_still = info.kind is MediaKind.IMAGE
+                finder = self._finder.checked(check)
+                tracker = FaceTracker(finder=finder, joint_slots=joints, is_still=is_still)
+                for video_slots in self._score_faces(
+                    read_picture(source, video), tracker, listeners, book, watch, check
+                ):
+                    tell(video_slots, "picture")
+                    faces_left_out = tracker.left_out
+            for one in listeners:
+                with watch.stage("score"):
+                    self._score_sound(one, tell, check)
+        except MediaTimeoutError as error:
+            if not video_slots and not any(one.scores for one in listeners):
+                raise
+            late = MediaTimeoutError(error.path, error.text)  # without the traceback, which would keep pictures alive
         for one in listeners:
-            with watch.stage("score"):
-                one.scores.extend(self._score_sound(one.cutter.flush(), tell))
             one.sound.close()
             speech = one.sound.speech
-            slots = max(video_slots, 0 if speech is None else len(speech.present))
+            slots = max(video_slots, one.stop_slot, 0 if speech is None else len(speech.present))
             with watch.stage("faces"):
                 tracks = book.summaries(None if speech is None else speech.loudness)
             yield Analysis(
-                path=source.info.path,
+                path=info.path,
                 info=with_only(source.info, video, one.sound.number),
-                report=read_report(source, video, one.sound.number),
+                report=_report(source, video, one, video_slots, late),
                 scores=one.scores,
                 evidence=aggregate(one.scores, tracks, slots, shortest, joints),
                 tracks=tracks,
@@ -281,40 +317,48 @@ class Detector(Closing):
         listeners: list[Listener],
         book: TrackBook,
         watch: Stopwatch,
-        tell: Callable[[int, str], None],
-    ) -> int:
-        """Score all windows with a face but those at the tracks' ends, and return the picture's length in slots."""
+        check: Callable[[], None],
+    ) -> Iterator[int]:
+        """Score all windows with a face but those at the tracks' ends; yield after each chunk where it stops."""
         stop_slot = 0
         for chunk in watch.timed("read", chunks):
-            stop_slot = chunk.first_slot + len(chunk.frames)
+            check()
             with watch.stage("faces"):
                 found = tracker.push(chunk)
-            self._score_crops(found, listeners, book, watch)
+            self._score_crops(found, listeners, book, watch, check)
             for one in listeners:
                 with watch.stage("score"):
-                    one.scores.extend(self._scorer.score(one.cutter.advance(stop_slot - LAG_SLOTS)))
-            tell(stop_slot, "picture")
+                    ended = one.cutter.advance(stop_slot - LAG_SLOTS)
+                    one.scores.extend(self._scorer.score_stream(_checked(ended, check)))
+            stop_slot = chunk.first_slot + len(chunk.frames)
+            yield stop_slot
+        if not stop_slot:
+            check()  # the source may have given nothing because the time was over
         with watch.stage("faces"):
             found = tracker.flush()
-        self._score_crops(found, listeners, book, watch)
-        return stop_slot
+        self._score_crops(found, listeners, book, watch, check)
 
     def _score_crops(
-        self, found: Iterable[FaceCrops], listeners: list[Listener], book: TrackBook, watch: Stopwatch
+        self,
+        found: Iterable[FaceCrops],
+        listeners: list[Listener],
+        book: TrackBook,
+        watch: Stopwatch,
+        check: Callable[[], None],
     ) -> None:
         for crops in found:
             with watch.stage("faces"):
                 book.note(crops)
             with watch.stage("score"):
                 for one in listeners:
-                    one.scores.extend(self._scorer.score(one.cutter.push(crops)))
+                    one.scores.extend(self._scorer.score_stream(_checked(one.cutter.push(crops), check)))
 
-    def _score_sound(self, windows: Iterable[Window], tell: Callable[[int, str], None]) -> Iterator[WindowScore]:
-        """Yield the scores of the last windows of every face and of speech without a face."""
-        for score in self._scorer.score_stream(windows):
+    def _score_sound(self, one: Listener, tell: Callable[[int, str], None], check: Callable[[], None]) -> None:
+        """Score the last windows of every face, and speech without a face."""
+        for score in self._scorer.score_stream(_checked(one.cutter.flush(), check)):
+            one.scores.append(score)
             if score.track_id is None:
                 tell(score.first_slot + score.slots, "sound")
-            yield score
 
     def _result(self, clip: Clip, cancelled: Event) -> Result:
         """Return what a batch gives for one clip."""
@@ -330,26 +374,56 @@ class Detector(Closing):
             text = f"the analysis failed with {type(error).__name__}: {error} (-v shows where)"
             return Result(name, error=AnalysisFailedError(name, text))
 
-    def _tell(self, source: MediaSource, cancelled: Event, stop_slot: int, stage: str) -> None:
-        """Let the caller know how far a clip is, and end its analysis if nobody waits for it any more."""
-        _check(cancelled)
+    def _tell(self, source: MediaSource, first_info: MediaInfo, stop_slot: int, stage: str) -> None:
+        """Let the caller know how far a clip is."""
         if self._progress is not None:
-            self._progress(Progress(source.info.path, seconds_of(stop_slot), source.info.duration_seconds, stage))
+            total_seconds = first_info.duration_seconds or source.info.duration_seconds
+            self._progress(Progress(first_info.path, seconds_of(stop_slot), total_seconds, stage))
 
     def _check_open(self) -> None:
         if not self._end_pool.alive:
             raise OptionError("the detector is closed")
 
 
-def _check(cancelled: Event) -> None:
-    """End the analysis of a clip if nobody waits for it any more."""
+def _check(path: str, cancelled: Event, deadline: Deadline) -> None:
+    """End the analysis of a clip if nobody waits for it any more, or its time is over."""
     if cancelled.is_set():
         raise CancelledError
+    deadline.check(path)
+
+
+def _checked(windows: Iterable[Window], check: Callable[[], None]) -> Iterator[Window]:
+    """Yield windows, with a check before each."""
+    for window in windows:
+        check()
+        yield window
 
 
 def _with_facts(source: MediaSource, analysis: Analysis) -> Analysis:
     """Return an analysis with what is known of the file in the end."""
     info = analysis.info
     video, audio = (None if one is None else one.number for one in (info.video, info.audio))
-    facts = dataclasses.replace(info, sha256=source.info.sha256)
-    return dataclasses.replace(analysis, info=facts, report=read_report(source, video, audio))
+    facts, report = dataclasses.replace(info, sha256=source.info.sha256), read_report(source, video, audio)
+    if report.outcome is not Outcome.CHANGED:
+        report = analysis.report  # which knows what the time sufficed for
+    return dataclasses.replace(analysis, info=facts, report=report)
+
+
+def _cut_off(analysis: Analysis, error: MediaTimeoutError) -> Analysis:
+    """Return an analysis of a file whose other tracks are not judged, since the time was over."""
+    if analysis.report.outcome is Outcome.TIMEOUT:
+        return analysis
+    return dataclasses.replace(analysis, report=out_of_time(analysis.report, error, {}, 0.0))
+
+
+def _report(
+    source: MediaSource, video: int | None, one: Listener, video_slots: int, late: MediaTimeoutError | None
+) -> ReadReport:
+    """Return how well a picture with a sound could be read, and if the time was over, how far both were judged."""
+    report = read_report(source, video, one.sound.number)
+    if late is None:
+        return report
+    reached = {} if video is None else {"picture": video_slots}
+    if one.sound.speaks:
+        reached["sound"] = one.stop_slot
+    return out_of_time(report, late, reached, source.info.duration_seconds)

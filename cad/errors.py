@@ -75,7 +75,7 @@ class MediaChangedError(MediaError):
 
 
 class MediaTimeoutError(MediaError):
-    """Decoding did not end within its wall-clock limit and was stopped."""
+    """The file took longer than it may, or its decoding gave no sign of life, and was stopped."""
 
     code = "timeout"
 

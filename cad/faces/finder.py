@@ -9,7 +9,7 @@ face only from afar. It also finds a face that was known a moment ago again, at 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -72,19 +72,30 @@ class FaceFinder:
     Args:
         net: Searches pictures; the packaged one if None.
         point_net: Looks at faces; the packaged one if None.
+        check: Called before every look of either net; what it raises comes out of the call.
 
     Raises:
         WeightsError: As FaceNet.
     """
 
-    def __init__(self, net: FaceNet | None = None, point_net: PointNet | None = None) -> None:
+    def __init__(
+        self,
+        net: FaceNet | None = None,
+        point_net: PointNet | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._net = net or FaceNet()
         self._point_net = point_net or PointNet()
+        self._check = check
 
     @property
     def nets(self) -> dict[str, str]:
         """sha256 by name of the nets that find faces."""
         return {net.entry.name: net.entry.sha256 for net in (self._net, self._point_net)}
+
+    def checked(self, check: Callable[[], None]) -> FaceFinder:
+        """Return a finder with the same nets that calls ``check`` before every look, so that it can be stopped."""
+        return FaceFinder(self._net, self._point_net, check)
 
     def find(
         self,
@@ -159,6 +170,7 @@ class FaceFinder:
 
     def _seen(self, picture: NDArray[np.uint8], left: int, top: int) -> list[FaceDetection]:
         """Return what the net sees of a part of a picture that begins at ``left``, ``top``, in the whole's pixels."""
+        self._check()
         seen, shift = self._net.detect(picture[None], SEARCH_SCORE)[0], np.array([left, top], dtype=np.float32)
         boxes = (seen.boxes_px.reshape(-1, 2, 2) + shift).reshape(-1, 4)
         return [
@@ -210,6 +222,7 @@ class FaceFinder:
             return []
         places = [np.round(points / PLACE_STEP_PX) * PLACE_STEP_PX for points in expected_points_px]
         patches = np.stack([stretched(align_face(frame, points, REFINE_PX, REFINE_MARGIN_PX)) for points in places])
+        self._check()
         seen = self._point_net.refine(patches)
         looks = zip(seen.points_px, seen.boxes_px, seen.scores.tolist(), places, strict=True)
         faces = [_in_frame(*look) for look in looks]

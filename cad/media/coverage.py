@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from cad.clock import FRAME_RATE_HZ, seconds_of
-from cad.errors import DecoderCrashedError, MediaError
+from cad.errors import DecoderCrashedError, MediaError, MediaTimeoutError
 from cad.media.messages import Progress
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, Outcome, ReadReport, VideoStreamInfo
 
@@ -58,6 +59,29 @@ def make_report(info: MediaInfo, picture: StreamReading | None, sound: StreamRea
         text=_text(info, outcome, coverage, error, bad) + _joints(info) + _left_out(info),
         picture_seconds=seconds_of(picture.slots) if picture else 0.0,
         sound_seconds=seconds_of(sound.slots) if sound else 0.0,
+    )
+
+
+def out_of_time(
+    report: ReadReport, error: MediaTimeoutError, reached_slots: Mapping[str, int], duration_seconds: float
+) -> ReadReport:
+    """Return the report on a file whose time was over before all that had been read of it was judged.
+
+    Args:
+        report: How well it could be read.
+        error: What says so.
+        reached_slots: By ``picture`` and ``sound`` the slot up to which each was judged.
+        duration_seconds: Length of the file, 0 where it is not known.
+    """
+    seconds = {name: seconds_of(slot) for name, slot in reached_slots.items()}
+    so_far = [f"its {name} was judged up to {until:.1f} s" for name, until in seconds.items()]
+    whole = f" of {duration_seconds:.1f} s" if so_far and duration_seconds else ""
+    share = min([1.0, *(until / duration_seconds for until in seconds.values() if duration_seconds)])
+    return replace(
+        report,
+        outcome=Outcome.TIMEOUT,
+        coverage=min(report.coverage, share),
+        text="; ".join([f"it {error.text}", *so_far]) + whole,
     )
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from cad.deadline import Deadline
 from cad.errors import MediaLimitError, MediaNotFoundError, MediaUnreadableError, OptionError
 from cad.media.anonymous import anonymous_file, seal
 from cad.media.limits import MediaLimits
@@ -70,10 +71,14 @@ class InputFile:
             self._thread = threading.Thread(target=_hash_file, args=arguments, daemon=True)
             self._thread.start()
 
-    def sha256(self) -> str:
-        """Return the sha256 of the file in hexadecimal, waiting for it; empty if it was not hashed to its end."""
+    def sha256(self, wait_seconds: float | None = None) -> str:
+        """Return the sha256 of the file in hexadecimal; empty if it was not hashed to its end.
+
+        Args:
+            wait_seconds: How long to wait for it; None: as long as it takes.
+        """
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(wait_seconds)
         return "".join(self._digests)
 
     def reopen(self) -> InputFile | None:
@@ -105,29 +110,34 @@ class InputFile:
             self._thread.join()
 
 
-def open_input(media: MediaInput, limits: MediaLimits, name: str | None = None) -> InputFile:
+def open_input(
+    media: MediaInput, limits: MediaLimits, name: str | None = None, deadline: Deadline | None = None
+) -> InputFile:
     """Open what the caller named; bytes and streams are copied to a file in memory that has no name.
 
     Args:
         media: A path, the bytes of a file, or a binary stream, which is read from where it stands.
         limits: ``max_file_bytes`` holds for all, ``max_spooled_bytes`` for bytes and streams.
         name: What reports call it; None takes the path, ``<bytes>`` or ``<stream>``.
+        deadline: By when a stream must have been read; None takes that of the limits, from now on.
 
     Raises:
         MediaNotFoundError: There is no such file, or it is a directory.
+        MediaTimeoutError: Reading the stream took too long.
         MediaUnreadableError: It is a device or pipe, is empty, may not be read, or the stream failed.
         MediaLimitError: It is larger than a limit.
         OptionError: It is none of the accepted things, or a text stream.
     """
     if isinstance(media, (str, Path)):
         return _open_path(media, limits, name or media)
+    deadline = deadline or Deadline(limits.wall_seconds)
     if isinstance(media, (bytes, bytearray, memoryview)):
         view = memoryview(media)
         flat = (view if view.c_contiguous else memoryview(view.tobytes())).cast("B")
         blocks = (flat[at : at + _BLOCK_BYTES] for at in range(0, len(flat), _BLOCK_BYTES))
-        return _spool(lambda size: next(blocks, b""), limits, name or "<bytes>")
+        return _spool(lambda size: next(blocks, b""), limits, name or "<bytes>", deadline)
     if callable(read := getattr(media, "read", None)):
-        return _spool(read, limits, name or "<stream>")
+        return _spool(read, limits, name or "<stream>", deadline)
     raise OptionError(
         f"a medium must be a path (str or Path), bytes, bytearray, memoryview or a binary stream with read(), "
         f"got {type(media).__name__}"
@@ -154,12 +164,13 @@ def _open_path(path: str | Path, limits: MediaLimits, name: str | Path) -> Input
     return InputFile(fd, name)
 
 
-def _spool(read: Callable[[int], Any], limits: MediaLimits, name: str) -> InputFile:
+def _spool(read: Callable[[int], Any], limits: MediaLimits, name: str, deadline: Deadline) -> InputFile:
     """Copy what ``read`` gives to a file without a name."""
     fd = anonymous_file("cad-input")
     left = most = min(limits.max_file_bytes, limits.max_spooled_bytes)
     try:
         while block := _block(read, min(_BLOCK_BYTES, left + 1), name):
+            deadline.check(name)
             left -= len(block)
             if left < 0:
                 raise MediaLimitError(name, f"has more than {most} bytes, which is the limit")

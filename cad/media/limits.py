@@ -34,7 +34,9 @@ class MediaLimits:
         memory_bytes: Address space of the decoding process (libraries and shared buffers included).
         cpu_seconds: Processor time of the decoding process for one file.
         stall_seconds: Longest silence of the decoding process while somebody waits for it.
-        wall_seconds: Time spent waiting for the decoding process in all.
+        wall_seconds: Time for one file in all: opening, hashing and decoding it, and whatever is done with its pictures
+            and sounds meanwhile. Two hours of 1080p take four to five times as long as their decoding (about 1.5 hours
+            on two cores); the default leaves room for machines of less than half that speed.
         open_files: File descriptors of the decoding process.
         decoder_threads: Threads of the picture decoder. With two, pictures that a decoder patches up after damage
             differ from run to run (measured on a busy machine, one damaged H.264 file: 1 to 6 of 60 readings differ,
@@ -53,7 +55,7 @@ class MediaLimits:
     memory_bytes: int = 2048 * _MIB
     cpu_seconds: int = 7200
     stall_seconds: float = 60.0
-    wall_seconds: float = 3600.0
+    wall_seconds: float = 4 * 3600.0
     open_files: int = 32
     decoder_threads: int = 1
 

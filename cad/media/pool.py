@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 
 from cad.closing import Closing
+from cad.deadline import Deadline
 from cad.media.input import MediaInput, open_input
 from cad.media.limits import MediaLimits
 from cad.media.process import FILES_PER_WORKER, WorkerProcess
@@ -32,14 +33,20 @@ class MediaPool(Closing):
         self._lock = threading.Lock()
         self._closed = False
 
-    def open(self, media: MediaInput, name: str | None = None) -> MediaReader:
+    def open(self, media: MediaInput, name: str | None = None, deadline: Deadline | None = None) -> MediaReader:
         """Open a path, bytes or a binary stream; see open_media.
+
+        Args:
+            media: See open_media.
+            name: See open_media.
+            deadline: By when the file must be done; None: the limit of its time begins now.
 
         Raises:
             MediaError, OptionError: As open_media.
         """
-        file = open_input(media, self._limits, name)
-        return MediaReader(file, self._limits, self._acquire, self._release, self._require_sandbox)
+        deadline = deadline or Deadline(self._limits.wall_seconds)
+        file = open_input(media, self._limits, name, deadline)
+        return MediaReader(file, self._limits, self._acquire, self._release, deadline, self._require_sandbox)
 
     def warm_up(self) -> None:
         """Start a decoding process now, so that it is ready when the first file comes."""

@@ -10,13 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import weakref
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cad.deadline import Deadline
 from cad.errors import DecoderCrashedError, MediaError, MediaMemoryError, MediaTimeoutError
 from cad.media.channel import Channel, ChannelClosedError
 from cad.media.limits import MediaLimits
@@ -58,8 +58,8 @@ class WorkerProcess:
         self._finalizer = weakref.finalize(self, _end, os.getpid(), self._process, own_end, lifeline_write, self.block)
         self.path: str | Path = ""
         self.files = 0
-        self._waited_seconds = 0.0
         self._limits = limits
+        self._deadline = Deadline(limits.wall_seconds)
         self._processor_time = ProcessorTime(self._process.pid)
         self._sandbox: tuple[str, ...] | None = None
         with contextlib.suppress(ChannelClosedError):  # what became of it is told when it is asked
@@ -90,12 +90,12 @@ class WorkerProcess:
             self._sandbox = tuple(ready.get("sandbox", ()))  # it has not seen a file yet, and is believed
         return self._sandbox
 
-    def begin(self, path: str | Path) -> None:
-        """Start on another file: errors name it, and its time is counted from now on."""
+    def begin(self, path: str | Path, deadline: Deadline) -> None:
+        """Start on another file: errors name it, and nothing is waited for beyond its deadline."""
         self.path = path
         self.files += 1
         self._processor_time.begin(self._limits.cpu_seconds, is_first=self.files == 1)
-        self._waited_seconds = 0.0
+        self._deadline = deadline
 
     def send(self, message: dict[str, Any], fd: int | None = None) -> None:
         """Send a message, and with it a copy of a descriptor.
@@ -123,16 +123,13 @@ class WorkerProcess:
         """Return its next message.
 
         Raises:
-            MediaTimeoutError: Nothing came in time; the process has been killed.
+            MediaTimeoutError: Nothing came in time, or the file's time is over; the process has been killed.
             DecoderCrashedError: The process died or does not speak sense; it is gone.
         """
         self._require_open()
         _ = self.sandbox  # that message comes first
-        patience = min(self._limits.stall_seconds, self._limits.wall_seconds - self._waited_seconds)
-        began = time.monotonic()
-        late = f"decoding gave no sign of life for {patience:.0f} s and was stopped"
-        message = self._wait(max(0.0, patience), late)
-        self._waited_seconds += time.monotonic() - began
+        patience = self._limits.stall_seconds
+        message = self._wait(patience, f"decoding gave no sign of life for {patience:.0f} s and was stopped")
         if self._processor_time.is_used_up():
             self.kill()
             raise self._out_of_processor_time()
@@ -148,14 +145,16 @@ class WorkerProcess:
             raise DecoderCrashedError(self.path, "the decoding process has been stopped")
 
     def _wait(self, seconds: float, late: str) -> dict[str, Any]:
-        """Return the next message; if none comes within ``seconds``, kill the process and say ``late``."""
+        """Return the next message; if none comes within ``seconds`` or in time, kill the process and say so."""
+        left = self._deadline.left_seconds
         try:
-            message = self._channel.receive(seconds)
+            # Answers that lie ready are of no use when the time is over: whoever takes them is slower than the decoder.
+            message = self._channel.receive(min(seconds, left)) if left else None
         except ChannelClosedError as error:
             raise self._death() from error
         if message is None:
             self.kill()
-            raise MediaTimeoutError(self.path, late)
+            raise self._deadline.error(self.path) if left < seconds else MediaTimeoutError(self.path, late)
         return message
 
     def _death(self) -> MediaError:
@@ -166,7 +165,7 @@ class WorkerProcess:
         self.kill()
         if code is not None and code < 0:
             if -code in (signal.SIGXCPU, signal.SIGALRM):
-                return self._out_of_processor_time()
+                return self._deadline.error(self.path) if self._deadline.passed else self._out_of_processor_time()
             return DecoderCrashedError(self.path, f"the decoder crashed ({_signal_name(-code)})")
         return DecoderCrashedError(self.path, f"the decoder ended without an answer (exit status {code})")
 

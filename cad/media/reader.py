@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
 from cad.closing import Closing
+from cad.deadline import Deadline
 from cad.errors import (
     DecoderCrashedError,
     MediaChangedError,
@@ -93,8 +94,9 @@ def open_media(
         OptionError: ``media`` is none of the accepted things, or a text stream.
     """
     limits = limits or MediaLimits()
-    file = open_input(media, limits, name)
-    return MediaReader(file, limits, lambda: WorkerProcess(limits), WorkerProcess.kill, require_sandbox)
+    deadline = Deadline(limits.wall_seconds)
+    file = open_input(media, limits, name, deadline)
+    return MediaReader(file, limits, lambda: WorkerProcess(limits), WorkerProcess.kill, deadline, require_sandbox)
 
 
 class MediaReader(Closing):
@@ -108,6 +110,7 @@ class MediaReader(Closing):
         limits: What it may cost.
         acquire: Gives a decoding process that is ready for a file.
         release: Takes it back.
+        deadline: By when everything must have been read, whoever takes the time; what comes later is lost.
         require_sandbox: As open_media.
     """
 
@@ -117,11 +120,13 @@ class MediaReader(Closing):
         limits: MediaLimits,
         acquire: Callable[[], WorkerProcess],
         release: Callable[[WorkerProcess], None],
+        deadline: Deadline,
         require_sandbox: bool = False,
     ) -> None:
         self._file = file
         self._path = file.name
         self._limits = limits
+        self._deadline = deadline
         self._acquire = acquire
         self._release = release
         self._require_sandbox = require_sandbox
@@ -147,7 +152,7 @@ class MediaReader(Closing):
     @property
     def info(self) -> MediaInfo:
         """What the file says of itself; its sha256 and an undeclared duration are filled in once it has been read."""
-        info = replace(self._info, sha256=self._sha256()) if self._consumed else self._info
+        info = replace(self._info, sha256=self._sha256())
         if info.duration_seconds > 0 or info.kind is MediaKind.IMAGE:
             return info
         read = [reading.progress.seconds for reading in (*self._pictures.values(), *self._sounds.values())]
@@ -249,8 +254,7 @@ class MediaReader(Closing):
         self._closed = True
         for sibling in self._siblings:
             sibling.close()
-        if self._consumed:
-            self._file.sha256()  # for those who ask ``info`` later
+        self._sha256()  # for those who ask ``info`` later
         self._file.close()
         worker, self._worker = self._worker, None
         if worker is None:
@@ -261,8 +265,12 @@ class MediaReader(Closing):
             worker.kill()
 
     def _sha256(self) -> str:
-        """Return the sha256 of the file, waiting for it; empty where it may not be that of the bytes that were read."""
-        sha256 = self._file.sha256()
+        """Return the sha256 of the file, for which nobody waits longer than its time.
+
+        Empty until the file has been read, and where it may not be that of the bytes that were read.
+        """
+        over = self._consumed or self._deadline.passed
+        sha256 = self._file.sha256(self._deadline.left_seconds) if over else ""
         return "" if self._file.has_changed() else sha256
 
     def _true(self, error: MediaError) -> MediaError:
@@ -348,7 +356,9 @@ class MediaReader(Closing):
         if file is None:
             why = "the reader is closed" if self._closed else "this system cannot read its sound a second time"
             raise OptionError(f"{self._path}: {why}")
-        sibling = MediaReader(file, self._limits, self._acquire, self._release)
+        sibling = MediaReader(
+            file, self._limits, self._acquire, self._release, self._deadline, self._require_sandbox
+        )
         self._siblings.append(sibling)
         try:
             if sibling._info != self._info:
@@ -444,7 +454,7 @@ class MediaReader(Closing):
         worker = self._open_worker()
         self._idle = False
         try:
-            worker.send(command, fd)
+            worker.send(command | {"left_seconds": self._deadline.left_seconds}, fd)
             yield from self._received()
         finally:
             if not self._idle:
@@ -485,7 +495,7 @@ class MediaReader(Closing):
             self._worker = WorkerProcess(self._limits) if self._crashed else self._acquire()
             self._idle = True
             self._has_read_others = self._worker.files > 0
-            self._worker.begin(self._path)
+            self._worker.begin(self._path, self._deadline)
             check_confined(self._path, self._worker.sandbox, self._require_sandbox)
             if command["type"] != "open" and self._open() != self._info:
                 raise self._nonsense()

@@ -83,9 +83,13 @@ def die_with(lifeline_fd: int) -> None:
             os._exit(1)  # it closed before the signal was armed
 
 
-def set_alarm(limits: MediaLimits | None) -> None:
-    """Let the kernel end this process some time after the reader should have stopped it; None takes that back."""
-    signal.alarm(0 if limits is None else math.ceil(limits.wall_seconds) + _ALARM_MARGIN_SECONDS)
+def set_alarm(left_seconds: float | None) -> None:
+    """Let the kernel end this process some time after the reader should have stopped it; None takes that back.
+
+    Args:
+        left_seconds: How much time is left for the file.
+    """
+    signal.alarm(0 if left_seconds is None else math.ceil(left_seconds) + _ALARM_MARGIN_SECONDS)
 
 
 def _lower(which: int, soft: int, hard: int) -> bool:

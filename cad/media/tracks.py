@@ -29,6 +29,12 @@ class Scene:
     video: int | None
     audios: tuple[int, ...]
 
+    @property
+    def tracks(self) -> list[tuple[str, int]]:
+        """Kind (``video`` or ``audio``) and number of each."""
+        pictures = [] if self.video is None else [("video", self.video)]
+        return pictures + [("audio", number) for number in self.audios]
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:

@@ -35,6 +35,7 @@ from cad.media.grid import PicturePlacer, StampFilter
 from cad.media.limits import MediaLimits
 from cad.media.messages import MEMORY, Placement, Progress
 from cad.media.picture import PictureConverter, PictureForm, form_of
+from cad.media.picture_size import check_stated_size
 from cad.media.probe import probe
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.ring import SharedBlock, buffers_in
@@ -138,6 +139,7 @@ class FileJob:
 
     def open(self) -> None:
         """Probe the file and send its MediaInfo."""
+        check_stated_size(self._fd, self._name, self._limits)
         composed = composed_picture(self._fd, self._name, self._limits)
         if composed is not None:
             self._info = composed.info
@@ -344,13 +346,13 @@ def serve(channel: Channel, block: SharedBlock, limits: MediaLimits, sandbox: li
         link.progress = Progress
         try:
             if message["type"] == "open":
-                set_alarm(limits)
+                set_alarm(float(message["left_seconds"]))
                 if job is not None:
                     job.close()
                 job = FileJob(link, channel.take_descriptor(), message["name"], limits)
                 job.open()
             elif job is not None:
-                set_alarm(limits)
+                set_alarm(float(message["left_seconds"]))
                 (job.sound if message["type"] == "audio" else job.picture)(int(message["number"]))
         except MediaError as error:
             link.send({"type": "error", "code": error.code, "text": error.text})

@@ -9,6 +9,7 @@ from cad.verdict.records import Reason
 NOT_JUDGED = {
     "option": Reason("track_not_asked_for", "other tracks were asked for"),
     "limit": Reason("track_over_limit", "the file has more tracks than are judged (MediaLimits.max_tracks)"),
+    "time": Reason("track_out_of_time", "the time that a file may take was over before its turn"),
 }
 SILENT = Reason("no_speech", "it has no speech")
 UNREADABLE = Reason("audio_unreadable", "nothing of it could be read")

@@ -67,7 +67,7 @@ def read_stopped(evidence: Calibrated) -> str | None:
     """A limit or a fault ended the reading before the end."""
     if evidence.analysis.report.outcome not in _STOPPED:
         return None
-    return f"the file was not read to its end: {evidence.analysis.report.text}"
+    return f"the file was not read and judged to its end: {evidence.analysis.report.text}"
 
 
 def low_coverage(evidence: Calibrated) -> str | None:
