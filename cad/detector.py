@@ -356,7 +356,7 @@ class Detector(Closing):
     def _score_sound(self, one: Listener, tell: Callable[[int, str], None], check: Callable[[], None]) -> None:
         """Score the last windows of every face, and speech without a face."""
         for score in self._scorer.score_stream(_checked(one.cutter.flush(), check)):
-            one.scores.append(score)
+            one.scores.extend([score])
             if score.track_id is None:
                 tell(score.first_slot + score.slots, "sound")
 
