@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import tracemalloc
 import wave
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -394,6 +395,18 @@ def test_arrays_are_read_in_blocks_and_as_often_as_one_likes() -> None:
     assert max(len(block.present) for block in blocks) <= 100 and source.reads_again
     assert list(source.sound_blocks()) == blocks
     assert AudioSamples.of_blocks(blocks) == source.audio()
+
+
+def test_blocks_of_arrays_take_little_beside_the_array() -> None:
+    samples = np.tile(talk(60.0), (2, 10)).T  # ten minutes, 77 MB
+    source = ArraySource(samples=samples, sample_rate_hz=16_000)
+    tracemalloc.start()
+    try:
+        slots = sum(len(block.present) for block in source.sound_blocks())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert slots == 15_000 and peak < samples.nbytes / 2
 
 
 def test_a_source_that_knows_whole_sounds_alone_is_heard(tiny_weights: Path) -> None:

@@ -16,7 +16,7 @@ _BLOCK_SLOTS = 100
 def sound_blocks(source: MediaSource, number: int) -> Iterator[SoundBlock]:
     """Yield the blocks of a sound, those of a source that gives nothing but whole sounds, too."""
     given = () if number == _main(source.info, "audio") else (number,)
-    if hasattr(type(source), "sound_blocks"):
+    if hasattr(source, "sound_blocks"):
         return source.sound_blocks(*given)
     return _cut(source.audio(*given))
 
