@@ -141,48 +141,89 @@ def aggregate(
         track.track_id for track in tracks if track.height_px >= MIN_FACE_HEIGHT_PX and track.seen_slots >= min_slots
     }
     by_face = {track_id: own for track_id, own in sorted(by_track(scores).items()) if track_id in usable}
-    video = {track_id: clip_line(own, "video") for track_id, own in by_face.items()}
-    sync = {track_id: clip_line(own, "sync") for track_id, own in by_face.items()}
-    lips = {track.track_id: track.lips.score for track in tracks}
     frozen = {track.track_id for track in tracks if track.is_frozen}
+    # One after the other, since the lines of sixteen faces over four hours are 50 MB a head.
+    speech = pool_speech(by_face, {track.track_id: track.lips.score for track in tracks}, frozen, slots)
+    video = {track_id: clip_line(own, "video") for track_id, own in by_face.items()}
     shown = without(frozen, video)
-    misfit = without(
-        frozen,
-        {track_id: misfit_line(own, sync[track_id], lips[track_id]) for track_id, own in by_face.items()},
-    )
-    best = lowest(misfit.values(), slots)
-    carriers = find_carriers(misfit, best)
-    fused = {track_id: carried(clip_line(by_face[track_id], "fused"), misfit[track_id], best) for track_id in carriers}
+    listening = (line for track_id, line in shown.items() if track_id not in speech.carriers)
     audio = clip_line(scores, "audio")
     return Evidence(
         clip_logits={
             # Without both streams the fused head knows no more than the head of the stream that is there.
-            "fused": worst_over_time(fused.values(), slots) if carriers else None,
+            "fused": speech.fused,
             "video": worst_over_time(shown.values(), slots),
             "audio": mean_or_none(audio.values),
-            "sync": mean_or_none(lowest((carried(sync[one], misfit[one], best) for one in misfit), slots)),
+            "sync": speech.sync,
         },
         faces=tuple(
             FaceEvidence(
                 track_id=track_id,
-                carries_sound=track_id in carriers if carriers else None,
+                carries_sound=track_id in speech.carriers if speech.carriers else None,
                 video=mean_or_none(video[track_id].values),
-                sync=mean_or_none(sync[track_id].values),
-                fused=mean_or_none(fused[track_id].values) if track_id in carriers else None,
+                sync=speech.sync_of[track_id],
+                fused=speech.fused_of.get(track_id),
             )
             for track_id in by_face
         ),
-        listeners_video=worst_over_time((line for track_id, line in shown.items() if track_id not in carriers), slots)
-        if carriers
-        else None,
+        listeners_video=worst_over_time(listening, slots) if speech.carriers else None,
         offsets_seconds=tuple(
             score.offset_seconds
-            for track_id in carriers
+            for track_id in speech.carriers
             for score in by_face[track_id]
             if score.has_video and score.has_audio and not np.isnan(score.offset_seconds)
         ),
         peaks=(*find_peaks("video", shown, slots, joints), *find_peaks("audio", {None: audio}, slots, joints)),
         faces_at_once=faces_at_once(shown.values(), slots),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What the model says of faces and sound together.
+
+    Attributes:
+        carriers: The faces that carry the sound; none without sound.
+        sync: Mean sync logit over time of the face that speaks, or None.
+        fused: Mean fused logit over time of the faces that carry the sound, in the slots in which they do, or None.
+        sync_of: Mean sync logit of every face, or None.
+        fused_of: Mean fused logit of every face that carries the sound, or None.
+    """
+
+    carriers: set[int]
+    sync: float | None
+    fused: float | None
+    sync_of: Mapping[int, float | None]
+    fused_of: Mapping[int, float | None]
+
+
+def pool_speech(
+    by_face: Mapping[int, Sequence[WindowScore]], lips: Mapping[int, float], frozen: set[int], slots: int
+) -> Speech:
+    """Return what the windows of every face say of it and the sound together.
+
+    Args:
+        by_face: Windows by track.
+        lips: By track how well the lips follow the loudness.
+        frozen: Tracks that never move.
+        slots: Length of the file.
+    """
+    sync = {track_id: clip_line(own, "sync") for track_id, own in by_face.items()}
+    misfit = without(
+        frozen, {track_id: misfit_line(own, sync[track_id], lips[track_id]) for track_id, own in by_face.items()}
+    )
+    best = lowest(misfit.values(), slots)
+    carriers = find_carriers(misfit, best)
+
+    def fused(track_id: int) -> Line:
+        return carried(clip_line(by_face[track_id], "fused"), misfit[track_id], best)
+
+    return Speech(
+        carriers=carriers,
+        sync=mean_or_none(lowest((carried(sync[one], misfit[one], best) for one in misfit), slots)),
+        fused=worst_over_time(map(fused, carriers), slots),
+        sync_of={track_id: mean_or_none(line.values) for track_id, line in sync.items()},
+        fused_of={track_id: mean_or_none(fused(track_id).values) for track_id in carriers},
     )
 
 
