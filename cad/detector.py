@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -115,8 +116,9 @@ class Listener:
 class Detector(Closing):
     """Tells whether a clip's face or voice is forged.
 
-    One detector may be used by several threads at once. It keeps decoding processes warm from one clip to the next;
-    they end with ``close()``, with the ``with`` block, or when the detector is no longer referred to.
+    One detector may be used by several threads at once, in the process that made it. It keeps decoding processes warm
+    from one clip to the next; they end with ``close()``, with the ``with`` block, or when the detector is no longer
+    referred to.
 
     Args:
         options: What to use and what a clip may cost.
@@ -147,6 +149,7 @@ class Detector(Closing):
             raise OptionError(f"there is no option {', '.join(unknown)}; there are {', '.join(known)}")
         self.options = dataclasses.replace(options or DetectOptions(), **choices)
         self._progress = progress
+        self._pid = os.getpid()
         self._pool = MediaPool(self.options.limits, require_sandbox=self.options.require_sandbox)
         self._end_pool = weakref.finalize(self, self._pool.close)
         self._pool.warm_up()  # the decoding process starts while the nets are loaded
@@ -381,6 +384,8 @@ class Detector(Closing):
             self._progress(Progress(first_info.path, seconds_of(stop_slot), total_seconds, stage))
 
     def _check_open(self) -> None:
+        if self._pid != os.getpid():  # a fork has neither its threads nor its decoding processes
+            raise OptionError("the detector was made in another process; make one in this process")
         if not self._end_pool.alive:
             raise OptionError("the detector is closed")
 

@@ -100,6 +100,9 @@ REQUIREMENTS = {
         lambda: shutil.which("ffmpeg") is not None, "the ffmpeg program, to make clips (Debian: apt-get install ffmpeg)"
     ),
     "gpu": Requirement(has_gpu, "a CUDA device, and a torch that sees it"),
+    "chromium": Requirement(
+        lambda: shutil.which("chromium") is not None, "a browser, to open a report (Debian: apt-get install chromium)"
+    ),
     "linux": Requirement(lambda: sys.platform == "linux", "Linux: it looks into /proc and uses Linux limits"),
     "landlock": Requirement(lambda: landlock_version() > 0, "a Linux kernel with Landlock in force"),
     "pretrained": Requirement(

@@ -15,7 +15,7 @@ from made_tracks import Picture, Voice, write_tracks
 from cad import Detector, Label, MediaLimits
 from cad.cli import main
 from cad.errors import MissingStreamError, OptionError
-from cad.report.html import page_html, verdict_section
+from cad.report.html import verdict_section
 from cad.report.text import verdict_text
 
 #: The tiny model takes loud sound for forged, red for a forged picture, and green for lips that do not fit.
@@ -222,7 +222,7 @@ def test_the_reports_name_the_tracks(options, tmp_path, capsys) -> None:
     ]
     with Detector(**options) as detector:
         verdict = detector.detect(path)
-    text, page = verdict_text(verdict), page_html([verdict_section(verdict, {})])
+    text, page = verdict_text(verdict), verdict_section(verdict, {})
     (line,) = [one for one in text.splitlines() if one.startswith("  track sound 2 ")]
     assert line.startswith("  track sound 2 (pcm_s16le, ger, <b>dub\\x1b[2J): 0.") and line.endswith(" with picture 1")
     assert "sound 2 (pcm_s16le, ger, &lt;b&gt;dub" in page and "<b>dub" not in page

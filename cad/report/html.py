@@ -122,8 +122,8 @@ def bar(stream: str, evidence: StreamEvidence, threshold: float | None) -> str:
     # Widths are attributes of SVG: the page's policy lets no element have a style of its own.
     mark = ""
     if threshold is not None:
-        place = f'x1="{threshold:.1%}" x2="{threshold:.1%}" y2="100%"'
-        mark = f'<line class="mark" {place}><title>threshold {threshold:.2f}</title></line>'
+        line = f'<line class="mark" x1="{threshold:.1%}" x2="{threshold:.1%}" y2="100%"/>'
+        mark = f"<g><title>threshold {threshold:.2f}</title>{line}</g>"
     return (
         f'<tr>{name}<td class="number">{chance:.2f}</td><td><svg class="bar">'
         f'<rect class="fill-{stream}" width="{chance:.1%}" height="100%"/>{mark}</svg></td></tr>'

@@ -14,7 +14,7 @@ from tiny_model import tiny_spec
 
 from cad.errors import MediaUnreadableError, OptionError
 from cad.media.records import Outcome
-from cad.report.html import error_section, page_html, verdict_section
+from cad.report.html import error_section, page_end, page_start, verdict_section
 from cad.report.text import MAX_LISTED, verdict_text
 from cad.report.timeline_svg import timeline_svg, y_of
 from cad.report.writers import HtmlWriter
@@ -46,6 +46,11 @@ def check_html(text: str) -> None:
     checker = Checker()
     checker.feed(text)
     assert checker.open == []
+
+
+def page_html(sections: list[str]) -> str:
+    """Return a whole page."""
+    return page_start() + "".join(sections) + page_end()
 
 
 @pytest.fixture
@@ -172,6 +177,7 @@ def test_json_is_strict_and_rounds_to_what_means_something(made):
 def test_a_report_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     writer = HtmlWriter(tmp_path / "page.html")
     monkeypatch.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(Path, "hardlink_to", lambda self, target: (_ for _ in ()).throw(OSError("no links here")))
     with pytest.raises(OSError, match="disk full"):
         writer.close()
     assert list(tmp_path.iterdir()) == []
