@@ -258,9 +258,10 @@ class OpenContainer(Closing):
 
     def _check(self) -> None:
         limits = self.limits
-        count = len(self.container.streams)
+        streams = self.container.streams
+        count = sum(not _is_cover(stream) for stream in (*streams.video, *streams.audio))
         if count > limits.max_streams:
-            raise MediaLimitError(self.name, f"has {count} streams; the limit is {limits.max_streams}")
+            raise MediaLimitError(self.name, f"has {count} pictures and sounds; the limit is {limits.max_streams}")
         if self.video is None and self.audio is None:
             raise encrypted_error(self.name) if self.encrypted else _no_stream_error(self.name, self.container)
         if self.video is not None:
