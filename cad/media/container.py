@@ -331,7 +331,7 @@ def _best(favourite: Any, usable: list[Any]) -> Any:
     return favourite if favourite in usable else next(iter(usable), None)
 
 
-def _is_cover(stream: VideoStream) -> bool:
+def _is_cover(stream: VideoStream | AudioStream) -> bool:
     flags = type(stream.disposition)
     return bool(stream.disposition & (flags.attached_pic | flags.timed_thumbnails))
 

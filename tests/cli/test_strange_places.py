@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cad-detect where a system gives little: another user without a home, few processes, descriptors or bytes, no /proc."""
+"""cad-detect where a system gives little: no home, few processes, descriptors or bytes, no /proc, nothing to write."""
 
 from __future__ import annotations
 
