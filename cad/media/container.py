@@ -16,7 +16,7 @@ from av.container.input import InputContainer
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 from av.error import MemoryError as AvMemoryError
-from av.stream import Discard
+from av.stream import Discard, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -331,7 +331,7 @@ def _best(favourite: Any, usable: list[Any]) -> Any:
     return favourite if favourite in usable else next(iter(usable), None)
 
 
-def _is_cover(stream: VideoStream | AudioStream) -> bool:
+def _is_cover(stream: Stream) -> bool:
     flags = type(stream.disposition)
     return bool(stream.disposition & (flags.attached_pic | flags.timed_thumbnails))
 

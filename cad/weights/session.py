@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import onnxruntime
@@ -32,7 +34,7 @@ def open_session(
     # Threads that spin while they wait would take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        # Its own way of falling back prints to standard output, and may change the providers while the model runs.
-        return onnxruntime.InferenceSession(content, options, providers=list(providers), enable_fallback=0)
+        with redirect_stdout(sys.stderr):  # it prints when it falls back to another provider
+            return onnxruntime.InferenceSession(content, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's own exceptions share no root but this one.
         raise WeightsError(f"{name}: ONNX Runtime cannot load the model: {error}") from error
