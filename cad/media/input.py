@@ -66,10 +66,15 @@ class InputFile:
 
     def start_hashing(self) -> None:
         """Hash the file in a thread of its own, beside the decoding."""
-        if self._is_hashed and self._thread is None:
+        if self._is_hashed and self._thread is None and not self._digests:
             arguments = (os.dup(self.fd), self._stop, self._digests)
-            self._thread = threading.Thread(target=_hash_file, args=arguments, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=_hash_file, args=arguments, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives no more threads, so decoding waits for the hash
+                _hash_file(*arguments)
+            else:
+                self._thread = thread
 
     def sha256(self, wait_seconds: float | None = None) -> str:
         """Return the sha256 of the file in hexadecimal; empty if it was not hashed to its end.

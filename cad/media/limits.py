@@ -27,7 +27,7 @@ class MediaLimits:
         max_pixels_per_frame: A stream with larger pictures is refused.
         max_total_pixels: Decoding stops after this many pixels in all (width x height x frames).
         max_duration_seconds: A longer file is refused, or cut there if its length was not declared.
-        max_streams: A file with more streams is refused.
+        max_streams: A file with more pictures and sounds is refused; its covers, fonts and subtitles are not counted.
         max_tracks: So many pictures and so many sounds of a file are judged; a verdict names those that are left out.
         max_file_bytes: A larger file is refused.
         max_spooled_bytes: Larger bytes or a longer stream are refused, since they are held in memory.

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import onnxruntime
@@ -36,7 +38,8 @@ def open_session(
     # Threads that spin while they wait would take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=list(providers))
+        with redirect_stdout(sys.stderr):  # it prints when it falls back to another provider
+            session = onnxruntime.InferenceSession(content, options, providers=list(providers))
         # Raises where a name or a note of the file is not UTF-8, for which later callers are not prepared.
         _ = [one.name for one in (*session.get_inputs(), *session.get_outputs())]
         _ = session.get_modelmeta().custom_metadata_map

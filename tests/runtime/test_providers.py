@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from cad.errors import OptionError
+from cad.errors import OptionError, WeightsError
 from cad.runtime import providers
 from cad.runtime.providers import CPU, CUDA, both_runtimes_warning, check_active, choose_providers
+from cad.weights.session import open_session
 
 
 def test_auto_takes_cuda_where_it_is_and_the_cpu_where_it_is_not():
@@ -41,3 +44,17 @@ def test_both_runtimes_at_once_are_told_with_the_remedy(monkeypatch):
     assert warning is not None and "pip uninstall" in warning and "\n" not in warning
     monkeypatch.setattr(providers, "installed_version", lambda name: "1.0" if name == "onnxruntime" else None)
     assert both_runtimes_warning() is None
+
+
+def test_a_session_that_does_not_start_prints_nothing_among_the_results(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(self: Any, *providers: object) -> None:
+        self._fallback_providers = ["CPUExecutionProvider"]
+        raise RuntimeError("no thread starts")
+
+    monkeypatch.setattr("onnxruntime.InferenceSession._create_inference_session", fail)
+    with pytest.raises(WeightsError, match="no thread starts"):
+        open_session(b"a model", "tiny", ("CPUExecutionProvider",), 0)
+    shown = capsys.readouterr()
+    assert shown.out == "" and "EP Error no thread starts" in shown.err

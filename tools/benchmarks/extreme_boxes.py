@@ -56,7 +56,7 @@ def film(rng: Rng) -> Made:
 def movie(rng: Rng, told: str, entry: bytes, packets: tuple[bytes, ...], is_sound: bool = True) -> Made:
     """Return an MP4 of these packets, with something extreme in its tables."""
     clock = number(rng, 1, MOST_CLOCK)
-    count = number(rng, 1, 2000)
+    count = min(number(rng, 1, 2000), MOST_BYTES // max(map(len, packets)))
     sizes = [len(packets[index % len(packets)]) for index in range(count)]
     if rng.random() < 0.3:  # samples of no bytes
         sizes = [size if index % 50 == 0 else 0 for index, size in enumerate(sizes)]
