@@ -214,7 +214,7 @@ def test_processes_that_read_a_sound_again_end_with_the_file(
         def stop(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("cad.verdict.aggregate.clip_timeline", stop)
+        monkeypatch.setattr("cad.verdict.aggregate.find_peaks", stop)
         with pytest.raises(KeyboardInterrupt):
             detector.analyse(path)
         gc.collect()
