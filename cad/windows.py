@@ -210,7 +210,6 @@ class WindowCutter:
                     absent = np.zeros(stop - start, dtype=np.bool_)
                     yield Window(start, None, frames, absent, audio, audio_present)
 
-
     def _joints_between(self, first: int, stop: int) -> list[int]:
         return self._joints[bisect_left(self._joints, first) : bisect_left(self._joints, stop)]
 

@@ -322,7 +322,7 @@ class MediaReader(Closing):
         self._siblings.append(sibling)
         try:
             if sibling._info != self._info:
-                raise DecoderCrashedError(self._path, "a second reading finds another file than the first")
+                raise DecoderCrashedError(self._path, "a second reading of its sound finds another file than the first")
             yield from sibling._first_sound(number)
             if (error := sibling._sounds[number].error) is not None:
                 raise error
@@ -342,9 +342,7 @@ class MediaReader(Closing):
         self._pictures[number] = replace(self._pictures[number], slots=chunks.shown)
         yield from chunks.end()
 
-    def _read_picture_once(
-        self, number: int, chunks: PictureChunks, delivered: Delivered
-    ) -> Iterator[VideoFrames]:
+    def _read_picture_once(self, number: int, chunks: PictureChunks, delivered: Delivered) -> Iterator[VideoFrames]:
         progress, problem = Progress(), None
         layout: Layout | None = None
         try:
