@@ -122,7 +122,7 @@ class SoundTape:
             block = next(self._stream, None)
             if block is None or _mark_of(block) != self._marks[self._taken]:
                 raise DecoderCrashedError(
-                    self._source.info.path, "a second reading gives another sound than the first; read it once more"
+                    self._source.info.path, "a second reading of its sound gives something else than the first"
                 )
             self._taken += 1
             self._blocks.append(block)

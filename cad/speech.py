@@ -119,9 +119,7 @@ def levels_for_speech(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     return slot_levels_dbfs(samples, without_offset=True)
 
 
-def slots_of_speech(
-    present: NDArray[np.bool_], level: NDArray[np.float64], read: ReadSlots
-) -> NDArray[np.bool_]:
+def slots_of_speech(present: NDArray[np.bool_], level: NDArray[np.float64], read: ReadSlots) -> NDArray[np.bool_]:
     """Return which slots of a sound hold speech, bool (slots,), without having all of its samples at once.
 
     Args:

@@ -362,7 +362,7 @@ class MediaReader(Closing):
         self._siblings.append(sibling)
         try:
             if sibling._info != self._info:
-                raise DecoderCrashedError(self._path, "a second reading finds another file than the first")
+                raise DecoderCrashedError(self._path, "a second reading of its sound finds another file than the first")
             yield from sibling._first_sound(number)
             if (error := sibling._sounds[number].error) is not None:
                 raise error

@@ -167,9 +167,7 @@ class FileJob:
                 )
             link, stamps = self._link, StampFilter(self._end_seconds(stream))
             stop_slot = self._limits.max_sound_slots
-            placer = AudioPlacer(
-                SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS, stop_slot), source.channels(stream)
-            )
+            placer = AudioPlacer(SlotAssembler(self._send_sound, AUDIO_BLOCK_SLOTS, stop_slot), source.channels(stream))
             self._sound_slot = 0
             frames = 0
             link.progress = lambda: _counted(
