@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from cad.models.config import CadConfig, NetConfig
 from cad.models.net import Net
 from cad.models.network import CadModel
 from cad.models.pretrained.starts import find_starts
+from cad.strict_json import parse_object
 
 #: Every network that has a name, with its options as they are by default.
 MODELS: Mapping[str, NetConfig] = {
@@ -77,7 +77,7 @@ def net_of(text: str) -> Net:
         WeightsError: The text is no configuration of a network that this package knows.
     """
     try:
-        stored = dict(json.loads(text))
+        stored = parse_object(text)
         return _build(_named(str(stored["name"])).replace(**stored))
     except (ValueError, TypeError, KeyError) as error:
         raise WeightsError(f"the checkpoint's configuration cannot be read: {error}") from error

@@ -25,8 +25,10 @@ from torch import Tensor, nn
 from cad.errors import OptionError
 from cad.models.lags import _SHARPNESS
 from cad.models.standardize import SETTLING_BATCHES
+from cad.plain_file import read_plain
 from cad.weights import find_entry, list_entries, read_verified
-from cad.weights.registry import MANIFEST_NAME, WeightsEntry, is_plain_name
+from cad.weights.onnx_bytes import check_self_contained
+from cad.weights.registry import MANIFEST_NAME, MAX_MODEL_BYTES, WeightsEntry, is_plain_name
 
 #: What only the losses use, and no exported graph has.
 TRAINING_ONLY = ("distill.", "align.prototypes.")
@@ -68,10 +70,12 @@ def read_packaged(source: WeightsEntry | Path, net: nn.Module) -> dict[str, Tens
     Raises:
         OptionError: The file is no ONNX graph of this project's exporter.
         WeightsIntegrityError: The file is not the one that its manifest describes.
+        WeightsError: It is not an ONNX file, or keeps weights outside of itself.
     """
     where = str(source if isinstance(source, Path) else source.path)
     try:
-        content = source.read_bytes() if isinstance(source, Path) else read_verified(source)
+        content = read_plain(source, MAX_MODEL_BYTES) if isinstance(source, Path) else read_verified(source)
+        check_self_contained(content, where)  # the ONNX package would read what lies outside
         graph = onnx.load_from_string(content).graph
     except (OSError, DecodeError) as error:
         raise OptionError(f"start_from: {where} cannot be read as an ONNX model ({error})") from error

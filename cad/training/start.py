@@ -82,6 +82,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """
     places = (path / "best" / WEIGHTS_NAME, path / WEIGHTS_NAME) if path.is_dir() else (path,)
     file = next((place for place in places if place.is_file()), places[0])
+    if file.exists() and not file.is_file():
+        raise OptionError(f"{file} cannot be read as safetensors (it is no regular file)")  # a pipe would block
     try:
         return load_file(file)
     except (OSError, SafetensorError) as error:
