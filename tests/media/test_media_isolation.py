@@ -33,6 +33,9 @@ worker.main(sys.argv[1:4])
 """
 
 
+BEGUN = "    job._link.send({'type': 'begun'})\n"
+
+
 @pytest.fixture
 def evil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make the decoding process run ``body`` in place of one of its jobs."""
@@ -272,12 +275,13 @@ def test_the_process_dies_with_its_parent_even_while_it_spins(h264_mp4: Path, ac
     script = f"""
 import os, signal, sys, time
 from cad.media import process
-process._BOOT = {EVIL_BOOT.format(body=act, method="picture")!r}
+process._BOOT = {EVIL_BOOT.format(body=BEGUN + act, method="picture")!r}
 from cad.media.reader import open_media
 reader = open_media({str(h264_mp4)!r})
-reader._worker.send({{"type": "video"}})
-print(reader._worker.pid, flush=True)
+reader._worker.send({{"type": "video", "number": 1}})
+assert reader._worker.receive()["type"] == "begun"
 time.sleep(0.3)
+print(reader._worker.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
