@@ -37,6 +37,7 @@ from cad.media.source import MediaSource
 from cad.media.track_reading import read_picture, read_report
 from cad.media.tracks import Scene, choose_tracks, with_only
 from cad.options import DetectOptions
+from cad.runtime.held import HeldScores
 from cad.runtime.scorer import Scorer
 from cad.scores import PackedScores
 from cad.sounds import Sound, hear_sounds
@@ -105,6 +106,7 @@ class Listener:
 
     sound: Sound
     cutter: WindowCutter
+    scorer: HeldScores
     scores: PackedScores = field(default_factory=PackedScores)
 
     @property
@@ -269,7 +271,9 @@ class Detector(Closing):
         shortest = 1 if info.kind is MediaKind.IMAGE else self.spec.min_frames
         book = TrackBook(self.options.keep_pictures)
         sizes, joints = (self.spec.window_frames, self.spec.hop_frames, shortest), info.joint_slots
-        listeners = [Listener(sound, WindowCutter(sound.speech, *sizes, joints)) for sound in sounds]
+        listeners = [
+            Listener(sound, WindowCutter(sound.speech, *sizes, joints), HeldScores(self._scorer)) for sound in sounds
+        ]
         video, video_slots, faces_left_out = scene.video, 0, 0
         late: MediaTimeoutError | None = None
         try:
@@ -332,7 +336,7 @@ class Detector(Closing):
             for one in listeners:
                 with watch.stage("score"):
                     ended = one.cutter.advance(stop_slot - LAG_SLOTS)
-                    one.scores.extend(self._scorer.score_stream(_checked(ended, check)))
+                    one.scores.extend(one.scorer.score_stream(_checked(ended, check)))
             stop_slot = chunk.first_slot + len(chunk.frames)
             yield stop_slot
         if not stop_slot:
@@ -354,11 +358,11 @@ class Detector(Closing):
                 book.note(crops)
             with watch.stage("score"):
                 for one in listeners:
-                    one.scores.extend(self._scorer.score_stream(_checked(one.cutter.push(crops), check)))
+                    one.scores.extend(one.scorer.score_stream(_checked(one.cutter.push(crops), check)))
 
     def _score_sound(self, one: Listener, tell: Callable[[int, str], None], check: Callable[[], None]) -> None:
         """Score the last windows of every face, and speech without a face."""
-        for score in self._scorer.score_stream(_checked(one.cutter.flush(), check)):
+        for score in one.scorer.score_stream(_checked(one.cutter.flush(), check)):
             one.scores.extend([score])
             if score.track_id is None:
                 tell(score.first_slot + score.slots, "sound")

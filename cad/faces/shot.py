@@ -4,7 +4,8 @@
 Two kinds of look keep it cheap. A *search* covers the whole picture. It runs at the start of a shot, every SEARCH_STEP
 slots for faces that have entered (now and then at every size), and at once when a face is not where it was expected. A
 *look* covers only the places where faces are expected. It runs every LOOK_STEP slots, and in between where a face has
-moved too unevenly for a straight line.
+moved too unevenly for a straight line. A picture that stands still is looked at once, and searched again only more
+deeply than before.
 """
 
 from __future__ import annotations
@@ -59,11 +60,15 @@ class Shot:
         self.left_out = 0
         self.tracks: list[FaceTrack] = []
         self._last_slot: int | None = None
+        # Since when the picture that is shown now has been standing, and how deeply it has been searched.
+        self._standing_slot, self._searched_depth = 0, 0
         self._last_look = self._last_search = self._last_deep = self._last_deepest = -math.inf
 
-    def push(self, slot: int, frame: NDArray[np.uint8]) -> None:
-        """Take the picture of the next slot that has one."""
+    def push(self, slot: int, frame: NDArray[np.uint8], stands: bool = False) -> None:
+        """Take the picture of the next slot that has one; ``stands`` says that it is the one before once more."""
         self._last_slot = slot
+        if not stands:
+            self._standing_slot, self._searched_depth = slot, 0
         searching = slot - self._last_search >= SEARCH_STEP
         if searching or slot - self._last_look >= LOOK_STEP:
             self._look(slot, frame, searching)
@@ -88,6 +93,9 @@ class Shot:
 
     def _look(self, slot: int, frame: NDArray[np.uint8], searching: bool) -> None:
         """Look for every track where it is expected, and search if asked to or if one is not seen there."""
+        if self._last_look >= self._standing_slot:
+            self._look_again(slot, frame, searching)
+            return
         self._last_look = slot
         seen = self._finder.refine(frame, [track.expected_points(slot) for track in self.tracks], KNOWN_SCORE)
         missed: list[FaceTrack] = []
@@ -99,13 +107,21 @@ class Shot:
                 taken.append(face)
                 self._note(track, slot, frame, face)
         if searching or missed:
-            self._search(slot, frame, missed)
+            self._search(slot, frame, missed, self._depth(slot, frame))
 
-    def _search(self, slot: int, frame: NDArray[np.uint8], missed: list[FaceTrack]) -> None:
+    def _look_again(self, slot: int, frame: NDArray[np.uint8], searching: bool) -> None:
+        """Take what was seen of the picture before, since it still stands."""
+        for track in self.tracks:
+            if track.last_slot == self._last_look:
+                track.see(slot, track.last)
+        self._last_look = slot
+        if searching and (depth := self._depth(slot, frame)) > self._searched_depth:
+            self._search(slot, frame, [], depth)
+
+    def _search(self, slot: int, frame: NDArray[np.uint8], missed: list[FaceTrack], depth: int) -> None:
         """Go over the whole picture for the tracks that were missed where they were expected, and for new ones."""
-        self._last_search = slot
+        self._last_search, self._searched_depth = slot, max(depth, self._searched_depth)
         seen_now = [track.last for track in self.tracks if track.last_slot == slot]
-        depth = self._depth(slot, frame)
         fresh = self._finder.find(frame, depth, seen_now, every_size=depth == EVERY_SIZE)
         for track, index in zip(missed, match([track.last for track in missed], fresh), strict=True):
             if index is not None and self._goes_on(track, slot, frame, fresh[index]):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +21,10 @@ from cad.media.records import VideoFrames
 
 #: Slots between the newest picture and the one whose crops are made: enough to bridge a gap and to smooth.
 LAG_SLOTS = BRIDGE_SLOTS
-#: Larger pictures (1080p has 6 MB) come in short chunks, and are held there: the reader sees that they are still used.
-COPIED_BYTES = 8_000_000
+#: Larger pictures (720p has 2.8 MB) come in short chunks, and are held there: the reader sees that they are still used.
+COPIED_BYTES = 4_000_000
+#: Pictures are compared at one place in so many along a side, and only if they agree there as a whole.
+_COMPARED_STEP_PX = 32
 #: A track of fewer slots than this (0.4 s) is dropped, unless the whole file is shorter.
 MIN_TRACK_SLOTS = 10
 
@@ -66,7 +69,7 @@ class FaceTracker:
         self._joints = sorted(joint_slots)
         self._size: tuple[int, ...] | None = None
         self._file_scale = 1.0
-        self._next_slot = 0
+        self._next_slot = self._last_slot = 0
         self._pictures = 0
         self._left_out = 0
 
@@ -114,8 +117,9 @@ class FaceTracker:
             self._change_size(last, self._size)
         self._file_scale = file_scale
         self._pictures += 1
+        before, self._last_slot = self._held.get(self._last_slot), slot
         self._held[slot] = frame
-        self._shot.push(slot, frame)
+        self._shot.push(slot, frame, stands=before is not None and is_same(before, frame))
 
     def _end_shot(self) -> None:
         self._shot.close()
@@ -156,3 +160,11 @@ class FaceTracker:
                     own = np.empty_like(frame)
                 np.copyto(own, frame)
                 self._held[slot] = own
+
+
+def is_same(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    """Say whether two pictures are the same, pixel by pixel."""
+    step = _COMPARED_STEP_PX
+    if one.shape != other.shape or not np.array_equal(one[::step, ::step], other[::step, ::step]):
+        return False
+    return float(cv2.norm(one, other, cv2.NORM_INF)) == 0.0

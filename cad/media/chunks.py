@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from cad.clock import FRAME_RATE_HZ
 from cad.media.records import VideoFrames
 
+#: Copies the pixels of a frame, (height, width, 3), to a first array from a second one.
+Copy = Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]
+
 #: Slots in one chunk,
 CHUNK_SLOTS = FRAME_RATE_HZ
-#: unless so many would take more bytes than this; a second of 1080p just fits, and large frames are not collected.
-CHUNK_BYTES, LARGE_CHUNK_BYTES = 160_000_000, 64_000_000
-#: How many blocks are kept for another use: a consumer holds one or two chunks at a time, or so many slots of small
+#: unless so many would take more bytes than this (a second of 720p just fits); then they take up to the second figure,
+#: or are one slot.
+CHUNK_BYTES, LARGE_CHUNK_BYTES = 70_000_000, 32_000_000
+#: How many blocks are kept for another use: a consumer holds one or two chunks at a time, or so many slots of short
 #: ones.
 _KEPT_BLOCKS, _HELD_SLOTS = 2, 12
 
@@ -43,7 +47,7 @@ class BlockStore:
             if self._references(index) <= self._unshared:
                 return self._blocks[index][:]
         block = np.empty(self._shape, np.uint8)
-        if len(self._blocks) < max(_KEPT_BLOCKS, 1 + _HELD_SLOTS // self._shape[0]):
+        if len(self._blocks) < max(_KEPT_BLOCKS, 1 - (-_HELD_SLOTS // self._shape[0])):
             self._blocks.append(block)
         return block[:]
 
@@ -56,7 +60,7 @@ def chunk_slots(height: int, width: int) -> int:
 
     Example:
         >>> chunk_slots(1080, 1920), chunk_slots(2160, 3840), chunk_slots(8000, 8000)
-        (25, 2, 1)
+        (5, 1, 1)
     """
     frame_bytes = 3 * height * width
     if CHUNK_SLOTS * frame_bytes <= CHUNK_BYTES:
@@ -93,7 +97,9 @@ class ChunkBuilder:
         """The slot that comes next."""
         return self._first_slot + self._used
 
-    def add(self, missing: int, pixels: NDArray[np.uint8], count: int) -> Iterator[VideoFrames]:
+    def add(
+        self, missing: int, pixels: NDArray[np.uint8], count: int, copy: Copy = np.copyto
+    ) -> Iterator[VideoFrames]:
         """Add ``missing`` empty slots, then ``count`` that show ``pixels``; yield each chunk that becomes full.
 
         A chunk in which no slot would show anything is left out: an hour without a picture costs nothing.
@@ -107,7 +113,10 @@ class ChunkBuilder:
             missing, count = (missing, count - 1) if shown else (missing - 1, count)
             if self._frames is None:
                 self._frames = self._store.take()
-            self._frames[self._used] = pixels if shown else 0
+            if shown:
+                copy(self._frames[self._used], pixels)
+            else:
+                self._frames[self._used] = 0
             self._present[self._used] = shown
             self.shown += shown
             self._used += 1
@@ -141,7 +150,9 @@ class PictureChunks:
         """How many slots show a picture so far."""
         return self._shown_before + (0 if self._builder is None else self._builder.shown)
 
-    def add(self, missing: int, pixels: NDArray[np.uint8], count: int, file_scale: float) -> Iterator[VideoFrames]:
+    def add(
+        self, missing: int, pixels: NDArray[np.uint8], count: int, file_scale: float, copy: Copy = np.copyto
+    ) -> Iterator[VideoFrames]:
         """As ChunkBuilder.add; ``file_scale`` is that of VideoFrames."""
         builder, (height, width, _) = self._builder, pixels.shape
         if builder is None or (height, width, file_scale) != (builder.height, builder.width, builder.file_scale):
@@ -149,7 +160,7 @@ class PictureChunks:
             self._shown_before = self.shown
             first = 0 if builder is None else builder.next_slot
             builder = self._builder = ChunkBuilder(height, width, file_scale, first)
-        yield from builder.add(missing, pixels, count)
+        yield from builder.add(missing, pixels, count, copy)
 
     def end(self) -> Iterator[VideoFrames]:
         """Yield what is left."""

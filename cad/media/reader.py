@@ -416,7 +416,14 @@ class MediaReader(Closing):
         except ValueError as error:
             raise self._nonsense() from error
         if is_new:
-            yield from chunks.add(frame.missing, pixels, frame.count, layout.file_height / layout.height)
+            block = self._open_worker().block
+            yield from chunks.add(
+                frame.missing,
+                pixels,
+                frame.count,
+                layout.file_height / layout.height,
+                copy=lambda target, _: block.copy_out(frame.offset, target),
+            )
         self._free(frame)
 
     def _take_sound(self, sound: Sound, delivered: Delivered) -> Iterator[SoundBlock]:

@@ -11,14 +11,19 @@ import contextlib
 import mmap
 import os
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cad.media.anonymous import anonymous_file, seal
 from cad.media.limits import MediaLimits
 
 _MIB = 1024 * 1024
 #: More buffers than this, a second of picture, are never needed.
 MAX_BUFFERS = 25
-#: Buffers above this size (1080p has 6 MB) take no more memory together than the second figure, but for two of them.
-LARGE_BUFFER_BYTES, MAX_BUFFERS_BYTES = 8_000_000, 80_000_000
+#: Together they take no more memory than this (a second of 720p), but for two of them.
+MAX_BUFFERS_BYTES = 70_000_000
+#: Of buffers above this size the reader keeps nothing in its memory once it has copied them, piece by piece.
+LARGE_BUFFER_BYTES, _PIECE_BYTES = 8_000_000, 4 << 20
 
 
 def block_bytes(limits: MediaLimits) -> int:
@@ -35,8 +40,8 @@ def buffers_in(block_size_bytes: int, buffer_bytes: int) -> int:
 
     Every page that the decoder fills is counted in both processes, and large frames are waited for longer than copied.
     """
-    few = max(2, MAX_BUFFERS_BYTES // buffer_bytes) if buffer_bytes > LARGE_BUFFER_BYTES else MAX_BUFFERS
-    return min(block_size_bytes // buffer_bytes, few)
+    few = max(2, MAX_BUFFERS_BYTES // buffer_bytes)
+    return min(block_size_bytes // buffer_bytes, few, MAX_BUFFERS)
 
 
 class SharedBlock:
@@ -61,6 +66,18 @@ class SharedBlock:
         if hasattr(mmap, "MADV_REMOVE"):
             with contextlib.suppress(OSError):
                 self.memory.madvise(mmap.MADV_REMOVE)
+
+    def copy_out(self, offset: int, target: NDArray[np.uint8]) -> None:
+        """Copy bytes from ``offset`` on to an array; large ones so that they take no memory here beside the copy."""
+        flat = target.reshape(-1)
+        step = _PIECE_BYTES if target.nbytes > LARGE_BUFFER_BYTES else target.nbytes
+        for at in range(0, target.nbytes, step):
+            piece = flat[at : at + step]
+            piece[:] = np.frombuffer(self.memory, np.uint8, len(piece), offset + at)
+            if target.nbytes > LARGE_BUFFER_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+                first = (offset + at) // mmap.PAGESIZE * mmap.PAGESIZE
+                # The memory itself is shared, and stays; only this process lets go of it.
+                self.memory.madvise(mmap.MADV_DONTNEED, first, offset + at + len(piece) - first)
 
     def close(self) -> None:
         """Unmap and close; the memory is gone when both sides have done so or died."""
