@@ -333,11 +333,11 @@ class Detector(Closing):
             with watch.stage("faces"):
                 found = tracker.push(chunk)
             self._score_crops(found, listeners, book, watch, check)
+            stop_slot = chunk.first_slot + len(chunk.frames)
             for one in listeners:
                 with watch.stage("score"):
                     ended = one.cutter.advance(stop_slot - LAG_SLOTS)
                     one.scores.extend(one.scorer.score_stream(_checked(ended, check)))
-            stop_slot = chunk.first_slot + len(chunk.frames)
             yield stop_slot
         if not stop_slot:
             check()  # the source may have given nothing because the time was over
