@@ -68,17 +68,17 @@ models_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def run(arguments: list[str]) -> int:
     """Run the command: ``models`` if that is the first word, else detection on the files named."""
-    # Names of files are bytes; one that is not text in this locale must not end the batch.
+    # Names of files are bytes; one that is not text in this locale must not end the batch, nor a carriage return a name.
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"), (sys.stderr, "replace")):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors=errors)
+            stream.reconfigure(errors=errors, **({"newline": "\n"} if stream is sys.stdin else {}))
     app, words, name = detect_app, arguments, "cad-detect"
     if arguments[:1] == ["models"]:
         app, words, name = models_app, arguments[1:], "cad-detect models"
     try:
         work = app(args=words, prog_name=name, standalone_mode=False)
         # --help and --version do their work while the words are parsed.
-        return work() if callable(work) else ExitCode.OK
+        return work() if callable(work) else int(work or ExitCode.OK)
     except UsageError as error:
         say(name, f"{cast(Any, error).format_message()} ({name} --help tells more)")
         return ExitCode.USAGE
