@@ -68,10 +68,12 @@ models_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def run(arguments: list[str]) -> int:
     """Run the command: ``models`` if that is the first word, else detection on the files named."""
-    # Names of files are bytes; one that is not text in this locale must not end the batch, nor a carriage return a name.
+    # Names of files are bytes; one that is not text in this locale must not end the batch.
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"), (sys.stderr, "replace")):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors=errors, **({"newline": "\n"} if stream is sys.stdin else {}))
+            stream.reconfigure(errors=errors)
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(newline="\n")  # a carriage return may be part of a name
     app, words, name = detect_app, arguments, "cad-detect"
     if arguments[:1] == ["models"]:
         app, words, name = models_app, arguments[1:], "cad-detect models"
