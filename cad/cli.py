@@ -72,13 +72,15 @@ def run(arguments: list[str]) -> int:
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"), (sys.stderr, "replace")):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=errors)
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(newline="\n")  # a carriage return may be part of a name
     app, words, name = detect_app, arguments, "cad-detect"
     if arguments[:1] == ["models"]:
         app, words, name = models_app, arguments[1:], "cad-detect models"
     try:
         work = app(args=words, prog_name=name, standalone_mode=False)
         # --help and --version do their work while the words are parsed.
-        return work() if callable(work) else ExitCode.OK
+        return work() if callable(work) else int(work or ExitCode.OK)
     except UsageError as error:
         say(name, f"{cast(Any, error).format_message()} ({name} --help tells more)")
         return ExitCode.USAGE

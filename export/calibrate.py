@@ -26,7 +26,6 @@ from pathlib import Path
 
 from cad.command import run_command
 from cad.data.manifest import read_manifest
-from cad.errors import WeightsError
 from cad.evaluation.calibration.calibrating import CalibrationOptions, calibrate
 from cad.evaluation.model_weights import find_weights
 from cad.export.weights_folder import weights_folder
@@ -36,15 +35,7 @@ from cad.weights import find_entry
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code: 0 written, 2 usage or data, 4 weights."""
     options = parse(arguments)
-    return run_command(lambda: calibrated(options), "calibrate")
-
-
-def calibrated(options: argparse.Namespace) -> int:
-    try:
-        return write(options)
-    except WeightsError as error:
-        print(f"calibrate: {' '.join(str(error).split())}", file=sys.stderr)
-        return 4
+    return run_command(lambda: write(options), "calibrate")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from cad.command import run_command
-from cad.errors import OptionError, WeightsError
+from cad.errors import OptionError
 from cad.export.checkpoint import export_checkpoint
 from cad.export.precision import DTYPES
 from cad.export.weights_folder import MODEL_NAME, export_folder
@@ -46,14 +46,6 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    try:
-        return write(options)
-    except WeightsError as error:
-        print(f"to_onnx: {' '.join(str(error).split())}", file=sys.stderr)
-        return 4
-
-
-def write(options: argparse.Namespace) -> int:
     checkpoint = checkpoint_file(options.checkpoint)
     output: Path = options.output or checkpoint.with_suffix(".onnx")
     how = (options.name, options.dtype, options.trained_on)

@@ -63,14 +63,14 @@ def test_an_event_loop_goes_on_while_files_are_analysed(tiny_weights, clips, exp
 def test_what_is_awaited_no_longer_ends_by_the_callback(tiny_weights, clips):
     """Cancelling a task does not reach its thread; an exception from ``progress`` does."""
 
-    class CancelledError(Exception):
+    class NoLongerWantedError(Exception):
         pass
 
     wanted = True
 
     def watch(progress) -> None:
         if not wanted:
-            raise CancelledError
+            raise NoLongerWantedError
         time.sleep(0.02)
 
     async def work() -> None:
@@ -79,7 +79,7 @@ def test_what_is_awaited_no_longer_ends_by_the_callback(tiny_weights, clips):
             analysing = asyncio.create_task(asyncio.to_thread(detector.detect, clips[0]))
             await asyncio.sleep(0)
             wanted = False
-            with pytest.raises(CancelledError):
+            with pytest.raises(NoLongerWantedError):
                 await analysing
             wanted = True
             assert (await asyncio.to_thread(detector.detect, clips[0])).label

@@ -30,7 +30,7 @@ from evaluate import PROTOCOLS, Progress, foreign_rows, read_manifests
 from cad.command import run_command
 from cad.data.checks import check_manifest, findings_text, refuse_errors
 from cad.data.manifest import read_manifest
-from cad.errors import OptionError, WeightsError
+from cad.errors import OptionError
 from cad.evaluation.comparison import compare_systems, comparison_markdown
 from cad.evaluation.detector_scorer import DetectorScorer
 from cad.evaluation.formats import FORMATS
@@ -85,11 +85,7 @@ def compare(options: argparse.Namespace) -> int:
         raise OptionError("give either --models and --sets, or --manifest and NAME=SCORES for each detector")
     if options.systems and options.manifest is None:
         raise OptionError("scores are compared on the rows of --manifest")
-    try:
-        print(compare_models(options) if options.models else compare_scores(options), end="")
-    except WeightsError as error:
-        print(f"compare: {' '.join(str(error).split())}", file=sys.stderr)
-        return 4
+    print(compare_models(options) if options.models else compare_scores(options), end="")
     return 0
 
 

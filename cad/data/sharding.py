@@ -29,6 +29,7 @@ from cad.data.shard_worker import NoClip, ShardWorkers
 from cad.data.shards import DEFAULT_SHARD_BYTES, Coding, ShardWriter
 from cad.errors import DataError, MediaError, OptionError
 from cad.media.pool import MediaPool
+from cad.whole_files import written_beside
 
 _log = logging.getLogger(__name__)
 
@@ -220,10 +221,8 @@ class _Failures:
         found = {path: fields for path, fields in self._found.items() if path not in made}
         if not found and not self._path.exists():
             return
-        part = self._path.with_suffix(".part")
-        with part.open("w", newline="", encoding="utf-8") as stream:
+        with written_beside(self._path) as part, part.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, delimiter="\t").writerows([path, *fields] for path, fields in found.items())
-        part.replace(self._path)
 
     def _size(self, path: str) -> str:
         try:

@@ -11,6 +11,7 @@ from cad.export.parity import Difference, check_parity
 from cad.export.precision import store_weights_as
 from cad.models import NetConfig, load_checkpoint
 from cad.spec import ModelSpec
+from cad.whole_files import written_beside
 
 
 def export_checkpoint(
@@ -34,14 +35,9 @@ def export_checkpoint(
     spec = spec_of(model.config, name or output.stem, notes | ({"trained_on": trained_on} if trained_on else {}))
     graph = export_graph(model, spec)
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(output.name + ".partial")
-    try:
-        store_weights_as(graph, partial, dtype)
-        differences = check_parity(model, partial, strict=dtype == "fp32")
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
-    return differences
+    with written_beside(output) as part:
+        store_weights_as(graph, part, dtype)
+        return check_parity(model, part, strict=dtype == "fp32")
 
 
 def spec_of(config: NetConfig, name: str, notes: Mapping[str, str]) -> ModelSpec:

@@ -137,6 +137,13 @@ def test_the_command_starts_lightly():
     assert done.stdout.strip() == "[]"
 
 
+def test_a_carriage_return_in_a_name_on_stdin_is_part_of_it(tiny_weights, tmp_path):
+    name = os.fsencode(write_wav(tmp_path / "a\rb.wav", talk(2.0, 0.05)))
+    command = [*COMMAND, "--model", str(tiny_weights), "--jsonl", "-"]
+    done = subprocess.run(command, input=name + b"\r\n", capture_output=True, check=False)
+    assert done.returncode == 0 and json.loads(done.stdout)["path"] == os.fsdecode(name)
+
+
 def test_a_name_that_is_no_text_is_one_row(tiny_weights, tmp_path):
     name = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     write_wav(tmp_path / "cafe.wav", talk(2.0, 0.05)).rename(os.fsdecode(name))
@@ -144,4 +151,5 @@ def test_a_name_that_is_no_text_is_one_row(tiny_weights, tmp_path):
     done = subprocess.run(command, input=name + b"\n" + name + b".none\n", capture_output=True, check=False)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 3 and done.stderr == b""
+    assert rows[0]["path_bytes"].endswith("/caf%E9.wav") and rows[0]["path"].endswith("/caf\ufffd.wav")
     assert rows[0]["label"] == "real" and rows[1]["error"]["code"] == "not_found"

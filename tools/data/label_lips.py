@@ -23,6 +23,7 @@ import numpy as np
 from cad.command import run_command
 from cad.data.records import STORED_CROP_SIZE_PX
 from cad.data.shards import ClipStore
+from cad.whole_files import written_beside
 
 #: Outer and inner contour of the lips, then the chin: indices into MediaPipe's 468-point mesh.
 LIP_POINTS = [
@@ -63,10 +64,8 @@ def label(options: argparse.Namespace) -> int:
         if not target.exists():
             store = ClipStore(shard)
             clips = {entry.key: lips_of(store.read(entry.key).frames) for entry in store if entry.has_frames}
-            part = target.with_suffix(".part")
-            with part.open("wb") as file:
+            with written_beside(target) as part, part.open("wb") as file:
                 np.savez(file, **clips)
-            part.replace(target)
             print(f"{shard.name}: {len(clips)} clips", file=sys.stderr, flush=True)
     return 0
 

@@ -17,6 +17,7 @@ from cad.models.encoders.interfaces import FaceEncoder, SpeechEncoder
 from cad.models.encoders.whisper import WhisperLayers
 from cad.models.masks import masked_statistics
 from cad.training.batches import Sample
+from cad.whole_files import written_beside
 
 _log = logging.getLogger(__name__)
 
@@ -87,12 +88,10 @@ def _loaded(path: Path) -> dict[str, NDArray[np.float32] | None]:
 
 def _save(path: Path, known: Mapping[str, NDArray[np.float32] | None]) -> None:
     found = {key: value for key, value in known.items() if value is not None}
-    part = path.with_suffix(".part")
-    with part.open("wb") as stream:
+    with written_beside(path) as part, part.open("wb") as stream:
         np.savez(
             stream,
             keys=np.array(list(found), dtype=np.str_),
             statistics=np.array(list(found.values()), dtype=np.float32),
             without=np.array([key for key in known if key not in found], dtype=np.str_),
         )
-    part.replace(path)
