@@ -2,9 +2,9 @@
 """allowed_calls lists what the decoding process may ask of the kernel once it has started, and with what arguments.
 
 The list was traced over the media tests; beside each call stands what other versions of the C library (glibc, musl) use
-in its place. Whatever is not here is refused. Over all those files two calls are: openat(), for a table of characters with
-which FFmpeg would read the service's name in a transport stream, and mbind(), by which OpenBLAS would say where its memory
-should lie. Both go on without.
+in its place. Whatever is not here is refused. Over all those files two calls are: openat(), for a table of characters
+with which FFmpeg would read the service's name in a transport stream, and mbind(), by which OpenBLAS would say where
+its memory should lie. Both go on without.
 
 Source: the kernel's tables, arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (ARM64).
 """

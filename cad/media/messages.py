@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """parse_answer gives the reader what the decoding process says, checked.
 
-The reader sends ``open`` (name, limits, with the file's descriptor), ``audio`` and ``video`` (number of the track) and
-``free`` (buffer). The decoding process sends ``ready`` and the answers below, each with the progress made so far.
+The reader sends ``start`` (limits, how many files), ``open`` (name, with the file's descriptor), ``audio`` and
+``video`` (number of the track) and ``free`` (buffer). The decoding process sends ``ready`` (what confines it) and the
+answers below, each with the progress made so far.
 Everything is plain JSON.
 """
 

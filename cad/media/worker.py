@@ -51,6 +51,7 @@ BEAT_SECONDS = 0.5
 MAX_CHANNELS = 64
 #: Slots of sound in one message.
 AUDIO_BLOCK_SLOTS = 100
+_NO_MEMORY = "needs more memory than it may have"
 
 
 class Link:
@@ -355,7 +356,7 @@ def serve(channel: Channel, block: SharedBlock, limits: MediaLimits, sandbox: li
         except MediaError as error:
             link.send({"type": "error", "code": error.code, "text": error.text})
         except (MemoryError, AvMemoryError):
-            link.send({"type": "error", "code": MEMORY, "text": "needs more memory than it may have"})
+            link.send({"type": "error", "code": MEMORY, "text": _NO_MEMORY})
         except ChannelClosedError:
             raise
         except Exception as error:
@@ -385,5 +386,5 @@ def main(arguments: list[str]) -> None:
         serve(channel, block, limits, confine(limits, start["files"], lifeline_fd))
     except ChannelClosedError:
         sys.exit(0)
-    except MemoryError:  # the limit is below what this process takes by itself; it has seen no file yet
-        channel.send({"type": "error", "code": MEMORY})
+    except MemoryError:  # outside the work on a file: the limit may be below what this process takes by itself
+        channel.send({"type": "error", "code": MEMORY, "text": _NO_MEMORY, "progress": astuple(Progress())})

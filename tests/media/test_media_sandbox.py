@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from cad.errors import MediaLimitError, MediaTimeoutError, UnconfinedError
 from cad.media import confinement
 from cad.media import process as process_module
 from cad.media.arrays import ArraySource
+from cad.media.landlock import ruleset
 from cad.media.limits import MediaLimits
 from cad.media.pool import MediaPool
 from cad.media.reader import open_media
@@ -246,6 +248,13 @@ def test_files_of_many_kinds_meet_no_refused_call(make_clip: Callable[..., Path]
         *(make_clip(name, "-frames:v", "1", sound=False) for name in ("a.png", "a.jpg", "a.webp")),
         make_clip("a.gif", sound=False),
     )
+
+
+def test_older_kernels_are_asked_for_what_they_know() -> None:
+    words = {version: struct.unpack(f"={len(ruleset(version)) // 8}Q", ruleset(version)) for version in range(1, 8)}
+    assert words[1] == (0x1FFF,) and words[2] == (0x3FFF,) and words[3] == (0x7FFF,)
+    assert words[4] == (0x7FFF, 3) and words[5] == (0xFFFF, 3)
+    assert words[6] == words[7] == (0xFFFF, 3, 3)
 
 
 @linux
