@@ -274,7 +274,8 @@ class Detector(Closing):
         listeners = [
             Listener(sound, WindowCutter(sound.speech, *sizes, joints), HeldScores(self._scorer)) for sound in sounds
         ]
-        video, video_slots, faces_left_out = scene.video, 0, 0
+        video, video_slots = scene.video, 0
+        tracker: FaceTracker | None = None
         late: MediaTimeoutError | None = None
         try:
             if video is not None:
@@ -285,7 +286,6 @@ class Detector(Closing):
                     read_picture(source, video), tracker, listeners, book, watch, check
                 ):
                     tell(video_slots, "picture")
-                    faces_left_out = tracker.left_out
             for one in listeners:
                 with watch.stage("score"):
                     self._score_sound(one, tell, check)
@@ -314,7 +314,7 @@ class Detector(Closing):
                 nets=self.nets,
                 versions=versions(),
                 pictures=book.pictures(),
-                faces_left_out=faces_left_out,
+                faces_left_out=0 if tracker is None else tracker.left_out,
             )
 
     def _score_faces(

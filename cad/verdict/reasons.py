@@ -423,6 +423,7 @@ OF_TRACKS = {
     "same_sound": "why a sound was not judged once more (in `media.tracks`)",
     "track_not_asked_for": "why a track was not judged (in `media.tracks` and `tracks_left_out`)",
     "track_over_limit": "likewise",
+    "track_out_of_time": "likewise",
 }
 #: Why a stream may be missing, in the order in which that is said of it.
 _ABSENCES = {
