@@ -21,7 +21,7 @@ from cad.faces.active_speaker import LEAST_SLOTS, MAX_LAG_SLOTS, _Lips, _rank_co
 from cad.faces.records import FaceCrops
 from cad.faces.stillness import LEAST_SLOTS as LEAST_STILL_SLOTS
 from cad.faces.track_book import ENDED_SLOTS, FacePicture, TrackBook
-from cad.report.html import MAX_FACES_SHOWN, page_html, verdict_section
+from cad.report.html import MAX_FACES_SHOWN, page_end, page_start, verdict_section
 from cad.scores import PackedScores
 from cad.spec import HEADS, STREAMS
 from cad.verdict.aggregate import aggregate
@@ -133,7 +133,7 @@ def film():
 def test_a_page_shows_the_most_suspicious_faces_of_thousands_and_json_has_all(film):
     _, verdict = film
     pictures = {face.track_id: [FacePicture(SHOT_SLOTS * face.track_id, bytes(2500))] * 16 for face in verdict.faces}
-    page = page_html([verdict_section(verdict, pictures)])
+    page = page_start() + verdict_section(verdict, pictures) + page_end()
     assert len(page.encode()) < 5_000_000
     assert page.count("<figure") == 16 * MAX_FACES_SHOWN
     assert f"The {MAX_FACES_SHOWN} most suspicious of 3,600 faces, of which 3,600 were judged" in page

@@ -12,7 +12,7 @@ import numpy as np
 from cad.faces.active_speaker import LipScore
 from cad.faces.track_book import TrackSummary
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, Outcome, ReadReport, VideoStreamInfo
-from cad.report.html import page_html, verdict_section
+from cad.report.html import page_end, page_start, verdict_section
 from cad.report.text import verdict_text
 from cad.scores import PackedScores
 from cad.spec import HEADS, STREAMS, Calibration, ModelSpec, OperatingPoint
@@ -54,7 +54,7 @@ def cost_of_scores(tracks: int, faces_at_once: int = 1) -> dict[str, object]:
     verdict = judge(analysis, SPEC)
     timed("json", lambda: verdict.to_json(indent=2))
     timed("text", lambda: verdict_text(verdict))
-    timed("html", lambda: page_html([verdict_section(verdict, {})]))
+    timed("html", lambda: page_start() + verdict_section(verdict, {}) + page_end())
     return {
         "tracks": tracks,
         "slots": slots,
