@@ -81,12 +81,12 @@ def test_checksums_are_those_of_the_catalogue() -> None:
 @pytest.mark.parametrize(
     ("cost", "broken"),
     [
-        (Cost("real", (), 23.9, 1.0, 699.0, 2047.0), []),
-        (Cost("real", (), 24.1, 1.0, 699.0, 2047.0), ["24.1 s"]),
-        (Cost("real", (), 1.0, 1.0, 701.0, 100.0), ["701 MiB"]),
-        (Cost("real", (), 1.0, 1.0, 300.0, 2050.0), ["2050 MiB in the child"]),
-        (Cost("untyped: ValueError()", (), 1.0, 1.0, 300.0, 100.0), ["untyped: ValueError()"]),
-        (Cost("stopped: memory", (), 1.0, 1.0, 3001.0, 100.0), ["3001 MiB", "stopped: memory"]),
+        (Cost("real", 23.9, 1.0, 699.0, 2047.0), []),
+        (Cost("real", 24.1, 1.0, 699.0, 2047.0), ["24.1 s"]),
+        (Cost("real", 1.0, 1.0, 701.0, 100.0), ["701 MiB"]),
+        (Cost("real", 1.0, 1.0, 300.0, 2050.0), ["2050 MiB in the child"]),
+        (Cost("untyped: ValueError()", 1.0, 1.0, 300.0, 100.0), ["untyped: ValueError()"]),
+        (Cost("stopped: memory", 1.0, 1.0, 3001.0, 100.0), ["3001 MiB", "stopped: memory"]),
     ],
 )
 def test_a_cost_beyond_a_bound_is_told(cost: Cost, broken: list[str]) -> None:
@@ -106,7 +106,7 @@ def test_only_one_number_can_be_judged_again(monkeypatch: pytest.MonkeyPatch, tm
 
         def judge(self, path: Path) -> Cost:
             assert path.read_bytes() == fuzz_resources.make(7, SEED).content
-            return Cost("refused: too_large", (), 30.0, 1.0, 200.0, 60.0)
+            return Cost("refused: too_large", 30.0, 1.0, 200.0, 60.0)
 
     monkeypatch.setattr(fuzz_resources, "JudgingProcess", Stub)
     kinds = list(fuzz_resources.RECIPES)

@@ -140,6 +140,7 @@ def worst(costs: dict[int, tuple[Made, Cost]], cost_of: Callable[[Cost], float])
 
 def line_of(index: int, made: Made, cost: Cost, wrong: Sequence[str] = ()) -> str:
     """Return what a file was and what it cost; ``--only`` with its number makes it again."""
-    figures = f"{cost.parent_mib:.0f} + {cost.child_mib:.0f} MiB, {cost.seconds:.1f} s, {cost.outcome}"
+    seconds = f"{cost.seconds:.1f} s ({cost.processor_seconds:.1f} s of the parent's processor)"
+    figures = f"{cost.parent_mib:.0f} + {cost.child_mib:.0f} MiB, {seconds}, {cost.outcome}"
     beyond = f" BEYOND: {', '.join(wrong)}" if wrong else ""
     return f"--only {index} ({kind_of(index)}, {len(made.content)} bytes: {made.told}): {figures}{beyond}"

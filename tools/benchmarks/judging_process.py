@@ -33,7 +33,6 @@ class Cost:
 
     Attributes:
         outcome: The label, the code of the error, or ``untyped: ...``, ``stopped: ...`` where there was no answer.
-        reasons: Codes of the verdict's reasons.
         seconds: Wall-clock time from the call to its return.
         processor_seconds: Of the process that judges, its decoding process left out.
         parent_mib: Peak of resident memory of the process that judges.
@@ -41,7 +40,6 @@ class Cost:
     """
 
     outcome: str
-    reasons: tuple[str, ...]
     seconds: float
     processor_seconds: float
     parent_mib: float
@@ -61,11 +59,6 @@ class JudgingProcess(Closing):
         self._timeout_seconds = timeout_seconds
         self._stop = (stop_mib, stop_seconds)
         self._process = self._start()
-
-    @property
-    def pid(self) -> int:
-        """Id of the process."""
-        return self._process.pid
 
     def judge(self, path: Path) -> Cost:
         """Return what the file cost."""
@@ -94,9 +87,8 @@ class JudgingProcess(Closing):
         if not line:
             self.close()
             how = f"stopped: {why}" if why else f"untyped: the process ended with {process.returncode}"
-            return Cost(how, (), time.monotonic() - began, 0.0, parent, child)
-        answer = json.loads(line)
-        return Cost(**{**answer, "reasons": tuple(answer["reasons"])}, parent_mib=parent, child_mib=child)
+            return Cost(how, time.monotonic() - began, 0.0, parent, child)
+        return Cost(**json.loads(line), parent_mib=parent, child_mib=child)
 
     def close(self) -> None:
         """End the process."""
@@ -163,18 +155,17 @@ def answer_lines(timeout_seconds: float) -> None:
         for line in sys.stdin.buffer:
             path = Path(os.fsdecode(line.rstrip(b"\n")))
             began, processor = time.monotonic(), time.process_time()
-            reasons: list[str] = []
             try:
-                verdict = detector.detect(path)
-                outcome, reasons = verdict.label.value, [reason.code for reason in verdict.reasons]
+                outcome = detector.detect(path).label.value
             except CadError as error:
                 outcome = f"refused: {error.code}"
                 if "\n" in str(error):
                     outcome = f"untyped: an error of several lines: {error!r}"
             except Exception as error:
                 outcome = f"untyped: {error!r}"[:300]
-            answer = {"outcome": outcome, "reasons": reasons, "seconds": time.monotonic() - began}
-            answers.write(json.dumps({**answer, "processor_seconds": time.process_time() - processor}) + "\n")
+            seconds, processor_seconds = time.monotonic() - began, time.process_time() - processor
+            answer = {"outcome": outcome, "seconds": seconds, "processor_seconds": processor_seconds}
+            answers.write(json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":
