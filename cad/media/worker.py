@@ -177,8 +177,10 @@ class FileJob:
             link.layout(AUDIO_BLOCK_SLOTS * (SAMPLES_PER_FRAME * 4 + 1))
             for seconds, frame in stamps(self._stamped(source, stream)):
                 frames += 1
-                placer.push(seconds, frame)
-                if seconds + frame.samples / frame.sample_rate > seconds_of(stop_slot):
+                is_late = seconds > self._limits.max_duration_seconds
+                if not is_late:
+                    placer.push(seconds, frame)
+                if is_late or seconds + frame.samples / frame.sample_rate > seconds_of(stop_slot):
                     placer.close()  # what was decoded until here is not lost
                     raise MediaLimitError(
                         self._name, f"goes on after the limit of {self._limits.max_duration_seconds:.0f} s"
