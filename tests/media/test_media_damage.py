@@ -132,7 +132,7 @@ def test_limits_on_duration_streams_bytes_and_all_pixels(make_clip: Make, tmp_pa
     clip = make_clip("plain.mp4", "-c:v", "libx264", "-g", "12", "-c:a", "aac")
     with pytest.raises(MediaLimitError, match="lasts 2 s"):
         open_media(clip, MediaLimits(max_duration_seconds=1.0))
-    with pytest.raises(MediaLimitError, match="2 streams"):
+    with pytest.raises(MediaLimitError, match="2 pictures and sounds"):
         open_media(clip, MediaLimits(max_streams=1))
     with pytest.raises(MediaLimitError, match="bytes"):
         open_media(clip, MediaLimits(max_file_bytes=100))

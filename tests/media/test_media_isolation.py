@@ -278,7 +278,7 @@ from cad.media import process
 process._BOOT = {EVIL_BOOT.format(body=BEGUN + act, method="picture")!r}
 from cad.media.reader import open_media
 reader = open_media({str(h264_mp4)!r})
-reader._worker.send({{"type": "video", "number": 1}})
+reader._worker.send({{"type": "video", "number": 1, "left_seconds": 60.0}})
 assert reader._worker.receive()["type"] == "begun"
 time.sleep(0.3)
 print(reader._worker.pid, flush=True)

@@ -10,7 +10,7 @@ import cad
 
 CORE = Path(cad.__file__).parent
 #: What only computes on arrays, and the encoder for the report's pictures.
-ALLOWED = {"resize", "warpAffine", "cvtColor", "blur", "Laplacian", "LUT", "imencode"}
+ALLOWED = {"resize", "warpAffine", "cvtColor", "blur", "Laplacian", "LUT", "norm", "imencode"}
 
 
 def test_the_core_calls_opencv_for_arithmetic_alone() -> None:
