@@ -96,7 +96,7 @@ def smooth(line: Timeline) -> Timeline:
         >>> smooth(np.array([0.0, 0.0, 5.0, np.nan])).tolist()
         [1.6666666666666667, 1.6666666666666667, 1.6666666666666667, nan]
     """
-    if not len(line):  # of a file shorter than half a slot; NumPy convolves nothing empty
+    if not len(line):  # of a clip shorter than a slot
         return line
     known = ~np.isnan(line)
     kernel = np.ones(SMOOTHING_SLOTS)

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from benchmarks import fuzz_resources
 from benchmarks.extreme_files import Made
@@ -19,6 +20,9 @@ from benchmarks.extreme_pictures import lzw
 from benchmarks.extreme_sounds import checksum
 from benchmarks.judging_process import Cost, forget_peak, peak_mib
 from requirements import needs
+
+from cad.detector import Detector
+from cad.verdict.records import Label
 
 SEED = 20260101
 
@@ -42,6 +46,17 @@ def test_two_files_of_every_kind() -> None:
 @pytest.mark.slow
 def test_twenty_files_of_every_kind() -> None:
     check(range(20 * len(fuzz_resources.RECIPES)), timeout_seconds=20.0)
+
+
+@needs("linux")
+@pytest.mark.parametrize(("kind", "number"), [("avi", 50), ("avi", 135), ("vorbis", 33)])
+def test_a_track_shorter_than_a_slot_is_no_fault(tiny_weights: Path, kind: str, number: int) -> None:
+    """A timeline without a slot could not be smoothed."""
+    made = fuzz_resources.RECIPES[kind](np.random.default_rng([SEED, number]))
+    with Detector(model=str(tiny_weights)) as detector:
+        verdict = detector.detect(made.content)
+    assert verdict.label is Label.INCONCLUSIVE
+    assert verdict.reasons
 
 
 @pytest.mark.parametrize("kind", fuzz_resources.RECIPES)
