@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,8 +53,13 @@ def test_what_grows_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         os.close(fd)
     assert figures["growing"] == ["descriptors"]
     assert figures["rise_per_1000_files"]["descriptors"] == 1000
-    held: list[bytearray] = []
-    figures = soak_with(lambda: held.append(bytearray(os.urandom(1 << 20))), monkeypatch, tmp_path)
+    held: list[mmap.mmap] = []
+
+    def hold() -> None:
+        held.append(mmap.mmap(-1, 1 << 20))  # not the heap, where other tests have left free memory
+        held[-1].write(os.urandom(1 << 20))
+
+    figures = soak_with(hold, monkeypatch, tmp_path)
     assert figures["growing"] == ["resident_mib"]
     assert 900 < figures["rise_per_1000_files"]["resident_mib"] < 1100
     left = iter(range(10**6))
