@@ -7,6 +7,7 @@ fault is told like any other.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from types import FrameType
 from typing import Any
@@ -132,10 +133,18 @@ def _signals_raise() -> Iterator[None]:
         yield
     finally:
         is_over = True
-        # After a signal the program is at its end, where the same one again must not make another end of it.
+        # After a signal the program is at its end, where the same one again must not make another end of it: not while
+        # threads end, and not when Python has already put the system's own handlers back, the last thing it does.
         if last is None:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+        else:
+            atexit.register(_ignore, tuple(handlers))
+
+
+def _ignore(numbers: Iterable[int]) -> None:
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _code_of(error: BaseException, name: str, shows_trace: bool) -> int:

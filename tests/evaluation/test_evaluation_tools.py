@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import numpy as np
@@ -209,8 +208,8 @@ def test_scores_are_kept_under_the_face_nets_too(tiny_weights, monkeypatch):
     assert scorer.identity.split()[0] == tiny_weights.name
     for entry in nets:
         assert f"{entry.name} {entry.sha256}" in scorer.identity
-    newer = dataclasses.replace(nets[1], sha256="0" * 64)
-    monkeypatch.setattr(finder, "find_entry", lambda name: newer if name == newer.name else find_entry(name))
+    newer = {nets[0].name: nets[0].sha256, nets[1].name: "0" * 64}
+    monkeypatch.setattr(finder.FaceFinder, "nets", property(lambda self: newer))
     assert detector_scorer.DetectorScorer(str(tiny_weights)).identity != scorer.identity
 
 
