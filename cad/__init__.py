@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         DecoderCrashedError,
         DocumentError,
         ExportError,
+        MediaChangedError,
         MediaError,
         MediaLimitError,
         MediaMemoryError,
@@ -104,6 +105,7 @@ __all__ = [
     "FaceSummary",
     "Label",
     "LipScore",
+    "MediaChangedError",
     "MediaError",
     "MediaInfo",
     "MediaInput",
@@ -160,9 +162,9 @@ _NAMES_BY_HOME = {
     "cad.detector": "Detector Progress Result",
     "cad.media.input": "MediaInput",
     "cad.errors": (
-        "AnalysisFailedError CadError DataError DecoderCrashedError DocumentError ExportError MediaError "
-        "MediaLimitError MediaMemoryError MediaNotFoundError MediaTimeoutError MediaUnreadableError MissingExtraError "
-        "MissingStreamError OptionError ParityError SpecMismatchError UnconfinedError WeightsError "
+        "AnalysisFailedError CadError DataError DecoderCrashedError DocumentError ExportError MediaChangedError "
+        "MediaError MediaLimitError MediaMemoryError MediaNotFoundError MediaTimeoutError MediaUnreadableError "
+        "MissingExtraError MissingStreamError OptionError ParityError SpecMismatchError UnconfinedError WeightsError "
         "WeightsIntegrityError WeightsNotFoundError"
     ),
     "cad.faces.active_speaker": "LipScore",

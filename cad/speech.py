@@ -44,8 +44,8 @@ HEARD_AT_DBFS = -20.0
 #: poor forgeries, which must be judged, sound to the net like half a voice (docs/experiments.md).
 MIN_VOICE = 0.25
 VOICE_REACH_SLOTS = 25
-#: The net is given so much at a time.
-_READ_SLOTS = 250
+#: The net is given so much at a time; whoever waits is asked in between whether it goes on.
+_READ_SLOTS = 50
 
 #: Gives the samples of the slots from a first one up to a last one, float32 (slots * 640,), zeros where there are none.
 ReadSlots = Callable[[int, int], NDArray[np.float32]]

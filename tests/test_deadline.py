@@ -136,7 +136,7 @@ def test_a_slow_net_over_sound_alone(monkeypatch, no_faces, detector, tmp_path, 
 
 def test_a_slow_speech_net(monkeypatch, no_faces, detector, tmp_path, clock):
     class Slow:
-        run = staticmethod(clock.slowed(speech_net()._session.run, 0.02))
+        run = staticmethod(clock.slowed(speech_net()._session.run, 0.005))
 
     monkeypatch.setattr(speech_net(), "_session", Slow)
     path = write_wav(tmp_path / "a.wav", talk(60.0))
@@ -199,7 +199,7 @@ def test_every_file_of_a_batch_has_its_own_time(slow_faces, detector, tmp_path):
 
 
 def test_the_decoding_process_is_told_what_is_left(monkeypatch, tmp_path, clock):
-    # Its alarm and its limit of processor time hold even if nobody is there any more to stop it.
+    # Its alarm rings even if nobody is there any more to stop it.
     told, send = [], WorkerProcess.send
 
     def noted(self, message, fd=None):
@@ -210,9 +210,7 @@ def test_the_decoding_process_is_told_what_is_left(monkeypatch, tmp_path, clock)
     with open_media(write_video(tmp_path / "plain.mp4", 2.0), MediaLimits(wall_seconds=100.0)) as reader:
         clock.seconds += 30
         assert len(list(reader.video_chunks())) == 2
-    first, second = (message["left_seconds"] for message in told)
-    assert (first, second) == (100, 70)
-    assert told[0]["limits"]["cpu_seconds"] == 100 and told[0]["limits"]["wall_seconds"] <= 100
+    assert [message["left_seconds"] for message in told] == [100, 70]
 
 
 @pytest.mark.parametrize("side_px", [1920, 7000])

@@ -12,6 +12,7 @@ import re
 import subprocess
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 from made_analysis import analysis, face
@@ -59,7 +60,6 @@ def strictly_read(text: str):
 
 @pytest.mark.parametrize("path", [NOT_TEXT, "\ud800.wav", "caf\u00e9\ud83d\ude00", OBEYED.replace("\x00", "")])
 def test_json_is_text_for_every_reader(path):
-    jsonschema = pytest.importorskip("jsonschema")
     results = [Result(path, verdict_of(path)), Result(path, error=MediaUnreadableError(path, f"no media: {path}"))]
     out = io.StringIO()
     for writer in (JsonWriter(out, single=False), JsonLinesWriter(out)):
