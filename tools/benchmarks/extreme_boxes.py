@@ -157,7 +157,7 @@ def photograph(rng: Rng, kind: str, suffix: str) -> Made:
     width, height = number(rng, 1, 65535), number(rng, 1, 65535)
     if rng.random() < 0.6:
         width, height = min(width, 9000), min(height, 9000)
-    rows, columns = min(256, -(-height // 64)), min(256, -(-width // 64))
+    rows, columns = min(255, -(-height // 64)), min(255, -(-width // 64))
     form = one_of(rng, 0, 1, 2, 3)
     items = number(rng, 1, 2000) if rng.random() < 0.3 else 1
     piece = tile(kind)
