@@ -28,6 +28,10 @@ from cad.speech_net import speech_net
 
 #: Four hours are the longest that is read, less a little for what encoders add.
 LONGEST_SECONDS = 14_390
+#: So much it takes for half an hour of talk with the tiny model, 64 MiB of kept sound included; the whole sound as
+#: float32 is 50 MiB more than those.
+MOST_OF_TALK_MIB = 330
+
 
 @needs("linux")
 def test_a_leap_of_four_hours_costs_nothing(tmp_path: Path, tiny_weights: Path) -> None:
@@ -62,9 +66,7 @@ def test_four_hours_of_silence_stay_within_the_bound(tmp_path: Path, tiny_weight
 
 @pytest.mark.slow
 @needs("linux", "ffmpeg")
-@pytest.mark.parametrize(
-    ("kind", "minutes"), [("talk", 40), ("talk three times", 15), ("talk under a picture", 40)]
-)
+@pytest.mark.parametrize(("kind", "minutes"), [("talk", 32), ("talk three times", 12), ("talk under a picture", 32)])
 def test_talk_is_not_held(tmp_path: Path, tiny_weights: Path, kind: str, minutes: int) -> None:
     figures = judged(write_long(tmp_path, kind, 60 * minutes), model=tiny_weights)
     assert figures["parent_mib"] < MOST_OF_TALK_MIB
