@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
 import tracemalloc
-import wave
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from benchmarks.long_sounds import BAR_MIB, judged, write_leap, write_long, write_slow
 from made_media import NoFaceTracker, stand_in_for_faces, talk, write_video, write_wav
 from requirements import needs
 from test_detector import children_of_this_process
@@ -29,119 +26,52 @@ from cad.sounds import hear_sounds
 from cad.speech import find_speech, levels_for_speech, slots_of_speech
 from cad.speech_net import speech_net
 
-#: What the process that judges may take for any file.
-MOST_MB = 700
 #: Four hours are the longest that is read, less a little for what encoders add.
 LONGEST_SECONDS = 14_390
-
-_JUDGE = """
-import sys
-import cad
-with cad.Detector(model=sys.argv[1]) as detector:
-    analysis = detector.analyse(sys.argv[2])
-    cad.judge(analysis, detector.spec)
-status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-print(int(status["VmHWM"].split()[0]) // 1024, analysis.slots, analysis.speech_slots, len(analysis.scores))
-"""
-
-
-def judged(path: Path, weights: Path) -> tuple[int, int, int, int]:
-    """Judge a file in a process of its own; return its peak in MB, then slots, slots with speech and windows."""
-    command = [sys.executable, "-c", _JUDGE, str(weights), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    peak, slots, speech, windows = map(int, done.stdout.split())
-    return peak, slots, speech, windows
-
-
-def write_leap(path: Path, seconds: int) -> Path:
-    """Write four seconds of talk with a leap in the middle of its stamps, and one picture that stands over it."""
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("mpeg4", rate=25)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        audio = container.add_stream("libopus", rate=16_000, layout="mono")
-        picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
-        for packet in video.encode(picture) + video.encode(None):
-            packet.duration = int((seconds + 4) / packet.time_base)
-            container.mux(packet)
-        frame = av.AudioFrame.from_ndarray(talk(4.0)[None], format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 16_000, 0, Fraction(1, 16_000)
-        packets = audio.encode(frame) + audio.encode(None)
-        for index, packet in enumerate(packets):
-            if index >= len(packets) // 2:
-                packet.pts += int(seconds / packet.time_base)
-                packet.dts = packet.pts
-            container.mux(packet)
-    return path
-
-
-def write_slow(path: Path, samples: np.ndarray) -> Path:
-    """Write PCM with one sample a second."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(1)
-        file.writeframes(samples.astype("<i2").tobytes())
-    return path
+#: So much it takes for half an hour of talk with the tiny model, 64 MiB of kept sound included; the whole sound as
+#: float32 is 50 MiB more than those.
+MOST_OF_TALK_MIB = 330
 
 
 @needs("linux")
 def test_a_leap_of_four_hours_costs_nothing(tmp_path: Path, tiny_weights: Path) -> None:
-    path = write_leap(tmp_path / "leap.mkv", LONGEST_SECONDS - 10)
+    path = write_leap(tmp_path, LONGEST_SECONDS)
     with cad.open_media(path) as reader:
         blocks = list(reader.sound_blocks())
         assert len(blocks) <= 3 and blocks[-1].stop_slot > 25 * (LONGEST_SECONDS - 10)
         assert sum(len(block.present) for block in blocks) <= 300
         sound = reader.audio()
     assert sound is not None and 80 <= sound.present.sum() <= 110 and len(sound.present) == blocks[-1].stop_slot
-    peak, slots, speech, windows = judged(path, tiny_weights)
-    assert peak < MOST_MB and slots == len(sound.present) and 80 <= speech <= 110 and windows >= 2
+    figures = judged(path, model=tiny_weights)
+    assert figures["parent_mib"] < BAR_MIB and figures["slots"] == len(sound.present) and figures["windows"] >= 2
+    assert 80 <= figures["speech_share"] * figures["slots"] <= 110
 
 
 @needs("linux")
 def test_one_sample_a_second_for_four_hours(tmp_path: Path, tiny_weights: Path) -> None:
     path = write_slow(tmp_path / "slow.wav", np.zeros(LONGEST_SECONDS))
     assert path.stat().st_size < 30_000
-    peak, slots, speech, _ = judged(path, tiny_weights)
-    assert peak < MOST_MB and slots == 25 * LONGEST_SECONDS and speech == 0
+    figures = judged(path, model=tiny_weights)
+    assert figures["parent_mib"] < BAR_MIB and figures["slots"] == 25 * LONGEST_SECONDS
+    assert figures["speech_share"] == 0
 
 
 @pytest.mark.slow
 @needs("linux", "ffmpeg")
-@pytest.mark.parametrize("kind", ["silence", "noise at 1 Hz", "talk", "talk three times", "talk under a picture"])
-def test_four_hours_of_sound_stay_within_the_bound(tmp_path: Path, tiny_weights: Path, kind: str) -> None:
-    path = write_long(tmp_path, kind)
-    peak, slots, speech, windows = judged(path, tiny_weights)
-    assert peak < MOST_MB
-    assert slots == pytest.approx(25 * LONGEST_SECONDS, abs=50)
-    if "talk" in kind:
-        assert speech > 0.9 * slots and windows > 0.9 * slots / 25
+def test_four_hours_of_silence_stay_within_the_bound(tmp_path: Path, tiny_weights: Path) -> None:
+    figures = judged(write_long(tmp_path, "silence, FLAC", LONGEST_SECONDS), model=tiny_weights)
+    assert figures["parent_mib"] < BAR_MIB
+    assert figures["slots"] == pytest.approx(25 * LONGEST_SECONDS, abs=50) and figures["speech_share"] == 0
 
 
-def write_long(folder: Path, kind: str) -> Path:
-    """Write four hours of something, by copies of coded packets where it is talk."""
-
-    def ffmpeg(*arguments: object) -> None:
-        subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True)
-
-    if kind == "noise at 1 Hz":
-        return write_slow(folder / "slow.wav", np.random.default_rng(0).integers(-20_000, 20_000, LONGEST_SECONDS))
-    if kind == "silence":
-        ffmpeg("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", LONGEST_SECONDS, folder / "silence.flac")
-        return folder / "silence.flac"
-    said = np.concatenate([talk(8.0, seed=1), np.zeros(8000, np.float32), talk(11.5, seed=2)])
-    ffmpeg("-i", write_wav(folder / "talk.wav", said), "-c:a", "aac", "-b:a", "32k", folder / "talk.m4a")
-    ffmpeg("-stream_loop", LONGEST_SECONDS // 20, "-i", folder / "talk.m4a", "-c", "copy", "-t", LONGEST_SECONDS,
-           folder / "long.m4a")  # fmt: skip
-    if kind == "talk":
-        return folder / "long.m4a"
-    if kind == "talk three times":  # each a little later, so that they are not the same one
-        offsets = [argument for second in (0, 1, 2) for argument in ("-itsoffset", second, "-i", folder / "long.m4a")]
-        maps = [argument for number in range(3) for argument in ("-map", number)]
-        ffmpeg(*offsets, *maps, "-c", "copy", "-t", LONGEST_SECONDS, folder / "long.mkv")
-    else:
-        ffmpeg("-f", "lavfi", "-i", "color=c=gray:s=64x48:r=1", "-i", folder / "long.m4a", "-c:a", "copy", "-c:v",
-               "mpeg4", "-t", LONGEST_SECONDS, folder / "long.mkv")  # fmt: skip
-    return folder / "long.mkv"
+@pytest.mark.slow
+@needs("linux", "ffmpeg")
+@pytest.mark.parametrize(("kind", "minutes"), [("talk", 32), ("talk three times", 12), ("talk under a picture", 32)])
+def test_talk_is_not_held(tmp_path: Path, tiny_weights: Path, kind: str, minutes: int) -> None:
+    figures = judged(write_long(tmp_path, kind, 60 * minutes), model=tiny_weights)
+    assert figures["parent_mib"] < MOST_OF_TALK_MIB
+    assert figures["slots"] == pytest.approx(25 * 60 * minutes, abs=50) and figures["speech_share"] > 0.9
+    assert figures["windows"] > 0.9 * 60 * minutes * figures["sounds"]
 
 
 @pytest.fixture

@@ -19,3 +19,10 @@ def test_figures_that_are_absent_give_no_row() -> None:
         "| what | measured | by |\n|---|---|---|\n| finding and following faces, against decoding the same file | "
         "0.40 times the processor time (bar 0.5) | `tools/bench.py faces` |"
     )
+
+
+def test_a_long_sound_without_a_verdict_is_told_as_such() -> None:
+    row = {"hours": 0.5, "file_kib": 7, "speech_share": None, "windows": 0, "parent_mib": 200, "child_mib": 60}
+    row |= {"processor_seconds": 3.4, "wall_seconds": 10.2, "load_average": 9.6, "label": None, "outcome": "timeout"}
+    *_, line = reliability_table.long_sound_table({"kinds": {"talk": row}}).splitlines()
+    assert line == "| talk | 0.5 | 7 |  | 0 | 200 | 60 | 3 | 10 (10) | no verdict, timeout |"

@@ -41,6 +41,7 @@ def fill_documents(only_check: bool) -> int:
         ("SECURITY.md", "reliability", lambda: table(rows_of("fuzz", load("fuzz")))),
         ("docs/reliability/README.md", "odd", odd_table),
         ("docs/reliability/README.md", "resources", lambda: resource_table(load("resources"))),
+        ("docs/reliability/README.md", "long_sounds", lambda: long_sound_table(load("long_sounds"))),
         ("docs/reliability/README.md", "soak", lambda: table(rows_of("soak", load("soak")))),
     ]
     for document, mark, make in makers:
@@ -153,6 +154,25 @@ def resource_table(figures: Figures) -> str:
         ]
         for kind, row in {**figures.get("kinds", {}), "all": figures.get("all")}.items()
         if row
+    ]
+    return markdown_table(head, rows)
+
+
+def long_sound_table(figures: Figures) -> str:
+    """Return what hours of sound cost, by kind; of a file that was cut off, how far it came."""
+    head = ["file", "hours", "KiB", "speech", "windows", "MiB", "MiB, decoding", "processor s", "s (load)", "outcome"]
+    rows = [
+        [
+            kind,
+            f"{row['hours']:g}",
+            str(row["file_kib"]),
+            "" if row["speech_share"] is None else f"{row['speech_share']:.1%}",
+            *(str(row[name]) for name in ("windows", "parent_mib", "child_mib")),
+            f"{row['processor_seconds']:.0f}",
+            f"{row['wall_seconds']:.0f} ({row['load_average']:.0f})",
+            f"{row['label'] or 'no verdict'}, {row['outcome']}",
+        ]
+        for kind, row in figures.get("kinds", {}).items()
     ]
     return markdown_table(head, rows)
 
