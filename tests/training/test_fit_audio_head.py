@@ -60,9 +60,8 @@ def test_statistics_are_those_of_the_net_and_are_kept(
     rows = data.train_rows
     found = voice_windows(net, data.store, rows, tmp_path, seed=0)
     assert set(found.row.tolist()) == set(range(len(rows)))
-    assert {(rows[row].audio_fake, label) for row, label in zip(found.row.tolist(), found.label.tolist())} == {
-        (0, 0.0), (1, 1.0)
-    }  # fmt: skip
+    labels = {(rows[row].audio_fake, label) for row, label in zip(found.row.tolist(), found.label.tolist(), strict=True)}
+    assert labels == {(0, 0.0), (1, 1.0)}
     (_, sound), *_ = cut_voice(data.store.read(rows[0].path), 50)
     inputs = torch.from_numpy(sound.samples)[None], torch.from_numpy(sound.present)[None].float()
     with torch.no_grad():
