@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from cad.data.manifest import Row
-from cad.errors import OptionError
+from cad.errors import DataError, OptionError
 from cad.metrics.roc import auc_of
 from cad.models import CadModel, create_model
 from cad.models.checkpoint import save_checkpoint
@@ -68,7 +68,7 @@ def fit_audio_head(
 
     Raises:
         OptionError: There is no such network, or nothing to start from.
-        DataError: Shards cannot be read, or rows are not fit for training.
+        DataError: Shards cannot be read, rows are not fit for training, or all voices are of one class.
         MissingExtraError: The package with the encoder's published weights is not installed.
     """
     how = fit or FitOptions()
@@ -88,6 +88,8 @@ def fit_audio_head(
     if start_from is None:
         _settle_once(model, data, learnt, out / "settled.pt", how.seed)
     known = voice_windows(model, store, learnt, out / "train", how.seed)
+    if not {0.0, 1.0} <= set(known.label.tolist()):
+        raise DataError("the audio head needs genuine and forged voices among the training rows (audio_fake 0 and 1)")
     held = voice_windows(model, store, judged, out / "val", how.seed)
     face = {row.path: store.entry(row.path).has_frames for row in [*learnt, *judged]}
     figures: dict[str, object] = {"windows": len(known.label), "recordings": len(learnt)}

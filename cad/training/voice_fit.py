@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fits the audio head to kept statistics: drawn evenly, mixed two by two, and ranked within each source.
+"""Fits the audio head to kept statistics, drawn evenly and mixed two by two, on request ranked within sources.
 
 What a page's recordings have in common is larger than what tells genuine from forged on it. So talking faces and
 recordings are drawn alike, in both of them genuine and forged windows alike, and of these the sources by the square
-root of their size; and besides its label a window is held against one of the other class from the same source.
+root of their size. With ``ranking`` a window is besides held against one of the other class from the same source.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FitOptions:
     decay: float = 0.3
     batch: int = 256
     dropout: float = 0.3
-    ranking: float = 1.0
+    ranking: float = 0.0
     seed: int = 0
 
 

@@ -88,7 +88,7 @@ def test_the_head_learns_what_tells_statistics_apart_and_nothing_else_changes() 
     head = net.audio_head
     known = separable(200, head.hidden[0].in_features)
     sources, faces = [f"page {row // 2 % 3}" for row in range(200)], [row % 3 == 0 for row in range(200)]
-    fit_head(head, known, sources, faces, FitOptions(steps=40, rate=1e-2, decay=0.0, batch=32))
+    fit_head(head, known, sources, faces, FitOptions(steps=40, rate=1e-2, decay=0.0, batch=32, ranking=1.0))
     with torch.no_grad():
         logits = head.logit(head.hidden(head.standardize(known.clip.float(), torch.zeros(200)))).squeeze(-1)
     assert ((logits > 0) == (known.label > 0.5)).float().mean() > 0.9
@@ -133,7 +133,8 @@ def test_rare_sources_and_classes_are_drawn_more_often_than_they_occur() -> None
 @pytest.mark.slow
 def test_a_whole_net_keeps_everything_but_its_head(shards: Path, tmp_path: Path) -> None:
     data = CadData(shards=[str(shards)], streams=("audio",), workers=0)
-    fit_audio_head(data, tmp_path, FitOptions(steps=3), left_out_groups=2, threads=1, start_from="cad_small")
+    fit = FitOptions(steps=3, ranking=1.0)
+    fit_audio_head(data, tmp_path, fit, left_out_groups=2, threads=1, start_from="cad_small")
     net, _ = load_checkpoint(tmp_path)
     old = tiny_small(lip_encoder="lip_shapes", lip_options={}, speech_options={}, face_options={}, width=128,
                      video_uses_lips=False, prototypes=64)  # fmt: skip
