@@ -164,9 +164,7 @@ def draw_weights(
     return weights / weights.sum()
 
 
-def pairs_of(
-    label: NDArray[np.float32], source: NDArray[np.str_]
-) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def pairs_of(label: NDArray[np.float32], source: NDArray[np.str_]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Return the genuine and the forged windows of every source that has both."""
     by: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for index, (name, fake) in enumerate(zip(source.tolist(), label.tolist(), strict=True)):
