@@ -17,12 +17,13 @@ from cad.data.shards import ClipStore
 from cad.media.records import AudioSamples
 from cad.models import CadModel
 from cad.models.checkpoint import load_checkpoint
+from cad.models.standardize import SETTLING_BATCHES
 from cad.speech import keep_speech
 from cad.training.audio_head import KEPT_PARTS, auc_left_out, fit_audio_head, source_groups
 from cad.training.data import CadData
 from cad.training.start import StartFrom, load_parts
 from cad.training.voice_fit import FitOptions, draw_weights, fit_head, pairs_of
-from cad.training.voice_windows import VoiceWindows, cut_voice, voice_windows
+from cad.training.voice_windows import VoiceWindows, cut_voice, settle_tokens, voice_windows
 from cad.windows import WindowCutter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +59,8 @@ def test_statistics_are_those_of_the_net_and_are_kept(
     data.setup("fit")
     assert data.store is not None
     rows = data.train_rows
+    settle_tokens(net, data.store, rows, seed=0)
+    assert net.standardize_speech.mean.any() and int(net.standardize_speech.batches) == SETTLING_BATCHES
     found = voice_windows(net, data.store, rows, tmp_path, seed=0)
     assert set(found.row.tolist()) == set(range(len(rows)))
     pairs = zip(found.row.tolist(), found.label.tolist(), strict=True)
