@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tool_module import load_tool
 
+from cad.command import ExitCode
+
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
@@ -35,7 +37,7 @@ def test_other_nets_are_refused_unless_only_the_common_part_is_asked_for(
     one = run_folder(tmp_path / "one", **{"face.weight": torch.ones(2), "lips.weight": torch.ones(2)})
     two = run_folder(tmp_path / "two", **{"face.weight": torch.zeros(2)})
     out = tmp_path / "mean"
-    assert tool.main([str(one), str(two), "-o", str(out)]) == 2
+    assert tool.main([str(one), str(two), "-o", str(out)]) == ExitCode.WEIGHTS
     assert "lips.weight" in capsys.readouterr().err and not out.exists()
     assert tool.main([str(one), str(two), "-o", str(out), "--part", "face."]) == 0
     assert load_file(str(out / "model.safetensors"))["face.weight"].tolist() == [0.5, 0.5]
