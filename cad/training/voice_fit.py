@@ -161,7 +161,7 @@ def draw_weights(
                 weights[group] = own / own.sum()
         domain = has_face == face
         weights[domain] /= max(weights[domain].sum(), 1e-12)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def pairs_of(label: NDArray[np.float32], source: NDArray[np.str_]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
