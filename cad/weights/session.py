@@ -35,6 +35,8 @@ def open_session(
     options.log_severity_level = 3  # errors only
     # Never ONNX Runtime's own format, which has places of its own for weights that lie elsewhere.
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    # An arena keeps what the largest batch ever took, hundreds of megabytes, for all files to come; it saves no time.
+    options.enable_cpu_mem_arena = False
     # Threads that spin while they wait would take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
