@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kinds", nargs="*", choices=list(RECIPES), default=list(RECIPES), help="kinds of files")
     parser.add_argument("--seed", type=int, default=20260101)
     parser.add_argument("--timeout", type=float, default=20.0, help="the product's --timeout, in seconds")
+    parser.add_argument("--jobs", type=int, default=1, help="files that are judged at the same time")
     parser.add_argument("--keep", type=Path, help="folder for the files that broke a bound, and for the one of --only")
 
 
@@ -50,30 +52,39 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Judge them and return the figures; ``ok`` is false if a bound did not hold."""
     numbers = range(arguments.count) if arguments.only is None else [arguments.only]
     chosen = [index for index in numbers if kind_of(index) in arguments.kinds]
-    return fuzz(chosen, arguments.seed, arguments.timeout, arguments.keep)
+    return fuzz(chosen, arguments.seed, arguments.timeout, arguments.keep, arguments.jobs)
 
 
-def fuzz(numbers: Sequence[int], seed: int, timeout_seconds: float, keep: Path | None = None) -> dict[str, object]:
+def fuzz(
+    numbers: Sequence[int], seed: int, timeout_seconds: float, keep: Path | None = None, jobs: int = 1
+) -> dict[str, object]:
     """Judge the files of these numbers and return the figures."""
-    costs: dict[int, tuple[Made, Cost]] = {}
+    found: dict[int, tuple[Made, Cost]] = {}
     broken: dict[int, list[str]] = {}
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="cad-extreme-") as folder, JudgingProcess(timeout_seconds) as process:
-        for done, index in enumerate(numbers, start=1):
-            made = make(index, seed)
-            path = Path(folder) / f"{index}{made.suffix}"
-            path.write_bytes(made.content)
-            cost = process.judge(path)
-            costs[index] = made, cost
-            if wrong := broken_bounds(cost, timeout_seconds):
-                broken[index] = wrong
-                print(line_of(index, made, cost, wrong), file=sys.stderr, flush=True)
-            if keep is not None and (wrong or len(numbers) == 1):
-                keep.mkdir(parents=True, exist_ok=True)
-                (keep / path.name).write_bytes(made.content)
-            path.unlink()
-            if done % 100 == 0:
-                print(f"{done} of {len(numbers)}: {len(broken)} beyond a bound", file=sys.stderr, flush=True)
+
+    def judge(own: Sequence[int]) -> None:
+        with tempfile.TemporaryDirectory(prefix="cad-extreme-") as folder, JudgingProcess(timeout_seconds) as process:
+            for index in own:
+                made = make(index, seed)
+                path = Path(folder) / f"{index}{made.suffix}"
+                path.write_bytes(made.content)
+                cost = process.judge(path)
+                found[index] = made, cost
+                if wrong := broken_bounds(cost, timeout_seconds):
+                    broken[index] = wrong
+                    print(line_of(index, made, cost, wrong), file=sys.stderr, flush=True)
+                if keep is not None and (wrong or len(numbers) == 1):
+                    keep.mkdir(parents=True, exist_ok=True)
+                    (keep / path.name).write_bytes(made.content)
+                path.unlink()
+                if len(found) % 100 == 0:
+                    print(f"{len(found)} of {len(numbers)}: {len(broken)} beyond a bound", file=sys.stderr, flush=True)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for done in [pool.submit(judge, numbers[job::jobs]) for job in range(jobs)]:
+            done.result()
+    costs = {index: found[index] for index in numbers}
     return {
         "files": len(numbers),
         "seed": seed,
@@ -82,12 +93,12 @@ def fuzz(numbers: Sequence[int], seed: int, timeout_seconds: float, keep: Path |
         "child_bound_mib": MediaLimits().memory_bytes // MIB,
         "time_bound_seconds": timeout_seconds * (1 + LATE_SHARE),
         "kinds": {
-            kind: row_of([costs[index] for index in found], sum(index in broken for index in found))
+            kind: row_of([costs[index] for index in own], sum(index in broken for index in own))
             for kind in RECIPES
-            if (found := [index for index in costs if kind_of(index) == kind])
+            if (own := [index for index in costs if kind_of(index) == kind])
         },
         "all": row_of(list(costs.values()), len(broken)),
-        "broken": [line_of(index, *costs[index], wrong) for index, wrong in broken.items()],
+        "broken": [line_of(index, *costs[index], wrong) for index, wrong in sorted(broken.items())],
         "worst_memory": worst(costs, lambda cost: cost.parent_mib),
         "worst_time": worst(costs, lambda cost: cost.seconds),
         "date": time.strftime("%Y-%m-%d"),
