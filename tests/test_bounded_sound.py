@@ -28,9 +28,6 @@ from cad.speech_net import speech_net
 
 #: Four hours are the longest that is read, less a little for what encoders add.
 LONGEST_SECONDS = 14_390
-#: So much it takes for half an hour of talk with the tiny model, 64 MiB of kept sound included; the whole sound as
-#: float32 is 50 MiB more than those.
-MOST_OF_TALK_MIB = 330
 
 
 @needs("linux")
@@ -66,10 +63,18 @@ def test_four_hours_of_silence_stay_within_the_bound(tmp_path: Path, tiny_weight
 
 @pytest.mark.slow
 @needs("linux", "ffmpeg")
-@pytest.mark.parametrize(("kind", "minutes"), [("talk", 32), ("talk three times", 12), ("talk under a picture", 32)])
-def test_talk_is_not_held(tmp_path: Path, tiny_weights: Path, kind: str, minutes: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "minutes", "most_mib"),
+    [
+        # Each between what was measured, 232, 314 and 200 MiB, and what it is where all is kept: 345, 386 and 307.
+        ("talk", 32, 290),
+        ("talk three times", 12, 350),
+        ("talk under a picture", 32, 250),
+    ],
+)
+def test_talk_is_not_held(tmp_path: Path, tiny_weights: Path, kind: str, minutes: int, most_mib: int) -> None:
     figures = judged(write_long(tmp_path, kind, 60 * minutes), model=tiny_weights)
-    assert figures["parent_mib"] < MOST_OF_TALK_MIB
+    assert figures["parent_mib"] < most_mib
     assert figures["slots"] == pytest.approx(25 * 60 * minutes, abs=50) and figures["speech_share"] > 0.9
     assert figures["windows"] > 0.9 * 60 * minutes * figures["sounds"]
 

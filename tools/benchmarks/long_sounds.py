@@ -4,8 +4,8 @@
 Each file is small for its length, or of copied coded packets: silence, noise of one sample a second, one leap in the
 stamps, a voice throughout, three of them, two under a picture that never moves. Each is judged in a fresh process by
 the product with its own weights; its peak and that of the decoding processes are the kernel's (VmHWM), in MiB. A file
-that takes longer than ``--timeout`` is cut off by the product's own limit, and the figures say how far it came. With
-``--out`` a file that is there keeps its figures of other kinds.
+that takes longer than ``--timeout`` is cut off by the product's own limit, and its peak is that of what was done until
+then. With ``--out`` a file that is there keeps its figures of other kinds.
 """
 
 from __future__ import annotations

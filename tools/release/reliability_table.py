@@ -159,7 +159,7 @@ def resource_table(figures: Figures) -> str:
 
 
 def long_sound_table(figures: Figures) -> str:
-    """Return what hours of sound cost, by kind; of a file that was cut off, how far it came."""
+    """Return what hours of sound cost, by kind."""
     head = ["file", "hours", "KiB", "speech", "windows", "MiB", "MiB, decoding", "processor s", "s (load)", "outcome"]
     rows = [
         [
