@@ -38,9 +38,15 @@ def start(tiny_weights, tmp_path, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, "TMPDIR": str(folder)},
         start_new_session=True,
-        # Whoever starts the tests in the background leaves SIGINT ignored, and that is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # Whoever starts the tests in the background (nohup) leaves signals ignored, and that is inherited.
+        preexec_fn=heed_signals,
     )
+
+
+def heed_signals() -> None:
+    """Take back that signals are ignored."""
+    for one in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(one, signal.SIG_DFL)
 
 
 def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
@@ -108,7 +114,7 @@ def test_a_second_signal_does_not_wait(tiny_weights, tmp_path, files):
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--model", str(tiny_weights), "--json", "--jobs", "2", *files[:2], *files[2:] * 3],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heed_signals,
     )  # fmt: skip
     assert process.stdout is not None
     before = "".join(process.stdout.readline() for _ in range(2))
