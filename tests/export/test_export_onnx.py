@@ -302,6 +302,7 @@ def test_weights_keep_their_names_in_the_graph(exported, model):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["xception", "aasist_l", "clip_probe"])
 def test_baselines_export_too(tmp_path, capsys, name):
+    torch.manual_seed(0)  # with some starts silence makes ties among AASIST's nodes, of which either may be pooled
     save_checkpoint(tiny_baseline(name), tmp_path / "net.safetensors")
     assert main([str(tmp_path / "net.safetensors"), "-o", str(tmp_path / "net")]) == 0
     report = json.loads(capsys.readouterr().out)
