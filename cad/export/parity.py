@@ -92,7 +92,9 @@ def _inputs(signal: str, batch: int, time: int) -> dict[str, NDArray[np.generic]
     audio = np.clip(rng.normal(0.0, level, (batch, time * SAMPLES_PER_FRAME)), -1.0, 1.0).astype(np.float32)
     if signal == "silence":
         frames[:] = 128
-    present = ones * (signal != "no picture"), ones * (signal != "no sound")
+    # Silence is marked absent, as cad.speech marks it: nothing that counts as speech is without any sound, and what a
+    # trained net makes of the differences between equal slots is decided by rounding.
+    present = ones * (signal != "no picture"), ones * (signal not in ("no sound", "silence"))
     return dict(zip(INPUTS, (frames, audio, *present), strict=True))
 
 
