@@ -108,9 +108,7 @@ def analysis(
             audio=AUDIO if (speech_slots is not None if has_audio is None else has_audio) else None,
             joint_slots=joints,
         ),
-        report=replace(
-            REPORT, coverage=coverage, outcome=outcome, decoded_frames=slots if frames is None else frames
-        ),
+        report=replace(REPORT, coverage=coverage, outcome=outcome, decoded_frames=slots if frames is None else frames),
         scores=tuple(scores),
         evidence=aggregate(scores, tracks, slots, shortest),
         tracks=tuple(tracks),

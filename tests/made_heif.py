@@ -118,9 +118,7 @@ def heif(
         places, at, inside = [], start, 0
         for number, item in enumerate(items, 1):
             in_meta = item.kind in ("grid", "iovl")
-            places.append(
-                struct.pack(">HHHHII", number, int(in_meta), 0, 1, inside if in_meta else at, len(item.data))
-            )
+            places.append(struct.pack(">HHHHII", number, int(in_meta), 0, 1, inside if in_meta else at, len(item.data)))
             at += 0 if in_meta else len(item.data)
             inside += len(item.data) if in_meta else 0
         parts = [

@@ -97,9 +97,7 @@ class ChunkBuilder:
         """The slot that comes next."""
         return self._first_slot + self._used
 
-    def add(
-        self, missing: int, pixels: NDArray[np.uint8], count: int, copy: Copy = np.copyto
-    ) -> Iterator[VideoFrames]:
+    def add(self, missing: int, pixels: NDArray[np.uint8], count: int, copy: Copy = np.copyto) -> Iterator[VideoFrames]:
         """Add ``missing`` empty slots, then ``count`` that show ``pixels``; yield each chunk that becomes full.
 
         A chunk in which no slot would show anything is left out: an hour without a picture costs nothing.

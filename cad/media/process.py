@@ -169,7 +169,6 @@ class WorkerProcess:
             return DecoderCrashedError(self.path, f"the decoder crashed ({_signal_name(-code)})")
         return DecoderCrashedError(self.path, f"the decoder ended without an answer (exit status {code})")
 
-
     def _out_of_processor_time(self) -> MediaTimeoutError:
         text = f"decoding used up its {self._limits.cpu_seconds} s of processor time and was stopped"
         return MediaTimeoutError(self.path, text)

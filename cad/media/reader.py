@@ -356,9 +356,7 @@ class MediaReader(Closing):
         if file is None:
             why = "the reader is closed" if self._closed else "this system cannot read its sound a second time"
             raise OptionError(f"{self._path}: {why}")
-        sibling = MediaReader(
-            file, self._limits, self._acquire, self._release, self._deadline, self._require_sandbox
-        )
+        sibling = MediaReader(file, self._limits, self._acquire, self._release, self._deadline, self._require_sandbox)
         self._siblings.append(sibling)
         try:
             if sibling._info != self._info:

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 
 from cad.media.confinement import LANDLOCK, LIMITS, SECCOMP
 from cad.media.landlock import refuse_names
@@ -21,6 +22,8 @@ from cad.media.seccomp import refuse_system_calls
 #: The kernel's alarm rings this long after the reader's own deadline, in case the reader is gone or stopped.
 _ALARM_MARGIN_SECONDS = 30
 _PR_SET_NO_NEW_PRIVS = 38
+#: Less address space than this for a stack and buffers is none.
+_LEAST_FREE_BYTES = 32 << 20
 
 
 def confine(limits: MediaLimits, files: int, lifeline_fd: int) -> list[str]:
@@ -43,6 +46,19 @@ def confine(limits: MediaLimits, files: int, lifeline_fd: int) -> list[str]:
     if refuse_system_calls(lifeline_fd, trapped=tell_refused_calls()):
         holds.append(SECCOMP)
     return holds
+
+
+def check_own_memory(limits: MediaLimits) -> None:
+    """Raise MemoryError if this process takes by itself what it may take, or nearly.
+
+    Under such a limit its stack could not grow, which ends a process without a word.
+    """
+    try:
+        taken_bytes = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
+    except OSError:  # no Linux, or one without /proc
+        return
+    if taken_bytes + _LEAST_FREE_BYTES > limits.memory_bytes:
+        raise MemoryError(f"{taken_bytes} bytes are taken of {limits.memory_bytes}")
 
 
 def apply_limits(limits: MediaLimits, files: int) -> bool:

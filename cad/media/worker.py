@@ -39,7 +39,7 @@ from cad.media.picture_size import check_stated_size
 from cad.media.probe import probe
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, VideoStreamInfo
 from cad.media.ring import SharedBlock, buffers_in
-from cad.media.sandbox import confine, die_with, set_alarm
+from cad.media.sandbox import check_own_memory, confine, die_with, set_alarm
 from cad.media.slots import SlotAssembler
 from cad.media.stamps import StampReader
 from cad.media.stills import ComposedPicture, composed_picture, is_cut_short, share_of_jpeg
@@ -385,8 +385,9 @@ def main(arguments: list[str]) -> None:
     try:
         start = channel.receive() or {}
         limits, block = MediaLimits(**start["limits"]), SharedBlock(block_bytes, block_fd)
+        check_own_memory(limits)
         serve(channel, block, limits, confine(limits, start["files"], lifeline_fd))
     except ChannelClosedError:
         sys.exit(0)
-    except MemoryError:  # outside the work on a file: the limit may be below what this process takes by itself
+    except MemoryError:  # outside the work on a file: the limit is below what this process takes by itself, or near it
         channel.send({"type": "error", "code": MEMORY, "text": _NO_MEMORY, "progress": astuple(Progress())})

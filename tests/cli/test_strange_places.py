@@ -68,10 +68,15 @@ def in_namespace(tiny_weights: Path, forged: Path) -> Act:
     closed = next((str(one) for one in reversed(home.parents) if not one.stat().st_mode & 1), "")
     words = [str(tiny_weights), str(forged), str(home), closed, sys.executable]
 
-    def act(script: str) -> subprocess.CompletedProcess[str]:
-        return run(["unshare", "-m", "bash", "-ec", PREPARE + script, "bash", *words])
+    def command(script: str) -> list[str]:
+        return ["unshare", "-m", "bash", "-ec", PREPARE + script, "bash", *words]
 
-    if act("$NOBODY $5 -c 'import typer, cad.cli'").returncode:
+    def act(script: str) -> subprocess.CompletedProcess[str]:
+        return run(command(script))
+
+    # Not by act(): that others may not read an interpreter's packages is a traceback, and no fault of cad's.
+    readable = subprocess.run(command("$NOBODY $5 -c 'import typer, cad.cli'"), capture_output=True, check=False)
+    if readable.returncode:
         give_up("namespaces", "an interpreter and a package that others may read")
     return act
 

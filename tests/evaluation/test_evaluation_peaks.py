@@ -51,13 +51,15 @@ def test_genuine_files_of_any_length_keep_the_rate_and_forged_clips_are_found(fi
     rng = np.random.default_rng(7)
     for seconds in (20, 300):
         lines = joined_lines(genuine, seconds * 25, 200, rng)
-        own = np.array([
-            max(
-                one.logit - calibration.growth * np.log(one.chances)
-                for one in find_peaks("audio", {None: Line(0, line)}, len(line))
-            )
-            for line in lines
-        ])
+        own = np.array(
+            [
+                max(
+                    one.logit - calibration.growth * np.log(one.chances)
+                    for one in find_peaks("audio", {None: Line(0, line)}, len(line))
+                )
+                for line in lines
+            ]
+        )
         called = (platt(own, calibration) >= point.fake_threshold) | called_by_mean("audio", lines, SPEC)
         assert called.mean() <= 0.09
 

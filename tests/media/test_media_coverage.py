@@ -228,7 +228,7 @@ def test_a_protected_asf_file_is_told_as_such(made: Make, tmp_path: Path) -> Non
 def test_an_encrypted_matroska_track_is_told_as_such(made: Make, tmp_path: Path) -> None:
     data = made("a.mkv").read_bytes()
     # ContentEncodings > ContentEncoding > its type 1, ContentEncryption > algorithm AES and the key's identifier.
-    encryption = bytes.fromhex("6d8095" "624092" "50338101" "50358b" "47e18105" "47e284" "61626364")
+    encryption = bytes.fromhex("6d80956240925033810150358b47e1810547e28461626364")
     file = os.open(made("a.mkv"), os.O_RDONLY)
     (segment,) = [element for element in elements(file, 0, len(data)) if element.kind == b"\x18\x53\x80\x67"]
     (tracks,) = [e for e in elements(file, segment.start, len(data)) if e.kind == b"\x16\x54\xae\x6b"]

@@ -117,9 +117,7 @@ def test_joined_transport_streams_follow_one_another(make_clip: Make, tmp_path: 
     assert "time stamps jump at 2." in read.report.text
 
 
-def test_parts_follow_the_longer_of_their_streams(
-    make_clip: Make, sources: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_parts_follow_the_longer_of_their_streams(make_clip: Make, sources: tuple[Path, Path], tmp_path: Path) -> None:
     short = tmp_path / "short-sound.ts"
     run_ffmpeg("-i", sources[0], "-t", "1.0", "-i", sources[1], *H264, "-c:a", "mp2", short)
     read = Read(joined(tmp_path / "joined.ts", short, make_clip("mp2.ts", *H264, "-c:a", "mp2")))

@@ -124,9 +124,9 @@ def test_only_one_number_can_be_judged_again(monkeypatch: pytest.MonkeyPatch, tm
             return Cost("refused: too_large", 30.0, 1.0, 200.0, 60.0)
 
     monkeypatch.setattr(fuzz_resources, "JudgingProcess", Stub)
-    kinds = list(fuzz_resources.RECIPES)
-    given = argparse.Namespace(count=2000, only=7, kinds=kinds, seed=SEED, timeout=20.0, keep=tmp_path)
-    figures = fuzz_resources.run(given)
+    parser = argparse.ArgumentParser()
+    fuzz_resources.add_arguments(parser)
+    figures = fuzz_resources.run(parser.parse_args(["--only", "7", "--keep", str(tmp_path)]))
     assert figures["files"] == 1 and not figures["ok"]
     (line,) = figures["broken"]
     assert line.startswith("--only 7 (") and line.endswith("refused: too_large BEYOND: 30.0 s")

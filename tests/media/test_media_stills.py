@@ -112,9 +112,7 @@ def test_turns_and_mirrors_of_heif_apply_once(pool: MediaPool, orientation: int)
     wanted = picture(192, 128)
     how = STORED[orientation]
     stored = Image.fromarray(wanted) if how is None else Image.fromarray(wanted).transpose(how)
-    boxes = [
-        struct.pack(">I4sB", 9, b"irot" if kind == "r" else b"imir", value) for kind, value in TURNS[orientation]
-    ]
+    boxes = [struct.pack(">I4sB", 9, b"irot" if kind == "r" else b"imir", value) for kind, value in TURNS[orientation]]
     assert_alike(still(pool, photograph(np.asarray(stored), 64, "hvc1", *boxes))[2], wanted)
 
 

@@ -237,8 +237,14 @@ CHECKS = {
     "too_short": check_too_short,
     **dict.fromkeys(
         (
-            "fused_evidence", "video_evidence", "audio_evidence", "listener_evidence",
-            "video_peak_evidence", "audio_peak_evidence", "video_alone", "audio_alone",
+            "fused_evidence",
+            "video_evidence",
+            "audio_evidence",
+            "listener_evidence",
+            "video_peak_evidence",
+            "audio_peak_evidence",
+            "video_alone",
+            "audio_alone",
         ),
         check_above,
     ),
@@ -248,9 +254,11 @@ CHECKS = {
     "uncalibrated": holds(lambda e, v: not {"fused", "video", "audio"} <= set(e.points) or e.uncalibrated),
     "between_thresholds": check_between,
     "picture_not_judged": holds(
-        lambda e, v: e.analysis.info.video
-        and is_none(v, "video")
-        and e.probabilities["audio"] < e.points["audio"].real_threshold
+        lambda e, v: (
+            e.analysis.info.video
+            and is_none(v, "video")
+            and e.probabilities["audio"] < e.points["audio"].real_threshold
+        )
     ),
     "frozen_picture": check_frozen,
     "no_picture": holds(lambda e, v: e.analysis.info.video is None),

@@ -237,9 +237,7 @@ def check_sound(reader: MediaReader, plan: Plan, stream: Stream, shifts: Sequenc
     return wrong
 
 
-def slots_of(
-    plan: Plan, stream: Stream, shifts: Sequence[float]
-) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+def slots_of(plan: Plan, stream: Stream, shifts: Sequence[float]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
     """Return what every slot of the file must be.
 
     Returns:
