@@ -79,6 +79,8 @@ class CadConfig(NetConfig):
         fusion: ``streams`` builds the fused logit from the streams' logits and a residual; ``concat`` is a plain
             network on the concatenated features.
         head_dropout: Dropout before the streams' logits.
+        voice_change: Let the audio head see how speech tokens change besides their mean and deviation.
+        voice_members: Of how many small networks the audio head is the mean.
         fusion_dropout: Dropout inside the fusion.
         band_slots: Half-width of the band of cross-attention, in slots.
         lag_slots: Largest lag at which sound and lips are compared, in slots.
@@ -99,6 +101,8 @@ class CadConfig(NetConfig):
     video_uses_lips: bool = False
     fusion: str = "streams"
     head_dropout: float = 0.5
+    voice_change: bool = False
+    voice_members: int = 1
     fusion_dropout: float = 0.3
     band_slots: int = 10
     lag_slots: int = 25

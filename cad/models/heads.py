@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cad.models.masks import local_statistics, masked_mean, masked_softmax, masked_statistics
+from cad.models.masks import changes, local_mean, local_statistics, masked_mean, masked_softmax, masked_statistics
 from cad.models.standardize import RunningStandardizer
 
-#: Hidden units of the audio head.
-_HIDDEN = 48
+#: Hidden units of each member of the audio head.
+MEMBER_UNITS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,12 @@ class StreamJudgement:
 
 
 class AudioHead(nn.Module):
-    """A small network on the mean and deviation of the speech tokens, for the clip and around each slot.
+    """A small network on statistics of the speech tokens, for the clip and around each slot.
 
-    Source: statistics pooling of x-vectors (Snyder et al., ICASSP 2018). With a few dozen hidden units and strong
-    dropout it transfers to sources that training never saw a little better than one linear map does.
+    The statistics are each feature's mean and deviation and, if ``sees_change``, by how much it changes in the mean
+    from one token to the next. Source: statistics pooling of x-vectors (Snyder et al., ICASSP 2018). With a few dozen
+    hidden units and strong dropout it transfers to sources that training never saw a little better than one linear map
+    does.
 
     Args:
         token_width: Features of a speech token.
@@ -44,28 +46,40 @@ class AudioHead(nn.Module):
         width: Features of the specific representation.
         local_slots: Length of the stretch behind a frame logit, odd.
         dropout: Share of statistics, and of hidden units, dropped in training.
+        sees_change: Whether change is among the statistics.
+        members: Of how many small networks, side by side, it is the mean.
     """
 
-    def __init__(self, token_width: int, tokens_per_slot: int, width: int, local_slots: int, dropout: float) -> None:
+    def __init__(
+        self,
+        token_width: int,
+        tokens_per_slot: int,
+        width: int,
+        local_slots: int,
+        dropout: float,
+        sees_change: bool = False,
+        members: int = 1,
+    ) -> None:
         super().__init__()
         self.tokens_per_slot = tokens_per_slot
         self.local_slots = local_slots
-        self.standardize = RunningStandardizer(2 * token_width)
+        self.sees_change = sees_change
+        self.members = members
+        statistics, hidden = (3 if sees_change else 2) * token_width, members * MEMBER_UNITS
+        self.standardize = RunningStandardizer(statistics)
         self.dropout = nn.Dropout(dropout)
-        self.hidden = nn.Sequential(nn.Linear(2 * token_width, _HIDDEN), nn.GELU(), nn.Dropout(dropout))
-        self.logit = nn.Linear(_HIDDEN, 1)
-        self.feature = nn.Sequential(nn.Linear(_HIDDEN, width), nn.LayerNorm(width))
+        self.hidden = nn.Sequential(nn.Linear(statistics, hidden), nn.GELU(), nn.Dropout(dropout))
+        self.logit = nn.Linear(hidden, 1)
+        self.feature = nn.Sequential(nn.Linear(hidden, width), nn.LayerNorm(width))
         nn.init.zeros_(self.logit.weight)
         nn.init.zeros_(self.logit.bias)
 
     def forward(self, tokens: Tensor, audio_present: Tensor) -> StreamJudgement:
         """Judge speech tokens (batch, time * tokens_per_slot, token_width) where present (batch, time)."""
-        token_present = audio_present.repeat_interleave(self.tokens_per_slot, dim=1)
         present = audio_present.amax(1)
-        statistics = self.standardize(masked_statistics(tokens, token_present), present)
-        clip = self.hidden(self.dropout(statistics))
+        of_clip, around = self.statistics(tokens, audio_present)
+        clip = self.hidden(self.dropout(self.standardize(of_clip, present)))
         # Only the clip's statistics drive the running ones, since a short stretch has another spread.
-        around = local_statistics(tokens, audio_present, self.tokens_per_slot, self.local_slots)
         slots = self.hidden(self.dropout(self.standardize(around, torch.zeros_like(around[..., 0]))))
         return StreamJudgement(
             clip_logit=self.logit(clip).squeeze(-1) * present,
@@ -73,6 +87,18 @@ class AudioHead(nn.Module):
             feature=self.feature(clip),
             present=present,
         )
+
+    def statistics(self, tokens: Tensor, audio_present: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the statistics of the clip (batch, statistics) and around each slot (batch, time, statistics)."""
+        present = audio_present.repeat_interleave(self.tokens_per_slot, dim=1)
+        stretch = self.tokens_per_slot, self.local_slots
+        clip = masked_statistics(tokens, present)
+        around = local_statistics(tokens, present, *stretch)
+        if self.sees_change:
+            steps, both = changes(tokens, present)
+            clip = torch.cat([clip, masked_mean(steps, both)], dim=-1)
+            around = torch.cat([around, local_mean(steps, both, *stretch)], dim=-1)
+        return clip, around
 
 
 class VideoHead(nn.Module):

@@ -58,28 +58,57 @@ def local_sum(values: Tensor, slots: int) -> Tensor:
     return pooled.transpose(1, 2) * slots
 
 
+def local_mean(values: Tensor, present: Tensor, per_slot: int, slots: int) -> Tensor:
+    """Return the mean over the present steps of the stretch around each grid slot; zeros where none is.
+
+    Args:
+        values: (batch, time * per_slot, width).
+        present: (batch, time * per_slot).
+        per_slot: Steps of ``values`` in a grid slot.
+        slots: Length of the stretch in grid slots, odd.
+
+    Returns:
+        (batch, time, width).
+    """
+    batch, steps, width = values.shape
+    weights = present.unsqueeze(-1)
+    total = (values * weights).reshape(batch, steps // per_slot, per_slot, width).sum(2)
+    count = weights.reshape(batch, steps // per_slot, per_slot, 1).sum(2)
+    return local_sum(total, slots) / local_sum(count, slots).clamp(min=1.0)
+
+
 def local_statistics(values: Tensor, present: Tensor, per_slot: int, slots: int) -> Tensor:
     """Return mean and standard deviation over the stretch around each grid slot, as ``masked_statistics`` for a clip.
 
     Args:
         values: (batch, time * per_slot, width).
-        present: (batch, time), by grid slot.
+        present: (batch, time * per_slot).
         per_slot: Steps of ``values`` in a grid slot.
         slots: Length of the stretch in grid slots, odd.
 
     Returns:
         (batch, time, 2 * width).
     """
-    batch, steps, width = values.shape
-    steps_present = present.repeat_interleave(per_slot, dim=1)
     # Deviations are taken about the clip's mean first: the difference of two large squares would lose digits.
-    centre = masked_mean(values, steps_present).unsqueeze(1)
-    centred = ((values - centre) * steps_present.unsqueeze(-1)).reshape(batch, steps // per_slot, per_slot, width)
-    count = (local_sum(present.unsqueeze(-1), slots) * per_slot).clamp(min=1.0)
-    first = local_sum(centred.sum(2), slots) / count
-    second = local_sum(centred.square().sum(2), slots) / count
+    centre = masked_mean(values, present).unsqueeze(1)
+    first = local_mean(values - centre, present, per_slot, slots)
+    second = local_mean((values - centre).square(), present, per_slot, slots)
     variance = (second - first.square()).clamp(min=0.0)
     return torch.cat([first + centre, (variance + VARIANCE_FLOOR).sqrt()], dim=-1)
+
+
+def changes(values: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """Return by how much each step differs from the one before it, and where both of them are present.
+
+    Args:
+        values: (batch, time, width).
+        present: (batch, time).
+
+    Returns:
+        Absolute differences (batch, time, width), zero at the first step, and their presence (batch, time).
+    """
+    differences = (values[:, 1:] - values[:, :-1]).abs()
+    return F.pad(differences, (0, 0, 1, 0)), F.pad(present[:, 1:] * present[:, :-1], (1, 0))
 
 
 def masked_softmax(logits: Tensor, present: Tensor) -> Tensor:

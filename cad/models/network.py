@@ -57,7 +57,15 @@ class CadModel(Net):
             token_width * per_slot + (MEL_BANDS * MEL_FRAMES_PER_SLOT if config.align_with_mel else 0),
             config,
         )
-        self.audio_head = AudioHead(token_width, per_slot, config.width, config.local_slots, config.head_dropout)
+        self.audio_head = AudioHead(
+            token_width,
+            per_slot,
+            config.width,
+            config.local_slots,
+            config.head_dropout,
+            config.voice_change,
+            config.voice_members,
+        )
         self.video_head = VideoHead(
             self.face_encoder.width, lip_width if config.video_uses_lips else None, config.width, config.head_dropout
         )

@@ -39,7 +39,11 @@ def checkpoint(tmp_path_factory):
     torch.manual_seed(7)
     path = tmp_path_factory.mktemp("export") / "tiny.safetensors"
     # As few layers as show every kind of them: tracing costs time for each.
-    few = {"lip_options": {"width": 32, "stages": (4, 8), "temporal_blocks": 1}}
+    few = {
+        "lip_options": {"width": 32, "stages": (4, 8), "temporal_blocks": 1},
+        "voice_change": True,
+        "voice_members": 2,
+    }
     save_checkpoint(tiny_small(**few), path, {"trained_on": "nothing", "commit": "abc"})
     return path
 

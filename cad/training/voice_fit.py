@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fits the audio head to kept statistics, drawn evenly and mixed two by two, on request ranked within sources.
+
+What a page's recordings have in common is larger than what tells genuine from forged on it. So talking faces and
+recordings are drawn alike, in both of them genuine and forged windows alike, and of these the sources by the square
+root of their size. With ``ranking`` a window is besides held against one of the other class from the same source.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cad.models.heads import MEMBER_UNITS, AudioHead
+from cad.training.voice_windows import VoiceWindows
+
+#: How two windows are mixed (mixup, arXiv 1710.09412: parameter of the beta distribution), how far targets keep off 0
+#: and 1, and which share of a batch are stretches around single slots.
+MIXUP, SOFTENED, SLOT_SHARE = 0.5, 0.05, 0.25
+#: Pairs of a genuine and a forged window of one source in a step.
+PAIRS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How the head is fitted.
+
+    Attributes:
+        steps: Of each member.
+        rate: Highest learning rate; it falls to nothing by a cosine.
+        decay: Weight decay.
+        batch: Windows in a step.
+        dropout: Share of statistics, and of hidden units, dropped in training.
+        ranking: Weight of the loss within sources, softplus of genuine minus forged; 0 leaves it out.
+        seed: For starts and draws.
+    """
+
+    steps: int = 500
+    rate: float = 1e-3
+    decay: float = 0.3
+    batch: int = 256
+    dropout: float = 0.3
+    ranking: float = 0.0
+    seed: int = 0
+
+
+def fit_head(
+    head: AudioHead,
+    known: VoiceWindows,
+    sources: Sequence[str],
+    has_face: Sequence[bool],
+    options: FitOptions,
+) -> None:
+    """Fit the head in place; its ``feature`` stays as it is.
+
+    Args:
+        head: In evaluation mode before and after.
+        known: Windows of both classes, every label known.
+        sources: By row, the source; windows of one source and different classes are ranked.
+        has_face: By row, whether it shows a face.
+        options: How.
+    """
+    source = np.array([sources[row] for row in known.row.tolist()])
+    face = np.array([has_face[row] for row in known.row.tolist()])
+    label = known.label.numpy()
+    drawn = draw_weights(label, source, face)
+    _settle(head, known.clip.float(), torch.from_numpy(drawn).float())
+    clip = head.standardize(known.clip.float(), torch.zeros(len(label)))
+    slot = head.standardize(known.slot.float(), torch.zeros(len(label)))
+    pairs = pairs_of(label, source) if options.ranking else []
+    weights, biases, outs = [], [], []
+    out_bias = torch.zeros(1)
+    for member in range(head.members):
+        net = _fit_member(clip, slot, known, drawn, pairs, options, options.seed * head.members + member)
+        hidden, out = net[1], net[4]
+        assert isinstance(hidden, nn.Linear) and isinstance(out, nn.Linear)
+        weights.append(hidden.weight.detach())
+        biases.append(hidden.bias.detach())
+        outs.append(out.weight.detach() / head.members)
+        out_bias += out.bias.detach() / head.members
+    into = head.hidden[0]
+    assert isinstance(into, nn.Linear)
+    with torch.no_grad():
+        into.weight.copy_(torch.cat(weights))
+        into.bias.copy_(torch.cat(biases))
+        head.logit.weight.copy_(torch.cat(outs, dim=1))
+        head.logit.bias.copy_(out_bias)
+
+
+def _fit_member(
+    clip: Tensor,
+    slot: Tensor,
+    known: VoiceWindows,
+    drawn: NDArray[np.float64],
+    pairs: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    options: FitOptions,
+    seed: int,
+) -> nn.Sequential:
+    """Return one member: dropout, hidden units and logit."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    net = nn.Sequential(
+        nn.Dropout(options.dropout),
+        nn.Linear(clip.shape[1], MEMBER_UNITS),
+        nn.GELU(),
+        nn.Dropout(options.dropout),
+        nn.Linear(MEMBER_UNITS, 1),
+    )
+    optimizer = torch.optim.AdamW(net.parameters(), options.rate, weight_decay=options.decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.steps)
+    slots = round(SLOT_SHARE * options.batch)
+    # A slot that lies in no forged stretch of its forged window, or whose label is unknown, is drawn by its own label.
+    usable = np.flatnonzero((known.slot_label >= 0).numpy())
+    for _ in range(options.steps):
+        of_clip = rng.choice(len(drawn), options.batch - slots, p=drawn)
+        of_slot = usable[rng.choice(len(usable), slots, p=drawn[usable] / drawn[usable].sum())]
+        seen = torch.cat([clip[of_clip], slot[of_slot]])
+        wanted = torch.cat([known.label[of_clip], known.slot_label[of_slot]])
+        share = torch.from_numpy(rng.beta(MIXUP, MIXUP, len(seen))).float()
+        other = torch.from_numpy(rng.permutation(len(seen)))
+        mixed = share[:, None] * seen + (1 - share[:, None]) * seen[other]
+        target = SOFTENED + (1 - 2 * SOFTENED) * (share * wanted + (1 - share) * wanted[other])
+        loss = F.binary_cross_entropy_with_logits(net(mixed).squeeze(-1), target)
+        if pairs:
+            real, fake = _draw_pairs(pairs, rng)
+            loss = loss + options.ranking * F.softplus(net(clip[real]) - net(clip[fake])).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    return net
+
+
+def draw_weights(
+    label: NDArray[np.float32], source: NDArray[np.str_], has_face: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return how likely each window is drawn, float64 (windows,), in all one.
+
+    Faces and recordings are as likely, in both of them each class, and in these a source by the square root of its
+    windows. A domain without one of the classes gives all to the other.
+
+    Example:
+        >>> one_face = np.array([True, False, False, False])
+        >>> draw_weights(np.array([1, 1, 0, 0], np.float32), np.array(["a", "b", "c", "c"]), one_face).tolist()
+        [0.5, 0.25, 0.125, 0.125]
+    """
+    weights = np.zeros(len(label))
+    for face in (False, True):
+        for fake in (0, 1):
+            group = np.flatnonzero((has_face == face) & (label == fake))
+            if len(group):
+                _, of, counts = np.unique(source[group], return_inverse=True, return_counts=True)
+                own = counts[of] ** -0.5
+                weights[group] = own / own.sum()
+        domain = has_face == face
+        weights[domain] /= max(weights[domain].sum(), 1e-12)
+    return np.asarray(weights / weights.sum())
+
+
+def pairs_of(label: NDArray[np.float32], source: NDArray[np.str_]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Return the genuine and the forged windows of every source that has both."""
+    by: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    for index, (name, fake) in enumerate(zip(source.tolist(), label.tolist(), strict=True)):
+        by[name, bool(fake)].append(index)
+    return [
+        (np.array(by[name, False]), np.array(by[name, True]))
+        for name in sorted(set(source.tolist()))
+        if by[name, False] and by[name, True]
+    ]
+
+
+def _draw_pairs(
+    pairs: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    sizes = np.sqrt([min(len(real), len(fake)) for real, fake in pairs])
+    chosen = [pairs[index] for index in rng.choice(len(pairs), PAIRS, p=sizes / sizes.sum())]
+    return np.array([rng.choice(real) for real, _ in chosen]), np.array([rng.choice(fake) for _, fake in chosen])
+
+
+@torch.no_grad()
+def _settle(head: AudioHead, statistics: Tensor, weights: Tensor) -> None:
+    """Give the head the mean and the mean square of the statistics as they are drawn."""
+    share = weights[:, None] / weights.sum()
+    head.standardize.mean.copy_((statistics * share).sum(0))
+    head.standardize.square.copy_((statistics.square() * share).sum(0))
+    head.standardize.settle()
