@@ -7,7 +7,7 @@ import pytest
 from tiny_model import write_weights
 
 from cad.errors import WeightsIntegrityError, WeightsNotFoundError
-from cad.weights import default_detector, find_entry, list_entries, load_bytes, read_verified
+from cad.weights import default_detector, find_entry, list_entries, read_verified
 from cad.weights.registry import PACKAGE_FOLDER
 
 
@@ -49,7 +49,7 @@ def test_a_name_never_leaves_the_folder(shelf, name):
 
 
 def test_a_folder_of_ones_own_is_used_by_its_path(shelf):
-    assert load_bytes(str(shelf / "cad_small_1")) == b"one"
+    assert read_verified(find_entry(str(shelf / "cad_small_1"))) == b"one"
 
 
 def test_an_onnx_file_is_used_by_itself(shelf):
@@ -61,16 +61,16 @@ def test_an_onnx_file_is_used_by_itself(shelf):
 
 
 def test_bytes_are_checked_every_time(shelf):
-    assert load_bytes(str(shelf / "cad_small_1")) == b"one"
+    assert read_verified(find_entry(str(shelf / "cad_small_1"))) == b"one"
     (shelf / "cad_small_1" / "model.onnx").write_bytes(b"won")
     with pytest.raises(WeightsIntegrityError, match="sha256"):
-        load_bytes(str(shelf / "cad_small_1"))
+        read_verified(find_entry(str(shelf / "cad_small_1")))
 
 
 def test_a_missing_file_is_named(shelf):
     (shelf / "cad_small_1" / "model.onnx").unlink()
     with pytest.raises(WeightsNotFoundError, match=r"model\.onnx"):
-        load_bytes(str(shelf / "cad_small_1"))
+        read_verified(find_entry(str(shelf / "cad_small_1")))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_no_detector_at_all_is_said(tmp_path):
 
 def test_everything_in_the_package_has_the_hash_and_the_card_that_it_claims():
     for entry in list_entries():
-        assert load_bytes(entry.name), entry.name
+        assert read_verified(find_entry(entry.name)), entry.name
         assert entry.card.is_file(), f"{entry.name} has no model card"
         assert len(json.loads((entry.path.parent / "manifest.json").read_text())["sha256"]) == 64
     folders = {path.parent.name for path in PACKAGE_FOLDER.glob("*/*.onnx")}

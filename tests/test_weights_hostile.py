@@ -25,7 +25,7 @@ from cad.errors import SpecMismatchError, WeightsError, WeightsIntegrityError, W
 from cad.runtime.scorer import Scorer
 from cad.runtime.session import open_model
 from cad.spec import METADATA_KEY
-from cad.weights import find_entry, load_bytes
+from cad.weights import find_entry, read_verified
 from cad.weights.onnx_bytes import LEADS_TO_TENSORS, MAX_DEPTH, check_self_contained
 from cad.weights.session import open_session
 
@@ -200,7 +200,7 @@ def test_what_is_no_file_is_named_and_never_read(
     (folder / name).unlink()
     make(folder / name)
     with pytest.raises(WeightsError, match=rf"{name}.* cannot be read: .*{words}"):
-        load_bytes(str(folder))
+        read_verified(find_entry(str(folder)))
     if name == "model.onnx":
         with pytest.raises(WeightsNotFoundError, match=words):
             find_entry(str(folder / name))

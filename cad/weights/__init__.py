@@ -2,7 +2,7 @@
 """The package's weights, for detector and tools: a folder each with ``model.onnx``, ``manifest.json``, ``CARD.md``."""
 
 from cad.weights.registry import WeightsEntry, default_detector, default_of, find_entry, list_entries, try_entries
-from cad.weights.store import load_bytes, read_verified
+from cad.weights.store import read_verified
 
 __all__ = [
     "WeightsEntry",
@@ -10,7 +10,6 @@ __all__ = [
     "default_of",
     "find_entry",
     "list_entries",
-    "load_bytes",
     "read_verified",
     "try_entries",
 ]

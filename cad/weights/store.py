@@ -7,20 +7,7 @@ import hashlib
 
 from cad.errors import WeightsIntegrityError, WeightsNotFoundError
 from cad.plain_file import read_plain
-from cad.weights.registry import MAX_MODEL_BYTES, WeightsEntry, find_entry
-
-
-def load_bytes(name: str) -> bytes:
-    """Return the verified bytes of the weights called ``name``.
-
-    Args:
-        name: A name that ``cad-detect models`` lists, or the path of a folder of the same layout.
-
-    Raises:
-        WeightsNotFoundError: No such weights; the message names those that exist, the nearest first.
-        WeightsIntegrityError: The file does not have the sha256 of its manifest.
-    """
-    return read_verified(find_entry(name))
+from cad.weights.registry import MAX_MODEL_BYTES, WeightsEntry
 
 
 def read_verified(entry: WeightsEntry) -> bytes:

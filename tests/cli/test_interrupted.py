@@ -12,6 +12,7 @@ import time
 from html.parser import HTMLParser
 
 import pytest
+from left_behind import group_is_gone
 from made_media import talk, write_video, write_wav
 
 from cad.cli import main
@@ -55,17 +56,6 @@ def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
     rest, err = process.stdout.read(), process.stderr.read()
     process.wait(timeout=60)
     return rest, err
-
-
-def group_is_gone(group: int) -> bool:
-    """Say whether no process of a group is left, after a moment of grace."""
-    for _ in range(50):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
 
 
 class Tags(HTMLParser):

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from left_behind import group_is_gone
 from made_media import talk, write_video, write_wav
 from requirements import needs
 
@@ -80,17 +81,6 @@ def test_interrupting_gives_130_and_leaves_nothing(tiny_weights, tmp_path, clean
     assert list(folder.iterdir()) == [] and page.read_text(encoding="utf-8").count("<section>") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "b.mp4", "report.html", "temporary"]
     assert group_is_gone(process.pid), "a decoding process is still there"
-
-
-def group_is_gone(group: int) -> bool:
-    """Say whether no process of a group is left, after a moment of grace."""
-    for _ in range(50):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_a_broken_pipe_is_quiet(tiny_weights, tmp_path):

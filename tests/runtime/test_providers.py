@@ -8,7 +8,7 @@ import pytest
 from cad.errors import OptionError, WeightsError
 from cad.runtime import providers
 from cad.runtime.providers import CPU, CUDA, both_runtimes_warning, check_active, choose_providers
-from cad.weights import load_bytes
+from cad.weights import find_entry, read_verified
 from cad.weights.session import open_session
 
 
@@ -56,6 +56,6 @@ def test_a_session_that_does_not_start_prints_nothing_among_the_results(
 
     monkeypatch.setattr("onnxruntime.InferenceSession._create_inference_session", fail)
     with pytest.raises(WeightsError, match="no thread starts"):
-        open_session(load_bytes("face_yunet_s2"), "tiny", ("CPUExecutionProvider",), 0)
+        open_session(read_verified(find_entry("face_yunet_s2")), "tiny", ("CPUExecutionProvider",), 0)
     shown = capsys.readouterr()
     assert shown.out == "" and "EP Error no thread starts" in shown.err
