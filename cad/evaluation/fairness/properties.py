@@ -88,7 +88,10 @@ PROPERTIES = (
     ),
     _of_face("head pose", "turn", (0.15, 0.35), ("frontal", "turned (from about 20°)", "profile (from about 40°)")),
     _of_face("contrast of the picture", "contrast", (40, 70), ("L* spans below 40", "40 to 70", "70 and more")),
-    _of_voice("pitch of the voice", "pitch_hz", (140, 190), ("low (below 140 Hz)", "middle (140 to 190 Hz)", "high")),
+    _of_voice(
+        "pitch of the voice", "pitch_hz", (140, 190),
+        ("low (below 140 Hz)", "middle (140 to 190 Hz)", "high (from 190 Hz)"),
+    ),
     _of_voice("level", "level_dbfs", (-35, -25, -15), ("below -35 dBFS", "-35 to -25", "-25 to -15", "-15 and more")),
     _of_voice(
         "sample rate", "rate_hz", (16000, 16001, 44100),
