@@ -82,8 +82,8 @@ def test_gloss_and_shadow_on_the_cheeks_do_not_count() -> None:
     assert cheek_angle(crop, CANONICAL_POINTS_PX) is None
 
 
-@pytest.mark.parametrize("colour", [(128, 128, 128), (120, 130, 200), (2, 1, 1)])
-def test_grey_blue_and_black_faces_have_no_tone(colour: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("colour", [(128, 128, 128), (120, 130, 200), (110, 75, 85), (2, 1, 1)])
+def test_grey_blue_purple_and_black_faces_have_no_tone(colour: tuple[int, int, int]) -> None:
     assert cheek_angle(face_of(np.array(colour, np.uint8)), CANONICAL_POINTS_PX) is None
 
 

@@ -18,6 +18,7 @@ ALL = "all"
 LEAST_FILES, MARGIN = 50, 0.02
 #: and none with more than this share of faces missed where they have so many pixels (or nobody knows how many).
 MOST_MISSED, LEAST_FACE_PX = 0.01, 60.0
+_CHANCE = " (may be chance)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,19 @@ class BinFigures:
     def breaks(self, mean_fake: float) -> tuple[str, ...]:
         """Return in words how the bin breaks the bar, nothing where it does not or has too few files.
 
-        What was missed gathers among the files that could not be measured, so those are not held to that part of it.
+        What was missed gathers among the files that could not be measured, so those are not held to that part of it. It
+        is the share itself that counts; where its interval reaches down to what is allowed, the words say so.
 
         Args:
             mean_fake: Share of all files of the domain that are called fake.
         """
         found = []
-        if self.files >= LEAST_FILES and self.fake / self.files > mean_fake + MARGIN:
-            found.append(f"called fake {self.fake / self.files:.1%}, {mean_fake:.1%} in the mean")
-        if self.large >= LEAST_FILES and not self.is_unknown and self.large_missed / self.large > MOST_MISSED:
-            found.append(f"face missed {self.large_missed / self.large:.1%}")
+        fake, missed = wilson(self.fake, self.files), wilson(self.large_missed, self.large)
+        if self.files >= LEAST_FILES and fake.value > mean_fake + MARGIN:
+            chance = _CHANCE if fake.low <= mean_fake + MARGIN else ""
+            found.append(f"called fake {fake.value:.1%}, {mean_fake:.1%} in the mean{chance}")
+        if self.large >= LEAST_FILES and not self.is_unknown and missed.value > MOST_MISSED:
+            found.append(f"face missed {missed.value:.1%}{_CHANCE if missed.low <= MOST_MISSED else ''}")
         return tuple(found)
 
 

@@ -39,7 +39,8 @@ READING = (
     "intervals are wider. A face whose size nobody knows counts as a large one.",
     f"The bar: no bin of at least {LEAST_FILES} files is called fake more than {MARGIN * 100:g} points above the mean "
     f"of its kind of file, none has more than {MOST_MISSED:.0%} of its faces of {LEAST_FACE_PX:g} px and more missed. "
-    f"A bin of fewer files is *small*: it is shown and not held to the bar.",
+    f"A bin of fewer files is *small*: it is shown and not held to the bar. *May be chance*: the interval reaches down "
+    "to what is allowed.",
     "Skin tone is the individual typology angle of the cheeks *in the picture*, which follows light and camera as well "
     "as skin. Pitch is no statement of sex.",
 )

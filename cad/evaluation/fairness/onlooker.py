@@ -38,9 +38,9 @@ class Onlooker:
     @property
     def pictures(self) -> list[tuple[NDArray[np.uint8], float]]:
         """Up to LOOKED_AT pictures, evenly spread, each with its file_scale."""
-        last = len(self._pictures) - 1
-        places = np.linspace(0, last, min(LOOKED_AT, last + 1)).round().astype(int) if last >= 0 else []
-        return [self._pictures[place] for place in places]
+        count = len(self._pictures)
+        places = np.linspace(0, count - 1, min(LOOKED_AT, count)).round().astype(int)
+        return [self._pictures[place] for place in places.tolist()]
 
     @property
     def sound(self) -> NDArray[np.float32]:

@@ -98,7 +98,7 @@ PROPERTIES = (
         ("below 16 kHz", "16 kHz", "above it", "44.1 kHz and more"),
     ),
     _of_voice("band", "band_hz", (4200, 7000), ("to 4.2 kHz", "to 7 kHz", "wider")),
-    _of_voice("duration", "seconds", (2, 5, 15), ("below 2 s", "2 to 5 s", "5 to 15 s", "15 s and more")),
+    _of_voice("duration of the sound", "seconds", (2, 5, 15), ("below 2 s", "2 to 5 s", "5 to 15 s", "15 s and more")),
 )  # fmt: skip
 
 

@@ -38,6 +38,8 @@ CLIPPED, LEAST_LIGHTNESS = 250, 5.0
 TRIMMED_PERCENT = 10.0
 #: Less than this share of the cheeks left, and nothing is said.
 LEAST_SHARE = 0.3
+#: Skin in white light is yellower than this; what is less so stands in coloured light, and its angle would be wild.
+LEAST_YELLOWNESS = 4.0
 #: A face whose median chroma is below this is a grey picture's.
 GREY_CHROMA = 3.0
 
@@ -59,13 +61,13 @@ def typology_angle(lightness: float, yellowness: float) -> float | None:
 
     Args:
         lightness: L*, in [0, 100].
-        yellowness: b*; skin has a positive one.
+        yellowness: b*; that of skin is above LEAST_YELLOWNESS.
 
     Example:
-        >>> round(typology_angle(70.0, 20.0)), typology_angle(50.0, 15.0), typology_angle(50.0, -3.0)
+        >>> round(typology_angle(70.0, 20.0)), typology_angle(50.0, 15.0), typology_angle(35.0, 2.0)
         (45, 0.0, None)
     """
-    return math.degrees(math.atan((lightness - 50.0) / yellowness)) if yellowness > 0 else None
+    return math.degrees(math.atan((lightness - 50.0) / yellowness)) if yellowness >= LEAST_YELLOWNESS else None
 
 
 def tone_of(angle_degrees: float) -> str:

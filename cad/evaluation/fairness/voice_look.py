@@ -125,4 +125,4 @@ def _autocorrelation(frames: NDArray[np.float64]) -> NDArray[np.float64]:
 def _frames(samples: NDArray[np.float32], starts: NDArray[np.int_], length: int) -> NDArray[np.float64]:
     """Return the frames (frames, length) that begin at ``starts`` and lie within the samples."""
     inside = starts[starts + length <= len(samples)]
-    return samples[inside[:, None] + np.arange(length)].astype(np.float64)
+    return np.asarray(samples[inside[:, None] + np.arange(length)], dtype=np.float64)
