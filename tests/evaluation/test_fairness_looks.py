@@ -164,6 +164,14 @@ def test_a_face_that_was_missed_is_looked_for_patiently() -> None:
     assert look_at_pictures([(picture, 1.0)], never, is_still=True, patient=False).height_px is None
 
 
+def test_a_photograph_in_near_darkness_is_a_face_that_was_missed(finder: FaceFinder, astronaut: np.ndarray) -> None:
+    gloom = (astronaut * 0.015).astype(np.uint8)
+    assert finder.find(gloom, every_size=True) == []
+    look = look_at_pictures([(gloom, 1.0)], finder, is_still=True, patient=True)
+    assert look.was_missed and look.height_px == pytest.approx(113, abs=15) and look.light < 2
+    assert look.typology_degrees is None, "black has no tone"
+
+
 def test_contrast_is_what_the_lightness_spans() -> None:
     half = np.zeros((100, 100, 3), np.uint8)
     half[:, 50:] = 255

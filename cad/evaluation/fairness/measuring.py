@@ -105,7 +105,7 @@ class FileMeasurer(Closing):
         except MediaError as error:
             return FileMeasure(path, "", "error", error=error.code)
         verdict = judge(analysis, self._detector.spec)
-        faces = sum(len(one.tracks) for one in (analysis, *analysis.others))
+        faces = max(len(one.tracks) for one in (analysis, *analysis.others))
         face = voice = None
         if info.video is not None:
             is_still = info.kind is MediaKind.IMAGE
