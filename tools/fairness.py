@@ -19,24 +19,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cad.command import ExitCode, run_command, say
-from cad.data.manifest import Manifest, raise_problems, read_manifest
-from cad.errors import DataError
 from cad.evaluation.fairness.bin_figures import bins_of
 from cad.evaluation.fairness.fairness_report import FairnessReport
+from cad.evaluation.fairness.genuine_rows import genuine_rows, rows_without_face, stated_columns
 from cad.evaluation.fairness.measure_log import measure_files
 from cad.evaluation.fairness.measuring import FileMeasurer
-from cad.evaluation.fairness.properties import PROPERTIES, USUAL_COLUMNS, column_property
+from cad.evaluation.fairness.properties import PROPERTIES, column_property
 from cad.evaluation.formats import FORMATS
-from cad.evaluation.row_filters import RowFilter, filtered
 
 NAME = "fairness"
 #: What the bar's exit code is when a bin breaks it.
 BAR_BROKEN = 1
-FACE_COLUMN = "has_face"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,9 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def fairness(options: argparse.Namespace) -> int:
     """Measure, print the tables and return the exit code."""
-    manifest = genuine_rows(options)
+    manifest = genuine_rows(options.manifest, options.root, options.split, options.where)
     faceless = rows_without_face(manifest)
-    properties = [*PROPERTIES, *(column_property(name, stated) for name, stated in columns(manifest, options.by))]
+    by_column = stated_columns(manifest, options.by)
+    properties = [*PROPERTIES, *(column_property(name, stated) for name, stated in by_column.items())]
     progress = Progress()
     with FileMeasurer(options.weights, options.threads) as measurer:
         log = options.out / "measures.jsonl"
@@ -84,58 +82,6 @@ def fairness(options: argparse.Namespace) -> int:
             say(NAME, f"breaks the bar: {line}")
         return BAR_BROKEN if report.broken else ExitCode.OK
     return ExitCode.OK
-
-
-def genuine_rows(options: argparse.Namespace) -> Manifest:
-    """Return the genuine rows that are asked for.
-
-    Raises:
-        DataError: There is none, or a file is missing.
-    """
-    whole = read_manifest(options.manifest, options.root).select(options.split)
-    name = options.manifest.stem
-    chosen = filtered({name: whole}, [RowFilter.of(text) for text in options.where])[name]
-    genuine = chosen.where(chosen.rows["label"] == 0)
-    if genuine.rows.empty:
-        raise DataError(f"{options.manifest}: none of the {len(chosen.rows)} rows is genuine")
-    missing = [path for path in genuine.rows["path"] if not genuine.file(path).is_file()]
-    raise_problems(str(options.manifest), {f"no such file under {genuine.root}": missing})
-    return genuine
-
-
-def rows_without_face(manifest: Manifest) -> set[str]:
-    """Return the paths of which the column has_face says that they show none.
-
-    Raises:
-        DataError: It says something else than 1, 0 or nothing.
-    """
-    if FACE_COLUMN not in manifest.rows:
-        return set()
-    stated = dict(zip(manifest.rows["path"], texts(manifest, FACE_COLUMN), strict=True))
-    wrong = [f"{path} ({value})" for path, value in stated.items() if value not in ("1", "0", "")]
-    raise_problems("the manifest", {f"{FACE_COLUMN} is not 1, 0 or empty": wrong})
-    return {path for path, value in stated.items() if value == "0"}
-
-
-def columns(manifest: Manifest, asked: Sequence[str]) -> list[tuple[str, Mapping[str, str]]]:
-    """Return the columns to sort by, with what each states by path.
-
-    Raises:
-        DataError: There is no such column.
-    """
-    there = [str(name) for name in manifest.rows]
-    if unknown := [name for name in asked if name not in there]:
-        raise DataError(f"the manifest has no column {', '.join(unknown)}; there are {', '.join(there)}")
-    names = dict.fromkeys([*(name for name in USUAL_COLUMNS if name in there), *asked])
-    paths = manifest.rows["path"].tolist()
-    found = [(name, dict(zip(paths, texts(manifest, name), strict=True))) for name in names]
-    return [(name, stated) for name, stated in found if name in asked or any(stated.values())]
-
-
-def texts(manifest: Manifest, column: str) -> list[str]:
-    """Return a column as text, empty where nothing is stated."""
-    values = manifest.rows[column]
-    return [str(value).strip() for value in values.astype(object).where(values.notna(), "")]
 
 
 class Progress:
