@@ -32,8 +32,9 @@ OUTWARD = 0.25
 #: crop): nothing of it is to be seen.
 LEAST_FROM_NOSE = 0.25
 EYE_DISTANCE_PX = 40.0
-#: Pixels that are clipped are highlights or blown out; those with hardly any light have no colour.
-CLIPPED, LEAST_LIGHTNESS = 250, 5.0
+#: Pixels that are clipped in any channel are highlights or blown out; those with hardly any light have no colour. Skin
+#: in bright light has a red just below: a lower limit would leave light faces out.
+CLIPPED, LEAST_LIGHTNESS = 255, 5.0
 #: Beside these, the lightest and the darkest tenth of what is left: gloss, stubble, shadows of hair.
 TRIMMED_PERCENT = 10.0
 #: Less than this share of the cheeks left, and nothing is said.
