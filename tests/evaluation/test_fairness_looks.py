@@ -30,7 +30,7 @@ RATE_HZ = 16_000
 
 def skin(lightness: float, yellowness: float, redness: float = 12.0) -> np.ndarray:
     """Return one sRGB colour."""
-    return np.round(lab2rgb([[[lightness, redness, yellowness]]])[0, 0] * 255).astype(np.uint8)
+    return np.round(lab2rgb(np.array([[[lightness, redness, yellowness]]], np.float64))[0, 0] * 255).astype(np.uint8)
 
 
 def face_of(colour: np.ndarray) -> np.ndarray:
@@ -85,6 +85,14 @@ def test_gloss_and_shadow_on_the_cheeks_do_not_count() -> None:
 @pytest.mark.parametrize("colour", [(128, 128, 128), (120, 130, 200), (110, 75, 85), (2, 1, 1)])
 def test_grey_blue_purple_and_black_faces_have_no_tone(colour: tuple[int, int, int]) -> None:
     assert cheek_angle(face_of(np.array(colour, np.uint8)), CANONICAL_POINTS_PX) is None
+
+
+def test_light_skin_in_the_shade_of_a_blue_sky_is_not_taken_for_dark_skin() -> None:
+    assert typology_angle(43, 4.5) < -50
+    assert cheek_angle(face_of(skin(43, 4.5, redness=14)), CANONICAL_POINTS_PX) is None
+    assert cheek_angle(face_of(skin(50, 20, redness=-6)), CANONICAL_POINTS_PX) is None, "green light"
+    dark = cheek_angle(face_of(skin(22, 9, redness=8)), CANONICAL_POINTS_PX)
+    assert dark is not None and tone_of(dark) == "dark"
 
 
 def test_of_a_turned_head_the_near_cheek_is_measured() -> None:

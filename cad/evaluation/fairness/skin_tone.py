@@ -41,6 +41,8 @@ TRIMMED_PERCENT = 10.0
 LEAST_SHARE = 0.3
 #: Skin in white light is yellower than this; what is less so stands in coloured light, and its angle would be wild.
 LEAST_YELLOWNESS = 4.0
+#: And its hue lies between these, in degrees from red to yellow: below them the light is blue or pink, above it green.
+HUES_DEGREES = (25.0, 90.0)
 #: A face whose median chroma is below this is a grey picture's.
 GREY_CHROMA = 3.0
 
@@ -107,7 +109,9 @@ def cheek_angle(crop: NDArray[np.uint8], points_px: NDArray[np.floating]) -> flo
         return None
     low, high = np.percentile(pixels[:, 0], [TRIMMED_PERCENT, 100 - TRIMMED_PERCENT])
     kept = pixels[(pixels[:, 0] >= low) & (pixels[:, 0] <= high)]
-    lightness, _, yellowness = np.median(kept, axis=0).tolist()
+    lightness, redness, yellowness = np.median(kept, axis=0).tolist()
+    if not HUES_DEGREES[0] <= math.degrees(math.atan2(yellowness, redness)) <= HUES_DEGREES[1]:
+        return None
     return typology_angle(lightness, yellowness)
 
 
