@@ -75,6 +75,8 @@ def test_heads_are_fitted_from_the_scores_of_several_models(scored, rng):
         assert (
             0 <= genuine["called_fake"]["by_sources"]["value"] <= 0.1 and genuine["decided"]["by_rows"]["value"] > 0.4
         )
+    assert [one["scorer"] for one in figures["by_scorer"]] == ["fold a", "fold b"]
+    assert sum(one["genuine_called_fake"]["rows"] for one in figures["by_scorer"]) == 240
     # By hand: the weighted rate of genuine recordings over the threshold of their kind.
     mask = (found.domains == "recording") & (found.rows["label"] == 0).to_numpy()
     chances = platt(found.logits["audio"][mask], spec.calibration["audio@recording"])

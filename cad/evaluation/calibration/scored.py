@@ -54,6 +54,7 @@ class ScoredRows:
         logits: By head float64 (rows,); NaN where there is none.
         domains: (rows,) kind of file of each, one of ``cad.spec.DOMAINS``.
         scorers: Who scored.
+        scored_by: (rows,) which of ``scorers`` scored each, by number.
         left_out: How many rows had no score, could not be read, or scores had no row, by what it was.
     """
 
@@ -61,6 +62,7 @@ class ScoredRows:
     logits: Mapping[str, Floats]
     domains: NDArray[np.object_]
     scorers: tuple[str, ...]
+    scored_by: NDArray[np.int64]
     left_out: Mapping[str, int]
 
     def head_rows(self, head: str, domain: str = "") -> HeadRows:
@@ -144,14 +146,14 @@ def read_scored(logs: Sequence[Path], rows: pd.DataFrame) -> ScoredRows:
         DataError: A file is no log of scores, a row is scored twice, or no row has a score.
     """
     scores: dict[str, FileScore] = {}
-    origin: dict[str, Path] = {}
+    origin: dict[str, int] = {}
     scorers = []
-    for log in logs:
+    for number, log in enumerate(logs):
         scorer, own = read_scores_of_others(log)
         if twice := sorted(own.keys() & scores.keys()):
-            raise DataError(f"{twice[0]} is scored in {origin[twice[0]]} and in {log}; a row must have one score")
+            raise DataError(f"{twice[0]} is scored in {logs[origin[twice[0]]]} and in {log}; a row must have one score")
         scores |= own
-        origin |= dict.fromkeys(own, log)
+        origin |= dict.fromkeys(own, number)
         scorers.append(scorer)
     there = rows["path"].isin(list(scores)).to_numpy()
     if not there.any():
@@ -163,6 +165,7 @@ def read_scored(logs: Sequence[Path], rows: pd.DataFrame) -> ScoredRows:
         logits={head: np.array([one.logit.get(head) for one in own_scores], dtype=np.float64) for head in DOMAIN_HEADS},
         domains=domains_of(found),
         scorers=tuple(scorers),
+        scored_by=np.array([origin[path] for path in found["path"]], dtype=np.int64),
         left_out={
             "rows without a score": int((~there).sum()),
             "scores without a row": len(scores) - len(found),
@@ -218,7 +221,7 @@ def fit_scored(
             by_domain[domain] = {**found, **told}
         else:
             figures |= {**found, **told}
-    return spec, {**figures, "domains": by_domain}
+    return spec, {**figures, "domains": by_domain, "by_scorer": _scorer_figures(scored, spec)}
 
 
 def _fit(
@@ -256,6 +259,17 @@ def _fit(
     )
     spec, figures = fit_scope(spec, scope, Rates(options.max_fpr, options.max_miss), on)
     return spec, {"files": _file_figures(scored, spec, domain), **figures}
+
+
+def _scorer_figures(scored: ScoredRows, spec: ModelSpec) -> list[dict[str, object]]:
+    """Return how often genuine rows of each file of scores are called fake: far apart, their models' logits are, too."""
+    fake, genuine = scored.over(spec, "fake_threshold"), scored.genuine("")
+    people, sources = (scored.rows[column].to_numpy(dtype=object) for column in ("identity", "source"))
+    return [
+        {"scorer": scorer, "genuine_called_fake": share_of(fake[own], people[own], sources[own])}
+        for number, scorer in enumerate(scored.scorers)
+        for own in [genuine & (scored.scored_by == number)]
+    ]
 
 
 def _file_figures(scored: ScoredRows, spec: ModelSpec, domain: str) -> dict[str, object]:
