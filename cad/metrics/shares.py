@@ -26,7 +26,7 @@ def by_rows(found: NDArray[np.bool_], identities: NDArray[np.object_], resamples
     if not len(found):
         return Estimate(np.nan)
     codes = np.unique(identity_codes(identities), return_inverse=True)[1]
-    return _share(np.bincount(codes, found.astype(np.float64)), np.bincount(codes).astype(np.float64), resamples, seed)
+    return _share(*_counted(found, codes), resamples, seed)
 
 
 def by_sources(found: NDArray[np.bool_], sources: NDArray[np.object_], resamples: int, seed: int) -> Estimate:
@@ -45,8 +45,15 @@ def by_sources(found: NDArray[np.bool_], sources: NDArray[np.object_], resamples
     if not len(found):
         return Estimate(np.nan)
     codes = np.unique(sources.astype(str), return_inverse=True)[1]
-    shares = np.bincount(codes, found.astype(np.float64)) / np.bincount(codes)
-    return _share(shares, np.ones(len(shares)), resamples, seed)
+    sums, counts = _counted(found, codes)
+    return _share(sums / counts, np.ones(len(sums)), resamples, seed)
+
+
+def _counted(found: NDArray[np.bool_], codes: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Return by cluster how many of its rows are found, and how many it has."""
+    return np.bincount(codes[found], minlength=codes.max() + 1).astype(np.float64), np.bincount(codes).astype(
+        np.float64
+    )
 
 
 def _share(sums: Floats, counts: Floats, resamples: int, seed: int) -> Estimate:

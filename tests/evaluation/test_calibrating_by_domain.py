@@ -90,6 +90,7 @@ def test_kinds_with_enough_rows_get_numbers_and_the_plain_ones_stay(rng):
         rate = own["false_positive_rate"]
         assert rate["rows"] == 40 and rate["sources"] == 5 and rate["by_rows"]["value"] <= 0.05
         assert rate["by_rows"]["low"] <= rate["by_rows"]["value"] <= rate["by_rows"]["high"]
+        assert own["scale"]["low"] < own["scale"]["value"] < own["scale"]["high"]
         # The half-way point of either kind is where it lies between its own classes.
         numbers = spec_for(spec, domain).calibration[head]
         assert -numbers.bias / numbers.scale == pytest.approx(real + 1.5, abs=0.6)

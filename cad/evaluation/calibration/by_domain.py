@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cad.errors import ExportError
-from cad.evaluation.calibration.head_rows import HeadRows, Mask, share_of
+from cad.errors import DataError, ExportError
+from cad.evaluation.calibration.head_rows import SEED, HeadRows, Mask, share_of
 from cad.evaluation.calibration.platt import (
     choose_operating_point,
     fit_platt,
     threshold_above,
     weighted_threshold_above,
 )
-from cad.metrics.score_counts import Floats
+from cad.evaluation.tables import estimate_json
+from cad.metrics.bootstrap import estimate_rows
+from cad.metrics.score_counts import Floats, identity_codes
 from cad.spec import Calibration, ModelSpec, OperatingPoint, domain_key
 from cad.verdict.calibrate import platt
 
@@ -25,6 +29,9 @@ TIGHTENING = 0.8
 ROUNDS = 12
 #: Heads that get numbers by kind of file: only talking heads have lips and sound that may be apart.
 DOMAIN_HEADS = ("fused", "video", "audio")
+
+#: Of the intervals of scale and bias, for each of which everything is fitted once more.
+SCALING_RESAMPLES = 100
 
 #: Numbers that go along with a head's: from its calibrations and operating points by head, by plain key.
 Beside = Callable[[Mapping[str, Calibration], Mapping[str, OperatingPoint]], Mapping[str, Calibration]]
@@ -100,7 +107,10 @@ def fit_scope(spec: ModelSpec, scope: Scope, rates: Rates, chosen_on: str) -> tu
         result, more = scope.finish(result)
         further, rate = dict(more), scope.rate_of(result)
         if rate <= rates.max_fpr + 1e-9:
-            figures = {head: head_figures(own, fitted[head], points[head]) for head, own in scope.rows.items()}
+            figures = {
+                head: {**scaling_figures(own, scope, fitted[head]), **head_figures(own, fitted[head], points[head])}
+                for head, own in scope.rows.items()
+            }
             return result, {
                 "false_positive_rate_of_files": round(rate, 4),
                 "head_rate_allowed": round(allowed, 4),
@@ -127,6 +137,25 @@ def choose_point(
     fake_threshold = max(point.fake_threshold, *limits)
     rate = float((probabilities[real] >= fake_threshold).mean())
     return replace(point, fake_threshold=fake_threshold, chosen_false_positive_rate=round(rate, 4))
+
+
+def scaling_figures(rows: HeadRows, scope: Scope, calibration: Calibration) -> dict[str, object]:
+    """Return scale and bias of a head with 95 % intervals, drawn over identities."""
+    own = rows.only(paired(rows, scope.least_rows))
+    weights = own.weights if scope.weigh_sources else None
+
+    def refitted(drawn: NDArray[np.intp]) -> dict[str, float]:
+        try:
+            found = fit_platt(own.logits[drawn], own.labels[drawn], None if weights is None else weights[drawn])
+        except DataError:  # a draw without a class
+            return {"scale": math.nan, "bias": math.nan}
+        return {"scale": found.scale, "bias": found.bias}
+
+    drawn = estimate_rows(refitted, identity_codes(own.identities), SCALING_RESAMPLES, SEED)
+    return {
+        name: estimate_json(replace(drawn[name], value=value))
+        for name, value in (("scale", calibration.scale), ("bias", calibration.bias))
+    }
 
 
 def head_figures(rows: HeadRows, calibration: Calibration, point: OperatingPoint) -> dict[str, object]:

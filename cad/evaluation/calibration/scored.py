@@ -262,7 +262,7 @@ def _fit(
 
 
 def _scorer_figures(scored: ScoredRows, spec: ModelSpec) -> list[dict[str, object]]:
-    """Return how often genuine rows of each file of scores are called fake: far apart, their models' logits are, too."""
+    """Return how often genuine rows of each file of scores are called fake: if far apart, so are their models."""
     fake, genuine = scored.over(spec, "fake_threshold"), scored.genuine("")
     people, sources = (scored.rows[column].to_numpy(dtype=object) for column in ("identity", "source"))
     return [
