@@ -51,9 +51,8 @@ def by_sources(found: NDArray[np.bool_], sources: NDArray[np.object_], resamples
 
 def _counted(found: NDArray[np.bool_], codes: NDArray[np.intp]) -> tuple[Floats, Floats]:
     """Return by cluster how many of its rows are found, and how many it has."""
-    return np.bincount(codes[found], minlength=codes.max() + 1).astype(np.float64), np.bincount(codes).astype(
-        np.float64
-    )
+    counts = np.bincount(codes).astype(np.float64)
+    return np.bincount(codes[found], minlength=len(counts)).astype(np.float64), counts
 
 
 def _share(sums: Floats, counts: Floats, resamples: int, seed: int) -> Estimate:
