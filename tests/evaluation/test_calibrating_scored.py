@@ -131,7 +131,9 @@ def test_bad_scores_are_named(scored, rng):
 
 def test_without_both_classes_nothing_is_fitted(scored, rng):
     rows = frame_of([row for row in made(rng)[0] if row.label == 0])
-    with pytest.raises(DataError, match="no head has scores of both classes"):
+    with pytest.raises(
+        DataError, match="no head has enough scores of both classes .fused: 0 forged and 120 genuine rows"
+    ):
         fit_scored(SPEC, read_scored(logs_of(scored), rows), CalibrationOptions(), print)
 
 

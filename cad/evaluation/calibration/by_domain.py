@@ -189,10 +189,7 @@ def too_few(rows: HeadRows, least: int) -> str:
     """Return why rows are too few to be fitted on; empty text where a stratum of them has enough of both classes."""
     if paired(rows, least).any():
         return ""
-    return (
-        f"{rows.witnesses(1)} forged and {rows.witnesses(0)} genuine rows; {least} of each are needed, of one kind: "
-        "the plain numbers hold"
-    )
+    return f"{rows.witnesses(1)} forged and {rows.witnesses(0)} genuine rows; {least} of each are needed, of one kind"
 
 
 def paired(rows: HeadRows, least: int) -> Mask:

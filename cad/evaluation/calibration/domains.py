@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -49,19 +49,22 @@ def fit_domains(
         rows = {head: usable(found, options.domain_rows) for head, found in rows.items() if head not in why}
         if not rows and not options.keep_heads:
             figures[domain] = {"heads": {}, "left_plain": why}
-            say("; ".join(f"{domain}: {head}: {text}" for head, text in why.items()) or f"{domain}: no head judges it")
+            say(told(domain, (), why))
             continue
         try:
             spec, found = _fit_domain(spec, own, domain, rows, options, split)
         except ExportError as error:
             found = {"heads": {}, "not_fitted": f"{error}: the plain numbers hold"}
         fitted = found["heads"] if isinstance(found["heads"], dict) else {}
-        say(
-            f"{domain}: {', '.join(fitted) or 'no head'} fitted"
-            + "".join(f"; {head}: {text}" for head, text in why.items())
-        )
+        say(told(domain, fitted, why))
         figures[domain] = {**found, "left_plain": why}
     return spec, figures
+
+
+def told(domain: str, fitted: Iterable[str], why: Mapping[str, str]) -> str:
+    """Return a line on what was fitted for a kind of file, and what was not, with why."""
+    left = "".join(f"; {head} not: {text}" for head, text in why.items())
+    return f"{domain}: {', '.join(fitted) or 'no head'} fitted{left}"
 
 
 def _fit_domain(
@@ -70,7 +73,8 @@ def _fit_domain(
 ) -> tuple[ModelSpec, dict[str, object]]:  # fmt: skip
     """Return ``spec`` with numbers for one kind of file, and figures on its files."""
     real = [*clips.genuine(), *_frames(clips).genuine()]
-    frames = f", {len(_frames(clips).rows)} frames cut out of clips as stills" if clips.frames is not None else ""
+    cut = len(_frames(clips).rows)
+    frames = f", {cut} frames cut out of clips as stills" if cut else ""
     counts = f"{len(clips.plain.rows)} files and {len(clips.copies.rows)} re-encoded genuine copies{frames}"
     on = f"{split}, {domain}: {counts}"
     growths = {head: _growth(spec, clips, head) for head in FACE_HEADS}

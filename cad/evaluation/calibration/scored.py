@@ -25,7 +25,7 @@ from cad.errors import DataError, ExportError
 from cad.evaluation.calibration.by_domain import DOMAIN_HEADS, Rates, Scope, fit_scope, too_few, usable
 from cad.evaluation.calibration.calibrating import opened_folder, write_model
 from cad.evaluation.calibration.clips import Say
-from cad.evaluation.calibration.domains import without_domains
+from cad.evaluation.calibration.domains import told, without_domains
 from cad.evaluation.calibration.head_rows import HeadRows, Mask, share_of, source_weights
 from cad.evaluation.calibration.options import CalibrationOptions
 from cad.evaluation.calibration.platt import rebased_frames
@@ -181,10 +181,9 @@ def fit_scored(
 
     Raises:
         ExportError: No thresholds keep the rate for all rows together.
-        DataError: No head has rows of both classes.
+        DataError: No head has ``options.domain_rows`` rows of either class.
     """
     before = spec
-    spec = without_domains(spec, [*DOMAIN_HEADS, *(f"{stream}_frame" for stream in APART)])
     sources = scored.rows["source"].nunique()
     on = (
         f"{options.split or 'all rows'}: {len(scored.rows)} scored rows of {sources} sources by {len(scored.scorers)} "
@@ -203,24 +202,27 @@ def fit_scored(
         if domain and len(kinds) == 1:
             by_domain[domain] = "all rows are of this kind: the plain numbers are its own"
             continue
-        least = options.domain_rows if domain else 1
+        least = options.domain_rows
         rows = {head: own for head in heads if len((own := scored.head_rows(head, domain)).labels)}
         why = {head: reason for head, own in rows.items() if (reason := too_few(own, least))}
         rows = {head: usable(own, least) for head, own in rows.items() if head not in why}
         if not rows and not domain:
-            raise DataError("no head has scores of both classes")
-        told = {"left_plain": why} if domain else {"kept": why}
+            reasons = "; ".join(f"{head}: {text}" for head, text in why.items())
+            raise DataError(f"no head has enough scores of both classes ({reasons or 'none is judged'})")
+        if not domain:  # what an earlier calibration fitted for single kinds goes with its heads
+            spec = without_domains(spec, [name for head in rows for name in (head, f"{head}_frame")])
+        left = {"left_plain" if domain else "kept": why}
         try:
             spec, found = _fit(spec, before, scored, domain, rows, least, options, on)
         except ExportError as error:
             if not domain:
                 raise
             found = {"heads": {}, "not_fitted": f"{error}: the plain numbers hold"}
-        say(f"{domain or 'all kinds'}: {', '.join(set(rows) if found['heads'] else ()) or 'no head'} fitted")
+        say(told(domain or "all kinds", rows if found["heads"] else (), why))
         if domain:
-            by_domain[domain] = {**found, **told}
+            by_domain[domain] = {**found, **left}
         else:
-            figures |= {**found, **told}
+            figures |= {**found, **left}
     return spec, {**figures, "domains": by_domain, "by_scorer": _scorer_figures(scored, spec)}
 
 
