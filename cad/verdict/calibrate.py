@@ -91,6 +91,8 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
     # The worst of several faces is chosen by the picture alone: sound has one voice, and of the others one speaks.
     chosen_of = {"video": evidence.faces_at_once}
     carriers = sum(face.fused is not None for face in evidence.faces)
+    used = {head for head in HEADS if evidence.clip_logits[head] is not None}
+    used |= {f"{peak.stream}_peak" for peak in evidence.peaks}
     return Calibrated(
         analysis=analysis,
         probabilities={
@@ -115,7 +117,7 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
         heads=tuple(spec.heads),
         peaks=strongest_peaks(evidence.peaks, spec),
         domain=domain,
-        keys=keys,
+        keys={name: own for name, own in keys.items() if name in used},
     )
 
 
