@@ -16,6 +16,12 @@ A missing stream is a presence of all zeros. Outputs, all float32 logits that ar
 ``fused_logit``, ``video_logit``, ``audio_logit``, ``sync_logit`` (batch,); ``video_frame_logits``,
 ``audio_frame_logits``, ``sync_frame_logits`` (batch, time); and ``offset_seconds`` (batch,), by how much
 the sound lags behind the lips.
+
+Numbers (calibration, operating points) stand under plain keys, such as ``audio``, and may stand beside them under keys
+of a kind of file, such as ``audio@recording``, which win where the file is of that kind (``numbers_key``, the one
+rule). The version of the spec stays 1: a package that knows no such keys looks plain ones up and nothing else, so that
+it judges every file by the plain numbers, which are fitted on files of all kinds. Likewise keys of a kind that this
+package does not know are passed over.
 """
 
 from __future__ import annotations
@@ -23,11 +29,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
 
 from cad.errors import OptionError, SpecMismatchError
 from cad.field_types import check_fields
 from cad.strict_json import parse_object
 from cad.values import ValueRecord
+
+Number = TypeVar("Number")
 
 METADATA_KEY = "cad.spec"
 SPEC_VERSION = 1
@@ -35,6 +44,10 @@ HEADS = ("fused", "video", "audio", "sync")
 STREAMS = ("video", "audio", "sync")
 #: Keys of calibration and operating points for the strongest stretch of a stream, beside those of HEADS.
 PEAKS = ("video_peak", "audio_peak")
+#: Kinds of files that may have numbers of their own: sound alone, video with or without sound, one picture.
+DOMAINS = ("recording", "talking_head", "still")
+#: Stands between the plain key and the domain.
+DOMAIN_MARK = "@"
 INPUTS = ("frames", "audio", "frames_present", "audio_present")
 OUTPUTS = (
     *(f"{head}_logit" for head in HEADS),
@@ -101,8 +114,8 @@ class ModelSpec(ValueRecord):
         window_frames: Time steps of the windows that it was trained on; longer tracks are cut into such.
         min_frames: Shortest window for which its answer means something.
         calibration: By name of a head, ``<stream>_frame`` for the logits of single slots, or one of PEAKS; empty for a
-            model that was never calibrated.
-        operating_points: By name of a head or one of PEAKS; evidence that has none decides nothing.
+            model that was never calibrated. Each may stand a second time for one of DOMAINS (``video@still``).
+        operating_points: By name of a head or one of PEAKS; evidence that has none decides nothing. Likewise.
         trained_on: One line on the training data.
         commit: Version-control revision of the run that made the weights.
         hop_frames: Time steps from one window of a track to the next.
@@ -164,7 +177,56 @@ class ModelSpec(ValueRecord):
             raise SpecMismatchError(f"the model's spec cannot be read: {error}") from error
 
 
+def numbers_key(numbers: Mapping[str, object], name: str, domain: str) -> str | None:
+    """Return the key under which the numbers of a head, a frame or a peak stand for a file of a domain.
+
+    Args:
+        numbers: ``calibration`` or ``operating_points`` of a spec.
+        name: Plain key.
+        domain: One of DOMAINS.
+
+    Returns:
+        The key of the domain where there is one, else the plain key; None where there is neither.
+
+    Example:
+        >>> numbers_key({"audio": 1, "audio@recording": 2}, "audio", "recording")
+        'audio@recording'
+        >>> numbers_key({"audio": 1, "audio@recording": 2}, "audio", "talking_head")
+        'audio'
+    """
+    return next((key for key in (domain_key(name, domain), name) if key in numbers), None)
+
+
+def domain_key(name: str, domain: str) -> str:
+    """Return the key of a head's numbers for one kind of file."""
+    return f"{name}{DOMAIN_MARK}{domain}"
+
+
+def plain_key(key: str) -> str:
+    """Return the key without its domain."""
+    return key.partition(DOMAIN_MARK)[0]
+
+
+def spec_for(spec: ModelSpec, domain: str) -> ModelSpec:
+    """Return ``spec`` with the numbers that hold for a file of a domain, all under plain keys.
+
+    A spec without numbers of any domain is returned as it is.
+    """
+    if not any(DOMAIN_MARK in key for key in (*spec.calibration, *spec.operating_points)):
+        return spec
+    return replace(
+        spec,
+        calibration=_plain_numbers(spec.calibration, domain),
+        operating_points=_plain_numbers(spec.operating_points, domain),
+    )
+
+
 def with_operating_point(spec: ModelSpec, point: OperatingPoint | None) -> ModelSpec:
     """Return ``spec`` with one operating point for all heads and calibrated peaks; None keeps the shipped ones."""
-    peaks = [name for name in PEAKS if name in spec.calibration]
+    peaks = [name for name in spec.calibration if plain_key(name) in PEAKS]
     return spec if point is None else replace(spec, operating_points=dict.fromkeys([*HEADS, *peaks], point))
+
+
+def _plain_numbers(numbers: Mapping[str, Number], domain: str) -> Mapping[str, Number]:
+    names = dict.fromkeys(plain_key(key) for key in numbers)
+    return {name: numbers[key] for name in names if (key := numbers_key(numbers, name, domain)) is not None}

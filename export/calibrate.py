@@ -12,6 +12,16 @@ clips, source by source: for every length from ten seconds to ten minutes at mos
 fake by the mean or a peak of the sound, and two fifths by those of the picture. --genuine adds clips for that and for
 the worst of several faces; only its genuine rows are used, and the model must not have been trained on them. Beside
 the model, *.scores.jsonl holds the scores under the new numbers, in the form that tools/evaluate.py goes on from.
+
+Each kind of file (recording, talking_head, still) gets numbers of its own besides, where the split has --domain-rows
+rows of it in each class and rows of other kinds too; else the plain numbers hold for it. --still-frames cuts frames out
+of so many clips of each class and takes them for stills.
+
+With --scores nothing is scored: the heads' numbers are fitted on scores that are there, such as those by models that
+had not seen a row's source. The rows of a source weigh as much as the square root of their number, and --max-fpr holds
+for genuine rows so weighed; the rates by rows and by sources are printed beside it.
+
+    python export/calibrate.py fav_model --manifest fav.parquet --split train --scores fold_*.scores.jsonl -o fav_out
 """
 
 from __future__ import annotations
@@ -26,10 +36,16 @@ from pathlib import Path
 
 from cad.command import run_command
 from cad.data.manifest import read_manifest
-from cad.evaluation.calibration.calibrating import CalibrationOptions, calibrate
+from cad.errors import OptionError
+from cad.evaluation.calibration.calibrating import calibrate
+from cad.evaluation.calibration.options import CalibrationOptions
+from cad.evaluation.calibration.scored import calibrate_scored
 from cad.evaluation.model_weights import find_weights
 from cad.export.weights_folder import weights_folder
 from cad.weights import find_entry
+
+#: Options about clips that are analysed.
+UNSCORED = ("keep_heads", "genuine", "still_frames")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +70,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--max-miss", type=float, default=0.1, help="share of fakes that may be called real")
     add("--desync-clips", type=int, default=40, help="genuine clips from which the sync head's fakes are made")
     add("--keep-heads", action="store_true", help="leave the heads' numbers; fit peaks and several faces alone")
+    add("--domain-rows", type=int, default=40, help="rows of each class that a kind of file needs for its own numbers")
+    add("--still-frames", type=int, default=0, help="clips of each class of which a frame is taken as a still")
+    add("--scores", type=Path, nargs="+", default=[], metavar="FILE", help="fit the heads on these *.scores.jsonl")
     add("--clips", type=int, default=0, help="at most so many rows of each class (0 = all)")
     add("--threads", type=int, default=0)
     return parser.parse_args(arguments)
@@ -61,6 +80,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def write(options: argparse.Namespace) -> int:
     """Calibrate, write, and print the figures."""
+    if options.scores and (without := [name for name in UNSCORED if getattr(options, name)]):
+        raise OptionError(
+            f"--scores fit the heads and analyse no clip; they leave --{without[0].replace('_', '-')} nothing to do"
+        )
     chosen = CalibrationOptions(**{field.name: getattr(options, field.name) for field in fields(CalibrationOptions)})
     manifest = read_manifest(options.manifest, options.root)
     further = None if options.genuine is None else read_manifest(options.genuine, options.genuine_root)
@@ -68,7 +91,10 @@ def write(options: argparse.Namespace) -> int:
     is_file = options.output.suffix == ".onnx"
     name = options.name or (options.output.stem if is_file else options.output.name)
     with nullcontext(options.output) if is_file else weights_folder(options.output) as output:
-        figures = calibrate(model, manifest, output, name, chosen, say, further)
+        if options.scores:
+            figures = calibrate_scored(model, manifest, options.scores, output, name, chosen, say)
+        else:
+            figures = calibrate(model, manifest, output, name, chosen, say, further)
     print(json.dumps(figures, indent=1))
     return 0
 

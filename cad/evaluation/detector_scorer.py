@@ -15,7 +15,7 @@ from cad.detector import Detector
 from cad.errors import MediaError
 from cad.evaluation.records import FileScore
 from cad.options import DetectOptions
-from cad.spec import HEADS, ModelSpec
+from cad.spec import DOMAIN_MARK, HEADS, ModelSpec, plain_key
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import calibrate, operating_point_of
 from cad.verdict.judge import verdict_of
@@ -49,8 +49,10 @@ class DetectorScorer:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """Shipped operating point by head; 0.5 where the model has none."""
-        return {head: operating_point_of(head, self._detector.spec).fake_threshold for head in HEADS}
+        """Shipped operating point by head, 0.5 where the model has none, and by head and kind of file where it has."""
+        spec = self._detector.spec
+        by_domain = [key for key in spec.operating_points if DOMAIN_MARK in key and plain_key(key) in HEADS]
+        return {key: operating_point_of(key, spec).fake_threshold for key in (*HEADS, *by_domain)}
 
     def score(self, path: str, file: Path) -> FileScore:
         """Return what the detector says of ``file``; one that cannot be read is an answer with an error code."""

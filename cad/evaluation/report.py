@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cad.evaluation.deciding import DomainDecisions, decisions_by_domain
 from cad.evaluation.joining import Joined
-from cad.evaluation.row_views import View, views_of
+from cad.evaluation.row_views import View, domains_of, views_of
 from cad.metrics.bootstrap import RESAMPLES, Estimate
 from cad.metrics.measured import Measured, measure
 from cad.metrics.score_counts import identity_codes
+from cad.spec import DOMAIN_MARK, domain_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,12 +65,14 @@ class CoverageResult:
         share: Share of rows with an answer of fake or real.
         left_out: Figures on those rows.
         errors: Figures on all rows, an abstention counting as the wrong answer.
+        domains: How often it answered on each kind of file, and called genuine ones fake.
     """
 
     answers: Mapping[str, Mapping[str, int]]
     share: Estimate
     left_out: Measured | None
     errors: Measured | None
+    domains: tuple[DomainDecisions, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,8 @@ def build_report(
 
     Args:
         joined: Rows with ``p_<head>`` and, if the detector gives one, ``answer``.
-        thresholds: Shipped operating point by head; 0.5 where there is none.
+        thresholds: Shipped operating point by head, 0.5 where there is none; ``head@domain`` has that of one kind of
+            file.
         groups: Columns by which the first view is taken apart.
         resamples: Bootstrap resamples a figure.
         seed: Of the resampling.
@@ -147,7 +152,18 @@ class _Measurer:
         scores, threshold = self.scores(view.head), self.thresholds.get(view.head, 0.5)
         if view.head == "file":
             return self._decided(scores, self.answers() == "fake", view.labels, mask, threshold)
+        limits = self.limits(view.head)
+        if (limits[mask] != threshold).any():
+            return self._decided(scores, scores >= limits, view.labels, mask, threshold)
         return self._measure(scores, view.labels, mask, threshold) if mask.any() else None
+
+    def limits(self, head: str) -> NDArray[np.float64]:
+        """Return the operating point of a head for each row: that of its kind of file where there is one."""
+        plain = self.thresholds.get(head, 0.5)
+        if not any(key.startswith(f"{head}{DOMAIN_MARK}") for key in self.thresholds):
+            return np.full(len(self.rows), plain)
+        own = [self.thresholds.get(domain_key(head, str(domain)), plain) for domain in domains_of(self.rows)]
+        return np.array(own, dtype=np.float64)
 
     def groups(self, views: Sequence[View], columns: Sequence[str]) -> list[GroupResult]:
         """Return the figures of every value of every column; the heads are taken apart by method only."""
@@ -190,7 +206,8 @@ class _Measurer:
             # A fake counts as called real with certainty, a genuine clip as called fake.
             worst = np.where(silent, np.where(labels == 1, -np.inf, np.inf), scores)
             errors = self._decided(worst, np.where(answered, called, labels == 0), labels, every, 0.5)
-        return CoverageResult(tally, share, left_out, errors)
+        domains = decisions_by_domain(self.rows, answers, self.resamples, self.seed)
+        return CoverageResult(tally, share, left_out, errors, domains)
 
     def _decided(
         self, scores: NDArray[np.float64], called: NDArray[Any], labels: NDArray[Any], mask: NDArray[np.bool_],

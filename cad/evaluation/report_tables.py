@@ -7,8 +7,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 from cad.evaluation import paper_groups
+from cad.evaluation.deciding import NAMES as NAMES_OF_DOMAINS
+from cad.evaluation.deciding import DomainDecisions
 from cad.evaluation.report import CoverageResult, GroupResult, Report
-from cad.evaluation.tables import GROUP_METRICS, HEADINGS, Table, measured_cells
+from cad.evaluation.tables import GROUP_METRICS, HEADINGS, Cell, Table, measured_cells
 from cad.metrics.bootstrap import Estimate
 from cad.metrics.measured import NAMES
 
@@ -55,6 +57,23 @@ def _group_table(title: str, column: str, groups: Sequence[GroupResult]) -> Tabl
     return Table(title, headings, lines, note)
 
 
+def decisions_table(domains: Sequence[DomainDecisions], before: str = "") -> Table:
+    """Return a line for each kind of file: how much of it is decided, at which false positive rate."""
+    headings = [
+        "kind of file", "real / fake", "decided", "genuine decided", "forged decided", "genuine called fake",
+        "the same, mean of the sources", "sources of genuine files",
+    ]  # fmt: skip
+    lines: list[list[Cell]] = [
+        [NAMES_OF_DOMAINS[one.domain], f"{one.reals} / {one.fakes}", *one.shares.values(), str(one.sources)]
+        for one in domains
+    ]
+    note = (
+        "Decided: answered fake or real, neither inconclusive nor unreadable, at the shipped thresholds. Intervals are "
+        "drawn over identities, in the column of sources over sources."
+    )
+    return Table(f"{before}Decided, by kind of file", headings, lines, note)
+
+
 def coverage_tables(coverage: CoverageResult) -> Iterator[Table]:
     """Yield how often the detector answered, and the figures with abstentions left out and counted as errors."""
     names = ("fake", "real", "inconclusive", "error")
@@ -64,6 +83,7 @@ def coverage_tables(coverage: CoverageResult) -> Iterator[Table]:
         [[truth, *(str(counts.get(name, 0)) for name in names)] for truth, counts in coverage.answers.items()],
         f"Answered (fake or real): {coverage.share.text()} of the files.",
     )
+    yield decisions_table(coverage.domains)
     metrics = ("fpr", "tpr", "balanced_accuracy", "auc")
     yield Table(
         "",

@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 
 #: Files that hold sound alone.
 SOUND_SUFFIXES = (".flac", ".wav", ".mp3", ".ogg", ".opus", ".m4a", ".aac")
+#: Files that hold one picture.
+PICTURE_SUFFIXES = (
+    ".avif",
+    ".bmp",
+    ".heic",
+    ".heif",
+    ".jfif",
+    ".jpeg",
+    ".jpg",
+    ".jxl",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,18 @@ def has_picture(rows: pd.DataFrame) -> NDArray[np.bool_]:
     stated = rows["video_fake"].to_numpy(dtype=np.int8) >= 0
     result: NDArray[np.bool_] = stated | ~sound
     return result
+
+
+def domains_of(rows: pd.DataFrame) -> NDArray[np.object_]:
+    """Return which kind of file each row is, one of ``cad.spec.DOMAINS``, judged as ``has_picture`` does.
+
+    What a protocol makes of a clip (``clip.mp4#copy``) is of the clip's kind.
+    """
+    names = rows["path"].str.lower().str.partition("#")[0]
+    picture = has_picture(rows.assign(path=names))
+    still = names.str.endswith(PICTURE_SUFFIXES).to_numpy(dtype=bool)
+    found = np.where(picture, np.where(still, "still", "talking_head"), "recording")
+    return found.astype(object)
 
 
 def sample_rows(rows: pd.DataFrame, clips: int, seed: int) -> pd.DataFrame:

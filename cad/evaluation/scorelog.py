@@ -66,14 +66,35 @@ def read_log(log: Path, identity: str | None = None) -> dict[str, FileScore]:
         log.write_bytes(whole)
     if not whole:
         return {}
-    try:
-        lines = whole.decode("utf-8").splitlines()
-        scorer = json.loads(lines[0])["scorer"]
-        scores = [FileScore.from_json(json.loads(line)) for line in lines[1:]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{log} is not a log of scores: {error}") from error
+    scorer, scores = _parsed(log, whole)
     if identity is not None and scorer != identity:
         raise DataError(
             f"{log} holds scores of {scorer}, not of {identity}; take another --out or remove the log to start anew"
         )
     return {score.path: score for score in scores}
+
+
+def read_scores_of_others(log: Path) -> tuple[str, dict[str, FileScore]]:
+    """Return who scored, and the scores of a log by path; the file is left as it is.
+
+    Raises:
+        DataError: There is no such file, it is no log of scores, or its last line was cut off.
+    """
+    try:
+        content = log.read_bytes()
+    except OSError as error:
+        raise DataError(f"{log}: there is no such log of scores ({error.strerror})") from error
+    if not content.endswith(b"\n"):
+        raise DataError(f"{log} is not a whole log of scores: its last line is cut off")
+    scorer, scores = _parsed(log, content)
+    return scorer, {score.path: score for score in scores}
+
+
+def _parsed(log: Path, content: bytes) -> tuple[str, list[FileScore]]:
+    """Return who scored, and the scores."""
+    try:
+        lines = content.decode("utf-8").splitlines()
+        scorer = str(json.loads(lines[0])["scorer"])
+        return scorer, [FileScore.from_json(json.loads(line)) for line in lines[1:]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{log} is not a log of scores: {error}") from error

@@ -160,6 +160,15 @@ def report_json(report: Report) -> dict[str, Any]:
             "share": estimate_json(coverage.share),
             "left_out": measured_json(coverage.left_out),
             "errors": measured_json(coverage.errors),
+            "domains": {
+                one.domain: {
+                    "reals": one.reals,
+                    "fakes": one.fakes,
+                    "sources": one.sources,
+                    **estimates_json(one.shares),
+                }
+                for one in coverage.domains
+            },
         },
         "problems": dict(report.problems),
     }

@@ -18,7 +18,7 @@ from cad.evaluation.formats import FORMATS
 from cad.evaluation.localisation import DEFINITIONS
 from cad.evaluation.part import slug
 from cad.evaluation.protocols import Kind, Protocol
-from cad.evaluation.report_tables import group_tables, report_tables
+from cad.evaluation.report_tables import decisions_table, group_tables, report_tables
 from cad.evaluation.runner import PartResult
 from cad.evaluation.tables import (
     GROUP_METRICS,
@@ -105,6 +105,7 @@ def results_document(results: Sequence[PartResult], protocol: Protocol, facts: S
         tables = [*report_tables(only.report)]
     else:
         tables = [*parts_tables(results)]
+        tables += [decisions_table(result.report.coverage.domains, f"{result.part.name}: ") for result in results]
         if protocol.kind in (Kind.CONDITIONS, Kind.TRANSFER):
             tables += [
                 table for result in results for table in group_tables(result.report, f"{result.part.name}: ", ("file",))

@@ -18,7 +18,16 @@ from cad.clock import seconds_of
 from cad.errors import MediaError
 from cad.faces.track_book import FacePicture
 from cad.printable import printable
-from cad.report.text import SPEAKS, has_choice, media_text, sandbox_text, time_text, track_answer, track_name
+from cad.report.text import (
+    SPEAKS,
+    has_choice,
+    media_text,
+    numbers_text,
+    sandbox_text,
+    time_text,
+    track_answer,
+    track_name,
+)
 from cad.report.timeline_svg import clock, timeline_svg
 from cad.verdict.records import FaceSummary, Segment, StreamEvidence, Verdict
 
@@ -222,6 +231,7 @@ def model_facts(verdict: Verdict) -> str:
     rows = [
         ("model", f"{model.name} on {', '.join(model.providers)}"),
         ("sha256 of the model", model.sha256),
+        *([("numbers", numbers_text(verdict))] if verdict.numbers else []),
         *((f"sha256 of {name}", sha256) for name, sha256 in verdict.nets.items() if name != model.name),
         ("versions", ", ".join(f"{name} {version}" for name, version in verdict.versions.items())),
         ("time", time_text(verdict.seconds)),

@@ -42,7 +42,9 @@ def verdict_text(verdict: Verdict, verbose: bool = False) -> str:
         if reason.text not in said and not is_about_reading(reason.code)
     ]
     if verbose:
-        lines += [media_line(verdict.media), *sandbox_lines(verdict.media), model_line(verdict), time_line(verdict)]
+        lines += [media_line(verdict.media), *sandbox_lines(verdict.media), model_line(verdict)]
+        lines += [f"  numbers {numbers_text(verdict)}"] if verdict.numbers else []
+        lines += [time_line(verdict)]
     return "\n".join(printable(line) for line in lines)
 
 
@@ -143,6 +145,12 @@ def model_line(verdict: Verdict) -> str:
     """Return which weights spoke, and on what."""
     model = verdict.model
     return f"  model  {model.name} (sha256 of the model {model.sha256[:12]}) on {', '.join(model.providers)}"
+
+
+def numbers_text(verdict: Verdict) -> str:
+    """Return the kind of file, and under which keys of the model its numbers stand: ``still: video@still``."""
+    keys = dict.fromkeys(key for one in verdict.numbers.values() for key in (one.calibration, one.operating_point))
+    return f"{verdict.domain.replace('_', ' ')}: {', '.join(key for key in keys if key)}"
 
 
 def time_line(verdict: Verdict) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.spec import HEADS, Calibration, ModelSpec, OperatingPoint
+from cad.spec import HEADS, PEAKS, Calibration, ModelSpec, OperatingPoint, numbers_key, spec_for
 from cad.values import ValueRecord
 from cad.verdict.aggregate import Peak
 from cad.verdict.analysis import Analysis
+from cad.verdict.domain import domain_of
+from cad.verdict.records import NumberKeys
 from cad.verdict.timeline import smooth, stream_timelines
 
 
@@ -61,6 +63,8 @@ class Calibrated(ValueRecord):
         uncalibrated: Heads whose probabilities are raw scores, since nothing was ever fitted for them.
         heads: Those that the model has.
         peaks: The most suspicious stretch of every stream that has one.
+        domain: Which kind of file it is: one of ``cad.spec.DOMAINS``.
+        keys: Under which keys of the spec the numbers stand that were used, by head or peak.
     """
 
     analysis: Analysis
@@ -72,14 +76,23 @@ class Calibrated(ValueRecord):
     uncalibrated: frozenset[str]
     heads: tuple[str, ...]
     peaks: tuple[PeakProbability, ...] = ()
+    domain: str = ""
+    keys: Mapping[str, NumberKeys] = field(default_factory=dict)
 
 
 def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
-    """Return what was measured as probabilities, beside the thresholds that hold for them."""
+    """Return what was measured as probabilities, beside the thresholds that hold for them.
+
+    Numbers for the kind of file that it is win over the plain ones (``cad.spec.numbers_key``).
+    """
+    domain = domain_of(analysis.info)
+    keys, spec = keys_of(spec, domain), spec_for(spec, domain)
     evidence = analysis.evidence
     # The worst of several faces is chosen by the picture alone: sound has one voice, and of the others one speaks.
     chosen_of = {"video": evidence.faces_at_once}
     carriers = sum(face.fused is not None for face in evidence.faces)
+    used = {head for head in HEADS if evidence.clip_logits[head] is not None}
+    used |= {f"{peak.stream}_peak" for peak in evidence.peaks}
     return Calibrated(
         analysis=analysis,
         probabilities={
@@ -103,7 +116,18 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
         uncalibrated=frozenset(HEADS) - frozenset(spec.calibration),
         heads=tuple(spec.heads),
         peaks=strongest_peaks(evidence.peaks, spec),
+        domain=domain,
+        keys={name: own for name, own in keys.items() if name in used},
     )
+
+
+def keys_of(spec: ModelSpec, domain: str) -> dict[str, NumberKeys]:
+    """Return under which keys the numbers of every head and peak stand for a file of a domain; none without any."""
+    found = {
+        name: NumberKeys(numbers_key(spec.calibration, name, domain), numbers_key(spec.operating_points, name, domain))
+        for name in (*HEADS, *PEAKS)
+    }
+    return {name: keys for name, keys in found.items() if keys != NumberKeys(None, None)}
 
 
 def strongest_peaks(peaks: Iterable[Peak], spec: ModelSpec) -> tuple[PeakProbability, ...]:

@@ -53,6 +53,8 @@ def verdict_of(evidence: Calibrated) -> Verdict:
         operating_points=evidence.points,
         nets=analysis.nets,
         versions=analysis.versions,
+        domain=evidence.domain,
+        numbers=evidence.keys,
     )
 
 

@@ -188,6 +188,19 @@ class ModelSummary:
     providers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NumberKeys:
+    """Under which keys of the model's spec the numbers stand that judged a head or a peak of this file.
+
+    Attributes:
+        calibration: Of the scaling: the head's name, or with the domain (``video@still``); null where there is none.
+        operating_point: Of the thresholds, likewise.
+    """
+
+    calibration: str | None
+    operating_point: str | None
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Verdict(ValueRecord):
     """What is said of one file, with all the evidence that a report needs.
@@ -208,6 +221,9 @@ class Verdict(ValueRecord):
             never calibrated has none.
         nets: sha256 by name of every net that had a part: the detector's and those that find faces.
         versions: By distribution the version of what may change a number.
+        domain: Kind of file whose numbers hold: ``recording`` (sound alone), ``talking_head`` (video with or without
+            sound) or ``still``; empty in a verdict of a version that knew none.
+        numbers: By head (and ``video_peak``, ``audio_peak``) which numbers of the model were used.
     """
 
     path: str
@@ -224,6 +240,8 @@ class Verdict(ValueRecord):
     operating_points: Mapping[str, OperatingPoint] = field(default_factory=dict)
     nets: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    domain: str = ""
+    numbers: Mapping[str, NumberKeys] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         chance = "" if self.probability_fake is None else f" {self.probability_fake:.2f}"

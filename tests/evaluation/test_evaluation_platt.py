@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from cad.errors import DataError
-from cad.evaluation.calibration.platt import choose_operating_point, fit_platt, frame_calibration
+from cad.evaluation.calibration.platt import (
+    choose_operating_point,
+    fit_platt,
+    frame_calibration,
+    rebased_frames,
+    threshold_above,
+    weighted_threshold_above,
+)
 from cad.spec import Calibration
 from cad.verdict.calibrate import platt
 
@@ -58,3 +65,30 @@ def test_frame_calibration_holds_the_share_of_clips():
     found = frame_calibration(Calibration(2.0, 0.3), highest, 0.7, 0.05)
     assert found.scale == 2.0
     assert (platt(highest, found) >= 0.7).mean() == pytest.approx(0.05, abs=0.011)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.05, 0.2, 0.5])
+def test_weights_that_are_all_alike_change_nothing(share, rng):
+    values = np.sort(np.round(rng.normal(0, 1, 97), 1))  # with ties
+    assert weighted_threshold_above(values, np.full(97, 0.3), share) == threshold_above(values, share)
+    labels = (rng.random(97) < 0.5).astype(np.int8)
+    plain, weighed = fit_platt(values, labels), fit_platt(values, labels, np.full(97, 7.0))
+    assert (weighed.scale, weighed.bias) == pytest.approx((plain.scale, plain.bias))
+
+
+def test_a_weighted_threshold_lets_the_share_of_the_weight_through_and_no_more(rng):
+    for _ in range(20):
+        values, weights = np.sort(np.round(rng.normal(0, 1, 60), 1)), rng.random(60) + 0.05
+        limit = weighted_threshold_above(values, weights, 0.1)
+        reached = weights[values >= limit].sum() / weights.sum()
+        assert reached <= 0.1 + 1e-9
+        below = values[values < limit]
+        assert weights[values >= below.max()].sum() / weights.sum() > 0.1
+
+
+def test_frames_keep_the_raw_logit_from_which_on_a_slot_is_suspicious():
+    frames, clip = Calibration(2.0, -3.0), Calibration(0.5, 1.0)
+    moved = rebased_frames(frames, 0.8, clip, 0.65)
+    limit = (np.log(0.8 / 0.2) + 3.0) / 2.0
+    assert platt(np.array([limit]), frames)[0] == pytest.approx(0.8)
+    assert platt(np.array([limit]), moved)[0] == pytest.approx(0.65) and moved.scale == 0.5

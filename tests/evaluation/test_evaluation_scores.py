@@ -76,6 +76,42 @@ def test_abstentions_left_out_or_counted_as_errors():
     assert (errors["auc"].value, errors["fpr"].value, errors["tpr"].value) == (0.25, 0.5, 0.5)
 
 
+def test_what_is_decided_of_each_kind_of_file_stands_beside_its_false_positives():
+    kinds = [("mp4", 0, 0), ("flac", -1, 0), ("jpg", 0, -1)]
+    rows = frame_of([
+        Row(f"{label}{n}.{suffix}", label, video * label if video >= 0 else -1, sound, identity=f"{label}{n}{suffix}",
+            source="big" if n else "small")
+        for suffix, video, sound in kinds for label in (0, 1) for n in range(4)
+    ])  # fmt: skip
+    said = {"00.mp4": "fake", "01.mp4": "real", "02.mp4": "inconclusive", "03.mp4": "error", "00.jpg": "real"}
+    answers = [said.get(path, "fake" if label else "inconclusive") for path, label in zip(rows["path"], rows["label"],
+               strict=True)]  # fmt: skip
+    report = build_report(join(rows, rows[["path"]].assign(p_file=0.5, answer=answers)), {}, resamples=20)
+    found = {one.domain: one for one in report.coverage.domains}
+    video, voice, still = (found[name] for name in ("talking_head", "recording", "still"))
+    assert (video.decided.value, video.decided_reals.value, video.decided_fakes.value) == (0.75, 0.5, 1.0)
+    # One of four genuine rows is called fake; the one source wholly, the other never.
+    assert (video.false_positives.value, video.false_positives_by_sources.value, video.sources) == (0.25, 0.5, 2)
+    assert video.decided.low <= 0.75 <= video.decided.high
+    assert (voice.decided.value, voice.false_positives.value, still.decided.value) == (0.5, 0.0, 0.625)
+    text = as_markdown(tables.Document("t", [], list(report_tables(report))))
+    assert "Decided, by kind of file" in text and "| voice (sound alone) | 4 / 4 | 0.500 [" in text
+    stored = tables.report_json(report)["coverage"]["domains"]
+    assert stored["still"]["decided"]["value"] == 0.625 and stored["talking_head"]["sources"] == 2
+
+
+def test_a_head_stands_at_the_threshold_of_the_kind_of_file():
+    rows = frame_of([Row(f"{label}.{suffix}", label, label * seen if seen else -1, label, identity=f"{label}{suffix}")
+                     for label in (0, 1) for suffix, seen in (("mp4", 1), ("wav", 0))])  # fmt: skip
+    scores = rows[["path"]].assign(p_file=0.5, p_audio=[0.45, 0.65, 0.55, 0.75], answer="real")
+    plain = build_report(join(rows, scores), {"audio": 0.5}, resamples=0)
+    own = build_report(join(rows, scores), {"audio": 0.5, "audio@recording": 0.7}, resamples=0)
+    whole, sound = "audio head", "audio head, sound alone"
+    assert plain.measured(whole).estimates["fpr"].value == 0.5 and plain.measured(whole).estimates["tpr"].value == 1.0
+    assert own.measured(whole).estimates["fpr"].value == 0.0 and own.measured(sound).estimates["tpr"].value == 1.0
+    assert own.measured(whole).estimates["auc"].value == plain.measured(whole).estimates["auc"].value
+
+
 def test_everything_that_does_not_fit_is_named():
     scores = pandas.DataFrame(
         {

@@ -10,62 +10,28 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from cad.data.manifest import Manifest
 from cad.detector import Detector
-from cad.errors import DataError, ExportError
+from cad.errors import ExportError
+from cad.evaluation.calibration.by_domain import ROUNDS, TIGHTENING
 from cad.evaluation.calibration.clips import AnalysedPart, CalibrationClips, Say, gather_clips
-from cad.evaluation.calibration.peaks import face_growth, fit_peaks
-from cad.evaluation.calibration.platt import choose_operating_point, fit_platt, frame_calibration
-from cad.evaluation.detector_scorer import file_score, highest_frame_logits, scorer_identity
+from cad.evaluation.calibration.domains import FACE_HEADS, fit_domains, without_domains
+from cad.evaluation.calibration.file_answers import is_called_fake, of_frames, with_peaks
+from cad.evaluation.calibration.options import CalibrationOptions
+from cad.evaluation.calibration.peaks import face_growth
+from cad.evaluation.calibration.platt import choose_operating_point, fit_platt
+from cad.evaluation.detector_scorer import file_score, scorer_identity
 from cad.evaluation.records import FileScore
 from cad.evaluation.scorelog import write_log
 from cad.options import DetectOptions
-from cad.spec import HEADS, METADATA_KEY, PEAKS, Calibration, ModelSpec, OperatingPoint
-from cad.verdict.analysis import Analysis
-from cad.verdict.calibrate import calibrate as judged
+from cad.spec import HEADS, METADATA_KEY, ModelSpec
 from cad.verdict.calibrate import platt
-from cad.verdict.judge import judge
-from cad.verdict.records import Label
 from cad.weights.registry import MANIFEST_NAME
 from cad.whole_files import written_beside
-
-#: Each round of tightening leaves this share of the rate that a head may spend.
-TIGHTENING = 0.8
-ROUNDS = 12
-#: Of the rate of genuine files that may be called fake, what a stream's mean and peaks may spend in files with both.
-PEAK_SHARES = {"video_peak": 0.4, "audio_peak": 0.6}
-#: Heads of whose faces a file shows the worst.
-FACE_HEADS = ("video", "fused")
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationOptions:
-    """How a model is calibrated.
-
-    Attributes:
-        split: Of the manifest, the rows that are fitted on.
-        max_fpr: Highest share of genuine clips that may be called fake, in [0, 1].
-        max_miss: Share of fakes that may be called real, in [0, 1].
-        desync_clips: From how many genuine clips the sync head's fakes are made.
-        clips: At most so many rows of each class; 0 takes all.
-        threads: Of the model; 0 takes every core.
-        keep_heads: Whether scaling and operating points of the heads stay: only peaks and several faces are fitted.
-    """
-
-    split: str = "val"
-    max_fpr: float = 0.05
-    max_miss: float = 0.1
-    desync_clips: int = 40
-    clips: int = 0
-    threads: int = 0
-    keep_heads: bool = False
 
 
 def calibrate(
@@ -92,15 +58,20 @@ def calibrate(
         CadError: The model cannot be run, the split cannot be used, or no thresholds keep the rate.
     """
     with tempfile.TemporaryDirectory(prefix="cad-calibrate-") as folder:
-        weights = _weights_folder(model, Path(folder) / name)
+        weights = opened_folder(model, Path(folder) / name)
         detector = Detector(DetectOptions(model=str(weights), threads=options.threads))
         desync_clips = None if options.keep_heads else options.desync_clips
-        clips = gather_clips(detector, manifest, options.split, options.clips, desync_clips, say, further)
+        clips = gather_clips(
+            detector, manifest, options.split, options.clips, desync_clips, say, further, options.still_frames
+        )
     counts = f"{len(clips.plain.rows)} clips and {len(clips.copies.rows)} re-encoded genuine copies"
     if clips.further is not None:
         counts += f", for peaks and several faces {len(clips.further.rows)} more genuine ones"
-    spec, figures = fit_spec(replace(detector.spec, name=name), clips, options, f"{options.split}: {counts}", say)
-    sha256 = _write_model(model, output, spec)
+    start = replace(detector.spec, name=name)
+    spec, figures = fit_spec(start, clips, options, f"{options.split}: {counts}", say)
+    spec, by_domain = fit_domains(spec, clips, options, options.split, say)
+    figures["domains"] = by_domain
+    sha256 = write_model(model, output, spec)
     identity = scorer_identity(detector.nets | {name: sha256})  # the detector was opened under that name
     write_log(output.with_suffix(".scores.jsonl"), identity, _scores(clips.plain, spec))
     return {"name": name, "sha256": sha256, **figures, "spec": json.loads(spec.to_json())}
@@ -121,6 +92,7 @@ def fit_spec(
     Raises:
         ExportError: After ROUNDS rounds of tightening too many genuine files are still called fake.
     """
+    spec = spec if options.keep_heads else without_domains(spec)
     found = {} if options.keep_heads else {head: clips.head_logits(head) for head in HEADS}
     for head in [head for head, (_, labels) in found.items() if len(set(labels.tolist())) < 2]:
         say(f"{head}: no rows of both classes; its numbers stay as they are")
@@ -138,10 +110,10 @@ def fit_spec(
         points = {head: point for head, (point, _) in chosen.items()}
         result = replace(
             spec,
-            calibration={**heads, **_of_frames(fitted, points, real, options.max_fpr)},
+            calibration={**heads, **of_frames(fitted, points, real, options.max_fpr)},
             operating_points={**spec.operating_points, **points},
         )
-        result, peaks = _with_peaks(result, clips, options.max_fpr, chosen_on)
+        result, peaks = with_peaks(result, clips, options.max_fpr, chosen_on)
         rate = sum(is_called_fake(analysis, result) for analysis in real) / max(len(real), 1)
         figures = {
             "genuine_files": len(real),
@@ -158,46 +130,7 @@ def fit_spec(
     raise ExportError(f"no operating point keeps {options.max_fpr:.3f} of genuine files: {figures}")
 
 
-def is_called_fake(analysis: Analysis, spec: ModelSpec) -> bool:
-    """Say whether a file is fake by its label, or a peak of it is over its threshold."""
-    over = [one for one in judged(analysis, spec).peaks if one.point and one.probability >= one.point.fake_threshold]
-    return bool(over) or judge(analysis, spec).label is Label.FAKE
-
-
-def _with_peaks(
-    spec: ModelSpec, clips: CalibrationClips, max_fpr: float, chosen_on: str
-) -> tuple[ModelSpec, dict[str, object]]:
-    """Return ``spec`` with numbers for the peaks of every stream, and figures, or why there are none."""
-    calibration, points = dict(spec.calibration), dict(spec.operating_points)
-    figures: dict[str, object] = {}
-    for name in PEAKS:
-        stream = name.removesuffix("_peak")
-        genuine, forged = clips.lines(stream, 0), clips.lines(stream, 1)
-        rate = PEAK_SHARES[name] * max_fpr
-        on = f"{chosen_on}; {len(genuine)} genuine and {len(forged)} forged clips joined to files of up to ten minutes"
-        try:
-            calibration[name], points[name], figures[name] = fit_peaks(stream, genuine, forged, spec, rate, on)
-        except DataError as error:
-            figures[name] = str(error)
-    return replace(spec, calibration=calibration, operating_points=points), figures
-
-
-def _of_frames(
-    heads: Mapping[str, Calibration], points: Mapping[str, OperatingPoint], real: Sequence[Analysis], max_fpr: float
-) -> dict[str, Calibration]:
-    """Return the calibration of frame logits of each stream that was fitted and that genuine files have."""
-    highest = defaultdict(list)
-    for analysis in real:
-        for stream, logit in highest_frame_logits(analysis).items():
-            highest[stream].append(logit)
-    return {
-        f"{stream}_frame": frame_calibration(heads[stream], np.array(logits), points[stream].fake_threshold, max_fpr)
-        for stream, logits in highest.items()
-        if stream in heads
-    }
-
-
-def _weights_folder(model: Path, folder: Path) -> Path:
+def opened_folder(model: Path, folder: Path) -> Path:
     """Return a folder of weights that holds ``model``, as the detector wants it."""
     content = model.read_bytes()
     folder.mkdir(parents=True)
@@ -207,7 +140,7 @@ def _weights_folder(model: Path, folder: Path) -> Path:
     return folder
 
 
-def _write_model(model: Path, output: Path, spec: ModelSpec) -> str:
+def write_model(model: Path, output: Path, spec: ModelSpec) -> str:
     """Write ``model`` with ``spec`` in its metadata and return the new sha256."""
     import onnx
 

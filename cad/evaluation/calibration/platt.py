@@ -17,7 +17,7 @@ LEAST_SCALE = 0.02
 ITERATIONS = 100
 
 
-def fit_platt(logits: Floats, labels: NDArray[np.int8]) -> Calibration:
+def fit_platt(logits: Floats, labels: NDArray[np.int8], weights: Floats | None = None) -> Calibration:
     """Return the scaling under which the logits' probabilities fit best, both classes weighing the same.
 
     Weighing the classes alike states the prior: one half. How many fakes a validation set holds says nothing about the
@@ -27,6 +27,7 @@ def fit_platt(logits: Floats, labels: NDArray[np.int8]) -> Calibration:
     Args:
         logits: (rows,) raw clip logits, positive for fake.
         labels: (rows,) 1 fake, 0 real.
+        weights: (rows,) how much each row counts within its class, above 0; None weighs all rows alike.
 
     Raises:
         DataError: A class is absent.
@@ -42,6 +43,9 @@ def fit_platt(logits: Floats, labels: NDArray[np.int8]) -> Calibration:
     scaled = logits / spread
     target = np.where(labels == 1, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
     weight = np.where(labels == 1, 0.5 / fakes, 0.5 / reals)
+    if weights is not None:
+        sums = {label: float(weights[labels == label].sum()) for label in (0, 1)}
+        weight = 0.5 * weights / np.where(labels == 1, sums[1], sums[0])
     scale, bias = _newton(scaled, target, weight)
     if scale / spread < LEAST_SCALE:
         scale = LEAST_SCALE * spread
@@ -50,7 +54,12 @@ def fit_platt(logits: Floats, labels: NDArray[np.int8]) -> Calibration:
 
 
 def choose_operating_point(
-    probabilities: Floats, labels: NDArray[np.int8], max_fpr: float, max_miss: float, chosen_on: str
+    probabilities: Floats,
+    labels: NDArray[np.int8],
+    max_fpr: float,
+    max_miss: float,
+    chosen_on: str,
+    weights: Floats | None = None,
 ) -> tuple[OperatingPoint, dict[str, float]]:
     """Return thresholds for a false-positive rate, with a band below in which nothing is said, and what they cost.
 
@@ -64,6 +73,7 @@ def choose_operating_point(
         max_fpr: Highest share of genuine rows at or above ``fake_threshold``.
         max_miss: Share of fakes that may lie below ``real_threshold``.
         chosen_on: One line on the data, kept in the spec.
+        weights: (rows,) how much each row counts within its class; None weighs all rows alike.
 
     Returns:
         The thresholds, and figures on the same rows: how many are ``real`` and ``fake``, the share of genuine rows and
@@ -71,9 +81,14 @@ def choose_operating_point(
         between the thresholds (``inconclusive_real``) and of fakes below ``real_threshold`` (``miss_rate``).
     """
     real, fake = np.sort(probabilities[labels == 0]), np.sort(probabilities[labels == 1])
-    fake_threshold = threshold_above(real, max_fpr)
-    missed = fake[min(int(max_miss * len(fake)), len(fake) - 1)]
-    real_threshold = float(min(max(missed, np.median(real)), fake_threshold))
+    if weights is None:
+        fake_threshold = threshold_above(real, max_fpr)
+        missed, middle = fake[min(int(max_miss * len(fake)), len(fake) - 1)], np.median(real)
+    else:
+        of_real, of_fake = (_ordered(probabilities, weights, labels == label) for label in (0, 1))
+        fake_threshold = weighted_threshold_above(*of_real, max_fpr)
+        missed, middle = _value_at(*of_fake, max_miss), _value_at(*of_real, 0.5)
+    real_threshold = float(min(max(missed, middle), fake_threshold))
     rates = {
         "false_positive_rate": real >= fake_threshold,
         "true_positive_rate": fake >= fake_threshold,
@@ -98,8 +113,57 @@ def frame_calibration(clip: Calibration, highest_real: Floats, fake_threshold: f
         max_fpr: Share of genuine clips that may have a suspicious slot.
     """
     allowed = threshold_above(np.sort(highest_real), max_fpr)
-    bounded = min(max(fake_threshold, 1e-6), 1 - 1e-6)
-    return Calibration(clip.scale, math.log(bounded / (1 - bounded)) - clip.scale * allowed)
+    return Calibration(clip.scale, _log_odds(fake_threshold) - clip.scale * allowed)
+
+
+def rebased_frames(frames: Calibration, old_threshold: float, clip: Calibration, new_threshold: float) -> Calibration:
+    """Return a calibration of frame logits under which a slot is suspicious from the same raw logit on as before.
+
+    For a head that got other numbers from scores alone: what the slots of clips do is not in those.
+
+    Args:
+        frames: Calibration of the frame logits until now.
+        old_threshold: Fake threshold of the head until now.
+        clip: The head's new calibration.
+        new_threshold: The head's new fake threshold.
+    """
+    allowed = (_log_odds(old_threshold) - frames.bias) / frames.scale
+    return Calibration(clip.scale, _log_odds(new_threshold) - clip.scale * allowed)
+
+
+def _log_odds(probability: float) -> float:
+    bounded = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(bounded / (1 - bounded))
+
+
+def weighted_threshold_above(ordered: Floats, weights: Floats, share: float) -> float:
+    """Return ``threshold_above`` for values that do not count alike: at most ``share`` of the weight reaches it.
+
+    Args:
+        ordered: (values,) ascending.
+        weights: (values,) of each, above 0.
+        share: In [0, 1].
+    """
+    allowed = share * float(weights.sum()) * (1 + 1e-9)
+    # What a threshold at each value would let through: the value's own weight and that of all above it.
+    reach = np.cumsum(weights[::-1])[::-1]
+    first_equal = np.searchsorted(ordered, ordered, side="left")
+    fits = np.flatnonzero(reach[first_equal] <= allowed)
+    if not len(fits):
+        return float(np.nextafter(ordered[-1], np.inf))
+    lowest = int(fits[0])
+    return float((ordered[lowest - 1] + ordered[lowest]) / 2) if lowest else float(ordered[0])
+
+
+def _ordered(values: Floats, weights: Floats, mask: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    order = np.argsort(values[mask], kind="stable")
+    return values[mask][order], weights[mask][order]
+
+
+def _value_at(ordered: Floats, weights: Floats, share: float) -> float:
+    """Return the lowest value up to which more than ``share`` of the weight lies."""
+    reached = np.cumsum(weights)
+    return float(ordered[min(int(np.searchsorted(reached, share * reached[-1], side="right")), len(ordered) - 1)])
 
 
 def threshold_above(ordered: Floats, share: float) -> float:
