@@ -214,8 +214,13 @@ class UnitJudge(nn.Module):
 
     def forward(self, tokens: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (batch, time) and features (batch, time, width) of tokens (batch, time, token_width)."""
-        scaled = tokens * self.log_scale.exp()
-        return self.line(scaled).squeeze(-1) * present, self.feature(scaled) * present.unsqueeze(-1)
+        feature = self.feature(tokens * self.log_scale.exp())
+        return self.logits(tokens) * present, feature * present.unsqueeze(-1)
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """Return the logits (...) of tokens (..., token_width) that are all present."""
+        logits: Tensor = self.line(tokens * self.log_scale.exp()).squeeze(-1)
+        return logits
 
 
 class JudgeMixture(nn.Module):
