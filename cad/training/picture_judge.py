@@ -154,10 +154,11 @@ def _net(
     if not isinstance(model, CadModel) or not isinstance(encoder, ClipFace):
         raise OptionError(f"net is {name!r}, which has no large judge of the picture to fit; take cad_base")
     if start_from is not None:
+        found = find_starts({"clip": "clip"}, starts, "--") if pretrained and large_from is None else None
         own = model.state_dict()
         load_parts(model, [StartFrom(start_from, [part for part in SMALL_PARTS if _has(own, part)])])
-        if pretrained and large_from is None:
-            encoder.load_pretrained(find_starts({"clip": "clip"}, starts))
+        if found is not None:
+            encoder.load_pretrained(found)
     if large_from is not None:
         load_parts(model, [StartFrom(large_from, list(LARGE_PARTS))])
     return model, encoder

