@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 import numpy as np
@@ -234,8 +235,9 @@ class _Learnt:
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True)
             other = state["how"] != _comparable(self.how) or state["learnt"].keys() != self.parameters.keys()
-        except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-            raise OptionError(f"{path} is no checkpoint of this fit ({error}); name another --out") from error
+        except (RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError, UnpicklingError) as error:
+            kind = type(error).__name__  # torch's own text is a page long
+            raise OptionError(f"{path} is no checkpoint of this fit ({kind}); name another --out") from error
         if other:
             raise OptionError(f"{path} is of a run with other options; name another --out")
         with torch.no_grad():
