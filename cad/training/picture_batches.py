@@ -110,6 +110,8 @@ def treated(clip: Clip, rng: np.random.Generator) -> NDArray[np.uint8]:
         padded = cv2.copyMakeBorder(crop, int(down), 0, int(right), 0, cv2.BORDER_REPLICATE)
         quality = [int(cv2.IMWRITE_JPEG_QUALITY), int(rng.integers(*JPEG_QUALITIES))]
         _, coded = cv2.imencode(".jpg", cv2.cvtColor(padded, cv2.COLOR_RGB2BGR), quality)
-        opened = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        opened = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        assert opened is not None
+        opened = cv2.cvtColor(opened, cv2.COLOR_BGR2RGB)
         crop = np.ascontiguousarray(opened[down:, right:], dtype=np.uint8)
     return crop

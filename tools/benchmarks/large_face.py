@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     parts = _Whole(_net(args.checkpoint)).eval()
     with torch.no_grad():
         expected = np.concatenate([parts(torch.from_numpy(crop[None])).numpy() for crop in crops])
-    figures: dict[str, object] = {"faces": len(crops), "threads": args.threads, "spread": round(float(expected.std()), 3)}
+    spread = round(float(expected.std()), 3)
+    figures: dict[str, object] = {"faces": len(crops), "threads": args.threads, "spread": spread}
     with tempfile.TemporaryDirectory() as folder:
         graph = exported(parts)
         for form in FORMS:
