@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from cad.export.integer_products import multiply_in_integers, scales_of
+from cad.export.integer_products import exact_of, multiply_in_integers
 
 DTYPES = ("fp32", "fp16", "int8")
 
@@ -39,7 +39,7 @@ def _narrow(graph: onnx.GraphProto, dtype: str) -> None:
     kept: list[onnx.TensorProto] = []
     if dtype == "int8":
         multiply_in_integers(graph)
-    exact = scales_of(graph)
+    exact = exact_of(graph)
     for tensor in graph.initializer:
         if tensor.name in exact or not _worth_it(tensor):
             kept.append(tensor)

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, object]:
     """Return the figures of both forms."""
     crops = faces_of(ClipStore(args.shards), args.faces)
-    parts = _Whole(_net(args.checkpoint)).eval()
+    parts = judged_crops(_net(args.checkpoint))
     with torch.no_grad():
         expected = np.concatenate([parts(torch.from_numpy(crop[None])).numpy() for crop in crops])
     spread = round(float(expected.std()), 3)
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
                 "milliseconds_a_face": round(1000 * float(np.median(seconds)), 1),
                 "logit_moves_mean": round(float(gap.mean()), 5),
                 "logit_moves_most": round(float(gap.max()), 5),
+                "share_of_spread": round(float(np.sqrt(np.square(gap).mean()) / expected.std()), 5),
                 "correlation": round(float(np.corrcoef(found, expected)[0, 1]), 5),
             }
     return figures
@@ -89,12 +90,26 @@ class _Whole(nn.Module):
         return self.model.judge.logits(self.model.large_face_encoder.look(crops, ones))
 
 
+def judged_crops(net: CadModel) -> nn.Module:
+    """Return what gives logits (crops,) of crops uint8 (crops, 160, 160, 3), under the names of the whole net.
+
+    Raises:
+        OptionError: The net has no large face encoder.
+    """
+    return _Whole(net).eval()
+
+
 def _net(checkpoint: Path | None) -> CadModel:
     if checkpoint is not None:
         net, _ = load_checkpoint(checkpoint)
         if not isinstance(net, CadModel):
             raise OptionError(f"{checkpoint} holds no cad_base")
         return net
+    return published_net()
+
+
+def published_net() -> CadModel:
+    """Return cad_base with CLIP's published weights and a random line."""
     torch.manual_seed(0)
     made = create_model("cad_base").eval()
     assert isinstance(made, CadModel) and made.large_face_encoder is not None and made.video_head.large is not None
