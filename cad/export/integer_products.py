@@ -25,7 +25,7 @@ _PREFIX = "integer_products."
 LARGEST_LEVEL, TOKEN_LEVELS = 127, 255
 #: Keeps the scale of a token that is zero throughout off zero.
 _LEAST_SCALE = 1e-12
-#: By how much int8 may move logits of crops (root of the mean square), as a share of their standard deviation over crops;
+#: By how much int8 may move logits of crops (root of the mean square), as a share of their deviation over crops;
 #: checked on CLIP's own weights, where the package is installed.
 LOGIT_TOLERANCE = 0.3
 
