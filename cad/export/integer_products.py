@@ -12,6 +12,7 @@ What is left is stored in int8 by ``cad.export.precision``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -101,7 +102,7 @@ def _in_levels(given: str) -> list[onnx.NodeProto]:
     """
     constant = {name: f"{_PREFIX}{name}" for name in ("last", "flat", "column", "zero", "levels", "least")}
 
-    def node(kind: str, inputs: Sequence[str], output: str, **attributes: int) -> onnx.NodeProto:
+    def node(kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> onnx.NodeProto:
         return helper.make_node(kind, list(inputs), [f"{given}.{output}"], **attributes)
 
     own = {name: f"{given}.{name}" for name in ("highest", "lowest", "top", "bottom", "range", "step", "scales",
@@ -142,7 +143,7 @@ def _product(given: str, matrix: str, output: str) -> list[onnx.NodeProto]:
         ("Mul", [f"{output}.by_token", f"{matrix}.scales"], "flat"),
         ("Concat", [f"{given}.shape", f"{matrix}.columns"], "shape"),
     ]
-    attributes: dict[str, dict[str, int]] = {"Cast": {"to": TensorProto.FLOAT}, "Concat": {"axis": 0}}
+    attributes: dict[str, dict[str, Any]] = {"Cast": {"to": TensorProto.FLOAT}, "Concat": {"axis": 0}}
     nodes = [
         helper.make_node(kind, inputs, [f"{output}.{name}"], **attributes.get(kind, {})) for kind, inputs, name in steps
     ]
