@@ -159,8 +159,9 @@ def fit_judge(
                         **worker_options(how.workers))  # fmt: skip
     judging = 0.0
     for batch in loader if progress.step < how.steps else ():
-        losses.append(learnt.step(batch, progress.step, progress.precision))
-        if not math.isfinite(losses[-1]):
+        loss = learnt.step(batch, progress.step, progress.precision)
+        losses.append(loss)
+        if not math.isfinite(loss):
             raise DataError(f"the loss is no number at step {progress.step + 1}; lower norm_rate and line_rate")
         progress.step += 1
         progress.seconds = before + time.monotonic() - began - judging
@@ -182,7 +183,7 @@ def fit_judge(
             rate = (progress.step - first) / max(progress.seconds - before, 1e-9)
             _log.info(
                 "step %d of %d, loss %.3f, %.1f samples/s, about %.0f minutes left",
-                progress.step, how.steps, losses[-1] if losses else float("nan"), rate * how.batch,
+                progress.step, how.steps, loss, rate * how.batch,
                 (how.steps - progress.step) / rate / 60,
             )  # fmt: skip
     encoder.eval()
