@@ -8,7 +8,7 @@ that neither a large page nor a thousand portraits decide what a genuine face is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -127,9 +127,3 @@ def _drawn(domains: _Domains, rng: np.random.Generator) -> FaceRow:
     shares = np.sqrt([len(rows) for rows in sources])
     rows = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
     return rows[int(rng.integers(len(rows)))]
-
-
-def chunks(rows: Sequence[FaceRow], size: int) -> Iterator[Sequence[FaceRow]]:
-    """Yield consecutive parts of ``rows`` of up to ``size``."""
-    for first in range(0, len(rows), size):
-        yield rows[first : first + size]

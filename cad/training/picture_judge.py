@@ -35,6 +35,7 @@ from cad.training.picture_scores import (
     aucs,
     aucs_with_intervals,
     both_judges,
+    joined_logits,
     large_logits,
     settle_judges,
 )
@@ -205,8 +206,7 @@ def _settled(model: CadModel, store: ClipStore, rows: Sequence[FaceRow], name: s
     """Settle the mixture on ``rows``, and return what each judge and both of them reach there."""
     said = both_judges(model, store, rows)
     settled = settle_judges(model, said, rows)
-    joined = both_judges(model, store, rows).joined
-    by_judge = {"small": said.small, "large": said.large, "both": joined}
+    by_judge = {"small": said.small, "large": said.large, "both": joined_logits(model, said)}
     return {
         "settled_on": name,
         "settled": settled,

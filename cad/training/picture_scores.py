@@ -21,7 +21,7 @@ from cad.models import CadModel
 from cad.models.encoders.clip import ClipFace
 from cad.models.heads import UnitJudge
 from cad.training.labels import judged_span
-from cad.training.picture_faces import FaceRow, chunks
+from cad.training.picture_faces import FaceRow
 from cad.training.picture_forging import one_crop
 
 #: Crops in one pass where nothing learns.
@@ -40,12 +40,12 @@ class BothJudges:
     Attributes:
         small: Clip logits of the small judge.
         large: Clip logits of the large judge.
-        joined: The picture's logit.
+        seen: (rows, 2) 1 where the small and the large judge saw a face.
     """
 
     small: Logits
     large: Logits
-    joined: Logits
+    seen: Logits
 
 
 @torch.no_grad()
@@ -71,20 +71,26 @@ def both_judges(net: CadModel, store: ClipStore, rows: Sequence[FaceRow]) -> Bot
     """Return what the judges of a net with a large encoder say of the window in the middle of each row."""
     net.eval()
     head, large_encoder = net.video_head, net.large_face_encoder
-    assert large_encoder is not None and head.mixture is not None
-    said: list[tuple[float, float, float]] = []
-    for (row,) in chunks(rows, 1):
+    assert large_encoder is not None
+    said: list[tuple[float, ...]] = []
+    for row in rows:
         frames, present = _window(store, row, net.config.window_frames)
         face, face_present = net.face_encoder(frames, present)
         lips = face if head.lips is None else _lips(net, frames, present)
         small = head.small_says(face, face_present, lips, present).clip_logit
         tokens, _ = large_encoder(frames, present)
         large = head.large_says(tokens, present).clip_logit
-        seen = torch.stack([(face_present * present).amax(1), present.amax(1)], dim=-1)
-        joined = head.mixture(torch.stack([small, large], dim=-1), seen)
-        said.append((float(small), float(large), float(joined)))
-    table = np.array(said, np.float64).reshape(-1, 3)
-    return BothJudges(*table.T)
+        said.append((float(small), float(large), float((face_present * present).amax()), float(present.amax())))
+    table = np.array(said, np.float64).reshape(-1, 4)
+    return BothJudges(table[:, 0], table[:, 1], table[:, 2:])
+
+
+@torch.no_grad()
+def joined_logits(net: CadModel, said: BothJudges) -> Logits:
+    """Return the picture's logits from what the judges say, by the net's mixture as it is."""
+    assert net.video_head.mixture is not None
+    logits = torch.from_numpy(np.stack([said.small, said.large], axis=1)).float()
+    return np.asarray(net.video_head.mixture(logits, torch.from_numpy(said.seen).float()).double().numpy())
 
 
 def settle_judges(net: CadModel, said: BothJudges, rows: Sequence[FaceRow]) -> dict[str, list[float]]:

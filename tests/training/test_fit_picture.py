@@ -30,7 +30,7 @@ from cad.training.picture_faces import FaceDraw, FaceRow, face_rows
 from cad.training.picture_fit import PictureFit, fit_judge, loss_of
 from cad.training.picture_forging import TWIN_WEIGHTS, forged_twin, one_crop, swapped
 from cad.training.picture_judge import fit_picture
-from cad.training.picture_scores import BothJudges, aucs, aucs_with_intervals, settle_judges
+from cad.training.picture_scores import BothJudges, aucs, aucs_with_intervals, joined_logits, settle_judges
 from cad.training.start import StartFrom, load_parts
 from cad.training.stopping import StopRequest
 
@@ -268,11 +268,13 @@ def test_figures_are_told_by_domain_kind_and_source() -> None:
 def test_judges_are_settled_with_classes_and_domains_weighing_the_same() -> None:
     net = tiny_base()
     rows = [face_row(f"r{n}", 0, "page", False) for n in range(6)] + [face_row("f", 1, "page", False)]
-    said = BothJudges(np.array([1.0] * 6 + [3.0]), np.array([-4.0] * 6 + [4.0]), np.zeros(7))
+    said = BothJudges(np.array([1.0] * 6 + [3.0]), np.array([-4.0] * 6 + [4.0]), np.ones((7, 2)))
     settled = settle_judges(net, said, rows)
     np.testing.assert_allclose([*settled["centre"], *settled["spread"]], [2.0, 0.0, 1.0, 4.0], atol=1e-9)
     torch.testing.assert_close(net.video_head.mixture.centre, torch.tensor([2.0, 0.0]))
     torch.testing.assert_close(net.video_head.mixture.spread, torch.tensor([1.0, 4.0]))
+    # Back on the scale of the small judge: the mean of both standardised.
+    np.testing.assert_allclose(joined_logits(net, said), [1.0] * 6 + [3.0], rtol=1e-3)
 
 
 def test_the_whole_run_gives_a_whole_net(data: CadData, tmp_path: Path) -> None:
