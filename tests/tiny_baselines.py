@@ -14,7 +14,7 @@ TINY: dict[str, dict[str, Any]] = {
     "meso4": {"size_px": 32},
     "xception": {"size_px": 75},
     "aasist_l": {"filters": 12, "channels": (4, 6), "graph_width": 8, "mixed_width": 8, "mixed_temperature": 2.0},
-    "clip_probe": {"size_px": 32, "model_options": BASE_OPTIONS["face_options"]["model_options"]},
+    "clip_probe": {"size_px": 32, "model_options": {**BASE_OPTIONS["large_face_options"]["model_options"], "depth": 2}},
 }
 PICTURE = ("meso4", "xception", "clip_probe")
 

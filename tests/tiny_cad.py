@@ -20,23 +20,26 @@ SMALL_OPTIONS: dict[str, Any] = {
     "prototypes": 8,
 }
 BASE_OPTIONS: dict[str, Any] = {
-    "face_options": {
-        "model_options": {"img_size": 32, "patch_size": 16, "embed_dim": 32, "depth": 2, "num_heads": 2},
-        "frames_per_window": 4,
-        "rank": 2,
+    "face_options": {"last_stage": 1},
+    "large_face_options": {
+        "model_options": {"img_size": 32, "patch_size": 16, "embed_dim": 32, "num_heads": 2},
+        "blocks": 2,
     },
-    "speech_options": {
-        "model_options": {
-            "d_model": 32,
-            "encoder_layers": 2,
-            "encoder_attention_heads": 2,
-            "encoder_ffn_dim": 64,
-            "max_source_positions": 200,
-        },
-        "rank": 2,
-    },
+    "lip_options": {"net_width": 16},
+    "speech_options": {"layers": 2, "width": 16, "heads": 2},
     "width": 32,
     "prototypes": 8,
+}
+#: Of the whole encoder of Whisper with adapters, in place of ``cad_base``'s few layers.
+HUB_OPTIONS: dict[str, Any] = {
+    "model_options": {
+        "d_model": 32,
+        "encoder_layers": 2,
+        "encoder_attention_heads": 2,
+        "encoder_ffn_dim": 64,
+        "max_source_positions": 200,
+    },
+    "rank": 2,
 }
 
 

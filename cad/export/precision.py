@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores the weights of an exported graph in fewer bits, widened to float32 when the file is loaded.
 
-Arithmetic stays float32 and as fast: the widening works on constants alone, so that the runtime does it once.
+Arithmetic stays float32 and as fast: the widening works on constants alone, so that the runtime does it once. In int8
+the large transformer is the exception: it multiplies in integers (``cad.export.integer_products``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from cad.export.integer_products import exact_of, multiply_in_integers
 
 DTYPES = ("fp32", "fp16", "int8")
 
@@ -34,8 +37,11 @@ def store_weights_as(proto: onnx.ModelProto, path: Path, dtype: str) -> None:
 def _narrow(graph: onnx.GraphProto, dtype: str) -> None:
     first: list[onnx.NodeProto] = []
     kept: list[onnx.TensorProto] = []
+    if dtype == "int8":
+        multiply_in_integers(graph)
+    exact = exact_of(graph)
     for tensor in graph.initializer:
-        if not _worth_it(tensor):
+        if tensor.name in exact or not _worth_it(tensor):
             kept.append(tensor)
             continue
         values = numpy_helper.to_array(tensor)

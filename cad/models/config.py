@@ -13,6 +13,8 @@ from cad.errors import OptionError
 from cad.spec import HEADS, STREAMS
 
 FUSIONS = ("streams", "concat")
+#: Who may judge the picture: the small face encoder's tokens and the large one's.
+FACE_JUDGES = ("small", "large")
 #: Of the whole encoder of Whisper, where no other is asked for: the largest that an ordinary package carries.
 WHISPER_SIZE = "base"
 
@@ -68,6 +70,9 @@ class CadConfig(NetConfig):
         name: Name in the registry.
         face_encoder: Name of the encoder of the whole face.
         face_options: Its options.
+        large_face_encoder: Name of a second encoder of the face with a judge of its own; None for none.
+        large_face_options: Its options.
+        face_judges: Which of FACE_JUDGES the picture's logit rests on; ``large`` counts where there is such an encoder.
         lip_encoder: Name of the encoder of the mouth region; None aligns the face encoder's shared path instead.
         lip_options: Its options.
         speech_encoder: Name of the encoder of the sound.
@@ -91,6 +96,9 @@ class CadConfig(NetConfig):
     name: str = "cad_small"
     face_encoder: str = "efficientnet_lite0"
     face_options: Mapping[str, Any] = field(default_factory=dict)
+    large_face_encoder: str | None = None
+    large_face_options: Mapping[str, Any] = field(default_factory=dict)
+    face_judges: tuple[str, ...] = FACE_JUDGES
     lip_encoder: str | None = "lip_shapes"
     lip_options: Mapping[str, Any] = field(default_factory=dict)
     speech_encoder: str = "whisper_layers"
@@ -115,6 +123,12 @@ class CadConfig(NetConfig):
             raise OptionError(f"streams must be some of {', '.join(STREAMS)}, got {self.streams!r}")
         if self.fusion not in FUSIONS:
             raise OptionError(f"fusion must be one of {', '.join(FUSIONS)}, got {self.fusion!r}")
+        usable = {"small"} if self.large_face_encoder is None else set(FACE_JUDGES)
+        if not set(self.face_judges) <= set(FACE_JUDGES) or not usable & set(self.face_judges):
+            raise OptionError(
+                f"face_judges must be some of {', '.join(FACE_JUDGES)}, and large alone needs a large_face_encoder; "
+                f"got {self.face_judges!r}"
+            )
         if self.local_slots % 2 == 0:
             raise OptionError(f"local_slots must be odd, got {self.local_slots}")
 
@@ -126,7 +140,7 @@ class CadConfig(NetConfig):
 
     @property
     def starts(self) -> Mapping[str, str]:
-        """What the encoders of ``cad_base`` begin from; those of ``cad_small`` come in packages alone."""
+        """What the large encoders begin from; the small ones begin from packages alone."""
         whisper = f"whisper_{self.speech_options.get('size', WHISPER_SIZE)}"
-        clip = {"clip": "clip"} if self.face_encoder == "clip_vit" else {}
+        clip = {"clip": "clip"} if "clip_vit" in (self.face_encoder, self.large_face_encoder) else {}
         return {**clip, **({"whisper": whisper} if self.speech_encoder == "whisper_hub" else {})}

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from cad.models.config import FACE_JUDGES
 from cad.models.masks import changes, local_mean, local_statistics, masked_mean, masked_softmax, masked_statistics
 from cad.models.standardize import RunningStandardizer
 
@@ -105,22 +109,43 @@ class VideoHead(nn.Module):
     """A linear map on the face tokens, another on the lip tokens, and an attention-weighted mean for the clip.
 
     The clip's logit is a mean of the frames' logits with learned weights (arXiv 1802.04712), so that frames and clip
-    cannot contradict each other.
+    cannot contradict each other. With a large encoder a second judge looks at its tokens, and what both say is joined
+    (``JudgeMixture``), for the clip and for each frame alike.
 
     Args:
         face_width: Features of a face token.
         lip_width: Features of a lip token, or None to leave lips out.
         width: Features of the specific representation.
         dropout: Share of features dropped in training.
+        large_width: Features of a token of the large encoder, or None where there is none.
+        judges: Which of FACE_JUDGES count; ``large`` only with a large encoder.
     """
 
-    def __init__(self, face_width: int, lip_width: int | None, width: int, dropout: float) -> None:
+    def __init__(
+        self,
+        face_width: int,
+        lip_width: int | None,
+        width: int,
+        dropout: float,
+        large_width: int | None = None,
+        judges: Collection[str] = FACE_JUDGES,
+    ) -> None:
         super().__init__()
         self.face = _TokenJudge(face_width, width, dropout)
         self.lips = None if lip_width is None else _TokenJudge(lip_width, width, dropout)
         self.feature_norm = nn.LayerNorm(width)
+        self.large = None if large_width is None else UnitJudge(large_width, width)
+        self.mixture = None if large_width is None else JudgeMixture()
+        self.judges = frozenset(judges)
 
-    def forward(self, face: Tensor, face_present: Tensor, lips: Tensor, frames_present: Tensor) -> StreamJudgement:
+    def forward(
+        self,
+        face: Tensor,
+        face_present: Tensor,
+        lips: Tensor,
+        frames_present: Tensor,
+        large: Tensor | None = None,
+    ) -> StreamJudgement:
         """Judge.
 
         Args:
@@ -128,19 +153,112 @@ class VideoHead(nn.Module):
             face_present: (batch, time) presence of the frames behind ``face``.
             lips: (batch, time, lip_width).
             frames_present: (batch, time).
+            large: (batch, time, large_width) where there is a large encoder.
         """
+        small = self.small_says(face, face_present, lips, frames_present)
+        clip, frames, feature = small.clip_logit, small.frame_logits, small.feature
+        if self.large is not None and self.mixture is not None and large is not None and "large" in self.judges:
+            other = self.large_says(large, frames_present)
+            if "small" in self.judges:
+                # Where the small judge's frames show no face, the large one speaks alone.
+                seen = face_present * frames_present
+                both = torch.stack([seen.amax(1), frames_present.amax(1)], dim=-1)
+                clip = self.mixture(torch.stack([clip, other.clip_logit], dim=-1), both)
+                by_frame = torch.stack([frames, other.frame_logits], dim=-1)
+                frames = self.mixture(by_frame, torch.stack([seen, frames_present], dim=-1))
+                feature = feature + other.feature
+            else:
+                clip, frames, feature = other.clip_logit, other.frame_logits, other.feature
+        return StreamJudgement(clip, frames, self.feature_norm(feature), frames_present.amax(1))
+
+    def small_says(self, face: Tensor, face_present: Tensor, lips: Tensor, frames_present: Tensor) -> StreamJudgement:
+        """Return what the small judge alone says, its feature before the last norm (see ``forward``)."""
         seen = face_present * frames_present
         logits, urgency, feature = self.face(face, seen)
         if self.lips is not None:
             lip_logits, lip_urgency, lip_feature = self.lips(lips, frames_present)
             logits, urgency, feature = logits + lip_logits, urgency + lip_urgency, feature + lip_feature
         weights = masked_softmax(urgency, frames_present)
-        return StreamJudgement(
-            clip_logit=(logits * weights).sum(1),
-            frame_logits=logits,
-            feature=self.feature_norm(masked_mean(feature, frames_present)),
-            present=frames_present.amax(1),
-        )
+        clip = (logits * weights).sum(1)
+        return StreamJudgement(clip, logits, masked_mean(feature, frames_present), frames_present.amax(1))
+
+    def large_says(self, large: Tensor, frames_present: Tensor) -> StreamJudgement:
+        """Return what the large judge alone says, its feature before the last norm (see ``forward``).
+
+        Raises:
+            ValueError: There is no large encoder.
+        """
+        if self.large is None:
+            raise ValueError("this head has no large judge")
+        logits, feature = self.large(large, frames_present)
+        clip = masked_mean(logits.unsqueeze(-1), frames_present).squeeze(-1)
+        return StreamJudgement(clip, logits, masked_mean(feature, frames_present), frames_present.amax(1))
+
+
+class UnitJudge(nn.Module):
+    """One line on tokens of a fixed length, times a learnt scale; zeros where a token is absent.
+
+    Args:
+        token_width: Features of a token.
+        width: Features of the specific representation, to which it adds nothing before it has learnt to.
+    """
+
+    def __init__(self, token_width: int, width: int) -> None:
+        super().__init__()
+        # Brings a unit vector's entries to the size that a layer expects.
+        self.log_scale = nn.Parameter(torch.tensor(0.5 * math.log(token_width)))
+        self.line = nn.Linear(token_width, 1)
+        self.feature = nn.Linear(token_width, width, bias=False)
+        for parameter in (*self.line.parameters(), *self.feature.parameters()):
+            nn.init.zeros_(parameter)
+
+    def forward(self, tokens: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (batch, time) and features (batch, time, width) of tokens (batch, time, token_width)."""
+        feature = self.feature(tokens * self.log_scale.exp())
+        return self.logits(tokens) * present, feature * present.unsqueeze(-1)
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """Return the logits (...) of tokens (..., token_width) that are all present."""
+        logits: Tensor = self.line(tokens * self.log_scale.exp()).squeeze(-1)
+        return logits
+
+
+class JudgeMixture(nn.Module):
+    """Joins the logits of the two judges of the picture: a positive combination of standardised logits.
+
+    Each judge's logit is standardised by the centre and the spread that its logits had on clips that it did not learn
+    from (``settle``); the weights start at one half, the mean. The result is brought back to the scale of the small
+    judge, so that the fusion behind it finds what it knows. A judge that saw nothing leaves its weight to the other.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # softplus(-0.433) = 0.5
+        self.weights = nn.Parameter(torch.full((2,), -0.4328))
+        self.register_buffer("centre", torch.zeros(2))
+        self.register_buffer("spread", torch.ones(2))
+
+    def settle(self, centre: Tensor, spread: Tensor) -> None:
+        """Set centre and spread, (2,) small and large, in logits.
+
+        Raises:
+            ValueError: A spread is not positive.
+        """
+        if not bool((spread > 0).all()):
+            raise ValueError(f"spreads must be positive, got {spread.tolist()}")
+        self.centre.copy_(centre)
+        self.spread.copy_(spread)
+
+    def forward(self, logits: Tensor, present: Tensor) -> Tensor:
+        """Return (...) from the logits (..., 2) of the small and the large judge; 0 where ``present`` is 0 in both."""
+        weights = F.softplus(self.weights)
+        counted = weights * present
+        standard = (logits - self.centre) / self.spread
+        mean = (standard * counted).sum(-1) / counted.sum(-1).clamp(min=1e-6) * weights.sum()
+        return (self.centre[0] + self.spread[0] * mean) * present.amax(-1)
 
 
 class _TokenJudge(nn.Module):

@@ -44,6 +44,11 @@ class CadModel(Net):
         super().__init__()
         self.config = config
         self.face_encoder = create_encoder(FaceEncoder, config.face_encoder, config.face_options)
+        self.large_face_encoder = (
+            None
+            if config.large_face_encoder is None
+            else create_encoder(FaceEncoder, config.large_face_encoder, config.large_face_options)
+        )
         self.lip_encoder = (
             None if config.lip_encoder is None else create_encoder(LipEncoder, config.lip_encoder, config.lip_options)
         )
@@ -67,7 +72,12 @@ class CadModel(Net):
             config.voice_members,
         )
         self.video_head = VideoHead(
-            self.face_encoder.width, lip_width if config.video_uses_lips else None, config.width, config.head_dropout
+            self.face_encoder.width,
+            lip_width if config.video_uses_lips else None,
+            config.width,
+            config.head_dropout,
+            None if self.large_face_encoder is None else self.large_face_encoder.width,
+            config.face_judges,
         )
         self.fusion = Fusion(config.width, config.fusion_dropout, concat=config.fusion == "concat")
         self.distill = Distillation(config.width)
@@ -90,14 +100,16 @@ class CadModel(Net):
         video_present = frames_present if keep_video is None else frames_present * keep_video.unsqueeze(1)
         sound_present = audio_present if keep_audio is None else audio_present * keep_audio.unsqueeze(1)
         face, face_present, lips = self._picture(frames, frames_present)
-        video = self.video_head(face, face_present, lips, video_present)
+        video = self.video_head(face, face_present, lips, video_present, self._large(frames, frames_present))
         sound = self.audio_head(speech, sound_present)
         aligned = self.align(lips, self._sound_of_slots(shared_speech, log_mel), video_present, sound_present)
         return self._judge(video, sound, aligned, video_present, sound_present)
 
     def load_pretrained(self, starts: Mapping[str, Path]) -> None:
-        """Load published starting weights into the face and the speech encoder (see Net)."""
+        """Load published starting weights into the face and the speech encoders (see Net)."""
         self.face_encoder.load_pretrained(starts)
+        if self.large_face_encoder is not None:
+            self.large_face_encoder.load_pretrained(starts)
         self.speech_encoder.load_pretrained(starts)
 
     def _speech(self, log_mel: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,6 +132,14 @@ class CadModel(Net):
         encode = self.face_encoder.shared if lip_encoder is None else lambda *inputs: (lip_encoder(*inputs),)
         lips, *_ = rows_with(present, encode, frames, present)
         return face, face_present, lips
+
+    def _large(self, frames: Tensor, present: Tensor) -> Tensor | None:
+        """Return the large encoder's tokens by slot, or None where nobody looks at them."""
+        if self.large_face_encoder is None or "large" not in self.config.face_judges:
+            return None
+        seen = present if "video" in self.config.streams else torch.zeros_like(present)
+        tokens, _ = rows_with(seen, self.large_face_encoder, frames, present)
+        return tokens
 
     def _sound_of_slots(self, tokens: Tensor, log_mel: Tensor) -> Tensor:
         """Return what alignment sees of the sound in each slot (batch, time, features)."""

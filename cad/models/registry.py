@@ -23,10 +23,7 @@ MODELS: Mapping[str, NetConfig] = {
     "cad_small": CadConfig(),
     "cad_base": CadConfig(
         name="cad_base",
-        face_encoder="clip_vit",
-        lip_encoder=None,
-        speech_encoder="whisper_hub",
-        width=256,
+        large_face_encoder="clip_vit",
     ),
     "meso4": Meso4Config(),
     "xception": XceptionConfig(),

@@ -14,6 +14,7 @@ from cad.training.packaged import TRAINING_ONLY
 #: Parts of a CadModel by the streams that need one of them; fusion joins several.
 _STREAMS_OF_PARTS = {
     "face_encoder": {"video"},
+    "large_face_encoder": {"video"},
     "video_head": {"video"},
     "lip_encoder": {"sync"},
     "align": {"sync"},

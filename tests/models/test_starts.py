@@ -22,11 +22,13 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from cad.errors import OptionError, WeightsError, WeightsNotFoundError
 from cad.models import create_model
+from cad.models.encoders.clip import ClipFace
+from cad.models.encoders.efficientnet import EfficientNetFace
 from cad.models.pretrained import clip, packages, starts
 from cad.models.pretrained.clip import CLIP_MODEL, clip_state, onnx_tensors
 from cad.models.pretrained.whisper import whisper_encoder_state
 
-TOWER = BASE_OPTIONS["face_options"]["model_options"]
+TOWER = {**BASE_OPTIONS["large_face_options"]["model_options"], "depth": 2}
 
 
 @pytest.fixture
@@ -149,23 +151,44 @@ def test_what_is_missing_is_said_at_once_and_nothing_is_fetched(bare_machine, na
 def test_whisper_small_is_in_no_package(bare_machine, tmp_path):
     (tmp_path / "clip").mkdir()
     with pytest.raises(WeightsNotFoundError, match=r"Whisper small is not on this machine: name a file.*whisper"):
-        create_model("cad_base", pretrained=True, starts={"clip": tmp_path / "clip"}, speech_options={"size": "small"})
+        create_model(
+            "cad_base", pretrained=True, starts={"clip": tmp_path / "clip"}, speech_encoder="whisper_hub",
+            speech_options={"size": "small"},
+        )  # fmt: skip
 
 
-def test_cad_base_begins_from_named_files(bare_machine, tower, reference, tmp_path):  # noqa: F811
+def test_cad_base_begins_from_named_files(bare_machine, tower, reference, tmp_path, monkeypatch):  # noqa: F811
+    """The first block of a tower of two, its last norm twice, and the paper's whole speech encoder."""
+    monkeypatch.setattr(EfficientNetFace, "load_pretrained", lambda self, starts: None)  # comes in a package alone
     tower.save_pretrained(tmp_path / "clip")
     save_file(
         {f"encoder.{name}": value.contiguous() for name, value in reference.state_dict().items()},
         tmp_path / "w.safetensors",
     )
     speech = {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 128}
-    options = {**BASE_OPTIONS, "speech_options": {"model_options": speech | {"max_source_positions": 100}, "rank": 2}}
+    options = {
+        **BASE_OPTIONS,
+        "large_face_options": {**BASE_OPTIONS["large_face_options"], "blocks": 1},
+        "speech_encoder": "whisper_hub",
+        "speech_options": {"model_options": speech | {"max_source_positions": 100}, "rank": 2},
+    }
     given = {"clip": tmp_path / "clip", "whisper": tmp_path / "w.safetensors"}
     model = create_model("cad_base", pretrained=True, starts=given, **options)
-    found = model.face_encoder.adapted.net.state_dict()["blocks.1.attn.qkv.base_layer.weight"][:32]
-    torch.testing.assert_close(found, tower.state_dict()["vision_model.encoder.layers.1.self_attn.q_proj.weight"])
+    encoder, theirs = model.large_face_encoder, tower.state_dict()
+    assert len(encoder.net.blocks) == 1
+    found = encoder.net.state_dict()["blocks.0.attn.qkv.weight"][:32]
+    torch.testing.assert_close(found, theirs["vision_model.encoder.layers.0.self_attn.q_proj.weight"])
+    for norm in (encoder.class_norm, encoder.patch_norm):
+        torch.testing.assert_close(norm.weight, theirs["vision_model.post_layernorm.weight"])
     found = model.speech_encoder.adapted.net.state_dict()["layers.2.fc1.weight"]
     torch.testing.assert_close(found, reference.layers[2].fc1.weight)
+
+
+def test_a_tower_with_too_few_blocks_is_refused(tower, tmp_path):
+    tower.save_pretrained(tmp_path / "clip")
+    encoder = ClipFace(model_options=BASE_OPTIONS["large_face_options"]["model_options"], blocks=3)
+    with pytest.raises(WeightsError, match=r"missing \['blocks\.2\."):
+        encoder.load_pretrained({"clip": tmp_path / "clip"})
 
 
 def test_another_size_is_refused_by_shape(bare_machine, tower, tmp_path):
@@ -182,7 +205,7 @@ def test_another_size_is_refused_by_shape(bare_machine, tower, tmp_path):
     [
         ("cad_small", "clip", True, "no part that begins from clip"),
         ("meso4", "imagenet", True, "nothing that can be named"),
-        ("cad_base", "imagenet", True, "it can begin from clip, whisper"),
+        ("cad_base", "imagenet", True, "it can begin from clip"),
         ("clip_probe", "clip", False, "pretrained is off"),
     ],
 )

@@ -17,8 +17,9 @@ from cad.training.parameters import make_optimizer
 from cad.training.task import CadTask
 
 ROOT = Path(__file__).resolve().parents[2]
-#: audio_head.yaml is for cad.training.audio_head, which has its own test; cad_base is tested with small encoders below.
-OTHERS = ("audio_head", "cad_base")
+#: audio_head.yaml and picture.yaml are for tools that have tests of their own; cad_base is tested with small
+#: encoders below.
+OTHERS = ("audio_head", "picture", "cad_base")
 TRAIN = sorted(path for path in (ROOT / "configs" / "train").glob("*.yaml") if path.stem not in OTHERS)
 #: What some configurations are laid over.
 BELOW = {
@@ -59,20 +60,27 @@ def test_a_configuration_makes_a_net_and_its_data(path: Path, tmp_path: Path) ->
     )
 
 
-def test_the_large_net_learns_through_its_adapters_alone(tmp_path: Path) -> None:
+def test_the_large_net_goes_on_with_its_norms_and_what_joins_its_parts(tmp_path: Path) -> None:
     small = [f"--model.net.init_args.options.{name}={json.dumps(value)}" for name, value in BASE_OPTIONS.items()]
     threads = torch.get_num_threads()
     try:
         cli = main(
-            ["--config", str(ROOT / "configs" / "train" / "cad_base.yaml"), "--model.net.init_args.pretrained=false",
-             "--trainer.accelerator=cpu", "--trainer.precision=32-true", f"--run.folder={tmp_path}", *small],
+            ["--config", str(ROOT / "configs" / "train" / "cad_base.yaml"), "--model.start_from=[]",
+             "--trainer.accelerator=cpu", f"--run.folder={tmp_path}", *small],
             run=False,
         )  # fmt: skip
     finally:
         torch.set_num_threads(threads)
     net = cli.model.net
-    assert net.config.name == "cad_base"
-    rates = {group["lr"] for group in make_optimizer(net, cli.model.optimizer_options).param_groups}
-    assert len(rates) == 2
-    encoders = {name for name, p in net.named_parameters() if p.requires_grad and "encoder" in name}
-    assert encoders and all(".lora_" in name for name in encoders)
+    assert net.config.name == "cad_base" and net.large_face_encoder is not None
+    names = {id(p): name for name, p in net.named_parameters()}
+    rates = {
+        names[id(p)]: group["lr"]
+        for group in make_optimizer(net, cli.model.optimizer_options).param_groups
+        for p in group["params"]
+        if p.requires_grad
+    }
+    large = {name for name in rates if name.startswith("large_face_encoder.")}
+    assert large and all("norm" in name and rates[name] > 0 for name in large)
+    assert rates["video_head.mixture.weights"] > rates["video_head.large.line.weight"] > 0
+    assert not any(rate for name, rate in rates.items() if name.startswith(("face_encoder.", "speech_encoder.")))

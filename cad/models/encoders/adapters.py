@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adapted gives the encoders of cad_base two behaviours on one frozen set of weights, by low-rank adapters."""
+"""Adapted gives the whole speech encoder two behaviours on one frozen set of weights, by low-rank adapters."""
 
 from __future__ import annotations
 

