@@ -69,7 +69,7 @@ class CadModel(Net):
         self.video_head = VideoHead(
             self.face_encoder.width, lip_width if config.video_uses_lips else None, config.width, config.head_dropout
         )
-        self.fusion = Fusion(config.width, config.fusion_dropout, concat=config.fusion == "concat")
+        self.fusion = Fusion(config.width, config.fusion_dropout, config.fusion)
         self.distill = Distillation(config.width)
         in_use = torch.tensor([float(stream in config.streams) for stream in STREAMS])
         self.register_buffer("stream_mask", in_use, persistent=False)
