@@ -62,7 +62,8 @@ class Fusion(nn.Module):
       stream's logit) and can only reweigh them by positive factors, besides a residual from the features that starts
       at zero. In the sum a genuine picture cancels a forged voice.
     - ``strongest``: ``mean_evidence`` of the streams' logits, each with a scale and a bias of its own, and its
-      sharpness: seven numbers, which ``tools/training/fit_fusion.py`` fits to files. The features have no part in it.
+      sharpness: seven numbers, which ``tools/training/fit_fusion.py`` fits to files. The features have no part in it,
+      nor has a stream that ``evidence_used`` leaves out.
     - ``concat``: a plain network on the concatenated features, without the streams' logits (to compare).
 
     The streams' logits are detached: a clip with a forged voice must not teach the video head that its genuine face is
@@ -73,6 +74,8 @@ class Fusion(nn.Module):
         dropout: Dropout in the residual in training.
         kind: One of ``cad.models.config.FUSIONS``.
     """
+
+    evidence_used: Tensor
 
     def __init__(self, width: int, dropout: float, kind: str = "streams") -> None:
         super().__init__()
@@ -86,6 +89,7 @@ class Fusion(nn.Module):
             self.evidence_scale = nn.Parameter(torch.full((3,), _SCALE_OF_ONE))
             self.evidence_bias = nn.Parameter(torch.zeros(3))
             self.evidence_sharpness = nn.Parameter(torch.tensor(0.0))
+            self.register_buffer("evidence_used", torch.ones(3))
             return
         self.residual = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, 1))
         # softplus(-0.433) = 0.5
@@ -107,12 +111,13 @@ class Fusion(nn.Module):
             present: (batch, 3) 1 where the stream exists; the features and logits of others are not used.
 
         Returns:
-            The joint feature (batch, width) and the fused logit (batch,), 0 where no stream exists.
+            The joint feature (batch, width) and the fused logit (batch,), 0 where no stream exists (that is used).
         """
         normed = torch.stack([norm(features[:, index]) for index, norm in enumerate(self.norms)], dim=1)
         chosen = torch.where(present.unsqueeze(-1) > 0, normed, self.absent)
         joint: Tensor = self.joint(chosen.flatten(1))
         if self.kind == "strongest":
+            present = present * self.evidence_used
             scale, sharpness = F.softplus(self.evidence_scale), torch.sigmoid(self.evidence_sharpness)
             logit = mean_evidence(logits.detach(), present, scale, self.evidence_bias, sharpness)
         else:

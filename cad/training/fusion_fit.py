@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -25,8 +26,8 @@ from cad.spec import STREAMS
 from cad.training.scored_streams import ScoredStreams
 from cad.values import ValueRecord
 
-#: Weight of the squares of bias and of the logarithm of scale: it draws to the streams' own logits, and keeps numbers of
-#: a stream in place of which no forgery is known.
+#: Weight of the squares of bias and of the logarithm of scale: it draws to the streams' own logits, and holds a stream
+#: of which no forgery is known.
 RIDGE = 1e-2
 #: The same for the logit of the sharpness, which draws to one half.
 SHARPNESS_RIDGE = 1e-3
@@ -41,15 +42,17 @@ class FittedFusion(ValueRecord):
         scale: float64 (3,) positive.
         bias: float64 (3,).
         sharpness: In (0, 1].
+        used: bool (3,) which streams have a part.
     """
 
     scale: NDArray[np.float64]
     bias: NDArray[np.float64]
     sharpness: float
+    used: NDArray[np.bool_] = field(default_factory=lambda: np.ones(len(STREAMS), dtype=bool))
 
     def fuse(self, files: ScoredStreams) -> NDArray[np.float64]:
         """Return the fused logit of each file, of the streams that it has."""
-        values = (files.logits, files.present.astype(np.float64), self.scale, self.bias)
+        values = (files.logits, (files.present & self.used).astype(np.float64), self.scale, self.bias)
         fused = mean_evidence(*map(torch.from_numpy, values), torch.tensor(self.sharpness, dtype=torch.float64))
         return np.asarray(fused.numpy())
 
@@ -63,6 +66,7 @@ class FittedFusion(ValueRecord):
             fusion.evidence_scale.copy_(torch.from_numpy(np.log(np.expm1(self.scale))))
             fusion.evidence_bias.copy_(torch.from_numpy(self.bias))
             fusion.evidence_sharpness.fill_(math.log(self.sharpness / (1 - self.sharpness)))
+            fusion.evidence_used.copy_(torch.from_numpy(self.used))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -82,48 +86,53 @@ class Examples(ValueRecord):
     weight: NDArray[np.float64]
 
 
-def fit_fusion(files: ScoredStreams, sharpness: float | None = None) -> FittedFusion:
+def fit_fusion(
+    files: ScoredStreams, sharpness: float | None = None, streams: Collection[str] = STREAMS
+) -> FittedFusion:
     """Return the numbers under which the fused logit of every set of streams fits best.
 
     Args:
         files: What is fitted on.
         sharpness: In (0, 1) to hold it there; None to fit it, too.
+        streams: Those that have a part.
 
     Raises:
         DataError: No set of streams has both genuine and forged files.
     """
-    examples = with_streams_left_out(files)
+    examples = with_streams_left_out(files, streams)
     logits, present, label, weight = map(
         torch.from_numpy, (examples.logits, examples.present, examples.label, examples.weight)
     )
     start = 0.0 if sharpness is None else math.log(sharpness / (1 - sharpness))
-    streams = torch.zeros(2, len(STREAMS), dtype=torch.float64, requires_grad=True)
+    numbers = torch.zeros(2, len(STREAMS), dtype=torch.float64, requires_grad=True)
     sharp = torch.tensor(start, dtype=torch.float64, requires_grad=sharpness is None)
-    learnt = [streams, sharp] if sharpness is None else [streams]
+    learnt = [numbers, sharp] if sharpness is None else [numbers]
     optimizer = torch.optim.LBFGS(learnt, max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        fused = mean_evidence(logits, present, streams[0].exp(), streams[1], torch.sigmoid(sharp))
+        fused = mean_evidence(logits, present, numbers[0].exp(), numbers[1], torch.sigmoid(sharp))
         each = F.binary_cross_entropy_with_logits(fused, label, reduction="none")
-        loss = (weight * each).sum() + RIDGE * streams.square().sum() + SHARPNESS_RIDGE * sharp.square()
+        loss = (weight * each).sum() + RIDGE * numbers.square().sum() + SHARPNESS_RIDGE * sharp.square()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    scale, bias = streams.detach().numpy()
-    return FittedFusion(np.exp(scale), bias, float(torch.sigmoid(sharp)))
+    scale, bias = numbers.detach().numpy()
+    used = np.array([stream in streams for stream in STREAMS])
+    return FittedFusion(np.exp(scale), bias, float(torch.sigmoid(sharp.detach())), used)
 
 
-def with_streams_left_out(files: ScoredStreams) -> Examples:
-    """Return every file with every set of its streams of which it is known whether anything is forged.
+def with_streams_left_out(files: ScoredStreams, streams: Collection[str] = STREAMS) -> Examples:
+    """Return every file with every set of its ``streams`` of which it is known whether anything is forged.
 
     Raises:
         DataError: No set of streams has both genuine and forged files.
     """
+    numbers = [number for number, stream in enumerate(STREAMS) if stream in streams]
     parts = []
-    for count in range(1, len(STREAMS) + 1):
-        for chosen in itertools.combinations(range(len(STREAMS)), count):
+    for count in range(1, len(numbers) + 1):
+        for chosen in itertools.combinations(numbers, count):
             part = _shown(files, chosen)
             if {0.0, 1.0} <= set(part.label.tolist()):
                 parts.append(part)
@@ -147,7 +156,7 @@ def _shown(files: ScoredStreams, chosen: tuple[int, ...]) -> Examples:
 
 
 def _weights(kind: NDArray[np.str_], label: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weights that sum to 1: both labels alike, and in each the kinds (what is genuine as it is shown, by kind)."""
+    """Return weights that sum to 1: both labels alike, and in each the kinds of file."""
     weight = np.zeros(len(label))
     for value in (0.0, 1.0):
         own = kind[label == value]

@@ -7,7 +7,7 @@ the model's own fused head and every stream alone, on the very same files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,13 +44,15 @@ class LeftOut:
     files: Mapping[str, int]
 
 
-def fused_left_out(files: ScoredStreams, groups: int, sharpness: float | None = None) -> NDArray[np.float64]:
+def fused_left_out(
+    files: ScoredStreams, groups: int, sharpness: float | None = None, streams: Collection[str] = STREAMS
+) -> NDArray[np.float64]:
     """Return (files,) the fused logit of each file by a fusion that saw no file of its source."""
     own, fused = group_numbers(files, groups), np.empty(len(files.label))
     for group in range(groups):
         out = own == group
         if out.any():
-            fused[out] = fit_fusion(files.where(~out), sharpness).fuse(files.where(out))
+            fused[out] = fit_fusion(files.where(~out), sharpness, streams).fuse(files.where(out))
     return fused
 
 
@@ -62,7 +64,7 @@ def group_numbers(files: ScoredStreams, groups: int) -> NDArray[np.intp]:
 
 def judge_left_out(
     files: ScoredStreams, groups: int, max_fpr: float = 0.03, resamples: int = 1000, seed: int = 0,
-    sharpness: float | None = None,
+    sharpness: float | None = None, streams: Collection[str] = STREAMS,
 ) -> LeftOut:  # fmt: skip
     """Return figures of the files that the model's own fused head and all streams have judged.
 
@@ -76,18 +78,19 @@ def judge_left_out(
         resamples: Of the bootstrap over identities.
         seed: Of the bootstrap.
         sharpness: See ``fit_fusion``.
+        streams: Likewise.
     """
     whole = files.present.all(1) & ~np.isnan(files.fused)
     judged, own = files.where(whole), group_numbers(files, groups)
     genuine = (judged.label == 0) & (judged.kind != CONTROL_KIND)
-    scores = {"old": judged.fused, "new": fused_left_out(files, groups, sharpness)[whole]}
+    scores = {"old": judged.fused, "new": fused_left_out(files, groups, sharpness, streams)[whole]}
     scores |= {stream: judged.logits[:, index] for index, stream in enumerate(STREAMS)}
     called = {name: np.zeros(len(judged.label), dtype=bool) for name in JUDGED}
     for group in range(groups):
         out = own[whole] == group
         if not out.any():
             continue
-        fused = fit_fusion(files.where(own != group), sharpness).fuse(judged)
+        fused = fit_fusion(files.where(own != group), sharpness, streams).fuse(judged)
         for name, score in (scores | {"new": fused}).items():
             real = np.sort(score[~out & genuine])
             called[name][out] = score[out] > _highest_allowed(real, max_fpr)
@@ -113,17 +116,19 @@ def judge_left_out(
 
 def table_of(found: LeftOut) -> str:
     """Return the figures as the tables of docs/experiments.md."""
-    head = "| | files | old fused | new fused | video | audio | sync | new less old |\n|---|---|---|---|---|---|---|---|\n"
+    head = (
+        "| | files | old fused | new fused | video | audio | sync | new less old |\n|---|---|---|---|---|---|---|---|\n"
+    )
     lines = [
-        f"| {kind} | {found.files[kind]} | {' | '.join(of[name].text() for name in JUDGED)} | {found.gain[kind].text()} |"
-        for kind, of in found.auc.items()
+        f"| {kind} | {found.files[kind]} | {_cells(of)} | {found.gain[kind].text()} |" for kind, of in found.auc.items()
     ]
     rates = "| called fake | files | old fused | new fused | video | audio | sync |\n|---|---|---|---|---|---|---|\n"
-    rated = [
-        f"| {kind} | {found.files[kind]} | {' | '.join(of[name].text() for name in JUDGED)} |"
-        for kind, of in found.called_fake.items()
-    ]
+    rated = [f"| {kind} | {found.files[kind]} | {_cells(of)} |" for kind, of in found.called_fake.items()]
     return head + "\n".join(lines) + "\n\n" + rates + "\n".join(rated) + "\n"
+
+
+def _cells(of: Mapping[str, Estimate]) -> str:
+    return " | ".join(of[name].text() for name in JUDGED)
 
 
 def _areas(
@@ -143,9 +148,7 @@ def _auc_alone(counts: Counts) -> dict[str, Floats]:
     return {"auc": auc(counts)}
 
 
-def _share(
-    called: NDArray[np.bool_], identity: NDArray[np.int64], resamples: int, seed: int
-) -> Estimate:
+def _share(called: NDArray[np.bool_], identity: NDArray[np.int64], resamples: int, seed: int) -> Estimate:
     """Return the share of files that are called fake."""
     counted = count_scores(called.astype(np.float64), np.zeros(len(called), dtype=np.int8), identity)
     return Estimate(float(called.mean()), *interval(resample(counted, _share_of_ones, resamples, seed)["share"]))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cad.errors import OptionError
 from cad.models import CadModel, create_model
 from cad.models.checkpoint import WEIGHTS_NAME, load_checkpoint, save_checkpoint
 from cad.models.registry import net_of
+from cad.spec import STREAMS
 from cad.training.fusion_fit import FittedFusion, fit_fusion
 from cad.training.fusion_judgement import judge_left_out, table_of
 from cad.training.packaged import packaged_entry
@@ -34,6 +36,7 @@ def fit_and_write(
     max_fpr: float = 0.03,
     resamples: int = 1000,
     sharpness: float | None = None,
+    streams: Sequence[str] = STREAMS,
 ) -> tuple[str, dict[str, Any]]:
     """Fit, judge, and write ``model.safetensors`` and ``metrics.json``.
 
@@ -47,6 +50,7 @@ def fit_and_write(
         max_fpr: Share of genuine files at the threshold that is judged.
         resamples: Of each interval.
         sharpness: To be held at; None fits it.
+        streams: Those that have a part in the fused logit.
 
     Returns:
         The tables (empty without judgement) and what was written to ``metrics.json``.
@@ -61,17 +65,20 @@ def fit_and_write(
         raise OptionError(f"at least two groups of sources are needed to leave one out, got {left_out_groups}")
     if not 0 <= max_fpr < 1:
         raise OptionError(f"the share of genuine files must lie in [0, 1), got {max_fpr:g}")
-    fitted = fit_fusion(files, sharpness)
+    if unknown := sorted(set(streams) - set(STREAMS)):
+        raise OptionError(f"streams must be some of {', '.join(STREAMS)}, got {', '.join(unknown)}")
+    fitted = fit_fusion(files, sharpness, streams)
     model = with_fusion(weights, fitted, net, options)
     figures: dict[str, Any] = {
         "scale": fitted.scale.round(4).tolist(),
         "bias": fitted.bias.round(4).tolist(),
         "sharpness": round(fitted.sharpness, 4),
+        "streams": [stream for stream in STREAMS if stream in streams],
         "files": dict(Counter(files.kind.tolist())),
     }
     table = ""
     if left_out_groups:
-        found = judge_left_out(files, left_out_groups, max_fpr, resamples, sharpness=sharpness)
+        found = judge_left_out(files, left_out_groups, max_fpr, resamples, sharpness=sharpness, streams=streams)
         table, figures["left_out"] = table_of(found), dataclasses.asdict(found)
     out.mkdir(parents=True, exist_ok=True)
     with written_beside(out / WEIGHTS_NAME) as part:

@@ -208,7 +208,7 @@ def _fusion(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
 
 
 def _evidence(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
-    """Return scale and sharpness of a fusion ``strongest``: the factors before and behind its biases, which are named."""
+    """Return scale and sharpness of a fusion ``strongest``: the factors before and behind its biases."""
     bias = f"{_PREFIX}fusion.evidence_bias"
     maker = {output: node for node in graph.node for output in node.output}
     found: Arrays = {}
@@ -217,9 +217,7 @@ def _evidence(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
             continue
         scaled = maker[next(name for name in node.input if name != bias)]
         behind = next(other for other in graph.node if other.op_type == "Mul" and node.output[0] in other.input)
-        scale, sharpness = (
-            next(constants[name] for name in of.input if name in constants) for of in (scaled, behind)
-        )
+        scale, sharpness = (next(constants[name] for name in of.input if name in constants) for of in (scaled, behind))
         found["fusion.evidence_scale"] = _before_softplus(scale)
         found["fusion.evidence_sharpness"] = np.log(sharpness / (1 - sharpness))
     return found

@@ -98,7 +98,9 @@ def read_scored(manifest: Manifest, logs: Sequence[Path], splits: Sequence[str] 
         if (truth := truth_of(row, cut)) is not None:
             found.append((score, row, truth))
     if not found:
-        raise DataError(f"none of the {len(scores)} files in {', '.join(map(str, logs))} is a judged row of the manifest")
+        raise DataError(
+            f"none of the {len(scores)} files in {', '.join(map(str, logs))} is a judged row of the manifest"
+        )
     return _gathered(found)
 
 

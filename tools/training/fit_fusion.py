@@ -43,6 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
     add("--max-fpr", type=float, default=0.03, help="share of genuine files at the threshold (default: 0.03)")
     add("--resamples", type=int, default=1000, help="bootstrap resamples for each interval")
     add("--sharpness", type=float, help="hold the mean's exponent at this value in (0, 1) instead of fitting it")
+    add("--streams", default="video,audio,sync", help="those that have a part (default: all three)")
     add("--net", default="cad_small", help="network of packaged weights (default: cad_small)")
     add("--options", default="{}", metavar="JSON", help="options of that network, such as {\"voice_change\": true}")
     # fmt: on
@@ -56,6 +57,7 @@ def fit(options: argparse.Namespace) -> int:
     table, figures = fit_and_write(
         files, options.weights, options.output, options.net, parse_object(options.options),
         options.left_out_groups, options.max_fpr, options.resamples, options.sharpness,
+        options.streams.split(","),
     )  # fmt: skip
     print(table, end="")
     print(json.dumps(figures), file=sys.stderr)
