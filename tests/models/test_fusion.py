@@ -143,6 +143,16 @@ def test_more_streams_do_not_raise_false_positives(sharpness, dependent):
             assert (fused_logit >= reached).double().mean() <= torch.tensor(-float(reached)).exp()
 
 
+def test_a_stream_that_is_not_used_has_no_part(strongest):
+    strongest.evidence_used[2] = 0.0
+    first, second = torch.tensor([[1.0, -1.0, 90.0]]), torch.tensor([[1.0, -1.0, 0.0]])
+    both = torch.tensor([[1.0, 1.0, 0.0]])
+    expected = fused(strongest, first, both)
+    assert torch.equal(fused(strongest, first, torch.ones(1, 3)), expected)
+    assert torch.equal(fused(strongest, second, torch.ones(1, 3)), expected)
+    assert fused(strongest, first, torch.tensor([[0.0, 0.0, 1.0]])).eq(0).all()
+
+
 def test_strongest_does_not_teach_the_heads(strongest):
     logits = torch.randn(2, 3, requires_grad=True)
     fused(strongest, logits, torch.ones(2, 3)).sum().backward()

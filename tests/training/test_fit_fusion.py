@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,14 @@ def test_new_evidence_stands_alone_on_sources_left_out(files: ScoredStreams) -> 
     assert "| replaced voice | 40 | 0." in table_of(found)
 
 
+def test_a_stream_that_is_left_out_is_not_fitted(files: ScoredStreams) -> None:
+    fitted = fit_fusion(files, streams=("video", "audio"))
+    assert fitted.used.tolist() == [True, True, False] and (fitted.scale[2], fitted.bias[2]) == (1.0, 0.0)
+    louder = replace(files, logits=files.logits + np.array([0.0, 0.0, 50.0]))
+    np.testing.assert_array_equal(fitted.fuse(files), fitted.fuse(louder))
+    np.testing.assert_array_equal(fit_fusion(louder, streams=("video", "audio")).scale, fitted.scale)
+
+
 def test_a_source_has_no_part_in_its_own_fusion(files: ScoredStreams) -> None:
     fused = fused_left_out(files, 5)
     alone = files.source == "page0"
@@ -192,10 +201,12 @@ def test_the_tool_writes_weights_with_the_fusion(kind: str, logged: tuple[Path, 
         streams = [torch.stack([getattr(one, f"{stream}_logit") for stream in STREAMS], 1) for one in (before, after)]
     assert figures["files"]["replaced voice"] == 40
     scored = read_scored(read_manifest(logged[0]), [logged[1]])
-    assert figures["scale"] == pytest.approx(fit_fusion(scored).scale.tolist(), abs=1e-3)
+    assert figures["scale"] == pytest.approx(fit_fusion(scored, streams=("video", "audio")).scale.tolist(), abs=1e-3)
+    assert figures["streams"] == ["video", "audio"] and written.fusion.evidence_used.tolist() == [1.0, 1.0, 0.0]
     logits = streams[1].double().numpy()
-    fitted = fit_fusion(scored)
-    expected = np.log(np.exp(fitted.sharpness * (logits * fitted.scale + fitted.bias)).mean(1)) / fitted.sharpness
+    fitted = fit_fusion(scored, streams=("video", "audio"))
+    evidence = (logits * fitted.scale + fitted.bias)[:, :2]
+    expected = np.log(np.exp(fitted.sharpness * evidence).mean(1)) / fitted.sharpness
     np.testing.assert_allclose(after.fused_logit.numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -206,7 +217,8 @@ def test_bad_options_end_with_one_line(
     words = ["--manifest", str(logged[0]), "--scores", str(logged[1]), "-o", str(tmp_path / "out")]
     for wrong, said in (
         (["cad_larger"], "cad_larger"), (["x", "--sharpness", "2"], "sharpness must lie between 0 and 1"),
-        (["x", "--left-out-groups", "1"], "two groups"), (["x", "--max-fpr", "1"], "must lie in [0, 1)"),
+        (["x", "--left-out-groups", "1"], "two groups"), (["x", "--streams", "audio,smell"], "got smell"),
+        (["x", "--max-fpr", "1"], "must lie in [0, 1)"),
     ):  # fmt: skip
         assert tool.main([*wrong, *words]) in (2, 4)
         error = capsys.readouterr().err
@@ -217,12 +229,14 @@ def test_bad_options_end_with_one_line(
 @pytest.mark.slow
 def test_an_exported_net_with_the_fusion_can_be_taken_up_again(tmp_path: Path) -> None:
     net = tiny_shapes(fusion="strongest")
-    FittedFusion(np.array([0.4, 1.3, 0.7]), np.array([-0.5, 0.3, 0.1]), 0.4).write_into(net.fusion)
+    FittedFusion(np.array([0.4, 1.3, 0.7]), np.array([-0.5, 0.3, 0.1]), 0.4, np.array([True, True, False])).write_into(
+        net.fusion
+    )
     path = tmp_path / "own.onnx"
     path.write_bytes(export_graph(net, spec_of(net.config, "own", {})).SerializeToString())
     other = tiny_shapes(fusion="strongest")
     load_parts(other, [StartFrom(str(path))])
-    for name in ("scale", "bias", "sharpness"):
+    for name in ("scale", "bias", "sharpness", "used"):
         found = getattr(other.fusion, f"evidence_{name}")
         torch.testing.assert_close(found, getattr(net.fusion, f"evidence_{name}"), rtol=1e-4, atol=1e-4)
     inputs = windows()

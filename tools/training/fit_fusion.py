@@ -5,9 +5,11 @@
     python tools/evaluate.py --manifest MANIFEST --protocol desync --weights cad_small --out shifted
     python tools/training/fit_fusion.py cad_small --manifest MANIFEST --split val \\
         --scores scored/scores/as_is.jsonl --scores shifted/scores/other_speaker.jsonl -o runs/joined
+    python export/to_onnx.py runs/joined -o joined.onnx
 
 The streams' logits come from logs of scores (tools/evaluate.py, export/calibrate.py), so that the fit takes seconds.
-Without clips out of step the synchrony's evidence is not fitted by itself. Prints the tables; the folder gets
+With ``--streams video,audio,sync`` synchrony has a part, too; it then needs the second line, since without clips out of
+step nothing says what its evidence is worth. Prints the tables; the folder gets
 model.safetensors, the named weights with the new fusion, and metrics.json. Then export/to_onnx.py makes it a model,
 and export/calibrate.py gives that its thresholds: those of the old fused head do not hold for the new one.
 """
@@ -43,7 +45,8 @@ def main(words: Sequence[str] | None = None) -> int:
     add("--max-fpr", type=float, default=0.03, help="share of genuine files at the threshold (default: 0.03)")
     add("--resamples", type=int, default=1000, help="bootstrap resamples for each interval")
     add("--sharpness", type=float, help="hold the mean's exponent at this value in (0, 1) instead of fitting it")
-    add("--streams", default="video,audio,sync", help="those that have a part (default: all three)")
+    add("--streams", default="video,audio",
+        help="those that have a part in the fused logit (default: video,audio; the verdict takes sync by itself)")
     add("--net", default="cad_small", help="network of packaged weights (default: cad_small)")
     add("--options", default="{}", metavar="JSON", help="options of that network, such as {\"voice_change\": true}")
     # fmt: on
