@@ -52,8 +52,10 @@ class FittedFusion(ValueRecord):
 
     def fuse(self, files: ScoredStreams) -> NDArray[np.float64]:
         """Return the fused logit of each file, of the streams that it has."""
-        values = (files.logits, (files.present & self.used).astype(np.float64), self.scale, self.bias)
-        fused = mean_evidence(*map(torch.from_numpy, values), torch.tensor(self.sharpness, dtype=torch.float64))
+        present = torch.from_numpy((files.present & self.used).astype(np.float64))
+        scale, bias = torch.from_numpy(self.scale), torch.from_numpy(self.bias)
+        sharpness = torch.tensor(self.sharpness, dtype=torch.float64)
+        fused = mean_evidence(torch.from_numpy(files.logits), present, scale, bias, sharpness)
         return np.asarray(fused.numpy())
 
     def evidence(self, files: ScoredStreams) -> NDArray[np.float64]:

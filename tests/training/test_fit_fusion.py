@@ -134,8 +134,8 @@ def test_the_fit_finds_the_heads_own_scale(tmp_path: Path, monkeypatch: pytest.M
     write_manifest(frame_of(rows), tmp_path / "manifest.csv")
     write_log(tmp_path / "log.jsonl", "made 0", scores)
     files = read_scored(read_manifest(tmp_path / "manifest.csv"), [tmp_path / "log.jsonl"])
-    fitted = fit_fusion(files)
-    # A likelihood ratio times SCALE, plus SHIFT; of synchrony no forged file tells.
+    fitted = fit_fusion(files, streams=("video", "audio"))
+    # A likelihood ratio times SCALE, plus SHIFT.
     assert fitted.scale[:2] == pytest.approx([1 / SCALE] * 2, abs=0.12)
     assert fitted.bias[:2] == pytest.approx([-SHIFT / SCALE] * 2, abs=0.5)
     assert 0 < fitted.sharpness < 1
