@@ -12,7 +12,7 @@ from typing import Any, Self
 from cad.errors import OptionError
 from cad.spec import HEADS, STREAMS
 
-FUSIONS = ("streams", "concat")
+FUSIONS = ("streams", "strongest", "concat")
 #: Who may judge the picture: the small face encoder's tokens and the large one's.
 FACE_JUDGES = ("small", "large")
 #: Of the whole encoder of Whisper, where no other is asked for: the largest that an ordinary package carries.
@@ -81,8 +81,8 @@ class CadConfig(NetConfig):
         streams: Heads in use; a stream left out counts as absent everywhere.
         align_with_mel: Let alignment see each slot's spectrogram besides the speech tokens.
         video_uses_lips: Let the video head see the lip tokens besides the face tokens.
-        fusion: ``streams`` builds the fused logit from the streams' logits and a residual; ``concat`` is a plain
-            network on the concatenated features.
+        fusion: ``streams`` builds the fused logit from the streams' logits and a residual; ``strongest`` lets the
+            strongest stream's evidence stand alone; ``concat`` is a plain network on the concatenated features.
         head_dropout: Dropout before the streams' logits.
         voice_change: Let the audio head see how speech tokens change besides their mean and deviation.
         voice_members: Of how many small networks the audio head is the mean.

@@ -79,7 +79,7 @@ class CadModel(Net):
             None if self.large_face_encoder is None else self.large_face_encoder.width,
             config.face_judges,
         )
-        self.fusion = Fusion(config.width, config.fusion_dropout, concat=config.fusion == "concat")
+        self.fusion = Fusion(config.width, config.fusion_dropout, config.fusion)
         self.distill = Distillation(config.width)
         in_use = torch.tensor([float(stream in config.streams) for stream in STREAMS])
         self.register_buffer("stream_mask", in_use, persistent=False)

@@ -32,6 +32,8 @@ from cad.weights.registry import MANIFEST_NAME, MAX_MODEL_BYTES, WeightsEntry, i
 
 #: What only the losses use, and no exported graph has.
 TRAINING_ONLY = ("distill.", "align.prototypes.")
+#: Of a fusion that takes the streams' logits alone, what makes the joint feature, which only the losses use then.
+_JOINT = ("fusion.absent", "fusion.norms.", "fusion.joint.")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 #: Under which name the exporter's wrapper holds the net.
 _PREFIX = "model."
@@ -94,6 +96,12 @@ def read_packaged(source: WeightsEntry | Path, net: nn.Module) -> dict[str, Tens
         for name, value in own.items()
         if name in found and found[name].shape == tuple(value.shape)
     }
+
+
+def training_only(net: nn.Module) -> tuple[str, ...]:
+    """Return beginnings of the names of what no graph has that was exported from a net like this one."""
+    of_logits_alone = getattr(getattr(net, "fusion", None), "kind", "") == "strongest"
+    return (*TRAINING_ONLY, *(_JOINT if of_logits_alone else ()))
 
 
 def is_folded(layer: nn.Module) -> bool:
@@ -185,7 +193,7 @@ def _alignment(graph: onnx.GraphProto, constants: Arrays, own: Mapping[str, Tens
 
 
 def _fusion(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
-    """Return the weights of the streams from their softplus."""
+    """Return the weights of the streams from their softplus, and the sharpness of their evidence from its sigmoid."""
     maker = {output: node.op_type for node in graph.node for output in node.output}
     found: Arrays = {}
     for node in graph.node:
@@ -196,6 +204,22 @@ def _fusion(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
             found["fusion.sum_weights"] = _before_softplus(factor)
         elif of == "ReduceLogSumExp" and factor.shape == ():
             found["fusion.maximum_weight"] = _before_softplus(factor)
+    return found | _evidence(graph, constants)
+
+
+def _evidence(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
+    """Return scale and sharpness of a fusion ``strongest``: the factors before and behind its biases."""
+    bias = f"{_PREFIX}fusion.evidence_bias"
+    maker = {output: node for node in graph.node for output in node.output}
+    found: Arrays = {}
+    for node in graph.node:
+        if node.op_type != "Add" or bias not in node.input:
+            continue
+        scaled = maker[next(name for name in node.input if name != bias)]
+        behind = next(other for other in graph.node if other.op_type == "Mul" and node.output[0] in other.input)
+        scale, sharpness = (next(constants[name] for name in of.input if name in constants) for of in (scaled, behind))
+        found["fusion.evidence_scale"] = _before_softplus(scale)
+        found["fusion.evidence_sharpness"] = np.log(sharpness / (1 - sharpness))
     return found
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cad.errors import OptionError
-from cad.training.packaged import TRAINING_ONLY, packaged_entry, packaged_names, read_packaged
+from cad.training.packaged import packaged_entry, packaged_names, read_packaged, training_only
 
 WEIGHTS_NAME = "model.safetensors"
 
@@ -71,7 +71,7 @@ def _tensors_of(name: str, net: nn.Module) -> dict[str, torch.Tensor]:
             )
         return read_weights(path)
     found = read_packaged(entry or path, net)
-    return {name: value for name, value in net.state_dict().items() if name.startswith(TRAINING_ONLY)} | found
+    return {name: value for name, value in net.state_dict().items() if name.startswith(training_only(net))} | found
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
