@@ -8,6 +8,7 @@ copies beside the clean ones, and made sounds that are no speech at all, are com
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -118,10 +119,12 @@ def voice_windows(
         copies: Which rows, degraded how; None for all rows as they are.
 
     Raises:
-        OptionError: The statistics in the folder are of windows that were cut or degraded in another way.
+        OptionError: The statistics in the folder are of windows that were cut or degraded in another way, or of
+            another net.
     """
     how = cut or CutOptions()
-    _keep_options(folder, {"cut": asdict(how), "copies": None if copies is None else asdict(copies), "seed": seed})
+    treated = None if copies is None else asdict(copies)
+    _keep_options(folder, {"cut": asdict(how), "copies": treated, "seed": seed, "net": _digest(net)})
     parts = []
     for first in range(0, len(rows), _ROWS_AT_ONCE):
         kept = folder / f"statistics_{first:05d}.pt"
