@@ -170,6 +170,15 @@ def _keep_options(folder: Path, options: Mapping[str, object]) -> None:
         )
 
 
+def _digest(net: CadModel) -> str:
+    """Return what tells the encoder behind some statistics, and which statistics they are, from others."""
+    known = hashlib.sha256(str(net.audio_head.standardize.mean.shape[0]).encode())
+    for part in (net.speech_encoder, net.standardize_speech):
+        for value in part.state_dict().values():
+            known.update(value.numpy().tobytes())
+    return known.hexdigest()
+
+
 def _of_number(
     net: CadModel,
     store: ClipStore,

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import made_clip
 from jsonargparse import ArgumentParser
 from tiny_cad import tiny_small
 
