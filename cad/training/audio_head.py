@@ -244,7 +244,8 @@ def called_forged(made: Sequence[tuple[str, float]], genuine: Sequence[float]) -
     by: dict[str, list[bool]] = {}
     for kind, logit in made:
         by.setdefault(kind, []).append(logit > threshold)
-    return {kind: mean(found) for kind, found in by.items()} | {"all": mean(logit > threshold for _, logit in made)}
+    by["all"] = [logit > threshold for _, logit in made]
+    return {kind: sum(found) / len(found) for kind, found in by.items()}
 
 
 def source_groups(sources: Sequence[str], groups: int) -> dict[str, int]:

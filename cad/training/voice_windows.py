@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +47,11 @@ class CopyOptions:
 
     Attributes:
         share: Of the recordings; 0 makes no copies.
-        treatments: How often each degradation is applied to a copy.
+        treatments: How often each degradation is applied to a copy; as in training step by step if None.
     """
 
     share: float = 0.0
-    treatments: AugmentOptions = field(default_factory=AugmentOptions)
+    treatments: AugmentOptions | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:

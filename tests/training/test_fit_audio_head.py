@@ -150,7 +150,8 @@ def test_heads_are_judged_by_sources_and_kinds_that_they_did_not_see(monkeypatch
     assert found == {row: float(row % 2) for row in range(40)} and set().union(*judged) == {row.source for row in rows}
     assert len(learnt) == 3 and all(not seen & left for seen, left in zip(learnt, judged, strict=True))
     assert all(not seen & left for seen, left in zip(learnt_kinds, judged_kinds, strict=True))
-    assert called["a"] == 0.0 and called["b"] == 0.0  # as high as the genuine ones, no higher
+    # Genuine rows have 0: "a" and "c" are as high, "b" and "d" higher.
+    assert called == {"a": 0.0, "b": 1.0, "c": 0.0, "d": 1.0, "all": 0.5}
     assert called_forged([("chord", 2.0), ("chord", 0.0)], [0.0, 1.0]) == {"chord": 0.5, "all": 0.5}
 
 

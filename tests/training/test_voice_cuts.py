@@ -10,7 +10,7 @@ from made_media import talk
 from cad.data.records import Clip
 from cad.loudness import rms
 from cad.media.records import AudioSamples
-from cad.speech import keep_speech
+from cad.speech import Speech, keep_speech
 from cad.training.voice_cuts import LEVEL_DBFS, CutOptions, cut_voice
 from cad.windows import WindowCutter
 
@@ -31,7 +31,8 @@ def phrase() -> Clip:
 def test_windows_are_those_that_the_product_cuts() -> None:
     clip = clip_of(np.concatenate([np.zeros(7 * 640), talk(4.6)]))
     cut = list(cut_voice(clip, 50))
-    expected = list(WindowCutter(keep_speech(AudioSamples(clip.audio, clip.audio_present)), 50, 25, 10).flush())
+    speech = Speech.of_audio(keep_speech(AudioSamples(clip.audio, clip.audio_present)))
+    expected = list(WindowCutter(speech, 50, 25, 10).flush())
     assert len(cut) == len(expected) >= 3
     for one, window in zip(cut, expected, strict=True):
         assert one.slots[0] == window.first_slot >= 7
