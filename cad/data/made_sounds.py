@@ -77,7 +77,7 @@ def lay(notes: list[tuple[float, NDArray[np.float64]]], seconds: float) -> NDArr
 
 def chord_pad(rng: Rng, seconds: float) -> Sound:
     """Return chords of soft strings, one after the other."""
-    root, beat = rng.integers(40, 60), rng.uniform(0.8, 2.0)
+    root, beat = int(rng.integers(40, 60)), rng.uniform(0.8, 2.0)
     notes = []
     for start in np.arange(0, seconds, beat):
         for step in CHORDS[rng.integers(len(CHORDS))]:
@@ -88,7 +88,7 @@ def chord_pad(rng: Rng, seconds: float) -> Sound:
 
 def arpeggio(rng: Rng, seconds: float) -> Sound:
     """Return broken chords of plucked notes."""
-    root, step_seconds, fall = rng.integers(45, 65), rng.uniform(0.1, 0.3), rng.uniform(0.7, 2.0)
+    root, step_seconds, fall = int(rng.integers(45, 65)), rng.uniform(0.1, 0.3), rng.uniform(0.7, 2.0)
     notes = []
     for index, start in enumerate(np.arange(0, seconds, step_seconds)):
         chord = CHORDS[(index // 8) % len(CHORDS)]
@@ -137,7 +137,7 @@ def hummed(rng: Rng, seconds: float) -> Sound:
     vowels = ((730, 1090, 2440), (300, 870, 2240), (270, 2290, 3010), (570, 840, 2410))
     notes = []
     for start in np.arange(0, seconds, note_seconds):
-        pitch_hz = hertz(rng.integers(48, 68))
+        pitch_hz = hertz(int(rng.integers(48, 68)))
         time = clock(note_seconds)
         phase = pitch_hz * time + 0.01 * pitch_hz * np.sin(2 * np.pi * 5.5 * time) / 5.5
         note = np.zeros(len(time))

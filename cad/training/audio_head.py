@@ -207,7 +207,7 @@ def left_out(
         groups: How many heads are fitted.
 
     Returns:
-        The logits by row, and by kind of made sound, and in ``all``, the share that is called forged at the threshold
+        The logits by row, and by kind of made sound, with the mean in ``all``, the share called forged at the threshold
         that MADE_AT of the genuine recordings without a face pass, by heads that heard no sound of that kind.
     """
     group_of = source_groups([row.source for row in given.rows], groups)
@@ -232,7 +232,7 @@ def left_out(
 
 
 def called_forged(made: Sequence[tuple[str, float]], genuine: Sequence[float]) -> dict[str, float]:
-    """Return the share of logits above the threshold that MADE_AT of the genuine ones pass, by kind and in ``all``.
+    """Return the share of logits above the threshold that MADE_AT of the genuine ones pass, by kind, and their mean in ``all``.
 
     Example:
         >>> called_forged([("chord", 2.0), ("wind", -2.0)], [0.0, 1.0])
@@ -244,8 +244,8 @@ def called_forged(made: Sequence[tuple[str, float]], genuine: Sequence[float]) -
     by: dict[str, list[bool]] = {}
     for kind, logit in made:
         by.setdefault(kind, []).append(logit > threshold)
-    by["all"] = [logit > threshold for _, logit in made]
-    return {kind: sum(found) / len(found) for kind, found in by.items()}
+    shares = {kind: sum(found) / len(found) for kind, found in by.items()}
+    return shares | {"all": mean(shares.values())}
 
 
 def source_groups(sources: Sequence[str], groups: int) -> dict[str, int]:
