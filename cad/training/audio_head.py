@@ -207,8 +207,8 @@ def left_out(
         groups: How many heads are fitted.
 
     Returns:
-        The logits by row, and by kind of made sound, with the mean in ``all``, the share called forged at the threshold
-        that MADE_AT of the genuine recordings without a face pass, by heads that heard no sound of that kind.
+        The logits by row, and by kind of made sound, with the mean in ``all``, the share that is called forged by heads
+        that heard no sound of that kind, at the threshold that MADE_AT of the genuine recordings without a face pass.
     """
     group_of = source_groups([row.source for row in given.rows], groups)
     own = np.array([group_of[row.source] for row in given.rows])

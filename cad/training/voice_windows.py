@@ -143,7 +143,9 @@ def made_windows(net: CadModel, cut: CutOptions, seed: int) -> tuple[VoiceWindow
 
     They are heard whole whatever the mask: what the speech detector lets through by mistake is heard like that.
     """
-    whole, parts, kinds = replace(cut, mask="none"), [], []
+    whole = replace(cut, mask="none")
+    parts: list[VoiceWindows] = []
+    kinds: list[str] = []
     for name, make in NO_SPEECH.items():
         for number in range(MADE_OF_A_KIND):
             rng = np.random.default_rng([seed, len(kinds)])
