@@ -232,7 +232,7 @@ def left_out(
 
 
 def called_forged(made: Sequence[tuple[str, float]], genuine: Sequence[float]) -> dict[str, float]:
-    """Return the share of logits above the threshold that MADE_AT of the genuine ones pass, by kind, and their mean in ``all``.
+    """Return the share above the threshold that MADE_AT of the genuine logits pass, by kind, and their mean in ``all``.
 
     Example:
         >>> called_forged([("chord", 2.0), ("wind", -2.0)], [0.0, 1.0])
