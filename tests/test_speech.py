@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from benchmarks.made_sounds import KINDS
 from made_media import DARK, stand_in_for_faces, talk, write_video
 
+from cad.data.made_sounds import KINDS
 from cad.detector import Detector
 from cad.media.records import AudioSamples
 from cad.speech import MAX_PAUSE_SLOTS, _by_slot, find_speech, keep_speech

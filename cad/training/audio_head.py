@@ -11,8 +11,9 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,15 @@ from safetensors.torch import save_file
 
 from cad.data.manifest import Row
 from cad.errors import DataError, OptionError
-from cad.metrics.roc import auc_of
 from cad.models import CadModel, create_model
 from cad.models.checkpoint import save_checkpoint
 from cad.models.heads import AudioHead
 from cad.training.data import CadData
 from cad.training.start import WEIGHTS_NAME, StartFrom, load_parts
+from cad.training.voice_cuts import CutOptions
+from cad.training.voice_figures import figures_by_seed, write_scores
 from cad.training.voice_fit import FitOptions, fit_head
-from cad.training.voice_windows import VoiceWindows, settle_tokens, voice_windows
+from cad.training.voice_windows import CopyOptions, VoiceWindows, made_windows, settle_tokens, voice_windows
 from cad.whole_files import written_beside
 
 _log = logging.getLogger(__name__)
@@ -38,6 +40,29 @@ _log = logging.getLogger(__name__)
 KEPT_PARTS = (
     "face_encoder.", "lip_encoder.", "speech_encoder.", "standardize_speech.", "align.", "video_head.", "fusion."
 )  # fmt: skip
+#: Share of genuine recordings that may be called forged where made sounds are judged.
+MADE_AT = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recordings:
+    """What one fit and its judgement need besides the head.
+
+    Attributes:
+        rows: Training rows.
+        face: By path, whether a face is seen.
+        known: Their windows, as they are.
+        copies: Windows of degraded copies of some of them, which are learnt and never judged; None without any.
+        made: Windows of made sounds without speech; None without any.
+        made_kinds: By row of ``made``, the kind of sound.
+    """
+
+    rows: Sequence[Row]
+    face: Mapping[str, bool]
+    known: VoiceWindows
+    copies: VoiceWindows | None = None
+    made: VoiceWindows | None = None
+    made_kinds: Sequence[str] = ()
 
 
 def fit_audio_head(
@@ -49,10 +74,15 @@ def fit_audio_head(
     net: str = "cad_small",
     options: dict[str, Any] | None = None,
     start_from: str | None = None,
+    cut: CutOptions | None = None,
+    copies: CopyOptions | None = None,
+    seeds: int = 1,
+    statistics: Path | None = None,
 ) -> None:
     """Fit the audio head.
 
-    The folder gets ``model.safetensors``, ``metrics.json`` and the statistics, so that a run that was stopped goes on.
+    The folder gets ``model.safetensors``, ``metrics.json``, with groups left out also ``left_out.csv`` (the logits of
+    each recording by heads that did not see its source), and the statistics, so that a run that was stopped goes on.
 
     Args:
         data: Where the recordings come from.
@@ -65,6 +95,10 @@ def fit_audio_head(
         start_from: Weights whose head is replaced (packaged name, folder, run or file). The file then holds the whole
             net, in which picture and synchrony are the same as before; without it, ``audio_head.*`` and
             ``standardize_speech.*`` alone.
+        cut: How recordings become windows; as the product does if None.
+        copies: Recordings that are learnt once more, degraded; none if None.
+        seeds: Fits are judged with so many seeds, ``fit.seed`` and those after it; the first one's head is kept.
+        statistics: Folder in which statistics are kept, for several runs with the same windows; ``out`` if None.
 
     Raises:
         OptionError: There is no such network, or nothing to start from.
@@ -85,19 +119,37 @@ def fit_audio_head(
     assert data.store is not None
     store, learnt = data.store, [row for row in data.train_rows if data.store.entry(row.path).has_audio]
     judged = [row for row in data.judged_rows if store.entry(row.path).has_audio and row.audio_fake >= 0]
+    kept, how_cut = statistics or out, cut or CutOptions()
+    kept.mkdir(parents=True, exist_ok=True)
     if start_from is None:
-        _settle_once(model, data, learnt, out / "settled.pt", how.seed)
-    known = voice_windows(model, store, learnt, out / "train", how.seed)
-    if not {0.0, 1.0} <= set(known.label.tolist()):
+        _settle_once(model, data, learnt, kept / "settled.pt", how.seed, how_cut)
+    held = voice_windows(model, store, judged, kept / "val", how.seed, how_cut)
+    given = Recordings(
+        learnt,
+        {row.path: store.entry(row.path).has_frames for row in [*learnt, *judged]},
+        voice_windows(model, store, learnt, kept / "train", how.seed, how_cut),
+    )
+    if not {0.0, 1.0} <= set(given.known.label.tolist()):
         raise DataError("the audio head needs genuine and forged voices among the training rows (audio_fake 0 and 1)")
-    held = voice_windows(model, store, judged, out / "val", how.seed)
-    face = {row.path: store.entry(row.path).has_frames for row in [*learnt, *judged]}
-    figures: dict[str, object] = {"windows": len(known.label), "recordings": len(learnt)}
+    if copies is not None and copies.share:
+        found = voice_windows(model, store, learnt, kept / f"copies_{copies.share:g}", how.seed, how_cut, copies)
+        given = replace(given, copies=found)
+    if how.made_share or left_out_groups:
+        made, kinds = made_windows(model, how_cut, how.seed)
+        given = replace(given, made=made, made_kinds=kinds)
+    figures: dict[str, object] = {"windows": len(given.known.label), "recordings": len(learnt)}
     head = model.audio_head
+    runs = [replace(how, seed=how.seed + number * (left_out_groups + 1)) for number in range(seeds)]
     if left_out_groups:
-        figures["left_out"] = auc_left_out(head, known, learnt, face, how, left_out_groups)
-    _fit(head, known, learnt, face, how, range(len(learnt)))
-    figures["val"] = _aucs(file_logits(head, held), judged, face)
+        logits, called = zip(*(left_out(head, given, run, left_out_groups) for run in runs), strict=True)
+        figures["left_out"] = figures_by_seed(logits, learnt, given.face)
+        figures["made_called_forged"] = {kind: mean(one[kind] for one in called) for kind in sorted(called[0])}
+        write_scores(out / "left_out.csv", logits, learnt, given.face)
+    on_val = []
+    for run in reversed(runs):  # so that the first seed's head is the one that stays
+        _fit(head, given, run, range(len(learnt)))
+        on_val.append(file_logits(head, held))
+    figures["val"] = figures_by_seed(on_val[::-1], judged, given.face)
     _log.info("%s", json.dumps(figures))
     with written_beside(out / WEIGHTS_NAME) as part:
         if start_from is not None:
@@ -110,12 +162,12 @@ def fit_audio_head(
     (out / "metrics.json").write_text(json.dumps(figures, indent=2))
 
 
-def _settle_once(model: CadModel, data: CadData, rows: Sequence[Row], kept: Path, seed: int) -> None:
+def _settle_once(model: CadModel, data: CadData, rows: Sequence[Row], kept: Path, seed: int, cut: CutOptions) -> None:
     assert data.store is not None
     if kept.exists():
         model.standardize_speech.load_state_dict(torch.load(kept, weights_only=True))
     else:
-        settle_tokens(model, data.store, rows, seed)
+        settle_tokens(model, data.store, rows, seed, cut)
         torch.save(model.standardize_speech.state_dict(), kept)
 
 
@@ -130,43 +182,70 @@ def silence_residual(model: CadModel) -> None:
 
 def _fit(
     head: AudioHead,
-    known: VoiceWindows,
-    rows: Sequence[Row],
-    face: Mapping[str, bool],
+    given: Recordings,
     options: FitOptions,
     learnt: Sequence[int] | NDArray[np.intp],
+    made: VoiceWindows | None = None,
 ) -> None:
-    """Fit the head to the windows of the rows with the numbers ``learnt``."""
-    used = known.of_rows(learnt)
-    fit_head(head, used, [row.source for row in rows], [face[row.path] for row in rows], options)
+    """Fit the head to the windows of the rows with the numbers ``learnt``, and to all made sounds or these."""
+    used = given.known.of_rows(learnt)
+    if given.copies is not None:
+        used = VoiceWindows.joined([used, given.copies.of_rows(learnt)])
+    sources, faces = [row.source for row in given.rows], [given.face[row.path] for row in given.rows]
+    fit_head(head, used, sources, faces, options, given.made if made is None else made)
 
 
-def auc_left_out(
-    head: AudioHead,
-    known: VoiceWindows,
-    rows: Sequence[Row],
-    face: Mapping[str, bool],
-    options: FitOptions,
-    groups: int,
-) -> dict[str, float]:
-    """Return the AUC of training rows by heads that saw no row of their source, pooled over all groups.
+def left_out(
+    head: AudioHead, given: Recordings, options: FitOptions, groups: int
+) -> tuple[dict[int, float], dict[str, float]]:
+    """Return the logits of training rows by heads that saw no row of their source.
 
     Args:
         head: Left as the last of them.
-        known: Windows of ``rows``.
-        rows: Training rows.
-        face: By path, whether a face is seen.
+        given: What is learnt and judged.
         options: Of each fit.
         groups: How many heads are fitted.
+
+    Returns:
+        The logits by row, and by kind of made sound, with the mean in ``all``, the share that is called forged by heads
+        that heard no sound of that kind, at the threshold that MADE_AT of the genuine recordings without a face pass.
     """
-    group_of = source_groups([row.source for row in rows], groups)
-    own = np.array([group_of[row.source] for row in rows])
+    group_of = source_groups([row.source for row in given.rows], groups)
+    own = np.array([group_of[row.source] for row in given.rows])
+    # Every head hears half of the kinds, the next one the other half.
+    kinds = sorted(set(given.made_kinds))
+    half = np.array([kinds.index(kind) % 2 for kind in given.made_kinds], dtype=np.intp)
     logits: dict[int, float] = {}
+    made_logits: list[tuple[str, float]] = []
     for group in range(groups):
-        _fit(head, known, rows, face, replace(options, seed=options.seed + group), np.flatnonzero(own != group))
-        logits |= file_logits(head, known.of_rows(np.flatnonzero(own == group)))
+        heard = None if given.made is None else given.made.of_rows(np.flatnonzero(half == group % 2))
+        run = replace(options, seed=options.seed + group)
+        _fit(head, given, run, np.flatnonzero(own != group), heard)
+        logits |= file_logits(head, given.known.of_rows(np.flatnonzero(own == group)))
+        if given.made is not None:
+            others = file_logits(head, given.made.of_rows(np.flatnonzero(half != group % 2)))
+            made_logits += [(given.made_kinds[row], logit) for row, logit in others.items()]
         _log.info("left out: group %d of %d", group + 1, groups)
-    return _aucs(logits, rows, face)
+    genuine = [logit for row, logit in logits.items()
+               if given.rows[row].audio_fake == 0 and not given.face[given.rows[row].path]]  # fmt: skip
+    return logits, called_forged(made_logits, genuine)
+
+
+def called_forged(made: Sequence[tuple[str, float]], genuine: Sequence[float]) -> dict[str, float]:
+    """Return the share above the threshold that MADE_AT of the genuine logits pass, by kind, and their mean in ``all``.
+
+    Example:
+        >>> called_forged([("chord", 2.0), ("wind", -2.0)], [0.0, 1.0])
+        {'chord': 1.0, 'wind': 0.0, 'all': 0.5}
+    """
+    if not made or not genuine:
+        return {}
+    threshold = float(np.quantile(genuine, 1 - MADE_AT))
+    by: dict[str, list[bool]] = {}
+    for kind, logit in made:
+        by.setdefault(kind, []).append(logit > threshold)
+    shares = {kind: sum(found) / len(found) for kind, found in by.items()}
+    return shares | {"all": mean(shares.values())}
 
 
 def source_groups(sources: Sequence[str], groups: int) -> dict[str, int]:
@@ -192,13 +271,3 @@ def file_logits(head: AudioHead, windows: VoiceWindows) -> dict[int, float]:
     logits = head.logit(head.hidden(standard)).squeeze(-1).numpy()
     rows, of = np.unique(windows.row.numpy(), return_inverse=True)
     return dict(zip(rows.tolist(), (np.bincount(of, logits) / np.bincount(of)).tolist(), strict=True))
-
-
-def _aucs(logits: Mapping[int, float], rows: Sequence[Row], face: Mapping[str, bool]) -> dict[str, float]:
-    """Return the AUC of all rows with a logit and a known flag, of recordings of speech, and of talking faces."""
-    numbers = [number for number in logits if rows[number].audio_fake >= 0]
-    score = np.array([logits[number] for number in numbers])
-    label = np.array([rows[number].audio_fake for number in numbers])
-    is_face = np.array([face[rows[number].path] for number in numbers], dtype=bool)
-    parts = {"all": np.ones_like(is_face), "speech": ~is_face, "faces": is_face}
-    return {name: auc_of(score[part & (label == 1)], score[part & (label == 0)]) for name, part in parts.items()}

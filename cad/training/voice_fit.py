@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cad.errors import OptionError
 from cad.models.heads import MEMBER_UNITS, AudioHead
 from cad.training.voice_windows import VoiceWindows
 
@@ -39,6 +40,7 @@ class FitOptions:
         batch: Windows in a step.
         dropout: Share of statistics, and of hidden units, dropped in training.
         ranking: Weight of the loss within sources, softplus of genuine minus forged; 0 leaves it out.
+        made_share: Of the draws that are made sounds without speech, as genuine ones; 0 leaves them out.
         seed: For starts and draws.
     """
 
@@ -48,7 +50,12 @@ class FitOptions:
     batch: int = 256
     dropout: float = 0.3
     ranking: float = 0.0
+    made_share: float = 0.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.made_share < 1:
+            raise OptionError(f"made_share must be in [0, 1), got {self.made_share}")
 
 
 def fit_head(
@@ -57,6 +64,7 @@ def fit_head(
     sources: Sequence[str],
     has_face: Sequence[bool],
     options: FitOptions,
+    made: VoiceWindows | None = None,
 ) -> None:
     """Fit the head in place; its ``feature`` stays as it is.
 
@@ -66,15 +74,21 @@ def fit_head(
         sources: By row, the source; windows of one source and different classes are ranked.
         has_face: By row, whether it shows a face.
         options: How.
+        made: Windows of sounds without speech, all genuine, for ``made_share``.
     """
     source = np.array([sources[row] for row in known.row.tolist()])
     face = np.array([has_face[row] for row in known.row.tolist()])
     label = known.label.numpy()
     drawn = draw_weights(label, source, face)
     _settle(head, known.clip.float(), torch.from_numpy(drawn).float())
-    clip = head.standardize(known.clip.float(), torch.zeros(len(label)))
-    slot = head.standardize(known.slot.float(), torch.zeros(len(label)))
     pairs = pairs_of(label, source) if options.ranking else []
+    if made is not None and options.made_share:
+        # The statistics settle on speech, and no source of speech is ranked against what is none.
+        known = VoiceWindows.joined([known, made])
+        made_drawn = np.full(len(made.label), options.made_share / len(made.label))
+        drawn = np.concatenate([drawn * (1 - options.made_share), made_drawn])
+    clip = head.standardize(known.clip.float(), torch.zeros(len(drawn)))
+    slot = head.standardize(known.slot.float(), torch.zeros(len(drawn)))
     weights, biases, outs = [], [], []
     out_bias = torch.zeros(1)
     for member in range(head.members):

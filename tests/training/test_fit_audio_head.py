@@ -4,28 +4,35 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import made_clip
 from jsonargparse import ArgumentParser
 from tiny_cad import tiny_small
 
 from cad.data.shards import ClipStore
-from cad.media.records import AudioSamples
+from cad.errors import OptionError
 from cad.models import CadModel
 from cad.models.checkpoint import load_checkpoint
 from cad.models.standardize import SETTLING_BATCHES
-from cad.speech import keep_speech
-from cad.training.audio_head import KEPT_PARTS, auc_left_out, fit_audio_head, source_groups
+from cad.training.audio_head import (
+    KEPT_PARTS,
+    Recordings,
+    called_forged,
+    file_logits,
+    fit_audio_head,
+    left_out,
+    source_groups,
+)
 from cad.training.data import CadData
 from cad.training.packaged import TRAINING_ONLY
 from cad.training.start import StartFrom, load_parts
+from cad.training.voice_cuts import CutOptions, cut_voice
 from cad.training.voice_fit import FitOptions, draw_weights, fit_head, pairs_of
-from cad.training.voice_windows import VoiceWindows, cut_voice, settle_tokens, voice_windows
-from cad.windows import WindowCutter
+from cad.training.voice_windows import CopyOptions, VoiceWindows, made_windows, settle_tokens, voice_windows
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,21 +45,6 @@ def test_its_configuration_names_what_the_tool_takes() -> None:
     assert options.left_out_groups == 8 and list(options.data.init_args.streams) == ["audio"]
 
 
-def test_windows_are_those_that_the_product_cuts(rng: np.random.Generator) -> None:
-    clip = made_clip("one", rng, "somebody", "page", face=False)
-    audio = np.concatenate([np.zeros(7 * 640, np.float32), *[clip.audio] * 3])
-    long = type(clip)(**{name: getattr(clip, name) for name in clip.__dataclass_fields__} | {
-        "audio": audio, "audio_present": np.ones(len(audio) // 640, bool),
-        "frames_present": np.zeros(len(audio) // 640, bool)})  # fmt: skip
-    cut = list(cut_voice(long, 50))
-    expected = list(WindowCutter(keep_speech(AudioSamples(audio, long.audio_present)), 50, 25, 10).flush())
-    assert len(cut) == len(expected) >= 3
-    for (start, sound), window in zip(cut, expected, strict=True):
-        assert start == window.first_slot >= 7
-        np.testing.assert_array_equal(sound.samples, window.audio)
-        np.testing.assert_array_equal(sound.present, window.audio_present)
-
-
 def test_statistics_are_those_of_the_net_and_are_kept(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,13 +52,13 @@ def test_statistics_are_those_of_the_net_and_are_kept(
     data.setup("fit")
     assert data.store is not None
     rows = data.train_rows
-    settle_tokens(net, data.store, rows, seed=0)
+    settle_tokens(net, data.store, rows, 0, CutOptions())
     assert net.standardize_speech.mean.any() and int(net.standardize_speech.batches) == SETTLING_BATCHES
     found = voice_windows(net, data.store, rows, tmp_path, seed=0)
     assert set(found.row.tolist()) == set(range(len(rows)))
     pairs = zip(found.row.tolist(), found.label.tolist(), strict=True)
     assert {(rows[row].audio_fake, label) for row, label in pairs} == {(0, 0.0), (1, 1.0)}
-    (_, sound), *_ = cut_voice(data.store.read(rows[0].path), 50)
+    sound = next(cut_voice(data.store.read(rows[0].path), 50)).sound
     inputs = torch.from_numpy(sound.samples)[None], torch.from_numpy(sound.present)[None].float()
     with torch.no_grad():
         tokens = net.standardize_speech(net.speech_encoder(*inputs), inputs[1].repeat_interleave(2, dim=1))
@@ -76,6 +68,30 @@ def test_statistics_are_those_of_the_net_and_are_kept(
     monkeypatch.setattr(ClipStore, "read", None)  # nothing is read again
     again = voice_windows(net, data.store, rows, tmp_path, seed=0)
     assert torch.equal(again.clip, found.clip) and torch.equal(again.slot_label, found.slot_label)
+    with pytest.raises(OptionError, match="other windows"):
+        voice_windows(net, data.store, rows, tmp_path, seed=0, cut=CutOptions(level="file"))
+
+
+def test_copies_are_degraded_and_drawn_without_a_look_at_labels(shards: Path, tmp_path: Path) -> None:
+    net, data = tiny_small(), CadData(shards=[str(shards)], streams=("audio",))
+    data.setup("fit")
+    assert data.store is not None
+    rows = data.train_rows
+    clean = voice_windows(net, data.store, rows, tmp_path / "clean", seed=0)
+    copies = voice_windows(net, data.store, rows, tmp_path / "copies", seed=0, copies=CopyOptions(share=0.5))
+    drawn = set(copies.row.tolist())
+    assert 0 < len(drawn) < len(rows)
+    turned = [replace(row, audio_fake=1 - row.audio_fake, label=1 - row.label) for row in rows]
+    others = voice_windows(net, data.store, turned, tmp_path / "turned", seed=0, copies=CopyOptions(share=0.5))
+    assert torch.equal(others.clip, copies.clip)
+    one = drawn.pop()
+    assert not torch.equal(copies.clip[copies.row == one], clean.clip[clean.row == one])
+
+
+def test_made_sounds_are_genuine_and_of_every_kind() -> None:
+    found, kinds = made_windows(tiny_small(), CutOptions(), seed=0)
+    assert {"laughter", "pop", "applause"} <= set(kinds) and set(found.row.tolist()) == set(range(len(kinds)))
+    assert not found.label.any() and not found.slot_label.any() and found.clip.isfinite().all()
 
 
 def separable(count: int, width: int) -> VoiceWindows:
@@ -100,26 +116,61 @@ def test_the_head_learns_what_tells_statistics_apart_and_nothing_else_changes() 
     assert changed and all(name.startswith("audio_head.") and ".feature." not in name for name in changed)
 
 
-def test_heads_are_judged_by_sources_that_they_did_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heads_are_judged_by_sources_and_kinds_that_they_did_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
     net = tiny_small().eval()
     rows = [type("R", (), {"source": f"page {n // 10}", "path": str(n), "audio_fake": n % 2})() for n in range(40)]
     learnt: list[set[str]] = []
+    learnt_kinds: list[set[int]] = []
 
-    def fit(head: object, known: VoiceWindows, sources: list[str], *_: object) -> None:
+    def fit(
+        head: object, known: VoiceWindows, sources: list[str], faces: object, options: object, made: VoiceWindows
+    ) -> None:
         learnt.append({sources[row] for row in known.row.tolist()})
+        learnt_kinds.append(set(made.row.tolist()))
 
     judged: list[set[str]] = []
+    judged_kinds: list[set[int]] = []
 
     def logits(head: object, windows: VoiceWindows) -> dict[int, float]:
-        judged.append({rows[row].source for row in windows.row.tolist()})
-        return {row: float(rows[row].audio_fake) for row in windows.row.tolist()}
+        numbers = set(windows.row.tolist())
+        if windows.label.any():
+            judged.append({rows[row].source for row in numbers})
+        else:
+            judged_kinds.append(numbers)
+        return {row: float(row % 2) for row in numbers}
 
     monkeypatch.setattr("cad.training.audio_head.fit_head", fit)
     monkeypatch.setattr("cad.training.audio_head.file_logits", logits)
-    faces = {row.path: False for row in rows}
-    found = auc_left_out(net.audio_head, separable(40, 3), rows, faces, FitOptions(), 3)
-    assert found["all"] == 1.0 and set().union(*judged) == {row.source for row in rows}
+    made = separable(4, 3)
+    made.label.zero_()
+    given = Recordings(
+        rows, {row.path: False for row in rows}, separable(40, 3), made=made, made_kinds=["a", "b", "c", "d"]
+    )
+    found, called = left_out(net.audio_head, given, FitOptions(made_share=0.1), 3)
+    assert found == {row: float(row % 2) for row in range(40)} and set().union(*judged) == {row.source for row in rows}
     assert len(learnt) == 3 and all(not seen & left for seen, left in zip(learnt, judged, strict=True))
+    assert all(not seen & left for seen, left in zip(learnt_kinds, judged_kinds, strict=True))
+    # Genuine rows have 0: "a" and "c" are as high, "b" and "d" higher.
+    assert called == {"a": 0.0, "b": 1.0, "c": 0.0, "d": 1.0, "all": 0.5}
+    assert called_forged([("chord", 2.0), ("chord", 0.0)], [0.0, 1.0]) == {"chord": 0.5, "all": 0.5}
+
+
+def test_made_sounds_are_learnt_as_genuine() -> None:
+    torch.manual_seed(0)
+    net = tiny_small().eval()
+    width = net.audio_head.hidden[0].in_features
+    known, made = separable(200, width), separable(20, width)
+    made.label.zero_(), made.slot_label.zero_()
+    made.clip[:, 0], made.slot[:, 0] = 4.0, 4.0  # sound forged to a head that heard speech alone
+    made.clip[:, 1], made.slot[:, 1] = 6.0, 6.0
+    means = []
+    for share in (0.0, 0.3):
+        options = FitOptions(steps=60, rate=1e-2, decay=0.0, batch=64, made_share=share)
+        fit_head(net.audio_head, known, ["page"] * 200, [False] * 200, options, made)
+        means.append(float(np.mean(list(file_logits(net.audio_head, made).values()))))
+    assert means[0] > 0 > means[1]
+    with pytest.raises(OptionError, match="made_share"):
+        FitOptions(made_share=1.0)
 
 
 def test_rare_sources_and_classes_are_drawn_more_often_than_they_occur() -> None:
@@ -138,7 +189,8 @@ def test_rare_sources_and_classes_are_drawn_more_often_than_they_occur() -> None
 def test_a_whole_net_keeps_everything_but_its_head(shards: Path, tmp_path: Path) -> None:
     data = CadData(shards=[str(shards)], streams=("audio",), workers=0)
     fit = FitOptions(steps=3, ranking=1.0)
-    fit_audio_head(data, tmp_path, fit, left_out_groups=2, threads=1, start_from="cad_small")
+    copies = CopyOptions(share=1.0)
+    fit_audio_head(data, tmp_path, fit, 2, threads=1, start_from="cad_small", copies=copies, seeds=2)
     net, _ = load_checkpoint(tmp_path)
     old = tiny_small(lip_encoder="lip_shapes", lip_options={}, speech_options={}, face_options={}, width=128,
                      video_uses_lips=False, prototypes=64)  # fmt: skip
@@ -149,4 +201,6 @@ def test_a_whole_net_keeps_everything_but_its_head(shards: Path, tmp_path: Path)
         if name.startswith(KEPT_PARTS) and not name.startswith(("fusion.residual.", *TRAINING_ONLY)):
             assert torch.equal(value, old.state_dict()[name]), name
     figures = json.loads((tmp_path / "metrics.json").read_text())
-    assert set(figures["left_out"]) == set(figures["val"]) == {"all", "speech", "faces"}
+    assert set(figures["left_out"]) == set(figures["val"]) == {"all", "speech", "faces", "within"}
+    assert len(figures["left_out"]["all"]["seeds"]) == 2 and "all" in figures["made_called_forged"]
+    assert len((tmp_path / "left_out.csv").read_text().splitlines()) == 1 + len(data.train_rows)

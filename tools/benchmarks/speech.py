@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from benchmarks.made_sounds import KINDS
 
 from cad.clock import FRAME_RATE_HZ, SAMPLES_PER_FRAME
+from cad.data.made_sounds import KINDS
 from cad.data.manifest import Row, read_manifest
 from cad.errors import MediaError
 from cad.loudness import rms, slot_levels_dbfs

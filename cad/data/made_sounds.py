@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes sounds without speech, for the benchmark of the speech detector and for tests: music, noise, machines, animals.
+"""Makes sounds without speech, for training, the benchmark of the speech detector and tests: music, noise, machines.
 
 Every sound is drawn from a seeded generator, float32 (samples,) at 16 kHz with a peak of 0.5.
 """
@@ -19,10 +19,12 @@ CHORDS = ((0, 4, 7, 12), (7, 11, 14, 19), (9, 12, 16, 21), (5, 9, 12, 17), (2, 5
 
 
 def clock(seconds: float) -> NDArray[np.float64]:
+    """Return the time of each sample in seconds, float64 (samples,)."""
     return np.arange(int(seconds * RATE_HZ)) / RATE_HZ
 
 
 def hertz(note: float) -> float:
+    """Return the frequency of a MIDI note in Hz."""
     return float(440.0 * 2.0 ** ((note - 69.0) / 12.0))
 
 
@@ -38,11 +40,13 @@ def tone(frequency_hz: float, seconds: float, rng: Rng, harmonics: int = 8, fall
 
 
 def attack_and_decay(samples: int, attack_seconds: float, decay_seconds: float) -> NDArray[np.float64]:
+    """Return an envelope in [0, 1] that rises in a line and falls exponentially, float64 (samples,)."""
     time = np.arange(samples) / RATE_HZ
     return np.minimum(time / attack_seconds, 1.0) * np.exp(-time / decay_seconds)
 
 
 def peak(samples: NDArray[np.floating], level: float = 0.5) -> Sound:
+    """Return ``samples`` with their largest magnitude at ``level``."""
     return (level * samples / max(float(np.abs(samples).max()), 1e-9)).astype(np.float32)
 
 
@@ -54,6 +58,7 @@ def coloured(rng: Rng, samples: int, power: float) -> NDArray[np.float64]:
 
 
 def band(samples: NDArray[np.float64], low_hz: float, high_hz: float) -> NDArray[np.float64]:
+    """Return what of ``samples`` lies between two frequencies."""
     spectrum = np.fft.rfft(samples)
     frequency = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
     spectrum[(frequency < low_hz) | (frequency > high_hz)] = 0
@@ -71,7 +76,8 @@ def lay(notes: list[tuple[float, NDArray[np.float64]]], seconds: float) -> NDArr
 
 
 def chord_pad(rng: Rng, seconds: float) -> Sound:
-    root, beat = rng.integers(40, 60), rng.uniform(0.8, 2.0)
+    """Return chords of soft strings, one after the other."""
+    root, beat = int(rng.integers(40, 60)), rng.uniform(0.8, 2.0)
     notes = []
     for start in np.arange(0, seconds, beat):
         for step in CHORDS[rng.integers(len(CHORDS))]:
@@ -81,7 +87,8 @@ def chord_pad(rng: Rng, seconds: float) -> Sound:
 
 
 def arpeggio(rng: Rng, seconds: float) -> Sound:
-    root, step_seconds, fall = rng.integers(45, 65), rng.uniform(0.1, 0.3), rng.uniform(0.7, 2.0)
+    """Return broken chords of plucked notes."""
+    root, step_seconds, fall = int(rng.integers(45, 65)), rng.uniform(0.1, 0.3), rng.uniform(0.7, 2.0)
     notes = []
     for index, start in enumerate(np.arange(0, seconds, step_seconds)):
         chord = CHORDS[(index // 8) % len(CHORDS)]
@@ -91,6 +98,7 @@ def arpeggio(rng: Rng, seconds: float) -> Sound:
 
 
 def drums(rng: Rng, seconds: float) -> Sound:
+    """Return a beat of bass drum, snare and hi-hat."""
     beat = rng.uniform(0.2, 0.4)
     notes = []
     for index, start in enumerate(np.arange(0, seconds, beat / 2)):
@@ -105,6 +113,7 @@ def drums(rng: Rng, seconds: float) -> Sound:
 
 
 def pop(rng: Rng, seconds: float) -> Sound:
+    """Return chords, broken chords and drums together."""
     melody = arpeggio(rng, seconds)
     return peak(0.5 * chord_pad(rng, seconds) + 0.4 * melody + 0.5 * drums(rng, seconds))
 
@@ -128,7 +137,7 @@ def hummed(rng: Rng, seconds: float) -> Sound:
     vowels = ((730, 1090, 2440), (300, 870, 2240), (270, 2290, 3010), (570, 840, 2410))
     notes = []
     for start in np.arange(0, seconds, note_seconds):
-        pitch_hz = hertz(rng.integers(48, 68))
+        pitch_hz = hertz(int(rng.integers(48, 68)))
         time = clock(note_seconds)
         phase = pitch_hz * time + 0.01 * pitch_hz * np.sin(2 * np.pi * 5.5 * time) / 5.5
         note = np.zeros(len(time))
@@ -141,6 +150,7 @@ def hummed(rng: Rng, seconds: float) -> Sound:
 
 
 def white_noise(rng: Rng, seconds: float) -> Sound:
+    """Return white noise."""
     return peak(rng.standard_normal(int(seconds * RATE_HZ)))
 
 
@@ -152,17 +162,20 @@ def swelling_noise(rng: Rng, seconds: float) -> Sound:
 
 
 def wind(rng: Rng, seconds: float) -> Sound:
+    """Return low noise in gusts."""
     time = clock(seconds)
     gusts = np.abs(band(rng.standard_normal(len(time)), 0.05, 1.5))
     return peak(coloured(rng, len(time), 2.0) * gusts)
 
 
 def hum(rng: Rng, seconds: float) -> Sound:
+    """Return the hum of the mains and its harmonics."""
     mains = tone(rng.choice([50.0, 60.0]), seconds, rng, 12, 0.8)
     return peak(mains / np.abs(mains).max() + 0.05 * rng.standard_normal(len(mains)))
 
 
 def engine(rng: Rng, seconds: float) -> Sound:
+    """Return the strokes of an engine that speeds up and slows down."""
     time = clock(seconds)
     revolutions = 30 + 15 * np.sin(2 * np.pi * time / rng.uniform(1.0, 4.0))
     phase = np.cumsum(revolutions) / RATE_HZ
@@ -171,6 +184,7 @@ def engine(rng: Rng, seconds: float) -> Sound:
 
 
 def applause(rng: Rng, seconds: float) -> Sound:
+    """Return claps of many hands."""
     claps = (rng.random(int(seconds * RATE_HZ)) < rng.uniform(0.002, 0.01)) * rng.normal(0, 1, int(seconds * RATE_HZ))
     clap = band(rng.standard_normal(2048), 800, 4000)[:800] * np.exp(-np.arange(800) / 120)
     time = clock(seconds)
@@ -178,6 +192,7 @@ def applause(rng: Rng, seconds: float) -> Sound:
 
 
 def birds(rng: Rng, seconds: float) -> Sound:
+    """Return chirps that sweep in pitch."""
     notes = []
     for start in np.sort(rng.uniform(0, seconds, int(4 * seconds))):
         time = clock(rng.uniform(0.05, 0.2))
@@ -187,6 +202,7 @@ def birds(rng: Rng, seconds: float) -> Sound:
 
 
 def phone_tones(rng: Rng, seconds: float) -> Sound:
+    """Return the tones of a dialling telephone."""
     notes = []
     for start in np.arange(0, seconds, 0.25):
         low, high = rng.choice([697, 770, 852, 941]), rng.choice([1209, 1336, 1477])
@@ -196,6 +212,7 @@ def phone_tones(rng: Rng, seconds: float) -> Sound:
 
 
 def footsteps(rng: Rng, seconds: float) -> Sound:
+    """Return steps over faint noise."""
     notes = []
     for start in np.arange(0, seconds, rng.uniform(0.4, 0.6)):
         thud = coloured(rng, 3200, 1.5) * attack_and_decay(3200, 0.002, 0.04)
@@ -203,7 +220,40 @@ def footsteps(rng: Rng, seconds: float) -> Sound:
     return peak(lay(notes, seconds) + 0.002 * rng.standard_normal(int(seconds * RATE_HZ)))
 
 
-#: Every kind by its name.
+def laughter(rng: Rng, seconds: float) -> Sound:
+    """Return bursts of breathy vowels, about five a second, that fall in pitch and loudness, with breaths between."""
+    notes = []
+    start = 0.0
+    while start < seconds:
+        pitch_hz, count = rng.uniform(150, 400), int(rng.integers(4, 10))
+        for number in range(count):
+            note = vowel(pitch_hz * 0.96**number, rng.uniform(0.08, 0.14), (700, 1200, 2600), rng)
+            note = note / np.abs(note).max() + 0.3 * rng.standard_normal(len(note))
+            notes.append((start, note * np.sin(np.pi * np.arange(len(note)) / len(note)) * 0.9**number))
+            start += rng.uniform(0.16, 0.24)
+        breath = band(rng.standard_normal(int(0.35 * RATE_HZ)), 500, 5000)
+        notes.append((start, 0.2 * breath * np.sin(np.pi * np.arange(len(breath)) / len(breath))))
+        start += rng.uniform(0.4, 0.8)
+    return peak(lay(notes, seconds))
+
+
+def sung(rng: Rng, seconds: float) -> Sound:
+    """Return a sung line of vowels over chords: the voice that ``hummed`` makes, in front of a ``chord_pad``."""
+    return peak(hummed(rng, seconds) + 0.3 * chord_pad(rng, seconds))
+
+
+def vowel(pitch_hz: float, seconds: float, formants_hz: tuple[int, ...], rng: Rng) -> NDArray[np.float64]:
+    """Return a voiced sound: harmonics of a slightly shaky pitch, as loud as these formants make them."""
+    time = clock(seconds)
+    phase = pitch_hz * time + 0.02 * rng.standard_normal() * np.sin(2 * np.pi * 7 * time)
+    note = np.zeros(len(time))
+    for number in range(1, int(3800 / pitch_hz)):
+        weight = sum(1 / (1 + ((number * pitch_hz - formant) / 90) ** 2) for formant in formants_hz)
+        note += (0.02 + weight) * np.sin(2 * np.pi * number * phase) / number**0.5
+    return note
+
+
+#: Every kind without a voice by its name: none of it is to pass for speech.
 KINDS: dict[str, Callable[[Rng, float], Sound]] = {
     "chord pad": chord_pad,
     "arpeggio": arpeggio,
@@ -221,3 +271,5 @@ KINDS: dict[str, Callable[[Rng, float], Sound]] = {
     "phone tones": phone_tones,
     "footsteps": footsteps,
 }
+#: The same and voices without words, which the speech detector may let through.
+NO_SPEECH: dict[str, Callable[[Rng, float], Sound]] = {**KINDS, "laughter": laughter, "sung vowels over chords": sung}
