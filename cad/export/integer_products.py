@@ -26,9 +26,10 @@ _PREFIX = "integer_products."
 LARGEST_LEVEL, TOKEN_LEVELS = 127, 255
 #: Keeps the scale of a token that is zero throughout off zero.
 _LEAST_SCALE = 1e-12
-#: By how much int8 may move logits of crops (root of the mean square), as a share of their deviation over crops;
-#: checked on CLIP's own weights, where the package is installed.
-LOGIT_TOLERANCE = 0.3
+#: By how much int8 may move logits (root of the mean square over crops) of CLIP's own weights and a line of random
+#: weights with a deviation of ``width ** -0.5``. Measured: 0.07 on parts of a photograph, whose logits spread by 0.21,
+#: and 0.09 in the mean on faces, whose logits spread by 0.57.
+LOGIT_TOLERANCE = 0.15
 
 
 def multiply_in_integers(graph: onnx.GraphProto) -> int:

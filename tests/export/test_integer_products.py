@@ -152,7 +152,7 @@ def test_cad_small_is_stored_as_before(monkeypatch, rng, tmp_path):
 @pytest.mark.slow
 @needs("clip")
 def test_clip_in_integers_moves_logits_by_less_than_the_bound(tmp_path):
-    """The published transformer on twelve parts of a photograph, and a line whose logits spread by about one half."""
+    """The published transformer on twelve parts of a photograph, and a line of random weights."""
     photograph = cv2.cvtColor(cv2.imread(str(DATA / "astronaut.jpg")), cv2.COLOR_BGR2RGB)
     places = [(top, left) for top in (0, 60, 120) for left in (60, 120, 180, 240)]
     crops = np.stack([cv2.resize(photograph[top : top + 240, left : left + 240], (160, 160)) for top, left in places])
@@ -164,4 +164,4 @@ def test_clip_in_integers_moves_logits_by_less_than_the_bound(tmp_path):
     assert path.stat().st_size < 62e6
     session = opened(path, threads=1)
     found = np.concatenate([session.run(None, {"crops": crop[None]})[0] for crop in crops])
-    assert 0 < np.sqrt(np.square(found - expected).mean()) < LOGIT_TOLERANCE * expected.std()
+    assert 0 < np.sqrt(np.square(found - expected).mean()) < LOGIT_TOLERANCE
