@@ -131,7 +131,7 @@ class WindowCutter:
         """
         stop_slot = crops.first_slot + len(crops.present)
         parts = self._split_at_joints([(crops.first_slot, stop_slot)])
-        return [window for first, stop in parts for window in self._push(_part_of(crops, first, stop))]
+        return [window for first, stop in parts for window in self._push(part_of(crops, first, stop))]
 
     def advance(self, slot: int) -> list[Window]:
         """Take note that no crop of a slot before ``slot`` will come, and return the windows of tracks that have ended.
@@ -235,7 +235,7 @@ def window_spans(first_slot: int, stop_slot: int, window_slots: int, hop_slots: 
     return [(start, start + window_slots) for start in starts]
 
 
-def _part_of(crops: FaceCrops, first_slot: int, stop_slot: int) -> FaceCrops:
+def part_of(crops: FaceCrops, first_slot: int, stop_slot: int) -> FaceCrops:
     """Return the slots [first_slot, stop_slot) of ``crops``."""
     if first_slot == crops.first_slot and stop_slot - first_slot == len(crops.present):
         return crops
