@@ -32,8 +32,13 @@ from cad.weights.registry import MANIFEST_NAME, MAX_MODEL_BYTES, WeightsEntry, i
 
 #: What only the losses use, and no exported graph has.
 TRAINING_ONLY = ("distill.", "align.prototypes.")
-#: Of a fusion that takes the streams' logits alone, what makes the joint feature, which only the losses use then.
-_JOINT = ("fusion.absent", "fusion.norms.", "fusion.joint.")
+#: Beside a fusion that takes the streams' logits alone, what makes features, which only the losses use then.
+_FEATURES = (
+    "fusion.absent", "fusion.norms.", "fusion.joint.",
+    "audio_head.feature.", "video_head.face.feature.", "video_head.lips.feature.", "video_head.large.feature.",
+    "video_head.feature_norm.",
+    "align.video_to_audio.out.", "align.audio_to_video.out.", "align.shared_norm.", "align.shared_out.",
+)  # fmt: skip
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 #: Under which name the exporter's wrapper holds the net.
 _PREFIX = "model."
@@ -101,7 +106,7 @@ def read_packaged(source: WeightsEntry | Path, net: nn.Module) -> dict[str, Tens
 def training_only(net: nn.Module) -> tuple[str, ...]:
     """Return beginnings of the names of what no graph has that was exported from a net like this one."""
     of_logits_alone = getattr(getattr(net, "fusion", None), "kind", "") == "strongest"
-    return (*TRAINING_ONLY, *(_JOINT if of_logits_alone else ()))
+    return (*TRAINING_ONLY, *(_FEATURES if of_logits_alone else ()))
 
 
 def is_folded(layer: nn.Module) -> bool:
