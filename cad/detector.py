@@ -29,6 +29,7 @@ from cad.faces.finder import FaceFinder
 from cad.faces.records import FaceCrops
 from cad.faces.track_book import TrackBook
 from cad.faces.tracker import LAG_SLOTS, FaceTracker
+from cad.freed_memory import give_back
 from cad.media.coverage import out_of_time
 from cad.media.input import MediaInput
 from cad.media.pool import MediaPool
@@ -211,10 +212,13 @@ class Detector(Closing):
         watch, deadline = Stopwatch(), Deadline(self.options.limits.wall_seconds)
         with watch.stage("open"):
             opened = self._open(clip, deadline)
-        with opened as source:
-            info = source.info  # now: once the file has been read, asking for it waits for its sha256
-            check = partial(_check, info.path, cancelled, deadline)
-            return self._analyse(source, info, watch, partial(self._tell, source, info), check)
+        try:
+            with opened as source:
+                info = source.info  # now: once the file has been read, asking for it waits for its sha256
+                check = partial(_check, info.path, cancelled, deadline)
+                return self._analyse(source, info, watch, partial(self._tell, source, info), check)
+        finally:
+            give_back()
 
     def _open(self, clip: Clip, deadline: Deadline) -> AbstractContextManager[MediaSource]:
         # Asked for by name, since some properties of a source cost reading.
