@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate import PROTOCOLS, Progress, foreign_rows, read_manifests
+from evaluate import PROTOCOLS, foreign_rows, read_manifests
+from progress_line import ProgressLine
 
 from cad.command import run_command
 from cad.data.checks import check_manifest, findings_text, refuse_errors
@@ -197,7 +198,7 @@ def score_model(
     for dataset in sets.values():
         plan = dataclasses.replace(dataset.protocol, groups=())
         for title, part in dataset.parts.items():
-            progress = Progress(f"{name} on {title}")
+            progress = ProgressLine(f"{name} on {title}")
             out = folder / slug(title)
             result = run_part(part, scorer, scorer.thresholds, plan, out, progress, options.resamples)
             progress.done()

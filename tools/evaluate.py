@@ -17,9 +17,10 @@ import argparse
 import dataclasses
 import functools
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from progress_line import ProgressLine
 
 from cad.command import run_command
 from cad.data.checks import check_manifest, findings_text, refuse_errors
@@ -216,7 +217,7 @@ def run_detector(
     results = []
     try:
         for part in parts_of(protocol, manifests):
-            scorer, progress = scorer_with(by_part.get(part.name, options.weights)), Progress(part.name)
+            scorer, progress = scorer_with(by_part.get(part.name, options.weights)), ProgressLine(part.name)
             results.append(run_part(part, scorer, scorer.thresholds, protocol, out, progress, options.resamples))
             progress.done()
             if scorer.identity != first.identity:
@@ -244,26 +245,6 @@ def missing_of(scorer: DetectorScorer, weights: ModelWeights) -> list[str]:
     for line in lines:
         print(f"evaluate: {line}", file=sys.stderr)
     return lines
-
-
-class Progress:
-    """A line on standard error that says how far a part is."""
-
-    def __init__(self, part: str) -> None:
-        self._part, self._start, self._last = part, time.monotonic(), 0.0
-        self._step, self._end = (0.5, "\r") if sys.stderr.isatty() else (15.0, "\n")
-
-    def __call__(self, number: int, total: int, path: str) -> None:
-        now = time.monotonic()
-        if now - self._last < self._step:
-            return
-        self._last = now
-        left = f", about {(now - self._start) / number * (total - number):.0f} s left" if number else ""
-        print(f"{self._part}: {number}/{total}{left}", end=self._end, file=sys.stderr, flush=True)
-
-    def done(self) -> None:
-        """Say that the part is finished."""
-        print(f"{self._part}: finished after {time.monotonic() - self._start:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

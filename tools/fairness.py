@@ -17,10 +17,10 @@ and its bins), everything else to standard error. With --bar the exit code is 1 
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from progress_line import ProgressLine
 
 from cad.command import ExitCode, run_command, say
 from cad.evaluation.fairness.bin_figures import bins_of
@@ -62,12 +62,12 @@ def fairness(options: argparse.Namespace) -> int:
     faceless = rows_without_face(manifest)
     by_column = stated_columns(manifest, options.by)
     properties = [*PROPERTIES, *(column_property(name, stated) for name, stated in by_column.items())]
-    progress = Progress()
+    progress = ProgressLine(NAME)
     with FileMeasurer(options.weights, options.threads) as measurer:
         log = options.out / "measures.jsonl"
         measures = measure_files(manifest.rows["path"].tolist(), manifest.file, measurer, log, progress)
         identity = measurer.identity
-    progress.done(len(measures))
+    progress.done(f"{len(measures)} files")
     bins = list(bins_of(measures, properties, faceless))
     filters = "".join(f", {text}" for text in options.where)
     fact = f"Weights: `{identity}`. Split: `{options.split or 'all'}`{filters}; {len(measures)} genuine rows."
@@ -82,26 +82,6 @@ def fairness(options: argparse.Namespace) -> int:
             say(NAME, f"breaks the bar: {line}")
         return BAR_BROKEN if report.broken else ExitCode.OK
     return ExitCode.OK
-
-
-class Progress:
-    """A line on standard error that says how far the measurement is."""
-
-    def __init__(self) -> None:
-        self._start, self._last = time.monotonic(), 0.0
-        self._step, self._end = (0.5, "\r") if sys.stderr.isatty() else (15.0, "\n")
-
-    def __call__(self, number: int, total: int, path: str) -> None:
-        now = time.monotonic()
-        if now - self._last < self._step:
-            return
-        self._last = now
-        left = f", about {(now - self._start) / number * (total - number):.0f} s left" if number else ""
-        print(f"{NAME}: {number}/{total}{left}", end=self._end, file=sys.stderr, flush=True)
-
-    def done(self, total: int) -> None:
-        """Say that all files are measured."""
-        print(f"{NAME}: {total} files after {time.monotonic() - self._start:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -60,10 +60,7 @@ def read_log(log: Path, identity: str | None = None) -> dict[str, FileScore]:
     Raises:
         DataError: It is no such log, or another scorer's.
     """
-    content = log.read_bytes() if log.is_file() else b""
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        log.write_bytes(whole)
+    whole = whole_lines(log)
     if not whole:
         return {}
     scorer, scores = _parsed(log, whole)
@@ -72,6 +69,15 @@ def read_log(log: Path, identity: str | None = None) -> dict[str, FileScore]:
             f"{log} holds scores of {scorer}, not of {identity}; take another --out or remove the log to start anew"
         )
     return {score.path: score for score in scores}
+
+
+def whole_lines(log: Path) -> bytes:
+    """Return the lines of a log, none without a file; one that an interruption cut off is removed from the file."""
+    content = log.read_bytes() if log.is_file() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        log.write_bytes(whole)
+    return whole
 
 
 def read_scores_of_others(log: Path) -> tuple[str, dict[str, FileScore]]:

@@ -32,7 +32,7 @@ from cad.training.voice_cuts import CutOptions
 from cad.training.voice_figures import figures_by_seed, write_scores
 from cad.training.voice_fit import FitOptions, fit_head
 from cad.training.voice_windows import CopyOptions, VoiceWindows, made_windows, settle_tokens, voice_windows
-from cad.whole_files import written_beside
+from cad.training.whole_files import written_beside
 
 _log = logging.getLogger(__name__)
 

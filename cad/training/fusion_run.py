@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from cad.training.fusion_judgement import judge_left_out, table_of
 from cad.training.packaged import packaged_entry
 from cad.training.scored_streams import ScoredStreams
 from cad.training.start import StartFrom, load_parts
-from cad.whole_files import written_beside
+from cad.training.whole_files import write_json, written_beside
 
 #: Of the fusion, what is taken over: all that the kinds of fusion share.
 _SHARED = ("fusion.absent", "fusion.norms.", "fusion.joint.")
@@ -83,7 +82,7 @@ def fit_and_write(
     out.mkdir(parents=True, exist_ok=True)
     with written_beside(out / WEIGHTS_NAME) as part:
         save_checkpoint(model, part)
-    (out / "metrics.json").write_text(json.dumps(figures, indent=1))
+    write_json(out / "metrics.json", figures)
     return table, figures
 
 

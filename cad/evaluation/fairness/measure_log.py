@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cad.errors import DataError
 from cad.evaluation.fairness.measuring import FileMeasure, FileMeasurer
-from cad.evaluation.scorelog import Progress
+from cad.evaluation.scorelog import Progress, whole_lines
 
 
 def measure_files(
@@ -52,10 +52,7 @@ def read_measure_log(log: Path, identity: str) -> dict[str, FileMeasure]:
     Raises:
         DataError: It is no such log, or another model's.
     """
-    content = log.read_bytes() if log.is_file() else b""
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        log.write_bytes(whole)
+    whole = whole_lines(log)
     if not whole:
         return {}
     try:
