@@ -35,11 +35,17 @@ class CropBatch:
         crops: uint8 (crops, 160, 160, 3).
         label: float32 (crops,) 1 forged, 0 genuine.
         source: int64 (crops,) number of the source that each is from, the same for a crop and its twin.
+        source_names: Their names, (crops,).
     """
 
     crops: Tensor
     label: Tensor
     source: Tensor
+    source_names: tuple[str, ...] = ()
+
+    def to(self, device: torch.device) -> CropBatch:
+        """Return the batch on a device."""
+        return CropBatch(self.crops.to(device), self.label.to(device), self.source.to(device), self.source_names)
 
 
 class PictureBatches(Dataset[CropBatch]):
@@ -76,16 +82,24 @@ class PictureBatches(Dataset[CropBatch]):
 
     def __getitem__(self, number: int) -> CropBatch:
         rng = np.random.default_rng([self._seed, number])
-        crops, labels, sources = [], [], []
-        numbers: dict[str, int] = {}
-        for pair in range(self._size // 2):
+        crops, labels, names = [], [], []
+        for pair in range(self.pairs):
             for clip, label, source in self._pair(pair, rng):
                 crops.append(treated(clip, rng))
                 labels.append(label)
-                sources.append(numbers.setdefault(source, len(numbers)))
+                names.append(source)
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         return CropBatch(
-            torch.from_numpy(np.stack(crops)), torch.tensor(labels, dtype=torch.float32), torch.tensor(sources)
+            torch.from_numpy(np.stack(crops)),
+            torch.tensor(labels, dtype=torch.float32),
+            torch.tensor([numbers[name] for name in names]),
+            tuple(names),
         )
+
+    @property
+    def pairs(self) -> int:
+        """Pairs in a batch; the crops of a pair follow each other."""
+        return self._size // 2
 
     def _pair(self, pair: int, rng: np.random.Generator) -> list[tuple[Clip, float, str]]:
         row = self._draw.forged(rng) if self._draw.has_forged and pair % 2 == 0 else None

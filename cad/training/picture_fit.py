@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``fit_judge`` lets the large judge of the picture learn: the layer norms of its transformer, and its line.
+"""``fit_judge`` lets a judge of the picture learn: its line, and of its encoder the layer norms or everything.
 
 A run goes on where it was stopped, with the same result: a step depends on the seed, its number and what was learnt
 before it.
@@ -19,16 +19,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from cad.errors import DataError, OptionError
-from cad.models.encoders.clip import ClipFace
-from cad.models.heads import UnitJudge
 from cad.training.loader import worker_options
-from cad.training.picture_batches import CropBatch, PictureBatches
+from cad.training.picture_batches import CropBatch
 from cad.training.picture_forging import TWIN_WEIGHTS
+from cad.training.picture_judges import PictureJudge
+from cad.training.picture_pool import PoolBatches
 from cad.training.stopping import StopRequest
 from cad.training.whole_files import written_beside
 
@@ -36,53 +36,64 @@ _log = logging.getLogger(__name__)
 
 STATE_NAME = "last.pt"
 _SECONDS_BETWEEN_LINES = 30.0
+_STEPS_BETWEEN_LOOKS = 10
 Precision = Literal["auto", "bf16", "fp32"]
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFit:
-    """How the large judge is fitted.
+    """How a judge is fitted.
 
     Attributes:
         steps: Optimizer steps.
         batch: Crops in a step, half of them genuine.
-        norm_rate: Highest learning rate of the layer norms.
+        norm_rate: Highest learning rate of the large encoder's layer norms (and of what ``low_rank`` adds).
+        small_rate: Of the small encoder, all of which learns.
         line_rate: Of the line and its scale.
-        line_decay: Weight decay of the line; norms have none.
+        line_decay: Weight decay of the line and of the small encoder; norms have none.
+        low_rank: Rank of what is added to the attention's matrices of the large encoder; 0 for nothing.
         warmup: Steps in which the rates rise.
         floor: Share of the highest rate that is left at the end of the cosine.
-        ranking: Weight of the loss within sources, softplus of genuine minus forged; 0 leaves it out. With it, the
-            genuine crop beside a forged row comes from the same source where there is one.
+        ranking: Weight of the loss within sources, softplus of genuine minus forged; 0 leaves it out.
+        same_source: Draw the genuine crop beside a forged row from the same source where that has some.
         forging: Likelihood of each kind of forgery; None for ``TWIN_WEIGHTS``.
         precision: Of the transformer; ``auto`` measures which is faster here.
         save_every: Steps from one checkpoint to the next.
         judge_every: Steps from one look at val to the next; 0 for the end alone.
         val_crops: Crops of a val row that are looked at.
         workers: Processes that make batches; 0 for none.
+        pool: So many pairs of crops are made first and kept where the net is, and all fits draw from these, mirrored
+            anew each time; 0 makes every batch when it is needed.
         seed: Of draws and of what is left out of the pictures.
     """
 
     steps: int = 1300
     batch: int = 32
     norm_rate: float = 5e-4
+    small_rate: float = 5e-4
     line_rate: float = 3e-3
     line_decay: float = 0.01
+    low_rank: int = 0
     warmup: int = 30
     floor: float = 0.02
     ranking: float = 0.0
+    same_source: bool = True
     forging: dict[str, float] | None = None
     precision: Precision = "auto"
     save_every: int = 50
     judge_every: int = 250
     val_crops: int = 2
     workers: int = 1
+    pool: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         counts = (self.steps, self.save_every, self.val_crops)
-        if min(counts) < 1 or self.warmup < 0 or self.judge_every < 0 or self.workers < 0:
+        others = (self.warmup, self.judge_every, self.workers, self.pool, self.low_rank)
+        if min(counts) < 1 or min(others) < 0:
             raise OptionError(f"steps, save_every and val_crops must be at least 1, other counts at least 0: {self}")
-        if min(self.norm_rate, self.line_rate, self.ranking, self.line_decay) < 0 or not 0 <= self.floor <= 1:
+        rates = (self.norm_rate, self.small_rate, self.line_rate, self.ranking, self.line_decay)
+        if min(rates) < 0 or not 0 <= self.floor <= 1:
             raise OptionError(f"rates, decay and ranking must not be negative, floor in [0, 1]: {self}")
 
     def share_of_rate(self, step: int) -> float:
@@ -121,22 +132,20 @@ Judge = Callable[[], Mapping[str, float]]
 
 
 def fit_judge(
-    encoder: ClipFace,
-    judge: UnitJudge,
-    batches: PictureBatches,
+    judge: PictureJudge,
+    batches: Dataset[CropBatch],
     how: PictureFit,
     folder: Path,
     look_at_val: Judge,
     stop: StopRequest,
 ) -> Progress:
-    """Fit encoder and judge in place, from the checkpoint in ``folder`` where there is one.
+    """Fit a judge and its encoder in place, from the checkpoint in ``folder`` where there is one.
 
     Args:
-        encoder: In evaluation mode afterwards.
-        judge: Of its tokens.
+        judge: What learns, where it computes; its encoder is in evaluation mode afterwards.
         batches: By number.
         how: The options.
-        folder: Gets the checkpoint.
+        folder: Gets the checkpoint; that of a finished run cannot be learnt on from.
         look_at_val: Called every ``judge_every`` steps and at the end.
         stop: Where it asks for it, the run is saved after the step at hand and ended.
 
@@ -146,35 +155,38 @@ def fit_judge(
         SystemExit: It was asked to stop; 128 and the number of the signal.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    learnt = _Learnt(encoder, judge, how)
+    learnt = _Learnt(judge, how)
     progress = learnt.load(folder / STATE_NAME)
     if progress is None:
-        progress = Progress(precision=_precision(encoder, how))
+        progress = Progress(precision=_precision(judge, how))
     elif progress.step:
         _log.info("goes on from step %d of %d", progress.step, how.steps)
-    losses: list[float] = []
+    losses: list[Tensor] = []
     said_at, first, began = time.monotonic(), progress.step, time.monotonic()
     before = progress.seconds
+    # Pairs of a pool are where the net is already.
+    workers = 0 if isinstance(batches, PoolBatches) else how.workers
     loader = DataLoader(batches, sampler=range(progress.step, how.steps), batch_size=None,
-                        **worker_options(how.workers))  # fmt: skip
-    judging = 0.0
+                        **worker_options(workers))  # fmt: skip
+    judging, loss = 0.0, math.nan
     for batch in loader if progress.step < how.steps else ():
-        loss = learnt.step(batch, progress.step, progress.precision)
-        losses.append(loss)
-        if not math.isfinite(loss):
-            raise DataError(f"the loss is no number at step {progress.step + 1}; lower norm_rate and line_rate")
+        losses.append(learnt.step(batch, progress.step, progress.precision))
         progress.step += 1
         progress.seconds = before + time.monotonic() - began - judging
         is_last = progress.step == how.steps
+        # Asking a GPU for every loss would make it wait for the next batch.
+        if (is_last or progress.step % _STEPS_BETWEEN_LOOKS == 0) and not math.isfinite(float(losses[-1])):
+            raise DataError(f"the loss is no number at step {progress.step}; lower the rates")
         if is_last or (how.judge_every and progress.step % how.judge_every == 0):
             start = time.monotonic()
-            figures = {"step": float(progress.step), "loss": float(np.mean(losses)), **look_at_val()}
+            loss = float(torch.stack(losses).mean())
+            figures = {"step": float(progress.step), "loss": loss, **look_at_val()}
             progress.curve.append(figures)
             judging += time.monotonic() - start
             losses.clear()
             _log.info("step %d: %s", progress.step, _in_words(figures))
         if is_last or progress.step % how.save_every == 0 or stop.signal_number is not None:
-            learnt.save(folder / STATE_NAME, progress)
+            learnt.save(folder / STATE_NAME, progress, is_last)
         if stop.signal_number is not None and not is_last:
             _log.info("saved at step %d; the same command goes on from there", progress.step)
             raise SystemExit(128 + stop.signal_number)
@@ -183,48 +195,49 @@ def fit_judge(
             rate = (progress.step - first) / max(progress.seconds - before, 1e-9)
             _log.info(
                 "step %d of %d, loss %.3f, %.1f samples/s, about %.0f minutes left",
-                progress.step, how.steps, loss, rate * how.batch,
+                progress.step, how.steps, float(losses[-1]) if losses else loss, rate * how.batch,
                 (how.steps - progress.step) / rate / 60,
             )  # fmt: skip
-    encoder.eval()
+    judge.encoder.eval()
     return progress
 
 
 class _Learnt:
     """What learns, and its optimizer."""
 
-    def __init__(self, encoder: ClipFace, judge: UnitJudge, how: PictureFit) -> None:
-        self.encoder, self.judge, self.how = encoder, judge, how
-        norms = {f"encoder.{name}": p for name, p in encoder.named_parameters() if p.requires_grad}
-        line = {f"judge.{name}": p for name, p in judge.named_parameters() if not name.startswith("feature.")}
-        self.parameters: dict[str, nn.Parameter] = {**norms, **line}
+    def __init__(self, judge: PictureJudge, how: PictureFit) -> None:
+        self.judge, self.how = judge, how
+        self.parameters = judge.parameters
+        rate, decay = (how.small_rate, how.line_decay) if judge.decays else (how.norm_rate, 0.0)
         self.optimizer = torch.optim.AdamW([
-            {"params": list(norms.values()), "rate": how.norm_rate, "weight_decay": 0.0},
-            {"params": list(line.values()), "rate": how.line_rate, "weight_decay": how.line_decay},
+            {"params": list(judge.encoder_parameters.values()), "rate": rate, "weight_decay": decay},
+            {"params": list(judge.line_parameters.values()), "rate": how.line_rate, "weight_decay": how.line_decay},
         ])  # fmt: skip
+        self.device = next(iter(self.parameters.values())).device
 
-    def step(self, batch: CropBatch, number: int, precision: str) -> float:
+    def step(self, batch: CropBatch, number: int, precision: str) -> Tensor:
         """Learn from one batch and return its loss."""
-        self.encoder.train()
+        self.judge.encoder.train()
         # Which patches are left out depends on the step alone, however often the run was stopped.
         torch.manual_seed(int(np.random.SeedSequence([self.how.seed, number]).generate_state(1)[0]))
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * self.how.share_of_rate(number)
-        with in_precision(precision):
-            tokens = self.encoder.look(batch.crops, torch.ones(len(batch.crops)))
-        loss = loss_of(self.judge.logits(tokens.float()), batch, self.how.ranking)
+        batch = batch.to(self.device)
+        with in_precision(precision, self.device):
+            logits = self.judge.logits_of(batch.crops)
+        loss = loss_of(logits.float(), batch, self.how.ranking)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return float(loss.detach())
+        return loss.detach()
 
-    def save(self, path: Path, progress: Progress) -> None:
+    def save(self, path: Path, progress: Progress, is_finished: bool) -> None:
         with written_beside(path) as part:
             torch.save(
                 {
                     "how": _comparable(self.how),
-                    "learnt": {name: value.detach().clone() for name, value in self.parameters.items()},
-                    "optimizer": self.optimizer.state_dict(),
+                    "learnt": {name: value.detach().cpu().clone() for name, value in self.parameters.items()},
+                    "optimizer": None if is_finished else self.optimizer.state_dict(),
                     "progress": asdict(progress),
                 },
                 part,
@@ -234,7 +247,7 @@ class _Learnt:
         if not path.exists():
             return None
         try:
-            state: dict[str, Any] = torch.load(path, weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             other = state["how"] != _comparable(self.how) or state["learnt"].keys() != self.parameters.keys()
         except (RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError, UnpicklingError) as error:
             kind = type(error).__name__  # torch's own text is a page long
@@ -244,7 +257,8 @@ class _Learnt:
         with torch.no_grad():
             for name, value in state["learnt"].items():
                 self.parameters[name].copy_(value)
-        self.optimizer.load_state_dict(state["optimizer"])
+        if state["optimizer"] is not None:
+            self.optimizer.load_state_dict(state["optimizer"])
         return Progress(**state["progress"])
 
 
@@ -259,25 +273,28 @@ def loss_of(logits: Tensor, batch: CropBatch, ranking: float) -> Tensor:
     return loss
 
 
-def in_precision(precision: str) -> contextlib.AbstractContextManager[Any]:
-    """Return the context in which the transformer computes: ``bf16`` or ``fp32``."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+def in_precision(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return the context in which an encoder computes: ``bf16`` or ``fp32``."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
 
 
-def _precision(encoder: ClipFace, how: PictureFit) -> str:
+def _precision(judge: PictureJudge, how: PictureFit) -> str:
     """Return what the fit computes in; for ``auto`` what is faster on this machine, forward and backward."""
     if how.precision != "auto":
         return how.precision
+    device = next(iter(judge.parameters.values())).device
+    if device.type != "cpu":
+        return "bf16"
     crops = torch.zeros(min(how.batch, 8), 160, 160, 3, dtype=torch.uint8)
-    encoder.train()
+    judge.encoder.train()
     seconds: dict[str, float] = {}
     for name in ("fp32", "bf16", "fp32", "bf16"):
         start = time.perf_counter()
-        with in_precision(name):
-            tokens = encoder.look(crops, torch.ones(len(crops)))
-        tokens.float().sum().backward()  # type: ignore[no-untyped-call]
+        with in_precision(name, device):
+            logits = judge.logits_of(crops)
+        logits.float().sum().backward()  # type: ignore[no-untyped-call]
         seconds[name] = min(time.perf_counter() - start, seconds.get(name, math.inf))
-    encoder.zero_grad()
+    judge.encoder.zero_grad()
     _log.info("%d crops forward and backward: fp32 %.2f s, bf16 %.2f s", len(crops), seconds["fp32"], seconds["bf16"])
     return min(seconds, key=lambda name: seconds[name])
 

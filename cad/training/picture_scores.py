@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures for the fit of the picture's large judge: logits of rows, AUC by part, and the settling of both judges."""
+"""Figures for the fit of the picture's judges: logits of rows, AUC by part, and the settling of both judges."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from cad.data.augment import cropped
 from cad.data.manifest import is_unnamed
@@ -18,11 +19,12 @@ from cad.data.shards import ClipStore
 from cad.metrics.bootstrap import Estimate, estimate_rows
 from cad.metrics.roc import auc_of
 from cad.models import CadModel
-from cad.models.encoders.clip import ClipFace
-from cad.models.heads import UnitJudge
 from cad.training.labels import judged_span
+from cad.training.loader import worker_options
 from cad.training.picture_faces import FaceRow
+from cad.training.picture_fit import in_precision
 from cad.training.picture_forging import one_crop
+from cad.training.picture_judges import PictureJudge
 
 #: Crops in one pass where nothing learns.
 _CROPS_AT_ONCE = 32
@@ -48,21 +50,43 @@ class BothJudges:
     seen: Logits
 
 
+class PlainCrops(Dataset[tuple[NDArray[np.uint8], NDArray[np.int64]]]):
+    """Crops of rows, cut as the product cuts them and not treated, some dozens at a time.
+
+    Args:
+        store: Where the clips are.
+        rows: Which.
+        crops: At most so many of a row.
+    """
+
+    def __init__(self, store: ClipStore, rows: Sequence[FaceRow], crops: int) -> None:
+        self._store, self._rows = store, rows
+        self._shown = [(number, slot) for number, row in enumerate(rows) for slot in row.spread(crops).tolist()]
+
+    def __len__(self) -> int:
+        return -(-len(self._shown) // _CROPS_AT_ONCE)
+
+    def __getitem__(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return uint8 (crops, 160, 160, 3) and the rows' numbers (crops,)."""
+        part = self._shown[number * _CROPS_AT_ONCE : (number + 1) * _CROPS_AT_ONCE]
+        pictures = np.stack([_plain(self._store, self._rows[row], slot) for row, slot in part])
+        return pictures, np.array([row for row, _ in part], np.int64)
+
+
 @torch.no_grad()
-def large_logits(encoder: ClipFace, judge: UnitJudge, store: ClipStore, rows: Sequence[FaceRow], crops: int) -> Logits:
-    """Return the mean logit of up to ``crops`` crops of each row, cut as the product cuts them and not treated."""
-    was_training = encoder.training
-    encoder.eval()
-    shown = [(number, slot) for number, row in enumerate(rows) for slot in row.spread(crops).tolist()]
-    total, count = np.zeros(len(rows)), np.zeros(len(rows))
-    for first in range(0, len(shown), _CROPS_AT_ONCE):
-        part = shown[first : first + _CROPS_AT_ONCE]
-        pictures = np.stack([_plain(store, rows[number], slot) for number, slot in part])
-        tokens = encoder.look(torch.from_numpy(pictures), torch.ones(len(part)))
-        of = np.array([number for number, _ in part])
-        np.add.at(total, of, judge.logits(tokens).double().numpy())
-        np.add.at(count, of, 1)
-    encoder.train(was_training)
+def row_logits(judge: PictureJudge, crops: PlainCrops, rows: int, workers: int = 0, precision: str = "fp32") -> Logits:
+    """Return the mean logit of the crops of each of ``rows`` rows."""
+    device = next(iter(judge.parameters.values())).device
+    was_training = judge.encoder.training
+    judge.encoder.eval()
+    total, count = np.zeros(rows), np.zeros(rows)
+    loader = DataLoader(crops, batch_size=None, **worker_options(workers))
+    for pictures, of in loader:
+        with in_precision(precision, device):
+            logits = judge.logits_of(torch.as_tensor(pictures).to(device))
+        np.add.at(total, np.asarray(of), logits.double().cpu().numpy())
+        np.add.at(count, np.asarray(of), 1)
+    judge.encoder.train(was_training)
     return np.asarray(total / count)
 
 
@@ -111,6 +135,11 @@ def settle_judges(net: CadModel, said: BothJudges, rows: Sequence[FaceRow]) -> d
     spread = np.where(spread > 1e-6, spread, 1.0)
     net.video_head.mixture.settle(torch.from_numpy(centre).float(), torch.from_numpy(spread).float())
     return {"centre": centre.tolist(), "spread": spread.tolist()}
+
+
+def mean_of_standardised(logits: Sequence[Logits]) -> Logits:
+    """Return the mean of several judges' logits, each by its own centre and spread over all rows."""
+    return np.asarray(np.mean([(one - one.mean()) / max(float(one.std()), 1e-6) for one in logits], axis=0))
 
 
 def aucs(logits: Logits, rows: Sequence[FaceRow]) -> dict[str, float]:

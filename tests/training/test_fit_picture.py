@@ -30,6 +30,8 @@ from cad.training.picture_faces import FaceDraw, FaceRow, face_rows
 from cad.training.picture_fit import PictureFit, fit_judge, loss_of
 from cad.training.picture_forging import TWIN_WEIGHTS, forged_twin, one_crop, swapped
 from cad.training.picture_judge import fit_picture
+from cad.training.picture_judges import JudgeName, judge_of, merge_low_rank
+from cad.training.picture_pool import PoolBatches, make_pool
 from cad.training.picture_scores import BothJudges, aucs, aucs_with_intervals, joined_logits, settle_judges
 from cad.training.start import StartFrom, load_parts
 from cad.training.stopping import StopRequest
@@ -200,14 +202,13 @@ def test_ranking_holds_pairs_of_one_source_against_each_other_alone() -> None:
     torch.testing.assert_close(ranked - plain, expected)
 
 
-def fitted(known: tuple[ClipStore, list[FaceRow]], folder: Path, how: PictureFit, stop: StopRequest) -> CadModel:
+def fitted(known: tuple[ClipStore, list[FaceRow]], folder: Path, how: PictureFit, stop: StopRequest,
+           name: JudgeName = "large") -> CadModel:  # fmt: skip
     store, rows = known
     torch.manual_seed(2)
     net = tiny_base()
-    fit_judge(
-        net.large_face_encoder, net.video_head.large, PictureBatches(store, FaceDraw(rows), how.batch, how.seed), how,
-        folder, dict, stop,
-    )  # fmt: skip
+    batches = PictureBatches(store, FaceDraw(rows), how.batch, how.seed)
+    fit_judge(judge_of(net, name, how.low_rank), batches, how, folder, dict, stop)
     return net
 
 
@@ -222,6 +223,56 @@ def test_it_learns_and_nothing_but_norms_and_line_change(
     assert {"video_head.large.line.weight", "large_face_encoder.net.blocks.1.norm1.weight"} <= changed
     assert all("norm" in name or name.startswith("video_head.large.l") for name in changed)
     assert not any("blocks.0." in name for name in changed) and not net.large_face_encoder.training
+
+
+def test_of_the_small_judge_the_whole_encoder_learns_and_its_normalisation_stays(
+    known: tuple[ClipStore, list[FaceRow]], tmp_path: Path
+) -> None:
+    torch.manual_seed(2)
+    before = {name: value.clone() for name, value in tiny_base().state_dict().items()}
+    how = PictureFit(steps=10, batch=8, warmup=2, forging={"spectral_peaks": 1.0}, **QUICK)
+    net = fitted(known, tmp_path, how, StopRequest(), "small")
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert {"face_encoder.conv_stem.weight", "video_head.face.logit.weight"} <= changed
+    assert all(name.startswith(("face_encoder.", "video_head.face.")) for name in changed)
+    assert not any("running" in name or ".urgency." in name for name in changed)
+
+
+def test_low_rank_additions_learn_and_become_plain_weights(
+    known: tuple[ClipStore, list[FaceRow]], tmp_path: Path
+) -> None:
+    torch.manual_seed(2)
+    before = {name: value.clone() for name, value in tiny_base().state_dict().items()}
+    how = PictureFit(steps=4, batch=8, warmup=1, low_rank=2, **QUICK)
+    net = fitted(known, tmp_path, how, StopRequest())
+    crops = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
+    said = net.large_face_encoder.look(crops, torch.ones(2))
+    merge_low_rank(net)
+    torch.testing.assert_close(net.large_face_encoder.look(crops, torch.ones(2)), said)
+    after = net.state_dict()
+    assert after.keys() == before.keys()
+    key = "large_face_encoder.net.blocks.1.attn.qkv.weight"
+    assert not torch.equal(after[key], before[key])
+
+
+def test_a_pool_shows_pairs_and_leaves_sources_out(known: tuple[ClipStore, list[FaceRow]]) -> None:
+    store, rows = known
+    batches = PictureBatches(store, FaceDraw(rows), 4, seed=1, same_source=True)
+    pool = make_pool(batches, 11, 0, torch.device("cpu"))
+    assert pool.crops.shape == (12, 2, 160, 160, 3) and set(pool.names) == {"page0", "page1"}
+    assert torch.equal(pool.crops[:2].flatten(0, 1), batches[0].crops)
+    chosen = pool.without({"page1"})
+    assert 0 < len(chosen) < 12
+    shown = PoolBatches(pool, chosen, 8, seed=3)
+    batch = shown[5]
+    assert set(batch.source_names) == {"page0"} and batch.label.tolist() == [0.0, 1.0] * 4
+    assert torch.equal(batch.crops, PoolBatches(pool, chosen, 8, seed=3)[5].crops)
+    kept = {crop.numpy().tobytes() for crop in pool.crops[chosen].flatten(0, 1)}
+    mirrored = {crop.flip(1).contiguous().numpy().tobytes() for crop in pool.crops[chosen].flatten(0, 1)}
+    drawn = [crop.contiguous().numpy().tobytes() for crop in batch.crops]
+    assert all(crop in kept or crop in mirrored for crop in drawn) and any(crop not in kept for crop in drawn)
+    with pytest.raises(DataError, match="no pair"):
+        PoolBatches(pool, pool.without(pool.names), 8, seed=3)
 
 
 def test_a_stopped_fit_is_the_fit_that_was_never_stopped(
@@ -279,26 +330,47 @@ def test_judges_are_settled_with_classes_and_domains_weighing_the_same() -> None
 
 def test_the_whole_run_gives_a_whole_net(data: CadData, tmp_path: Path) -> None:
     how = PictureFit(steps=4, batch=4, warmup=1, judge_every=2, **QUICK)
-    fit_picture(data, tmp_path, how, left_out_groups=2, threads=1, options=BASE_OPTIONS, start_from=None,
-                pretrained=False)  # fmt: skip
+    fit_picture(data, tmp_path, how, ("large", "small"), left_out_groups=2, threads=1, options=BASE_OPTIONS,
+                start_from=None, pretrained=False, device="cpu")  # fmt: skip
     net, _ = load_checkpoint(tmp_path)
     assert isinstance(net, CadModel) and net.config.name == "cad_base"
     figures = json.loads((tmp_path / "metrics.json").read_text())
-    assert [row["step"] for row in figures["curve"]] == [2.0, 4.0] and figures["samples"] == 16
+    for name in ("large", "small"):
+        assert [row["step"] for row in figures[name]["curve"]] == [2.0, 4.0] and figures[name]["samples"] == 16
     assert set(figures["val"]) == {"small", "large", "both"} and set(figures["val"]["large"]) >= {"all", "stills"}
-    assert set(figures["left_out"]) >= {"all", "stills", "talking faces", "parts"}
+    assert set(figures["left_out"]) == {"large", "small", "both"}
+    assert set(figures["left_out"]["large"]) >= {"all", "stills", "talking faces", "parts"}
     np.testing.assert_allclose(net.video_head.mixture.centre, figures["settled"]["centre"], rtol=1e-5)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "last.pt", "left_out_1", "left_out_2", "metrics.json", "model.safetensors"
+        "large", "small", "left_out.json", "metrics.json", "model.safetensors"
     }  # fmt: skip
+    said = json.loads((tmp_path / "left_out.json").read_text())["rows"]
+    assert len(said) == 10 and {row["group"] for row in said} == {0, 1}
+    assert all({"path", "source", "fake", "still", "large", "small"} <= row.keys() for row in said)
     # What was learnt before groups were left out is what the file holds.
-    learnt = torch.load(tmp_path / "last.pt", weights_only=True)["learnt"]["judge.line.weight"]
+    learnt = torch.load(tmp_path / "large" / "last.pt", weights_only=True)["learnt"]["judge.line.weight"]
     assert torch.equal(learnt, net.video_head.large.line.weight)
+
+
+def test_judges_fitted_elsewhere_become_a_whole_net_here(data: CadData, tmp_path: Path) -> None:
+    how = PictureFit(steps=3, batch=4, warmup=1, judge_every=0, pool=8, **QUICK)
+    given = {"threads": 1, "options": BASE_OPTIONS, "start_from": None, "pretrained": False, "device": "cpu"}
+    fit_picture(data, tmp_path, how, ("large", "small"), judges_alone=True, **given)
+    assert not (tmp_path / "model.safetensors").exists()
+    learnt = torch.load(tmp_path / "small" / "last.pt", weights_only=True)
+    assert learnt["optimizer"] is None
+    fit_picture(data, tmp_path, how, ("large", "small"), **given)
+    net, _ = load_checkpoint(tmp_path)
+    assert torch.equal(net.video_head.face.logit.weight, learnt["learnt"]["judge.logit.weight"])
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [({"net": "cad_small"}, "no large judge"), ({"start_from": "nowhere"}, "there is no nowhere")],
+    [
+        ({"net": "cad_small"}, "no large judge"),
+        ({"judges": ()}, "judges names none"),
+        ({"start_from": "nowhere"}, "there is no nowhere"),
+    ],
 )
 def test_what_cannot_be_fitted_is_said(data: CadData, tmp_path: Path, given: dict[str, str], says: str) -> None:
     options = None if given.get("net") else BASE_OPTIONS

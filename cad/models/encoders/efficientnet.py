@@ -21,10 +21,7 @@ from cad.models.pretrained.efficientnet import efficientnet_lite0_state
 _STAGES = 7
 #: One frame in so many is looked at.
 _FRAME_STRIDE = 5
-#: Pixels of the crop left out on every side: the less of the scene it sees, the less it can learn of the page that a
-#: clip comes from. The outline of the face stays inside.
-_BORDER_PX = 16
-_INSIDE = slice(_BORDER_PX, CROP_SIZE_PX - _BORDER_PX)
+_MOST_BORDER_PX = 40
 
 
 class EfficientNetFace(FaceEncoder):
@@ -39,13 +36,18 @@ class EfficientNetFace(FaceEncoder):
         last_stage: Last of the stages 0 to 6 that is used; 4 gives 112 channels at a sixteenth of the size.
         frozen_stages: How many of the first stages keep their weights, and the stem with them. They work on the
             largest maps, so not training them saves most of a step.
+        border_px: Pixels of the crop left out on every side: the less of the scene it sees, the less it can learn of
+            the page that a clip comes from. With 16 the outline of the face stays inside.
 
     Raises:
-        OptionError: There is no such stage.
+        OptionError: There is no such stage, or the border leaves too little.
     """
 
-    def __init__(self, last_stage: int = 4, frozen_stages: int = 0) -> None:
+    def __init__(self, last_stage: int = 4, frozen_stages: int = 0, border_px: int = 16) -> None:
         super().__init__()
+        if not 0 <= border_px <= _MOST_BORDER_PX:
+            raise OptionError(f"border_px must be 0 to {_MOST_BORDER_PX}, got {border_px}")
+        self.inside = slice(border_px, CROP_SIZE_PX - border_px)
         if not 0 <= last_stage < _STAGES:
             raise OptionError(f"last_stage must be 0 to {_STAGES - 1}, got {last_stage}")
         net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
@@ -71,7 +73,7 @@ class EfficientNetFace(FaceEncoder):
         """Encode every fifth frame and hold its token until the next (see FaceEncoder)."""
         slots = frames.shape[1]
         seen = every(frames_present, _FRAME_STRIDE)
-        images = images_of(every(frames, _FRAME_STRIDE)[:, :, _INSIDE, _INSIDE], seen)
+        images = images_of(every(frames, _FRAME_STRIDE)[:, :, self.inside, self.inside], seen)
         maps = self.blocks(self.bn1(self.conv_stem(images)))
         mean = maps.mean(dim=(2, 3))
         deviation = ((maps - mean[:, :, None, None]).square().mean(dim=(2, 3)) + 1e-5).sqrt()
