@@ -158,12 +158,12 @@ def fused_evidence(evidence: Calibrated) -> str | None:
 
 
 def video_evidence(evidence: Calibrated) -> str | None:
-    """The picture is at or over its threshold, where it is judged without sound or may stand alone beside it."""
+    """The picture is at or over its threshold, where it is judged without sound or stands alone beside both."""
     return _charge(evidence, "video")
 
 
 def audio_evidence(evidence: Calibrated) -> str | None:
-    """The sound is at or over its threshold, where it is judged without a face or may stand alone beside it."""
+    """The sound is at or over its threshold, where it is judged without a face or stands alone beside both."""
     return _charge(evidence, "audio")
 
 
@@ -209,12 +209,12 @@ def _sync_above(evidence: Calibrated) -> str:
 
 
 def video_alone(evidence: Calibrated) -> str | None:
-    """The picture by itself is at or over its threshold, where the fused head judges both, and may not stand alone."""
+    """The picture by itself is at or over its threshold, where the fused head judges both, and does not stand alone."""
     return _alone(evidence, "video")
 
 
 def audio_alone(evidence: Calibrated) -> str | None:
-    """The sound by itself is at or over its threshold, where the fused head judges both, and may not stand alone."""
+    """The sound by itself is at or over its threshold, where the fused head judges both, and does not stand alone."""
     return _alone(evidence, "audio")
 
 
