@@ -359,10 +359,8 @@ def check_verdict(evidence):
     if verdict.label is Label.FAKE:
         assert report.outcome is not Outcome.CHANGED
         assert any(code.endswith("_evidence") for code in codes)
-        limits = [point.fake_threshold for point in evidence.points.values()]
-        assert verdict.probability_fake >= min(
-            limits + [one.point.fake_threshold for one in evidence.peaks if one.point]
-        )
+        limits = [*evidence.points.values(), *(one.point for one in evidence.peaks if one.point)]
+        assert verdict.probability_fake >= min(point.fake_threshold for point in limits)
     if evidence.probabilities["fused"] is not None:
         # A stream beside the fused head has a part in the file's figure only where it makes the file fake.
         streams = [one for one in ("video", "audio") if evidence.probabilities[one] is not None]

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cad.evaluation.calibration.head_rows import Mask, Names, share_of
-from cad.evaluation.calibration.platt import weighted_threshold_above
+from cad.evaluation.calibration.platt import LEAST_FAKE_THRESHOLD, weighted_threshold_above
 from cad.metrics.score_counts import Floats
 from cad.spec import ALONE, Calibration, ModelSpec, OperatingPoint, domain_key, spec_for
 from cad.verdict.calibrate import platt
@@ -37,8 +37,6 @@ GENUINE_COST = 2.0
 GROUPS = 8
 #: Shares of the rate that charges are tried at.
 STEPS = 100
-#: No stream makes a file fake by itself at a probability under one half.
-LEAST_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,8 +182,7 @@ def _limits(genuine: ChargedFiles, streams: Sequence[str], least: Mapping[str, f
         values, weights = genuine.probabilities[head][judged], genuine.weights[judged]
         order = np.argsort(values, kind="stable")
         limit = weighted_threshold_above(values[order], weights[order], rate) if len(values) else 1.0
-        floor = 0.0 if head == "fused" else LEAST_THRESHOLD
-        found[head] = min(max(limit, floor, least.get(head, 0.0)), 1.0)
+        found[head] = min(max(limit, LEAST_FAKE_THRESHOLD, least.get(head, 0.0)), 1.0)
     return found
 
 
