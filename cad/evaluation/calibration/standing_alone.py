@@ -3,7 +3,8 @@
 
 Every charge more finds forged files and costs genuine ones. All charges share one budget: the thresholds of the fused
 head and of the streams beside it are those that the same share of genuine files reaches, and that share is the highest
-under which at most ``max_fpr`` of the genuine files of the kind are called fake by any of them.
+under which at most ``max_fpr`` of the genuine files of the kind are called fake by any of them. What is left over goes
+to one after the other.
 
 Whether a stream pays for its part is asked of sources left out: thresholds are chosen on the other sources, and those
 streams are let in that find more forged files there than they call genuine ones fake, which count twice. On the files
@@ -160,6 +161,8 @@ def share_budget(
 ) -> tuple[dict[str, float], float]:
     """Return thresholds that the same share of genuine files reaches, and that share: the highest that can be had.
 
+    What the same share leaves of the rate, since files are whole, goes to the fused head first, then to the streams.
+
     Args:
         files: Of which at most ``max_fpr`` of the genuine ones, by weight, may be called fake by any charge.
         streams: That stand alone beside the fused head.
@@ -167,11 +170,17 @@ def share_budget(
         least: By head a threshold below which none falls; a head without one has none.
     """
     genuine = files.only(files.labels == 0)
-    for step in range(STEPS, 0, -1):
-        limits = _limits(genuine, streams, least, max_fpr * step / STEPS)
-        if genuine.share(genuine.called(limits), 0) <= max_fpr + 1e-9:
-            return limits, max_fpr * step / STEPS
-    return _limits(genuine, streams, least, 0.0), 0.0
+    tried = [_limits(genuine, streams, least, max_fpr * step / STEPS) for step in range(STEPS + 1)]
+
+    def fits(limits: Mapping[str, float]) -> bool:
+        return genuine.share(genuine.called(limits), 0) <= max_fpr + 1e-9
+
+    same = next((step for step in range(STEPS, 0, -1) if fits(tried[step])), 0)
+    limits = tried[same]
+    for head in ("fused", *streams):
+        looser = ({**limits, head: tried[step][head]} for step in range(STEPS, same, -1))
+        limits = next((one for one in looser if fits(one)), limits)
+    return limits, max_fpr * same / STEPS
 
 
 def _limits(genuine: ChargedFiles, streams: Sequence[str], least: Mapping[str, float], rate: float) -> dict[str, float]:
