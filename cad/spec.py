@@ -44,6 +44,9 @@ HEADS = ("fused", "video", "audio", "sync")
 STREAMS = ("video", "audio", "sync")
 #: Keys of calibration and operating points for the strongest stretch of a stream, beside those of HEADS.
 PEAKS = ("video_peak", "audio_peak")
+#: Keys of operating points, on the head's own probability, from which on a stream that the fused head has weighed with
+#: others makes a file fake by itself; ``real_threshold`` means nothing there.
+ALONE = ("video_alone", "audio_alone")
 #: Kinds of files that may have numbers of their own: sound alone, video with or without sound, one picture.
 DOMAINS = ("recording", "talking_head", "still")
 #: Stands between the plain key and the domain.
@@ -115,7 +118,8 @@ class ModelSpec(ValueRecord):
         min_frames: Shortest window for which its answer means something.
         calibration: By name of a head, ``<stream>_frame`` for the logits of single slots, or one of PEAKS; empty for a
             model that was never calibrated. Each may stand a second time for one of DOMAINS (``video@still``).
-        operating_points: By name of a head or one of PEAKS; evidence that has none decides nothing. Likewise.
+        operating_points: By name of a head, one of PEAKS or one of ALONE; evidence that has none decides nothing.
+            Likewise.
         trained_on: One line on the training data.
         commit: Version-control revision of the run that made the weights.
         hop_frames: Time steps from one window of a track to the next.
@@ -222,9 +226,13 @@ def spec_for(spec: ModelSpec, domain: str) -> ModelSpec:
 
 
 def with_operating_point(spec: ModelSpec, point: OperatingPoint | None) -> ModelSpec:
-    """Return ``spec`` with one operating point for all heads and calibrated peaks; None keeps the shipped ones."""
+    """Return ``spec`` with one operating point for heads, calibrated peaks and streams that stand alone.
+
+    None keeps the shipped ones.
+    """
     peaks = [name for name in spec.calibration if plain_key(name) in PEAKS]
-    return spec if point is None else replace(spec, operating_points=dict.fromkeys([*HEADS, *peaks], point))
+    alone = [name for name in spec.operating_points if plain_key(name) in ALONE]
+    return spec if point is None else replace(spec, operating_points=dict.fromkeys([*HEADS, *peaks, *alone], point))
 
 
 def _plain_numbers(numbers: Mapping[str, Number], domain: str) -> Mapping[str, Number]:

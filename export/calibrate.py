@@ -17,6 +17,9 @@ Each kind of file (recording, talking_head, still) gets numbers of its own besid
 rows of it in each class and rows of other kinds too; else the plain numbers hold for it. --still-frames cuts frames out
 of so many clips of each class and takes them for stills.
 
+Last, sound or picture by itself may be let in to make a talking head fake beside the fused head, if that pays on
+sources left out: all that may call a file fake shares --max-fpr (docs/verdict.md, "A stream that stands alone").
+
 With --scores nothing is scored: the heads' numbers are fitted on scores that are there, such as those by models that
 had not seen a row's source. The rows of a source weigh as much as the square root of their number, and --max-fpr holds
 for genuine rows so weighed; the rates by rows and by sources are printed beside it.

@@ -13,7 +13,7 @@ from tiny_model import tiny_spec
 from cad.faces.active_speaker import LipScore
 from cad.faces.track_book import TrackSummary
 from cad.media.records import AudioStreamInfo, MediaInfo, MediaKind, Outcome, ReadReport, VideoStreamInfo
-from cad.spec import HEADS, ModelSpec, OperatingPoint
+from cad.spec import ALONE, HEADS, ModelSpec, OperatingPoint
 from cad.verdict.aggregate import Peak, aggregate
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import Calibrated, PeakProbability, calibrate
@@ -136,6 +136,10 @@ def random_evidence(pick: Callable[[Sequence[Any]], Any]) -> Calibrated:
     points = [OperatingPoint(0.6, 0.4), OperatingPoint(0.704225, 0.268183), OperatingPoint(0.9169, 0.5375), None]
     heads = pick([HEADS] * 6 + [("video",), ("audio",), ("video", "audio"), ("fused", "sync")])
     chosen = {head: point for head in heads if (point := pick(points)) is not None}
+    for name in pick([(), (), ALONE[:1], ALONE[1:], ALONE]):
+        if name.removesuffix("_alone") in heads:
+            limit = pick([0.6, 0.704225, 0.9169])
+            chosen[name] = OperatingPoint(limit, limit)
     spec = tiny_spec(heads=heads, operating_points=chosen)
     spec = pick([spec] * 4 + [replace(spec, calibration={})])
     shortest = 1 if kind is MediaKind.IMAGE else spec.min_frames

@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.spec import HEADS, PEAKS, Calibration, ModelSpec, OperatingPoint, numbers_key, spec_for
+from cad.spec import ALONE, HEADS, PEAKS, Calibration, ModelSpec, OperatingPoint, numbers_key, spec_for
 from cad.values import ValueRecord
 from cad.verdict.aggregate import Peak
 from cad.verdict.analysis import Analysis
@@ -59,7 +59,7 @@ class Calibrated(ValueRecord):
         listeners: Probability of fake of the picture of the faces that do not carry the sound, or None.
         faces: Every judged face by track.
         curves: Probability of fake in every slot by stream, smoothed, float64 (slots,); NaN where nothing was scored.
-        points: Where the label changes, by head; a head for which none was ever chosen has none.
+        points: Where the label changes, by head or one of ``cad.spec.ALONE``; one for which none was chosen has none.
         uncalibrated: Heads whose probabilities are raw scores, since nothing was ever fitted for them.
         heads: Those that the model has.
         peaks: The most suspicious stretch of every stream that has one.
@@ -93,6 +93,8 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
     carriers = sum(face.fused is not None for face in evidence.faces)
     used = {head for head in HEADS if evidence.clip_logits[head] is not None}
     used |= {f"{peak.stream}_peak" for peak in evidence.peaks}
+    if "fused" in used:
+        used |= {name for name in ALONE if name.removesuffix("_alone") in used}
     return Calibrated(
         analysis=analysis,
         probabilities={
@@ -112,7 +114,7 @@ def calibrate(analysis: Analysis, spec: ModelSpec) -> Calibrated:
             stream: frame_probabilities(smooth(line), stream, spec)
             for stream, line in stream_timelines(analysis.scores, analysis.slots).items()
         },
-        points={head: point for head, point in spec.operating_points.items() if head in HEADS},
+        points={head: point for head, point in spec.operating_points.items() if head in (*HEADS, *ALONE)},
         uncalibrated=frozenset(HEADS) - frozenset(spec.calibration),
         heads=tuple(spec.heads),
         peaks=strongest_peaks(evidence.peaks, spec),
@@ -127,6 +129,9 @@ def keys_of(spec: ModelSpec, domain: str) -> dict[str, NumberKeys]:
         name: NumberKeys(numbers_key(spec.calibration, name, domain), numbers_key(spec.operating_points, name, domain))
         for name in (*HEADS, *PEAKS)
     }
+    for name in ALONE:  # a threshold on the probability of the stream's head
+        if (point := numbers_key(spec.operating_points, name, domain)) is not None:
+            found[name] = NumberKeys(numbers_key(spec.calibration, name.removesuffix("_alone"), domain), point)
     return {name: keys for name, keys in found.items() if keys != NumberKeys(None, None)}
 
 

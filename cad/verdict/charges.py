@@ -3,14 +3,15 @@
 
 Picture and sound together are judged by the fused head, picture alone by the video head, sound alone by the audio
 head; a face and speech that are never there at once are judged by both. Beside them stand the faces that only listen,
-and the most suspicious stretch of either stream. Where the fused head has judged, a stream by itself holds back the
-answer *real* but makes nothing fake: on the val split that would call 8 of 75 genuine clips fake instead of 3.
+and the most suspicious stretch of either stream. Where the fused head has judged, a stream by itself stands beside it
+if the model has a threshold for that (``cad.spec.ALONE``), under which all of these together keep the rate of genuine
+files. Below that threshold, and in a model that has none, it holds back the answer *real* and makes nothing fake.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cad.clock import seconds_of
 from cad.media.records import MediaKind
@@ -40,6 +41,8 @@ class Charge:
         probability: Of fake, in [0, 1].
         point: Where the label changes; None if that was never chosen.
         is_calibrated: Whether the probability is one; else it is a raw score.
+        only_accuses: Whether it has a say only where it makes the file fake: a stream beside the fused head, which has
+            weighed it already.
     """
 
     kind: str
@@ -47,6 +50,7 @@ class Charge:
     probability: float
     point: OperatingPoint | None
     is_calibrated: bool = True
+    only_accuses: bool = False
 
     @property
     def is_proven(self) -> bool:
@@ -56,7 +60,9 @@ class Charge:
     @property
     def is_between(self) -> bool:
         """Whether it points neither way."""
-        return self.point is not None and self.point.real_threshold <= self.probability < self.point.fake_threshold
+        if self.point is None or self.only_accuses:
+            return False
+        return self.point.real_threshold <= self.probability < self.point.fake_threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,11 @@ def find_charges(evidence: Calibrated) -> list[Charge]:
     found = [_charge(evidence, head, head, evidence.probabilities[head]) for head in heads]
     found.append(_charge(evidence, "listener", "video", evidence.listeners))
     charges = [charge for charge in found if charge is not None]
+    charges += [
+        replace(one, what=f"{one.what} by itself", point=point, only_accuses=True)
+        for one in find_streams(evidence)
+        if (point := evidence.points.get(f"{one.kind}_alone")) is not None
+    ]
     # A stretch of a model that chose no thresholds for stretches decides nothing.
     return charges + [
         Charge(f"{one.peak.stream}_peak", peak_name(one.peak), one.probability, one.point)
@@ -100,7 +111,7 @@ def find_charges(evidence: Calibrated) -> list[Charge]:
 
 
 def find_streams(evidence: Calibrated) -> list[Charge]:
-    """Return the streams that the fused head has judged with others: what each says by itself."""
+    """Return the streams that the fused head has judged with others, each beside the thresholds of its own head."""
     if evidence.probabilities["fused"] is None:
         return []
     found = [_charge(evidence, head, head, evidence.probabilities[head]) for head in ("video", "audio")]

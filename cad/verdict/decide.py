@@ -25,7 +25,8 @@ class Decision:
 
     Attributes:
         label: The answer.
-        probability_fake: Of the evidence that decided, the highest, in [0, 1]; None if nothing was judged.
+        probability_fake: Of the evidence that decided, the highest, in [0, 1]; None if nothing was judged. So a file
+            that a stream beside the fused head makes fake has a probability at or over that stream's threshold.
         reasons: Why, and what limits it, in the order in which it is told.
     """
 
@@ -37,9 +38,10 @@ class Decision:
 def decide(evidence: Calibrated) -> Decision:
     """Return the label of a file, and every reason that holds for it."""
     found, charges = find_reasons(evidence), find_charges(evidence)
+    deciding = [one for one in charges if one.is_proven or not one.only_accuses]
     return Decision(
         label=label_of({one.effect for one in found}, is_judged=bool(charges)),
-        probability_fake=max((charge.probability for charge in charges), default=None),
+        probability_fake=max((charge.probability for charge in deciding), default=None),
         reasons=tuple(one.reason for one in found),
     )
 

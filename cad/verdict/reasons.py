@@ -158,12 +158,12 @@ def fused_evidence(evidence: Calibrated) -> str | None:
 
 
 def video_evidence(evidence: Calibrated) -> str | None:
-    """The picture is at or over its threshold, where it is judged without sound."""
+    """The picture is at or over its threshold, where it is judged without sound or stands alone beside both."""
     return _charge(evidence, "video")
 
 
 def audio_evidence(evidence: Calibrated) -> str | None:
-    """The sound is at or over its threshold, where it is judged without a face."""
+    """The sound is at or over its threshold, where it is judged without a face or stands alone beside both."""
     return _charge(evidence, "audio")
 
 
@@ -209,16 +209,18 @@ def _sync_above(evidence: Calibrated) -> str:
 
 
 def video_alone(evidence: Calibrated) -> str | None:
-    """The picture by itself is at or over its threshold, where the fused head judges both."""
+    """The picture by itself is at or over its threshold, where the fused head judges both, and does not stand alone."""
     return _alone(evidence, "video")
 
 
 def audio_alone(evidence: Calibrated) -> str | None:
-    """The sound by itself is at or over its threshold, where the fused head judges both."""
+    """The sound by itself is at or over its threshold, where the fused head judges both, and does not stand alone."""
     return _alone(evidence, "audio")
 
 
 def _alone(evidence: Calibrated, stream: str) -> str | None:
+    if _charge(evidence, stream):
+        return None
     for one in find_streams(evidence):
         if one.kind == stream and one.point is not None and one.is_proven:
             value, threshold = figures(one.probability, one.point.fake_threshold)

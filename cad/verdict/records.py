@@ -218,12 +218,14 @@ class Verdict(ValueRecord):
         seconds: Wall-clock seconds by stage, and ``total``.
         curves: By stream its probability over time; empty for a still picture.
         operating_points: By head (``fused``, ``video``, ``audio``, ``sync``) where the label changes; a head that was
-            never calibrated has none.
+            never calibrated has none. ``video_alone`` and ``audio_alone``, in models that let a stream stand alone:
+            from where on it makes a file fake whatever the fused head says.
         nets: sha256 by name of every net that had a part: the detector's and those that find faces.
         versions: By distribution the version of what may change a number.
         domain: Kind of file whose numbers hold: ``recording`` (sound alone), ``talking_head`` (video with or without
             sound) or ``still``; empty in a verdict of a version that knew none.
-        numbers: By head (and ``video_peak``, ``audio_peak``) which numbers of the model were used.
+        numbers: By head (and ``video_peak``, ``audio_peak``, ``video_alone``, ``audio_alone``) which numbers of the
+            model were used.
     """
 
     path: str

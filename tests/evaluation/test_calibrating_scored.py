@@ -19,7 +19,7 @@ from cad.evaluation.calibration.scored import fit_scored, read_scored
 from cad.evaluation.records import FileScore
 from cad.evaluation.row_views import domains_of
 from cad.evaluation.scorelog import read_scores_of_others, write_log
-from cad.spec import HEADS, METADATA_KEY, Calibration, ModelSpec, OperatingPoint
+from cad.spec import HEADS, METADATA_KEY, Calibration, ModelSpec, OperatingPoint, spec_for
 from cad.verdict.calibrate import platt
 
 calibrate = load_tool("../export/calibrate")
@@ -93,6 +93,40 @@ def test_heads_are_fitted_from_the_scores_of_several_models(scored, rng):
     for key in ("audio", "audio@recording"):
         frames = spec.calibration[key.replace("audio", "audio_frame")]
         assert platt(limit, frames)[0] == pytest.approx(spec.operating_points[key].fake_threshold)
+
+
+def test_a_sound_that_knows_more_than_the_fused_head_is_let_in_within_the_rate(rng, tmp_path):
+    rows, scores = made(rng)
+    # Replaced voices under genuine faces: half of what the sound says is lost where it is joined.
+    weak = {"fused": 1.0, "video": 0.0, "audio": 4.0, "sync": 0.0}
+    for number, (row, one) in enumerate(zip(rows, scores, strict=True)):
+        if one.logit["fused"] is not None:
+            logits = {head: rng.normal(-2 + more * row.label) for head, more in weak.items()}
+            scores[number] = replace(one, logit=logits)
+    write_log(tmp_path / "all.jsonl", "all", scores)
+    found = read_scored([tmp_path / "all.jsonl"], frame_of(rows))
+    stale = {**SPEC.operating_points, "video_alone@talking_head": OperatingPoint()}
+    options = CalibrationOptions(split="train", max_fpr=0.05)
+    spec, figures = fit_scored(replace(SPEC, operating_points=stale), found, options, lambda line: None)
+    about = figures["standing_alone"]
+    assert about["streams"] == ["audio"] and "video_alone@talking_head" not in spec.operating_points
+    assert about["forged_files_called_fake"] > about["without"]["forged_files_called_fake"] + 0.2
+    # By hand: the weight of genuine files that the fused head or the sound calls fake.
+    own, is_head = spec_for(spec, "talking_head"), found.domains == "talking_head"
+
+    def over(head, point):
+        return is_head & (
+            platt(found.logits[head], own.calibration[head]) >= own.operating_points[point].fake_threshold
+        )
+
+    fused, sound = over("fused", "fused"), over("audio", "audio_alone")
+    genuine = is_head & (found.rows["label"] == 0).to_numpy()
+    weight = np.where(found.rows["source"] == "big", 60**-0.5, 12**-0.5)[genuine]
+    rate = (weight * (fused | sound)[genuine]).sum() / weight.sum()
+    assert rate == pytest.approx(about["false_positive_rate_of_files"], abs=1e-4) and 0 < rate <= 0.05
+    assert (found.over(spec, "fake_threshold")[is_head] == (fused | sound)[is_head]).all()
+    # A sound over its head's own threshold is not called real either.
+    assert found.over(spec, "real_threshold")[over("audio", "audio")].all()
 
 
 def test_the_tool_writes_them_and_scores_nothing(scored, tmp_path, capsys):

@@ -55,6 +55,59 @@ def test_a_stream_over_its_threshold_is_named_and_never_real_though_the_fused_he
     assert both.label is Label.FAKE and codes(both)[:2] == ["fused_evidence", f"{stream}_alone"]
 
 
+def alone(*streams, fake=0.9):
+    """The tiny spec, in which these streams make a file fake beside the fused head from ``fake`` on."""
+    spec = tiny_spec()
+    own = {f"{stream}_alone": OperatingPoint(fake, fake) for stream in streams}
+    return replace(spec, operating_points={**spec.operating_points, **own})
+
+
+@pytest.mark.parametrize(("stream", "name"), [("audio", "the sound"), ("video", "the picture")])
+def test_a_stream_that_may_stand_alone_makes_a_file_fake_that_the_fused_head_calls_real(stream, name):
+    verdict = verdict_of(face(0, 100, **{stream: 3.0}), spec=alone("audio", "video"))
+    assert verdict.label is Label.FAKE and verdict.probability_fake == pytest.approx(1 / (1 + np.exp(-3.0)))
+    assert codes(verdict)[0] == f"{stream}_evidence" and f"{stream}_alone" not in codes(verdict)
+    assert verdict.reasons[0].text == f"{name} by itself: probability 0.95, at or above the threshold 0.90"
+    assert verdict.operating_points[f"{stream}_alone"].fake_threshold == 0.9
+    assert verdict.numbers[f"{stream}_alone"].calibration == stream
+    assert verdict.numbers[f"{stream}_alone"].operating_point == f"{stream}_alone"
+    # The other stream may not, in a model that lets only this one in.
+    other = {"audio": "video", "video": "audio"}[stream]
+    assert verdict_of(face(0, 100, **{stream: 3.0}), spec=alone(other)).label is Label.INCONCLUSIVE
+
+
+def test_a_stream_under_the_threshold_for_standing_alone_holds_back_real_and_leaves_the_figure():
+    verdict = verdict_of(face(0, 100, audio=1.0), spec=alone("audio"))
+    assert verdict.label is Label.INCONCLUSIVE and verdict.probability_fake == pytest.approx(1 / (1 + np.exp(2.0)))
+    assert codes(verdict)[0] == "audio_alone" and "0.73, at or above its threshold 0.60" in verdict.reasons[0].text
+    # Between its head's thresholds it has no say: the fused head has weighed it.
+    assert verdict_of(face(0, 100, audio=0.0), spec=alone("audio")).label is Label.REAL
+
+
+def test_a_stream_stands_alone_beside_the_fused_head_and_nowhere_else():
+    sound = face(0, 100, track=None, audio=1.0)
+    assert verdict_of(sound, kind=MediaKind.AUDIO, spec=alone("audio")).label is Label.FAKE  # from its head's .60 on
+    both = verdict_of(face(0, 100, fused=3.0, audio=4.0), spec=alone("audio"))
+    assert codes(both)[:2] == ["fused_evidence", "audio_evidence"]
+    assert both.probability_fake == pytest.approx(1 / (1 + np.exp(-4.0)))
+
+
+def test_synchrony_makes_no_fake_beside_streams_that_may_stand_alone_and_a_forged_sound_does():
+    spec = alone("audio", "video")
+    assert verdict_of(face(0, 100, sync=4.0, fused=4.0), spec=spec).label is Label.INCONCLUSIVE
+    forged = verdict_of(face(0, 100, sync=4.0, fused=-2.0, audio=3.0), spec=spec)
+    assert forged.label is Label.FAKE and codes(forged)[:2] == ["audio_evidence", "out_of_sync"]
+    assert verdict_of(face(0, 100, audio=3.0), spec=spec, coverage=0.4).label is Label.INCONCLUSIVE
+
+
+def test_a_threshold_of_the_users_own_holds_for_streams_that_stand_alone_too():
+    strict = with_operating_point(alone("audio"), OperatingPoint(0.99, 0.4))
+    assert verdict_of(face(0, 100, audio=3.0), spec=strict).label is Label.REAL
+    assert verdict_of(face(0, 100, audio=6.0), spec=strict).label is Label.FAKE
+    never = with_operating_point(tiny_spec(), OperatingPoint(0.99, 0.4))
+    assert verdict_of(face(0, 100, audio=6.0), spec=never).label is Label.INCONCLUSIVE
+
+
 def test_picture_alone_is_judged_by_the_video_head_and_the_missing_sound_is_said():
     verdict = verdict_of(face(0, 100, has_audio=False, video=3.0, fused=-9.0), speech_slots=None)
     assert verdict.label is Label.FAKE

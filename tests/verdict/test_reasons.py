@@ -46,13 +46,21 @@ def charge_of(evidence, name):
         assert stands_for(start, peak.peak.first_slot / 25) and stands_for(stop, peak.peak.stop_slot / 25)
         assert [int(one) for one, _ in whose] == ([] if peak.peak.track_id is None else [peak.peak.track_id])
         return peak.probability, peak.point
-    head = {words: head for head, words in WORDS.items()}[name]
-    return evidence.probabilities[head], evidence.points.get(head)
+    head = {words: head for head, words in WORDS.items()}[name.removesuffix(" by itself")]
+    is_alone = name.endswith(" by itself") and stands_alone(evidence, head)
+    return evidence.probabilities[head], evidence.points.get(f"{head}_alone" if is_alone else head)
+
+
+def stands_alone(evidence, head):
+    """Say whether a stream is at or over the threshold from which on it stands alone beside the fused head."""
+    point = evidence.points.get(f"{head}_alone")
+    return point is not None and evidence.probabilities[head] >= point.fake_threshold
 
 
 def check_above(text, evidence, verdict):
     name, told = text.split(": probability ")
-    value, point = charge_of(evidence, name.removesuffix(" by itself"))
+    value, point = charge_of(evidence, name)
+    assert " by itself" not in name or evidence.probabilities["fused"] is not None
     assert value >= point.fake_threshold
     probability, threshold = numbers(told)
     assert stands_for(probability, value) and stands_for(threshold, point.fake_threshold)
@@ -301,8 +309,11 @@ def over_its_threshold(evidence, verdict):
     points, given = evidence.points, evidence.probabilities
     for head in ("fused", "video", "audio"):
         if given[head] is not None and head in points and given[head] >= points[head].fake_threshold:
-            alone = head != "fused" and given["fused"] is not None
-            yield {f"{head}_alone"} if alone else {f"{head}_evidence", "sync_only"}
+            beside = head != "fused" and given["fused"] is not None
+            named = {f"{head}_evidence"} if stands_alone(evidence, head) else {f"{head}_alone"}
+            yield named if beside else {f"{head}_evidence", "sync_only"}
+        if given["fused"] is not None and given[head] is not None and stands_alone(evidence, head):
+            yield {f"{head}_evidence"}
     if given["sync"] is not None and "sync" in points and given["sync"] >= points["sync"].fake_threshold:
         yield {"sync_only", "out_of_sync"}
     if evidence.listeners is not None and "video" in points and evidence.listeners >= points["video"].fake_threshold:
@@ -348,6 +359,15 @@ def check_verdict(evidence):
     if verdict.label is Label.FAKE:
         assert report.outcome is not Outcome.CHANGED
         assert any(code.endswith("_evidence") for code in codes)
+        limits = [*evidence.points.values(), *(one.point for one in evidence.peaks if one.point)]
+        assert verdict.probability_fake >= min(point.fake_threshold for point in limits)
+    if evidence.probabilities["fused"] is not None:
+        # A stream beside the fused head has a part in the file's figure only where it makes the file fake.
+        streams = [one for one in ("video", "audio") if evidence.probabilities[one] is not None]
+        figures = [evidence.probabilities[one] for one in streams if stands_alone(evidence, one)]
+        figures += [one.probability for one in evidence.peaks if one.point is not None]
+        figures += [evidence.probabilities["fused"], evidence.listeners]
+        assert verdict.probability_fake == max(one for one in figures if one is not None)
     for stream, said in verdict.streams.items():
         assert (said.reason is None) == (said.probability_fake is not None)
         assert said.reason is None or any(said.reason == one.text for one in verdict.reasons), stream

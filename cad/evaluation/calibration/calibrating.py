@@ -2,7 +2,8 @@
 """Makes of an exported model one with measured numbers in its ModelSpec, and the scores that it then gives.
 
 Calibration and operating points of all heads are tightened until the answers on whole files keep the rate, peaks and
-all. Peaks are fitted on long files joined from the clips, at a part of that rate.
+all. Peaks are fitted on long files joined from the clips, at a part of that rate. Then streams are let in that may
+make a file fake beside the fused head, within the same rate.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from cad.errors import ExportError
 from cad.evaluation.calibration.by_domain import ROUNDS, TIGHTENING
 from cad.evaluation.calibration.clips import AnalysedPart, CalibrationClips, Say, gather_clips
 from cad.evaluation.calibration.domains import FACE_HEADS, fit_domains, without_domains
-from cad.evaluation.calibration.file_answers import is_called_fake, of_frames, with_peaks
+from cad.evaluation.calibration.file_answers import charged_files, is_called_fake, of_frames, with_peaks
 from cad.evaluation.calibration.options import CalibrationOptions
 from cad.evaluation.calibration.peaks import face_growth
 from cad.evaluation.calibration.platt import choose_operating_point, fit_platt
+from cad.evaluation.calibration.standing_alone import DOMAIN, let_stand_alone
 from cad.evaluation.detector_scorer import file_score, scorer_identity
 from cad.evaluation.records import FileScore
 from cad.evaluation.scorelog import write_log
@@ -71,6 +73,10 @@ def calibrate(
     spec, figures = fit_spec(start, clips, options, f"{options.split}: {counts}", say)
     spec, by_domain = fit_domains(spec, clips, options, options.split, say)
     figures["domains"] = by_domain
+    if not options.keep_heads:
+        files = charged_files(clips.of_domain(DOMAIN), spec)
+        on = f"{options.split}, {DOMAIN}: {len(files.labels)} files and re-encoded genuine copies"
+        spec, figures["standing_alone"] = let_stand_alone(spec, files, options.max_fpr, options.domain_rows, on)
     sha256 = write_model(model, output, spec)
     identity = scorer_identity(detector.nets | {name: sha256})  # the detector was opened under that name
     write_log(output.with_suffix(".scores.jsonl"), identity, _scores(clips.plain, spec))

@@ -6,17 +6,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cad.errors import DataError
 from cad.evaluation.calibration.clips import CalibrationClips
 from cad.evaluation.calibration.peaks import fit_peaks
 from cad.evaluation.calibration.platt import frame_calibration
+from cad.evaluation.calibration.standing_alone import STREAMS, ChargedFiles
 from cad.evaluation.detector_scorer import highest_frame_logits
 from cad.spec import PEAKS, Calibration, ModelSpec, OperatingPoint, domain_key, spec_for
 from cad.verdict.analysis import Analysis
 from cad.verdict.calibrate import calibrate as judged
+from cad.verdict.charges import find_charges
 from cad.verdict.judge import judge
 from cad.verdict.records import Label
 
@@ -30,6 +34,32 @@ def is_called_fake(analysis: Analysis, spec: ModelSpec) -> bool:
     """Say whether a file is fake by its label, or a peak of it is over its threshold."""
     over = [one for one in judged(analysis, spec).peaks if one.point and one.probability >= one.point.fake_threshold]
     return bool(over) or judge(analysis, spec).label is Label.FAKE
+
+
+def charged_files(clips: CalibrationClips, spec: ModelSpec) -> ChargedFiles:
+    """Return the clips of one kind of file, genuine copies among them, with what heads and streams say of each."""
+    parts = (clips.plain, clips.copies)
+    found = [one for part in parts for one in part.found]
+    kept = np.array([not isinstance(one, str) for one in found], dtype=np.bool_)
+    evidence = [judged(one, spec) for one in found if not isinstance(one, str)]
+
+    def column(name: str, kind: type) -> NDArray[Any]:
+        return np.concatenate([part.rows[name].to_numpy(dtype=kind) for part in parts])[kept]
+
+    return ChargedFiles(
+        probabilities={
+            head: np.array([one.probabilities[head] for one in evidence], dtype=np.float64)
+            for head in ("fused", *STREAMS)
+        },
+        labels=column("label", np.int8),
+        weights=np.ones(len(evidence)),
+        sources=column("source", object),
+        identities=column("identity", object),
+        otherwise=np.array(
+            [any(charge.is_proven and charge.kind != "fused" for charge in find_charges(one)) for one in evidence],
+            dtype=np.bool_,
+        ),
+    )
 
 
 def with_peaks(

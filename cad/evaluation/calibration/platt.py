@@ -15,6 +15,8 @@ from cad.spec import Calibration, OperatingPoint
 #: Smallest slope of a head that tells nothing: a slope of zero or less would reverse its evidence.
 LEAST_SCALE = 0.02
 ITERATIONS = 100
+#: No probability under one half is called fake, however few genuine rows reach it.
+LEAST_FAKE_THRESHOLD = 0.5
 
 
 def fit_platt(logits: Floats, labels: NDArray[np.int8], weights: Floats | None = None) -> Calibration:
@@ -63,7 +65,8 @@ def choose_operating_point(
 ) -> tuple[OperatingPoint, dict[str, float]]:
     """Return thresholds for a false-positive rate, with a band below in which nothing is said, and what they cost.
 
-    ``fake_threshold`` is the lowest at which at most ``max_fpr`` of the genuine rows are called fake.
+    ``fake_threshold`` is the lowest at which at most ``max_fpr`` of the genuine rows are called fake, and never under
+    LEAST_FAKE_THRESHOLD.
     ``real_threshold`` is the highest at which at most ``max_miss`` of the fakes are called real, but not so low that
     fewer than half of the genuine rows are called real, and never above ``fake_threshold``.
 
@@ -88,6 +91,7 @@ def choose_operating_point(
         of_real, of_fake = (_ordered(probabilities, weights, labels == label) for label in (0, 1))
         fake_threshold = weighted_threshold_above(*of_real, max_fpr)
         missed, middle = _value_at(*of_fake, max_miss), _value_at(*of_real, 0.5)
+    fake_threshold = max(fake_threshold, LEAST_FAKE_THRESHOLD)
     real_threshold = float(min(max(missed, middle), fake_threshold))
     rates = {
         "false_positive_rate": real >= fake_threshold,

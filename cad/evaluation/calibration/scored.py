@@ -29,6 +29,8 @@ from cad.evaluation.calibration.domains import told, without_domains
 from cad.evaluation.calibration.head_rows import HeadRows, Mask, share_of, source_weights
 from cad.evaluation.calibration.options import CalibrationOptions
 from cad.evaluation.calibration.platt import rebased_frames
+from cad.evaluation.calibration.standing_alone import DOMAIN as JOINT
+from cad.evaluation.calibration.standing_alone import ChargedFiles, let_stand_alone, probabilities_of, without_alone
 from cad.evaluation.calibration.stills import PICTURES
 from cad.evaluation.records import FileScore
 from cad.evaluation.row_views import domains_of, sample_rows, views_of
@@ -88,18 +90,39 @@ class ScoredRows:
         return found
 
     def over(self, spec: ModelSpec, threshold: str) -> Mask:
-        """Return which rows have a deciding head at or over ``fake_threshold`` or ``real_threshold``."""
+        """Return which rows have a head with a say at or over ``fake_threshold``, or one that holds back *real*."""
         found = np.zeros(len(self.domains), np.bool_)
         is_fused = ~np.isnan(self.logits["fused"])
         for domain in DOMAINS:
             own, numbers = self.domains == domain, spec_for(spec, domain)
             for head in DOMAIN_HEADS:
-                point = numbers.operating_points.get(head)
+                chances = platt(self.logits[head], numbers.calibration.get(head, Calibration()))
+                chances = np.nan_to_num(chances, nan=-1.0)
+                point, alone = (numbers.operating_points.get(name) for name in (head, f"{head}_alone"))
                 if point is not None:
-                    chances = platt(self.logits[head], numbers.calibration.get(head, Calibration()))
                     decides = own & (is_fused if head in TOGETHER else ~is_fused)
-                    found |= decides & (np.nan_to_num(chances, nan=-1.0) >= getattr(point, threshold))
+                    found |= decides & (chances >= getattr(point, threshold))
+                if head in APART:
+                    # Beside the fused head a stream over its own threshold is never real, and fake if it stands alone.
+                    beside = alone if threshold == "fake_threshold" else point
+                    found |= own & is_fused & (chances >= (np.inf if beside is None else beside.fake_threshold))
         return found
+
+    def charged(self, spec: ModelSpec) -> ChargedFiles:
+        """Return the files that may have picture and sound together, with what heads and streams say of each."""
+        own = (self.domains == JOINT) & np.any([~np.isnan(one) for one in self.logits.values()], axis=0)
+        rows, labels = self.rows[own], self.rows["label"].to_numpy(dtype=np.int8)[own]
+        sources, weights = rows["source"].to_numpy(dtype=object), np.ones(len(labels))
+        for label in (0, 1):
+            weights[labels == label] = source_weights(sources[labels == label])
+        return ChargedFiles(
+            probabilities=probabilities_of({head: one[own] for head, one in self.logits.items()}, spec),
+            labels=labels,
+            weights=weights,
+            sources=sources,
+            identities=rows["identity"].to_numpy(dtype=object),
+            otherwise=(self.over(spec, "fake_threshold") & np.isnan(self.logits["fused"]))[own],
+        )
 
 
 def calibrate_scored(
@@ -210,7 +233,7 @@ def fit_scored(
             reasons = "; ".join(f"{head}: {text}" for head, text in why.items())
             raise DataError(f"no head has enough scores of both classes ({reasons or 'none is judged'})")
         if not domain:  # what an earlier calibration fitted for single kinds goes with its heads
-            spec = without_domains(spec, [name for head in rows for name in (head, f"{head}_frame")])
+            spec = without_alone(without_domains(spec, [name for head in rows for name in (head, f"{head}_frame")]))
         left = {"left_plain" if domain else "kept": why}
         try:
             spec, found = _fit(spec, before, scored, domain, rows, least, options, on)
@@ -223,6 +246,8 @@ def fit_scored(
             by_domain[domain] = {**found, **left}
         else:
             figures |= {**found, **left}
+    spec, alone = let_stand_alone(spec, scored.charged(spec), options.max_fpr, options.domain_rows, on)
+    figures["standing_alone"] = alone
     return spec, {**figures, "domains": by_domain, "by_scorer": _scorer_figures(scored, spec)}
 
 
