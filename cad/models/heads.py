@@ -160,8 +160,10 @@ class VideoHead(nn.Module):
         if self.large is not None and self.mixture is not None and large is not None and "large" in self.judges:
             other = self.large_says(large, frames_present)
             if "small" in self.judges:
-                # Where the small judge's frames show no face, the large one speaks alone.
-                seen = face_present * frames_present
+                # Where the small judge's frames show no face, the large one speaks alone, and so it does of a still:
+                # on those it is the better one by itself.
+                is_clip = (frames_present.sum(1, keepdim=True) > 1).to(frames_present.dtype)
+                seen = face_present * frames_present * is_clip
                 both = torch.stack([seen.amax(1), frames_present.amax(1)], dim=-1)
                 clip = self.mixture(torch.stack([clip, other.clip_logit], dim=-1), both)
                 by_frame = torch.stack([frames, other.frame_logits], dim=-1)

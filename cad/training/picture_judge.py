@@ -8,6 +8,7 @@ without each of several groups of sources, which is the figure that tells what s
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -123,7 +124,7 @@ def fit_picture(
     start = {name: _copy(judge) for name, judge in fitted.items()}
     _log.info("%d rows to learn from, %d of them forged, %d stills; %d to be judged by", len(learnt),
               sum(row.is_fake for row in learnt), sum(row.is_still for row in learnt), len(judged))  # fmt: skip
-    material = _Material(store, how, place)
+    material = _Material(store, learnt, how, place)
 
     def logits_of(judge: PictureJudge, rows: Sequence[FaceRow]) -> Logits:
         return row_logits(judge, PlainCrops(store, rows, how.val_crops), len(rows), how.workers)
@@ -157,32 +158,35 @@ def fit_picture(
                     own = [row for row in learnt if row.row.source not in sources]
                     run(judge, own, _folder(out, name) / f"left_out_{group + 1}", sources, 0)
                     logits[name][others] = logits_of(judge, [learnt[number] for number in others])
+                # What is known is kept: the next fit may be stopped.
+                write_json(out / "left_out.json", {"rows": _rows_said(logits, learnt, groups)})
                 _log.info("left out: group %d of %d", group + 1, left_out_groups)
             figures["left_out"] = _left_out(logits, learnt)
-            write_json(out / "left_out.json", {"rows": _rows_said(logits, learnt, groups)})
             write_json(out / "metrics.json", figures)
         stop.release()
     _log.info("%s", json.dumps({name: value for name, value in figures.items() if name not in fitted}))
 
 
 class _Material:
-    """Gives fits their batches: made on the way, or drawn from a pool that is made when a fit first needs it."""
+    """Gives fits their batches: made on the way, or drawn from one pool that is made when a fit first needs it."""
 
-    def __init__(self, store: ClipStore, how: PictureFit, place: torch.device) -> None:
-        self._store, self._how, self._place = store, how, place
-        self._pool: PairPool | None = None
+    def __init__(self, store: ClipStore, all_rows: Sequence[FaceRow], how: PictureFit, place: torch.device) -> None:
+        self._store, self._all_rows, self._how, self._place = store, all_rows, how, place
 
     def batches(self, rows: Sequence[FaceRow], left_out: frozenset[str]) -> PictureBatches | PoolBatches:
         how = self._how
-        if how.pool and left_out and self._pool is not None:
-            return PoolBatches(self._pool, self._pool.without(left_out), how.batch, how.seed)
+        if how.pool:
+            return PoolBatches(lambda: self._pool, left_out, how.batch, how.seed)
+        return self._made(rows)
+
+    @functools.cached_property
+    def _pool(self) -> PairPool:
+        return make_pool(self._made(self._all_rows), self._how.pool, self._how.workers, self._place)
+
+    def _made(self, rows: Sequence[FaceRow]) -> PictureBatches:
+        how = self._how
         weights = TWIN_WEIGHTS if how.forging is None else how.forging
-        batches = PictureBatches(self._store, FaceDraw(rows), how.batch, how.seed, how.same_source, weights)
-        if not how.pool:
-            return batches
-        if self._pool is None:
-            self._pool = make_pool(batches, how.pool, how.workers, self._place)
-        return PoolBatches(self._pool, self._pool.without(left_out), how.batch, how.seed)
+        return PictureBatches(self._store, FaceDraw(rows), how.batch, how.seed, how.same_source, weights)
 
 
 def _folder(out: Path, name: JudgeName) -> Path:
@@ -247,6 +251,7 @@ def _rows_said(
             **{name: round(float(one[number]), 5) for name, one in logits.items()},
         }
         for number, row in enumerate(rows)
+        if all(np.isfinite(one[number]) for one in logits.values())
     ]
 
 

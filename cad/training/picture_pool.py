@@ -7,9 +7,10 @@ share what was made.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,30 +75,38 @@ class PoolBatches(Dataset[CropBatch]):
     Every second crop is mirrored, drawn anew each time that a pair is shown.
 
     Args:
-        pool: The pairs.
-        chosen: Which of them are shown.
+        pool: Gives the pairs, when the first batch is asked for: a fit that is finished needs none.
+        left_out: Sources that are not shown.
         size: Crops in a batch, even.
         seed: Of the draws.
-
-    Raises:
-        DataError: No pair is left.
     """
 
-    def __init__(self, pool: PairPool, chosen: NDArray[np.int64], size: int, seed: int) -> None:
-        if not len(chosen):
-            raise DataError("no pair of crops is left to learn from; leave fewer sources out")
-        self._pool, self._chosen, self._size, self._seed = pool, chosen, size, seed
+    def __init__(self, pool: Callable[[], PairPool], left_out: Collection[str], size: int, seed: int) -> None:
+        self._pool, self._left_out, self._size, self._seed = pool, left_out, size, seed
+
+    @functools.cached_property
+    def _pairs(self) -> tuple[PairPool, NDArray[np.int64]]:
+        pool = self._pool()
+        return pool, pool.without(self._left_out)
 
     def __getitem__(self, number: int) -> CropBatch:
+        """Return a batch.
+
+        Raises:
+            DataError: No pair is left.
+        """
+        pool, chosen = self._pairs
+        if not len(chosen):
+            raise DataError("no pair of crops is left to learn from; leave fewer sources out")
         rng = np.random.default_rng([self._seed, number])
-        pairs = self._chosen[rng.integers(len(self._chosen), size=self._size // 2)]
-        device = self._pool.crops.device
-        crops = self._pool.crops[torch.from_numpy(pairs).to(device)].flatten(0, 1)
+        pairs = chosen[rng.integers(len(chosen), size=self._size // 2)]
+        device = pool.crops.device
+        crops = pool.crops[torch.from_numpy(pairs).to(device)].flatten(0, 1)
         mirrored = torch.from_numpy(rng.random(self._size) < 0.5).to(device).reshape(-1, 1, 1, 1)
-        source = self._pool.source[pairs].ravel()
+        source = pool.source[pairs].ravel()
         return CropBatch(
             torch.where(mirrored, crops.flip(2), crops),
             torch.tensor([0.0, 1.0], device=device).repeat(len(pairs)),
             torch.from_numpy(source).to(device),
-            tuple(self._pool.names[one] for one in source),
+            tuple(pool.names[one] for one in source),
         )

@@ -104,7 +104,9 @@ def both_judges(net: CadModel, store: ClipStore, rows: Sequence[FaceRow]) -> Bot
         small = head.small_says(face, face_present, lips, present).clip_logit
         tokens, _ = large_encoder(frames, present)
         large = head.large_says(tokens, present).clip_logit
-        said.append((float(small), float(large), float((face_present * present).amax()), float(present.amax())))
+        # Of a still the large judge speaks alone.
+        small_sees = float((face_present * present).amax()) if float(present.sum()) > 1 else 0.0
+        said.append((float(small), float(large), small_sees, float(present.amax())))
     table = np.array(said, np.float64).reshape(-1, 4)
     return BothJudges(table[:, 0], table[:, 1], table[:, 2:])
 

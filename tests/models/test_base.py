@@ -153,6 +153,18 @@ def test_either_judge_can_be_switched_off(model, judge):
     torch.testing.assert_close(both.video_logit, (small.clip_logit + large.clip_logit) / 2, rtol=1e-3, atol=1e-4)
 
 
+def test_of_a_still_the_large_judge_speaks_alone(model):
+    torch.manual_seed(1)
+    frames, audio, present, audio_present = windows(1, 12)
+    present[:] = 0
+    present[0, 5] = 1
+    with torch.no_grad():
+        said = model(frames, audio, present, audio_present)
+        large = model.video_head.large_says(model._large(frames, present), present)
+    torch.testing.assert_close(said.video_logit, large.clip_logit, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(said.video_frame_logits, large.frame_logits, rtol=1e-3, atol=1e-4)
+
+
 def test_with_the_small_judge_alone_it_is_the_small_net(model):
     small = tiny_shapes()
     alone = create_model("cad_base", **BASE_OPTIONS, face_judges=["small"]).eval()

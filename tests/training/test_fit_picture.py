@@ -263,16 +263,16 @@ def test_a_pool_shows_pairs_and_leaves_sources_out(known: tuple[ClipStore, list[
     assert torch.equal(pool.crops[:2].flatten(0, 1), batches[0].crops)
     chosen = pool.without({"page1"})
     assert 0 < len(chosen) < 12
-    shown = PoolBatches(pool, chosen, 8, seed=3)
+    shown = PoolBatches(lambda: pool, {"page1"}, 8, seed=3)
     batch = shown[5]
     assert set(batch.source_names) == {"page0"} and batch.label.tolist() == [0.0, 1.0] * 4
-    assert torch.equal(batch.crops, PoolBatches(pool, chosen, 8, seed=3)[5].crops)
+    assert torch.equal(batch.crops, PoolBatches(lambda: pool, {"page1"}, 8, seed=3)[5].crops)
     kept = {crop.numpy().tobytes() for crop in pool.crops[chosen].flatten(0, 1)}
     mirrored = {crop.flip(1).contiguous().numpy().tobytes() for crop in pool.crops[chosen].flatten(0, 1)}
     drawn = [crop.contiguous().numpy().tobytes() for crop in batch.crops]
     assert all(crop in kept or crop in mirrored for crop in drawn) and any(crop not in kept for crop in drawn)
     with pytest.raises(DataError, match="no pair"):
-        PoolBatches(pool, pool.without(pool.names), 8, seed=3)
+        PoolBatches(lambda: pool, pool.names, 8, seed=3)[0]
 
 
 def test_a_stopped_fit_is_the_fit_that_was_never_stopped(
