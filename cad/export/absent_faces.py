@@ -12,8 +12,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-#: The encoder's last norm, by which its part of the graph is known, and the input that says where faces are.
-_LAST_NORM = "model.large_face_encoder.class_norm.weight"
+#: The encoder's first weights, by which its part of the graph is known, and what is as wide as a patch. (Weights that
+#: many layers may share, such as norms that never learnt, have the name of any of them.)
+_FIRST_WEIGHT = "model.large_face_encoder.net.patch_embed.proj.weight"
+_PLACES = "model.large_face_encoder.net.pos_embed"
+#: The input that says where faces are.
 _PRESENT = "frames_present"
 _PREFIX = "absent_faces."
 
@@ -66,8 +69,8 @@ def skip_absent_faces(graph: onnx.GraphProto) -> bool:
 
 
 def _tokens_of(graph: onnx.GraphProto) -> str | None:
-    """Return the name of the encoder's result, (batch, time, width): the only gathered thing behind its last norm."""
-    behind = {_LAST_NORM}
+    """Return the name of the encoder's result, (batch, time, width): the only gathered thing behind its first layer."""
+    behind = {_FIRST_WEIGHT}
     for node in graph.node:
         if behind.intersection(node.input):
             if node.op_type == "GatherElements":
@@ -78,8 +81,7 @@ def _tokens_of(graph: onnx.GraphProto) -> str | None:
 
 def _width_of(graph: onnx.GraphProto) -> int:
     """Return the features of a token: class token and mean of the patches."""
-    norm = next(tensor for tensor in graph.initializer if tensor.name.startswith(_LAST_NORM))
-    return 2 * int(np.prod(norm.dims))
+    return 2 * max(int(tensor.dims[-1]) for tensor in graph.initializer if tensor.name.startswith(_PLACES))
 
 
 def _only_for(graph: onnx.GraphProto, tokens: str) -> set[str]:
