@@ -14,6 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from cad.export.absent_faces import skip_absent_faces
 from cad.export.integer_products import exact_of, multiply_in_integers
 
 DTYPES = ("fp32", "fp16", "int8")
@@ -30,6 +31,7 @@ def store_weights_as(proto: onnx.ModelProto, path: Path, dtype: str) -> None:
     stored.CopyFrom(proto)
     if dtype != "fp32":
         _narrow(stored.graph, dtype)
+    skip_absent_faces(stored.graph)
     onnx.checker.check_model(stored)
     path.write_bytes(stored.SerializeToString())
 

@@ -36,7 +36,7 @@ class ClipFace(FaceEncoder):
         model_options: Changes of its architecture, for small ones in tests.
         blocks: How many of the twelve blocks are used.
         frames_per_window: Frames looked at, one from each of so many equal parts of the frames with a face, whatever
-            the window's length; 2 of a window of 2 s are one a second.
+            the window's length; windows begin a second apart, so that 1 is one a second.
         learn_from_block: First block whose norms learn, counted from 0; the norms behind the last one always do.
         patch_drop: Share of patches left out in training, in [0, 1).
 
@@ -52,7 +52,7 @@ class ClipFace(FaceEncoder):
         model: str = CLIP_MODEL,
         model_options: Mapping[str, Any] | None = None,
         blocks: int = 8,
-        frames_per_window: int = 2,
+        frames_per_window: int = 1,
         learn_from_block: int = 1,
         patch_drop: float = 0.5,
     ) -> None:
