@@ -24,6 +24,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from cad.errors import OptionError
+from cad.export.absent_faces import look_at_all
 from cad.export.integer_products import integer_matrices
 from cad.models.lags import _SHARPNESS
 from cad.models.standardize import SETTLING_BATCHES
@@ -88,6 +89,7 @@ def read_packaged(source: WeightsEntry | Path, net: nn.Module) -> dict[str, Tens
         graph = onnx.load_from_string(content).graph
     except (OSError, DecodeError) as error:
         raise OptionError(f"start_from: {where} cannot be read as an ONNX model ({error})") from error
+    look_at_all(graph)
     own, constants = net.state_dict(), _constants(graph)
     found: dict[str, NDArray[Any]] = {
         name.removeprefix(_PREFIX): value for name, value in constants.items() if name.startswith(_PREFIX)

@@ -22,6 +22,7 @@ from cad.evaluation.joining import join
 from cad.evaluation.model_tables import ModelOnSet, json_of, model_tables
 from cad.evaluation.model_weights import find_weights
 from cad.evaluation.report import build_report
+from cad.weights import list_entries
 
 evaluate = load_tool("evaluate")
 

@@ -18,6 +18,7 @@ from tiny_cad import BASE_OPTIONS, tiny_base, windows
 
 from cad.errors import OptionError
 from cad.export import integer_products
+from cad.export.absent_faces import look_at_all
 from cad.export.checkpoint import spec_of
 from cad.export.graph import export_graph
 from cad.export.integer_products import LARGEST_LEVEL, LOGIT_TOLERANCE, multiply_in_integers
@@ -152,7 +153,7 @@ def test_the_stored_file_keeps_its_outputs_within_the_bound(graph, model, tmp_pa
 
 def test_what_is_stored_as_float_is_read_back_whole(graph, model, tmp_path):
     path = tmp_path / "own.onnx"
-    path.write_bytes(graph.SerializeToString())
+    store_weights_as(graph, path, "fp32")
     found, own = read_packaged(path, model), model.state_dict()
     assert own.keys() - found.keys() == {name for name in own if name.startswith(training_only(model))}
     for name, value in found.items():
@@ -197,6 +198,7 @@ def test_a_large_part_that_the_file_lacks_is_refused(graph, model, tmp_path):
     path = tmp_path / "int8.onnx"
     store_weights_as(graph, path, "int8")
     proto = onnx.load(path)
+    look_at_all(proto.graph)
     (node,) = [one for one in proto.graph.node if one.op_type == "MatMulInteger"][:1]
     (levels,) = [one for one in proto.graph.initializer if one.name == node.input[1]]
     levels.name = node.input[1] = "unknown"
