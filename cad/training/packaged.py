@@ -62,6 +62,11 @@ def packaged_entry(name: str) -> WeightsEntry | None:
     return detectors.get(name) or (detectors[numbers[max(numbers)]] if numbers else None)
 
 
+def network_of(entry: WeightsEntry | None) -> str:
+    """Return the network that packaged weights are of by their name, ``cad_small`` where the name does not tell."""
+    return "cad_base" if entry is not None and entry.name.startswith("cad_base") else "cad_small"
+
+
 def packaged_names() -> list[str]:
     """Return the names of the detectors in the package."""
     return [entry.name for entry in list_entries("detector")]
