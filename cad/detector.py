@@ -127,7 +127,7 @@ class Detector(Closing):
         options: What to use and what a clip may cost.
         progress: Called now and then while a clip is analysed, on the thread that analyses it. An exception that it
             raises cancels the analysis of that clip and comes out of the call.
-        choices: Fields of DetectOptions by name, such as ``model="cad_small_2_1"`` or ``device="cpu"``; they stand
+        choices: Fields of DetectOptions by name, such as ``model="cad_small_3"`` or ``device="cpu"``; they stand
             above ``options``.
 
     Raises:

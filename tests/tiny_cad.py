@@ -16,6 +16,8 @@ SMALL_OPTIONS: dict[str, Any] = {
     "lip_options": {"width": 32, "stages": (4, 8, 8, 8)},
     "video_uses_lips": True,
     "speech_options": {"layers": 2, "width": 16, "heads": 2},
+    "voice_change": False,
+    "voice_members": 1,
     "width": 32,
     "prototypes": 8,
 }
@@ -27,6 +29,8 @@ BASE_OPTIONS: dict[str, Any] = {
     },
     "lip_options": {"net_width": 16},
     "speech_options": {"layers": 2, "width": 16, "heads": 2},
+    "voice_change": False,
+    "voice_members": 1,
     "width": 32,
     "prototypes": 8,
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Score several models on several sets and print the table of a paper, or compare scores that are there already.
 
-    python tools/compare.py --models cad_small_2_1 runs/meso4 runs/aasist_l --sets fav.csv lavdf.csv --split test
+    python tools/compare.py --models cad_small_3 runs/meso4 runs/aasist_l --sets fav.csv lavdf.csv --split test
     python tools/compare.py --manifest M.csv --split val ours=OURS.csv theirs=THEIRS.csv
 
 A model is a packaged name, a folder of weights, an .onnx file, a checkpoint, the folder of a run or its best/, or a

@@ -19,6 +19,8 @@ _PLACES = "model.large_face_encoder.net.pos_embed"
 #: The input that says where faces are.
 _PRESENT = "frames_present"
 _PREFIX = "absent_faces."
+#: The branch that computes the encoder.
+_BRANCH = f"{_PREFIX}look"
 
 
 def skip_absent_faces(graph: onnx.GraphProto) -> bool:
@@ -30,7 +32,7 @@ def skip_absent_faces(graph: onnx.GraphProto) -> bool:
     width = _width_of(graph)
     then = helper.make_graph(
         [node for node in graph.node if node.output[0] in inside],
-        f"{_PREFIX}look",
+        _BRANCH,
         [],
         [helper.make_tensor_value_info(tokens, TensorProto.FLOAT, None)],
     )
@@ -66,6 +68,16 @@ def skip_absent_faces(graph: onnx.GraphProto) -> bool:
     del graph.value_info[:]
     graph.value_info.extend(outside)
     return True
+
+
+def look_at_all(graph: onnx.GraphProto) -> None:
+    """Put the encoder back among the other nodes, in place: the graph is what ``skip_absent_faces`` was given."""
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        branches = [item.g for item in node.attribute if item.name == "then_branch" and item.g.name == _BRANCH]
+        nodes += branches[0].node if branches else [node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _tokens_of(graph: onnx.GraphProto) -> str | None:

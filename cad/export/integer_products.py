@@ -11,7 +11,7 @@ What is left is stored in int8 by ``cad.export.precision``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,26 @@ def exact_of(graph: onnx.GraphProto) -> set[str]:
     """Return the names of what belongs to int8 matrices and has to stay as exact as it is."""
     levels = {node.input[1] for node in graph.node if node.op_type == "MatMulInteger"}
     return {f"{name.removesuffix('.levels')}.{kind}" for name in levels for kind in ("scales", "sums")}
+
+
+def integer_matrices(graph: onnx.GraphProto, held: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
+    """Return the matrices (rows, columns) that ``multiply_in_integers`` replaced, to within half a level.
+
+    Args:
+        graph: What it was applied to, or that graph read back from a file.
+        held: The initializers of the graph by name.
+
+    Returns:
+        By the names that the products' outputs have.
+    """
+    found: dict[str, NDArray[np.float32]] = {}
+    for node in graph.node:
+        if node.op_type != "MatMulInteger" or not node.output[0].endswith(".sum"):
+            continue
+        levels, scales = (held.get(f"{node.input[1].removesuffix('.levels')}.{kind}") for kind in ("levels", "scales"))
+        if levels is not None and scales is not None:
+            found[node.output[0].removesuffix(".sum")] = levels.astype(np.float32) * scales.astype(np.float32)
+    return found
 
 
 def _products(graph: onnx.GraphProto, held: dict[str, onnx.TensorProto]) -> Iterator[onnx.NodeProto]:

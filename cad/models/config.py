@@ -109,8 +109,8 @@ class CadConfig(NetConfig):
     video_uses_lips: bool = False
     fusion: str = "streams"
     head_dropout: float = 0.5
-    voice_change: bool = False
-    voice_members: int = 1
+    voice_change: bool = True
+    voice_members: int = 4
     fusion_dropout: float = 0.3
     band_slots: int = 10
     lag_slots: int = 25

@@ -16,7 +16,7 @@ from cad.models.registry import net_of
 from cad.spec import STREAMS
 from cad.training.fusion_fit import FittedFusion, fit_fusion
 from cad.training.fusion_judgement import judge_left_out, table_of
-from cad.training.packaged import packaged_entry
+from cad.training.packaged import network_of, packaged_entry
 from cad.training.scored_streams import ScoredStreams
 from cad.training.start import StartFrom, load_parts
 from cad.training.whole_files import write_json, written_beside
@@ -29,7 +29,7 @@ def fit_and_write(
     files: ScoredStreams,
     weights: str,
     out: Path,
-    net: str = "cad_small",
+    net: str | None = None,
     options: dict[str, Any] | None = None,
     left_out_groups: int = 8,
     max_fpr: float = 0.03,
@@ -43,7 +43,8 @@ def fit_and_write(
         files: What is fitted on, scored with these weights.
         weights: Packaged name, folder, ``.onnx`` file, checkpoint or run.
         out: Folder to write to.
-        net: Name of the network, for weights that do not tell their configuration.
+        net: Name of the network, for weights that do not tell their configuration; None for the one that the name of
+            packaged weights begins with, else ``cad_small``.
         options: Of that network.
         left_out_groups: Groups of sources to judge by; 0 for no judgement.
         max_fpr: Share of genuine files at the threshold that is judged.
@@ -87,19 +88,20 @@ def fit_and_write(
 
 
 def with_fusion(
-    weights: str, fitted: FittedFusion, net: str = "cad_small", options: dict[str, Any] | None = None
+    weights: str, fitted: FittedFusion, net: str | None = None, options: dict[str, Any] | None = None
 ) -> CadModel:
     """Return the network of some weights with the fusion ``strongest`` and these numbers in place of its own.
 
     Raises:
         OptionError: They cannot be read, or are of no network with a fusion.
     """
-    if packaged_entry(weights) is None and Path(weights).suffix != ".onnx":
+    entry = packaged_entry(weights)
+    if entry is None and Path(weights).suffix != ".onnx":
         source, _ = load_checkpoint(weights)
         fusion = {"fusion": "strongest"} if isinstance(source, CadModel) else {}
         model = net_of(source.config.replace(**fusion).to_json())
     else:
-        model = create_model(net, **{**(options or {}), "fusion": "strongest"})
+        model = create_model(net or network_of(entry), **{**(options or {}), "fusion": "strongest"})
     if not isinstance(model, CadModel):
         raise OptionError(f"{weights} has no fusion to fit: it is {model.config.name}")
     parts = [f"{name}." for name, part in model.named_children() if name != "fusion" and part.state_dict()]

@@ -2,7 +2,8 @@
 """Weights to train on from, read out of an exported model: what its graph computes with, under the net's own names.
 
 The exporter keeps the names of most tensors and folds the rest into constants, whose place in the graph tells whose
-they are. Weights that are stored in fewer bits are widened as the runtime widens them.
+they are. Weights that are stored in fewer bits are widened as the runtime widens them; matrices that are multiplied in
+integers are their levels times the scale of each column.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from cad.errors import OptionError
+from cad.export.absent_faces import look_at_all
+from cad.export.integer_products import integer_matrices
 from cad.models.lags import _SHARPNESS
 from cad.models.standardize import SETTLING_BATCHES
 from cad.plain_file import read_plain
@@ -59,6 +62,11 @@ def packaged_entry(name: str) -> WeightsEntry | None:
     return detectors.get(name) or (detectors[numbers[max(numbers)]] if numbers else None)
 
 
+def network_of(entry: WeightsEntry | None) -> str:
+    """Return the network that packaged weights are of by their name, ``cad_small`` where the name does not tell."""
+    return "cad_base" if entry is not None and entry.name.startswith("cad_base") else "cad_small"
+
+
 def packaged_names() -> list[str]:
     """Return the names of the detectors in the package."""
     return [entry.name for entry in list_entries("detector")]
@@ -86,6 +94,7 @@ def read_packaged(source: WeightsEntry | Path, net: nn.Module) -> dict[str, Tens
         graph = onnx.load_from_string(content).graph
     except (OSError, DecodeError) as error:
         raise OptionError(f"start_from: {where} cannot be read as an ONNX model ({error})") from error
+    look_at_all(graph)
     own, constants = net.state_dict(), _constants(graph)
     found: dict[str, NDArray[Any]] = {
         name.removeprefix(_PREFIX): value for name, value in constants.items() if name.startswith(_PREFIX)
@@ -94,6 +103,7 @@ def read_packaged(source: WeightsEntry | Path, net: nn.Module) -> dict[str, Tens
     found |= _folded_norms(found, net)
     found |= _standardizers(graph, constants)
     found |= _alignment(graph, constants, own)
+    found |= _large_judge(graph, constants)
     found |= _fusion(graph, constants)
     found |= _merged(found, own)
     return {
@@ -131,13 +141,18 @@ def _constants(graph: onnx.GraphProto) -> Arrays:
 
 def _linear(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
     """Return the matrices of linear layers: turned over and nameless, beside a bias that kept its name."""
-    products = {node.output[0]: node.input[1] for node in graph.node if node.op_type == "MatMul"}
+    products: Arrays = {
+        node.output[0]: constants[node.input[1]]
+        for node in graph.node
+        if node.op_type == "MatMul" and node.input[1] in constants
+    }
+    products |= integer_matrices(graph, constants)
     found: Arrays = {}
     for node in graph.node:
         if node.op_type == "Add":
             for one, other in (node.input, reversed(node.input)):
-                if one.startswith(_PREFIX) and one.endswith(".bias") and products.get(other) in constants:
-                    found[f"{one.removeprefix(_PREFIX).removesuffix('bias')}weight"] = constants[products[other]].T
+                if one.startswith(_PREFIX) and one.endswith(".bias") and other in products:
+                    found[f"{one.removeprefix(_PREFIX).removesuffix('bias')}weight"] = products[other].T
     return found
 
 
@@ -194,6 +209,31 @@ def _alignment(graph: onnx.GraphProto, constants: Arrays, own: Mapping[str, Tens
         is_sharpened = node.op_type == "Mul" and node.input[0] in scaled and node.input[1] in constants
         if is_sharpened and constants[node.input[1]] == _SHARPNESS:
             found["align.log_scale"] = np.log(scaled[node.input[0]])
+    return found
+
+
+def _large_judge(graph: onnx.GraphProto, constants: Arrays) -> Arrays:
+    """Return the large judge's scale and feature, and the weights of both judges from their softplus."""
+    judge, mixture = "video_head.large.", "video_head.mixture."
+    maker = {output: node for node in graph.node for output in node.output}
+    found: Arrays = {}
+    for node in graph.node:
+        if node.op_type == "Add" and f"{_PREFIX}{judge}line.bias" in node.input:
+            line = maker.get(next(name for name in node.input if name != f"{_PREFIX}{judge}line.bias"))
+            scaled = maker.get(line.input[0]) if line is not None and line.op_type == "MatMul" else None
+            if line is None or scaled is None or scaled.op_type != "Mul" or scaled.input[1] not in constants:
+                continue
+            found[f"{judge}log_scale"] = np.log(constants[scaled.input[1]])
+            for other in graph.node:  # the other product with the same tokens, which has no bias to tell it by
+                is_feature = other.op_type == "MatMul" and other.input[0] == scaled.output[0] and other is not line
+                if is_feature and other.output != line.output and other.input[1] in constants:
+                    found[f"{judge}feature.weight"] = constants[other.input[1]].T
+        elif node.op_type == "Mul":
+            # Standardised logits, a division by the spread, times what counts: weights where a judge is present.
+            one, other = (maker.get(name) for name in node.input)
+            is_standard = one is not None and one.op_type == "Div" and one.input[1] == f"{_PREFIX}{mixture}spread"
+            if is_standard and other is not None and other.op_type == "Mul" and other.input[0] in constants:
+                found[f"{mixture}weights"] = _before_softplus(constants[other.input[0]])
     return found
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny_cad import tiny_base, tiny_small, windows
 
-from cad.export.absent_faces import skip_absent_faces
+from cad.export.absent_faces import look_at_all, skip_absent_faces
 from cad.export.checkpoint import spec_of
 from cad.export.graph import export_graph
 from cad.export.precision import store_weights_as
@@ -69,6 +69,15 @@ def test_the_transformer_is_in_the_branch_and_nothing_that_others_need(graph, tm
             constant.update(node.output)
         else:
             assert not layers & set(node.input), node.name
+
+
+def test_the_encoder_can_be_put_back(graph) -> None:
+    proto = onnx.ModelProto()
+    proto.CopyFrom(graph)
+    assert skip_absent_faces(proto.graph) and len(proto.graph.node) < len(graph.graph.node)
+    look_at_all(proto.graph)
+    before, after = ({node.SerializeToString() for node in one.graph.node} for one in (graph, proto))
+    assert before <= after and "If" not in {node.op_type for node in proto.graph.node}
 
 
 def test_a_graph_without_such_an_encoder_stays_as_it_is() -> None:

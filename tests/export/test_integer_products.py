@@ -14,14 +14,19 @@ import torch
 from benchmarks.large_face import exported, judged_crops, opened, published_net
 from onnx import TensorProto, helper, numpy_helper
 from requirements import needs
-from tiny_cad import BASE_OPTIONS, tiny_base
+from tiny_cad import BASE_OPTIONS, tiny_base, windows
 
+from cad.errors import OptionError
 from cad.export import integer_products
+from cad.export.absent_faces import look_at_all
 from cad.export.checkpoint import spec_of
 from cad.export.graph import export_graph
 from cad.export.integer_products import LARGEST_LEVEL, LOGIT_TOLERANCE, multiply_in_integers
 from cad.export.parity import check_parity
 from cad.export.precision import store_weights_as
+from cad.spec import OUTPUTS
+from cad.training.packaged import read_packaged, training_only
+from cad.training.start import StartFrom, load_parts
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 BIAS = "model.large_face_encoder.net.blocks.0.mlp.fc1.bias"
@@ -30,7 +35,12 @@ BIAS = "model.large_face_encoder.net.blocks.0.mlp.fc1.bias"
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(7)
-    return tiny_base(lip_options={"net_width": 16}, prototypes=8)
+    made = tiny_base(voice_change=True, voice_members=2)
+    with torch.no_grad():
+        made.video_head.mixture.weights.copy_(torch.tensor([-0.2, 0.3]))
+        made.video_head.mixture.settle(torch.tensor([0.3, -0.4]), torch.tensor([1.5, 0.7]))
+        made.video_head.large.log_scale.add_(0.1)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +149,62 @@ def test_the_stored_file_keeps_its_outputs_within_the_bound(graph, model, tmp_pa
     assert all(scales[f"{name}.{kind}"] == TensorProto.FLOAT for name in exact for kind in ("scales", "sums"))
     worst = {item.output: item.absolute for item in check_parity(model, path, strict=False)}
     assert 0 < worst["video_logit"] < 0.1 and worst["video_frame_logits"] < 0.1
+
+
+def test_what_is_stored_as_float_is_read_back_whole(graph, model, tmp_path):
+    path = tmp_path / "own.onnx"
+    store_weights_as(graph, path, "fp32")
+    found, own = read_packaged(path, model), model.state_dict()
+    assert own.keys() - found.keys() == {name for name in own if name.startswith(training_only(model))}
+    for name, value in found.items():
+        if name.startswith(("large_face_encoder.", "video_head.", "audio_head.hidden.", "fusion.")):
+            torch.testing.assert_close(value, own[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_the_integer_matrices_are_read_back_to_within_half_a_level(graph, model, tmp_path):
+    path = tmp_path / "int8.onnx"
+    store_weights_as(graph, path, "int8")
+    found, own = read_packaged(path, model), model.state_dict()
+    assert own.keys() - found.keys() == {name for name in own if name.startswith(training_only(model))}
+    held = {tensor.name for tensor in onnx.load(path).graph.initializer}
+    integers = [name for name in found if name.startswith("large_face_encoder.net.blocks.") and own[name].ndim == 2]
+    assert len(integers) == 4 * BASE_OPTIONS["large_face_options"]["blocks"]
+    assert not any(f"model.{name}" in held for name in integers)
+    for name in integers:
+        # Rows of the net's matrix are columns of the graph's.
+        level = own[name].abs().amax(1, keepdim=True) / LARGEST_LEVEL
+        assert 0 < ((found[name] - own[name]).abs() / level).max() < 0.501, name
+    for name in ("large.log_scale", "mixture.weights", "mixture.centre", "mixture.spread"):
+        torch.testing.assert_close(found[f"video_head.{name}"], own[f"video_head.{name}"], rtol=1e-5, atol=1e-6)
+
+
+def test_a_net_that_begins_from_the_stored_file_says_nearly_the_same(graph, model, tmp_path):
+    path = tmp_path / "int8.onnx"
+    store_weights_as(graph, path, "int8")
+    torch.manual_seed(8)
+    other = tiny_base(voice_change=True, voice_members=2)
+    taken = load_parts(other, [StartFrom(str(path))])
+    assert taken == other.state_dict().keys()
+    inputs = windows()
+    with torch.inference_mode():
+        a, b = model(*inputs), other.eval()(*inputs)
+        spread = {name: getattr(tiny_base(voice_change=True, voice_members=2)(*inputs), name) for name in OUTPUTS}
+    for name in ("video_logit", "video_frame_logits", "audio_logit", "fused_logit"):
+        gap, apart = ((getattr(a, name) - one).abs().max() for one in (getattr(b, name), spread[name]))
+        assert gap < 0.02 and gap < 0.2 * apart, (name, gap, apart)
+
+
+def test_a_large_part_that_the_file_lacks_is_refused(graph, model, tmp_path):
+    path = tmp_path / "int8.onnx"
+    store_weights_as(graph, path, "int8")
+    proto = onnx.load(path)
+    look_at_all(proto.graph)
+    (node,) = [one for one in proto.graph.node if one.op_type == "MatMulInteger"][:1]
+    (levels,) = [one for one in proto.graph.initializer if one.name == node.input[1]]
+    levels.name = node.input[1] = "unknown"
+    onnx.save(proto, path)
+    with pytest.raises(OptionError, match=r"'large_face_encoder\.' .* differ in large_face_encoder\.net\.blocks\.0"):
+        load_parts(model, [StartFrom(str(path), ["large_face_encoder."])])
 
 
 def test_cad_small_is_stored_as_before(monkeypatch, rng, tmp_path):

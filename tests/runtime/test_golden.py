@@ -52,7 +52,8 @@ def test_a_shipped_file_says_what_it_said_when_it_was_packed(entry):
 
 @pytest.mark.parametrize("entry", SHIPPED, ids=lambda entry: entry.name)
 def test_a_shipped_file_is_small_and_names_itself(entry):
-    assert entry.path.stat().st_size <= 40e6
+    # The wheel has to stay under 100 MB.
+    assert entry.path.stat().st_size <= (80e6 if entry.name.startswith("cad_base") else 40e6)
     spec: ModelSpec = open_model(read_verified(entry), entry.name, device="cpu", threads=1).spec
     assert spec.name == entry.name
     assert set(spec.calibration) >= {"fused", "video", "audio", "sync"}

@@ -25,6 +25,7 @@ TRAIN = sorted(path for path in (ROOT / "configs" / "train").glob("*.yaml") if p
 BELOW = {
     "ablation": ["--config", str(ROOT / "configs" / "ablation" / "full.yaml")],
     "stage_video_2": ["--config", str(ROOT / "configs" / "train" / "stage_video.yaml")],
+    "finetune_base": ["--config", str(ROOT / "configs" / "train" / "finetune.yaml")],
 }
 ABLATION = sorted((ROOT / "configs" / "ablation").glob("*.yaml"))
 
@@ -56,7 +57,7 @@ def test_a_configuration_makes_a_net_and_its_data(path: Path, tmp_path: Path) ->
         kept == 0 and path.stem not in ("stage_sync", "stage_audio")
     )
     assert cli.model.criterion.weights.distillation == (
-        0.1 if path.stem in ("full", "cad_small", "finetune", "no_alignment") else 0
+        0.1 if path.stem in ("full", "cad_small", "finetune", "finetune_base", "no_alignment") else 0
     )
 
 

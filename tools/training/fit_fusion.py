@@ -47,8 +47,8 @@ def main(words: Sequence[str] | None = None) -> int:
     add("--sharpness", type=float, help="hold the mean's exponent at this value in (0, 1) instead of fitting it")
     add("--streams", default="video,audio",
         help="those that have a part in the fused logit (default: video,audio; the verdict takes sync by itself)")
-    add("--net", default="cad_small", help="network of packaged weights (default: cad_small)")
-    add("--options", default="{}", metavar="JSON", help="options of that network, such as {\"voice_change\": true}")
+    add("--net", help="network of weights of your own (default: cad_small; packaged weights say it by their name)")
+    add("--options", default="{}", metavar="JSON", help="options of that network, such as {\"voice_members\": 1}")
     # fmt: on
     options = parser.parse_args(words)
     return run_command(lambda: fit(options), "fit_fusion")
