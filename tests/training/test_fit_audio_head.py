@@ -171,6 +171,10 @@ def test_made_sounds_are_learnt_as_genuine() -> None:
     assert means[0] > 0 > means[1]
     with pytest.raises(OptionError, match="made_share"):
         FitOptions(made_share=1.0)
+    with pytest.raises(OptionError, match="face_share"):
+        FitOptions(face_share=0.0)
+    with pytest.raises(OptionError, match="most"):
+        FitOptions(most=-1)
 
 
 def test_rare_sources_and_classes_are_drawn_more_often_than_they_occur() -> None:
@@ -180,6 +184,9 @@ def test_rare_sources_and_classes_are_drawn_more_often_than_they_occur() -> None
     np.testing.assert_allclose(weights.sum(), 1.0)
     assert weights[:17].sum() == pytest.approx(0.5) and weights[16] == pytest.approx(0.1)
     assert weights[17:19].sum() == pytest.approx(weights[19]) == pytest.approx(0.25)
+    capped = draw_weights(label, source, source == "face", face_share=0.2, most=4)
+    assert capped[:17].sum() == pytest.approx(0.8) and capped[16] == pytest.approx(0.8 / 3)
+    assert capped[17:].sum() == pytest.approx(0.2)
     ((real, fake),) = pairs_of(label, source)
     assert (real.tolist(), fake.tolist()) == ([19], [17, 18])
     assert set(source_groups(source.tolist(), 2).values()) == {0, 1}
