@@ -44,6 +44,8 @@ class FitOptions:
         made_share: Of the draws that are made sounds without speech, as genuine ones; 0 leaves them out.
         face_share: Of the other draws that are windows of talking faces; the rest are recordings.
         most: A source counts as if it had at most so many windows of a class; 0 counts them all.
+        copied_share: Of the draws of forged recordings that are copy-synthesis: genuine recordings through a vocoder,
+            beside which those of whole systems would otherwise be few. 0 leaves them out.
         seed: For starts and draws.
     """
 
@@ -56,11 +58,13 @@ class FitOptions:
     made_share: float = 0.0
     face_share: float = 0.5
     most: int = 0
+    copied_share: float = 0.15
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.made_share < 1:
-            raise OptionError(f"made_share must be in [0, 1), got {self.made_share}")
+        for name in ("made_share", "copied_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise OptionError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if not 0 < self.face_share < 1:
             raise OptionError(f"face_share must be in (0, 1), got {self.face_share}")
         if self.most < 0:
@@ -74,6 +78,7 @@ def fit_head(
     has_face: Sequence[bool],
     options: FitOptions,
     made: VoiceWindows | None = None,
+    copied: Sequence[bool] | None = None,
 ) -> None:
     """Fit the head in place; its ``feature`` stays as it is.
 
@@ -84,11 +89,15 @@ def fit_head(
         has_face: By row, whether it shows a face.
         options: How.
         made: Windows of sounds without speech, all genuine, for ``made_share``.
+        copied: By row, whether it is a copy-synthesis; none is if None.
     """
     source = np.array([sources[row] for row in known.row.tolist()])
     face = np.array([has_face[row] for row in known.row.tolist()])
     label = known.label.numpy()
     drawn = draw_weights(label, source, face, options.face_share, options.most)
+    if copied is not None:
+        is_copied = np.array([copied[row] for row in known.row.tolist()], dtype=bool)
+        drawn = share_of_copied(drawn, (label == 1) & ~face, is_copied, options.copied_share)
     _settle(head, known.clip.float(), torch.from_numpy(drawn).float())
     pairs = pairs_of(label, source) if options.ranking else []
     if made is not None and options.made_share:
@@ -188,6 +197,24 @@ def draw_weights(
         domain = has_face == face
         weights[domain] *= (face_share if face else 1 - face_share) / max(weights[domain].sum(), 1e-12)
     return np.asarray(weights / weights.sum())
+
+
+def share_of_copied(
+    weights: NDArray[np.float64], forged: NDArray[np.bool_], copied: NDArray[np.bool_], share: float
+) -> NDArray[np.float64]:
+    """Return weights by which ``copied`` windows have ``share`` of the draws of ``forged`` ones; the others stay.
+
+    Example:
+        >>> weights = np.array([0.4, 0.1, 0.5])
+        >>> share_of_copied(weights, np.array([True, True, False]), np.array([True, False, False]), 0.2).tolist()
+        [0.1, 0.4, 0.5]
+    """
+    found, own, others = weights.copy(), forged & copied, forged & ~copied
+    if own.any() and others.any():
+        total = weights[forged].sum()
+        found[own] *= share * total / weights[own].sum()
+        found[others] *= (1 - share) * total / weights[others].sum()
+    return found
 
 
 def pairs_of(label: NDArray[np.float32], source: NDArray[np.str_]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
