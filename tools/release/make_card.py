@@ -32,8 +32,9 @@ INTRODUCTION = """# {name}
 - **Starting points**: the first two encoder layers of Whisper base (OpenAI, MIT), unchanged; EfficientNet-Lite0 on
   ImageNet (Apache-2.0); {clip}lips taught by MediaPipe's face mesh (Apache-2.0).
 - **Probabilities** are calibrated as if half of all files were fake, on what the table of thresholds names; the
-  threshold for *fake* was chosen there, too. Figures on other people's clips will be lower: generators, pages and codecs that it has not
-  seen are where detectors of this kind lose most. docs/experiments.md has figures on sources left out of training.
+  threshold for *fake* was chosen there, too. Figures on other people's clips will be lower: generators, pages and
+  codecs that it has not seen are where detectors of this kind lose most. docs/experiments.md has figures on sources
+  left out of training.
 """
 
 #: Added to the starting points of a net with a large face encoder, whose tensors have this in their names.
