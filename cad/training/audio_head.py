@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 KEPT_PARTS = (
     "face_encoder.", "lip_encoder.", "speech_encoder.", "standardize_speech.", "align.", "video_head.", "fusion."
 )  # fmt: skip
+#: How the method of a copy-synthesis begins.
+COPIED = "copy:"
 #: Share of genuine recordings that may be called forged where made sounds are judged.
 MADE_AT = 0.05
 
@@ -192,7 +194,8 @@ def _fit(
     if given.copies is not None:
         used = VoiceWindows.joined([used, given.copies.of_rows(learnt)])
     sources, faces = [row.source for row in given.rows], [given.face[row.path] for row in given.rows]
-    fit_head(head, used, sources, faces, options, given.made if made is None else made)
+    copied = [row.method.startswith(COPIED) for row in given.rows]
+    fit_head(head, used, sources, faces, options, given.made if made is None else made, copied)
 
 
 def left_out(
@@ -212,6 +215,8 @@ def left_out(
     """
     group_of = source_groups([row.source for row in given.rows], groups)
     own = np.array([group_of[row.source] for row in given.rows])
+    # Copies of recordings are learnt, not judged.
+    judged = np.array([not row.method.startswith(COPIED) for row in given.rows])
     # Every head hears half of the kinds, the next one the other half.
     kinds = sorted(set(given.made_kinds))
     half = np.array([kinds.index(kind) % 2 for kind in given.made_kinds], dtype=np.intp)
@@ -221,7 +226,7 @@ def left_out(
         heard = None if given.made is None else given.made.of_rows(np.flatnonzero(half == group % 2))
         run = replace(options, seed=options.seed + group)
         _fit(head, given, run, np.flatnonzero(own != group), heard)
-        logits |= file_logits(head, given.known.of_rows(np.flatnonzero(own == group)))
+        logits |= file_logits(head, given.known.of_rows(np.flatnonzero((own == group) & judged)))
         if given.made is not None:
             others = file_logits(head, given.made.of_rows(np.flatnonzero(half != group % 2)))
             made_logits += [(given.made_kinds[row], logit) for row, logit in others.items()]

@@ -13,6 +13,7 @@ import torch
 from jsonargparse import ArgumentParser
 from tiny_cad import tiny_small
 
+from cad.data.manifest import Row
 from cad.data.shards import ClipStore
 from cad.errors import OptionError
 from cad.models import CadModel, create_model
@@ -31,7 +32,7 @@ from cad.training.data import CadData
 from cad.training.packaged import TRAINING_ONLY
 from cad.training.start import StartFrom, load_parts
 from cad.training.voice_cuts import CutOptions, cut_voice
-from cad.training.voice_fit import FitOptions, draw_weights, fit_head, pairs_of
+from cad.training.voice_fit import FitOptions, draw_weights, fit_head, pairs_of, share_of_copied
 from cad.training.voice_windows import CopyOptions, VoiceWindows, made_windows, settle_tokens, voice_windows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,13 +119,15 @@ def test_the_head_learns_what_tells_statistics_apart_and_nothing_else_changes() 
 
 def test_heads_are_judged_by_sources_and_kinds_that_they_did_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
     net = tiny_small().eval()
-    rows = [type("R", (), {"source": f"page {n // 10}", "path": str(n), "audio_fake": n % 2})() for n in range(40)]
+    rows = [Row(str(n), n % 2, audio_fake=n % 2, source=f"page {n // 10}") for n in range(40)]
     learnt: list[set[str]] = []
     learnt_kinds: list[set[int]] = []
 
     def fit(
-        head: object, known: VoiceWindows, sources: list[str], faces: object, options: object, made: VoiceWindows
-    ) -> None:
+        head: object, known: VoiceWindows, sources: list[str], faces: object, options: object, made: VoiceWindows,
+        copied: list[bool],
+    ) -> None:  # fmt: skip
+        assert not any(copied)
         learnt.append({sources[row] for row in known.row.tolist()})
         learnt_kinds.append(set(made.row.tolist()))
 
@@ -171,6 +174,10 @@ def test_made_sounds_are_learnt_as_genuine() -> None:
     assert means[0] > 0 > means[1]
     with pytest.raises(OptionError, match="made_share"):
         FitOptions(made_share=1.0)
+    with pytest.raises(OptionError, match="face_share"):
+        FitOptions(face_share=0.0)
+    with pytest.raises(OptionError, match="most"):
+        FitOptions(most=-1)
 
 
 def test_rare_sources_and_classes_are_drawn_more_often_than_they_occur() -> None:
@@ -180,9 +187,35 @@ def test_rare_sources_and_classes_are_drawn_more_often_than_they_occur() -> None
     np.testing.assert_allclose(weights.sum(), 1.0)
     assert weights[:17].sum() == pytest.approx(0.5) and weights[16] == pytest.approx(0.1)
     assert weights[17:19].sum() == pytest.approx(weights[19]) == pytest.approx(0.25)
+    capped = draw_weights(label, source, source == "face", face_share=0.2, most=4)
+    assert capped[:17].sum() == pytest.approx(0.8) and capped[16] == pytest.approx(0.8 / 3)
+    assert capped[17:].sum() == pytest.approx(0.2)
     ((real, fake),) = pairs_of(label, source)
     assert (real.tolist(), fake.tolist()) == ([19], [17, 18])
     assert set(source_groups(source.tolist(), 2).values()) == {0, 1}
+
+
+def test_copies_of_recordings_are_learnt_in_their_share_and_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt: list[tuple[list[int], list[bool]]] = []
+
+    def remember(head: object, known: VoiceWindows, *given: object) -> None:
+        copied = given[-1]
+        assert isinstance(copied, list)
+        learnt.append((known.row.tolist(), copied))
+
+    monkeypatch.setattr("cad.training.audio_head.fit_head", remember)
+    net = tiny_small().eval()
+    methods = ["", "vocoder", "copy:world"]
+    rows = [Row(f"{n}.wav", int(n % 3 > 0), audio_fake=int(n % 3 > 0), method=methods[n % 3], source=f"page {n // 6}")
+            for n in range(12)]  # fmt: skip
+    given = Recordings(rows, {row.path: False for row in rows}, separable(12, net.audio_head.hidden[0].in_features))
+    logits, _ = left_out(net.audio_head, given, FitOptions(), 2)
+    assert sorted(logits) == [n for n in range(12) if n % 3 < 2]
+    assert all(copied == [n % 3 == 2 for n in range(12)] for _, copied in learnt)
+    assert all(any(n % 3 == 2 for n in seen) for seen, _ in learnt)
+
+    weights = share_of_copied(np.full(4, 0.25), np.array([1, 1, 1, 0], bool), np.array([0, 0, 1, 1], bool), 0.1)
+    np.testing.assert_allclose(weights, [0.3375, 0.3375, 0.075, 0.25])
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from cad.weights.registry import read_entry
 
 INTRODUCTION = """# {name}
 
-The detector that `cad-detect` runs: {megabytes:.1f} MB, sha256 `{sha256}`.
+{role}: {megabytes:.1f} MB, sha256 `{sha256}`.
 
 - **Use**: judging whether a face or a voice in a short clip is forged, as one piece of evidence beside others.
   Research and other non-commercial use only, because of the licences of its training data.
@@ -30,15 +30,21 @@ The detector that `cad-detect` runs: {megabytes:.1f} MB, sha256 `{sha256}`.
   and speech.
 - **What it was trained on**: {trained_on}. Revision `{commit}`.
 - **Starting points**: the first two encoder layers of Whisper base (OpenAI, MIT), unchanged; EfficientNet-Lite0 on
-  ImageNet (Apache-2.0), its first stages; lips taught by MediaPipe's face mesh (Apache-2.0).
-- **Probabilities** are calibrated as if half of all files were fake, on the val rows below; the threshold for *fake*
-  was chosen there, too. Figures on other people's clips will be lower: generators, pages and codecs that it has not
-  seen are where detectors of this kind lose most. docs/experiments.md has figures on sources left out of training.
+  ImageNet (Apache-2.0); {clip}lips taught by MediaPipe's face mesh (Apache-2.0).
+- **Probabilities** are calibrated as if half of all files were fake, on what the table of thresholds names; the
+  threshold for *fake* was chosen there, too. Figures on other people's clips will be lower: generators, pages and
+  codecs that it has not seen are where detectors of this kind lose most. docs/experiments.md has figures on sources
+  left out of training.
 """
+
+#: Added to the starting points of a net with a large face encoder, whose tensors have this in their names.
+CLIP = "the first eight blocks of CLIP ViT-B/16's image encoder (OpenAI, MIT), whose\n  layer norms learnt; "
+CLIP_MARK = b"large_face_encoder."
 
 LIMITS = """## Where it fails
 
 - Face swaps and talking heads by generators unlike those in training: the figures by method below have the lowest ones.
+- Whole faces by a generator next to photographs like those that it was taught on (StyleGAN2 and FFHQ).
 - Dubbing, singing and off-screen voices are out of sync by nature; sync alone never makes a file *fake*.
 - A voice that was cloned well and re-recorded, or sent through a narrow channel.
 - The picture stream learnt from {people} people and their pages; an unusual page (studio light, heavy filters) moves
@@ -82,10 +88,12 @@ def write_card(options: argparse.Namespace) -> int:
     parts = [
         INTRODUCTION.format(
             name=entry.name,
+            role="The detector that `cad-detect` runs" if entry.manifest.get("default") else "A detector",
             megabytes=entry.path.stat().st_size / 1e6,
             sha256=entry.sha256,
             trained_on=spec.trained_on or "see below",
             commit=spec.commit or "not recorded",
+            clip=CLIP if CLIP_MARK in entry.path.read_bytes() else "",
         ),
         f"## Thresholds\n\n{markdown_table(['head', 'fake at or above', 'real below', 'chosen for'], thresholds)}",
         LIMITS.format(people=people),
