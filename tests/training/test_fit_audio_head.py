@@ -16,7 +16,7 @@ from tiny_cad import tiny_small
 from cad.data.manifest import Row
 from cad.data.shards import ClipStore
 from cad.errors import OptionError
-from cad.models import CadModel
+from cad.models import CadModel, create_model
 from cad.models.checkpoint import load_checkpoint
 from cad.models.standardize import SETTLING_BATCHES
 from cad.training.audio_head import (
@@ -225,8 +225,7 @@ def test_a_whole_net_keeps_everything_but_its_head(shards: Path, tmp_path: Path)
     copies = CopyOptions(share=1.0)
     fit_audio_head(data, tmp_path, fit, 2, threads=1, start_from="cad_small", copies=copies, seeds=2)
     net, _ = load_checkpoint(tmp_path)
-    old = tiny_small(lip_encoder="lip_shapes", lip_options={}, speech_options={}, face_options={}, width=128,
-                     video_uses_lips=False, prototypes=64)  # fmt: skip
+    old = create_model("cad_small")
     load_parts(old, [StartFrom("cad_small", list(KEPT_PARTS))])
     assert isinstance(net, CadModel) and not net.fusion.residual[-1].weight.any()
     for name, value in net.state_dict().items():

@@ -15,7 +15,6 @@ from safetensors.torch import save_file
 from cad.errors import OptionError
 from cad.export.checkpoint import spec_of
 from cad.export.graph import export_graph
-from cad.export.integer_products import LOGIT_TOLERANCE
 from cad.export.parity import ATOL, RTOL, parity_cases
 from cad.models import CadModel, create_model
 from cad.spec import INPUTS, OUTPUTS
@@ -25,6 +24,9 @@ from cad.training.parameters import ParameterGroup, freeze, rest_frozen_parts
 from cad.training.start import StartFrom, load_parts
 from cad.weights import list_entries, read_verified
 from cad.weights.session import open_session
+
+#: The outputs in which the large judge has a part.
+BY_THE_LARGE_JUDGE = ("fused_logit", "video_logit", "video_frame_logits")
 
 pytestmark = needs("train", "weights")
 
@@ -46,8 +48,6 @@ def test_packaged_weights_say_what_they_say_in_the_product(name: str) -> None:
     entry = packaged_entry(name)
     assert entry is not None
     session = open_session(read_verified(entry), name)
-    # The large judge is multiplied in integers there, and each of its inputs is rounded; here only its weights were.
-    atol = LOGIT_TOLERANCE if family == "cad_base" else ATOL
     for case, inputs in parity_cases():
         # Not silence: a still picture under it leaves rounding errors alone to align (cad.models.alignment).
         if case not in ("noise 3x37", "no picture 3x37", "no sound 3x37"):
@@ -55,6 +55,8 @@ def test_packaged_weights_say_what_they_say_in_the_product(name: str) -> None:
         with torch.inference_mode():
             output = net(*(torch.from_numpy(inputs[key]) for key in INPUTS))
         for key, found in zip(OUTPUTS, session.run(list(OUTPUTS), inputs), strict=True):
+            # In the product each input of the large transformer's layers is rounded, too, which on noise shows most.
+            atol = 1.5 if family == "cad_base" and key in BY_THE_LARGE_JUDGE else ATOL
             np.testing.assert_allclose(getattr(output, key).numpy(), found, RTOL, atol, err_msg=f"{key}: {case}")
 
 
@@ -62,7 +64,7 @@ def test_a_family_name_means_its_newest_member(started: CadModel) -> None:
     entry = packaged_entry("cad_small")
     assert entry is not None and entry.name.removeprefix("cad_small_").replace("_", "").isdigit()
     assert packaged_entry("cad_larger") is None
-    with pytest.raises(OptionError, match=r"there is no cad_larger, neither .* nor in the package \(cad_small_"):
+    with pytest.raises(OptionError, match=r"there is no cad_larger, neither .* nor in the package \(.*cad_small_"):
         load_parts(started, [StartFrom("cad_larger")])
 
 
