@@ -107,7 +107,7 @@ class CadConfig(NetConfig):
     streams: tuple[str, ...] = STREAMS
     align_with_mel: bool = True
     video_uses_lips: bool = False
-    fusion: str = "streams"
+    fusion: str = "strongest"
     head_dropout: float = 0.5
     voice_change: bool = True
     voice_members: int = 4

@@ -175,6 +175,8 @@ def _settle_once(model: CadModel, data: CadData, rows: Sequence[Row], kept: Path
 
 def silence_residual(model: CadModel) -> None:
     """Take out of the fusion what was fitted to the features of another audio head: the streams' logits stay."""
+    if model.fusion.kind == "strongest":  # which rests on the logits as it is
+        return
     last = model.fusion.residual[-1]
     assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
