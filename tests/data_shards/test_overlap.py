@@ -63,3 +63,17 @@ def test_a_large_source_is_cut_down_evenly_over_its_systems(tmp_path: Path) -> N
     assert kept.root == tmp_path and sorted(row.method for row in kept.records()) == [
         *["new 0"] * 3, *["new 1"] * 3, "real"
     ]  # fmt: skip
+
+
+def test_pictures_are_labelled_by_their_picture(tmp_path: Path) -> None:
+    (tmp_path / "judged.csv").write_text(JUDGED)
+    (tmp_path / "further.csv").write_text(
+        "path,label,method,identity,source,sha256,video_fake,audio_fake\n"
+        "a.png,real,real,eve,new,1,,\n"
+        "b.mp4,fake,swap,eve,new,2,1,0\n"
+    )
+    out = tmp_path / "out.csv"
+    words = [str(tmp_path / "further.csv"), "--judged", str(tmp_path / "judged.csv"), "--pictures", "-o", str(out)]
+    assert load_tool("data/leave_overlap_out").main(words) == 0
+    rows = list(read_manifest(out, tmp_path).records())
+    assert [(row.label, row.video_fake, row.audio_fake) for row in rows] == [(0, 0, -1), (1, 1, 0)]

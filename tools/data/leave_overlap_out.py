@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make of further recordings of speech a manifest to train on, without what the judged rows of another one know.
+"""Make of further recordings or pictures a manifest to train on, without what the judged rows of another one know.
 
     python tools/data/leave_overlap_out.py built/manifest.csv --judged MANIFEST --split val --most 40 -o further.csv
+    python tools/data/leave_overlap_out.py built/manifest.csv --judged MANIFEST --pictures -o pictures.csv
 
 The first is a CSV with a row a recording: path (or out_path), label, and method, identity, source, sha256 as far as
 known. A row is left out if a row of the split has its source (page), its identity (speaker), its method (system, of a
 forged one) or its bytes; how many share what is printed. Of each source and class at most --most rows are kept,
-spread over speakers and systems. All rows are for training; their sound is as their label says.
+spread over speakers and systems. All rows are for training; their sound is as their label says, or with --pictures
+their picture, of whose sound nothing is known unless the columns video_fake and audio_fake say more.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ def main(words: Sequence[str] | None = None) -> int:
     add("--judged", type=Path, required=True, help="manifest whose rows judge what is trained")
     add("--split", default="val", help="of these rows")
     add("--most", type=int, default=0, help="rows of one source and class (0 = all)")
+    add("--pictures", action="store_true", help="the rows are stills or videos, labelled by their picture")
     add("-o", "--output", type=Path, required=True, help=".csv or .parquet")
     return run_command(lambda: leave_out(parser.parse_args(words)), "leave_overlap_out")
 
@@ -51,7 +54,8 @@ def leave_out(options: argparse.Namespace) -> int:
         print(f"{what} shared with {options.split}: {int(found.sum())}", file=sys.stderr)
     kept = rows[~np.logical_or.reduce(list(shared.values()))]
     kept = spread(kept, options.most) if options.most else kept
-    write_manifest(frame_of(map(training_row, kept.to_dict("records"))), options.output, options.further.parent)
+    row_of = picture_row if options.pictures else training_row
+    write_manifest(frame_of(map(row_of, kept.to_dict("records"))), options.output, options.further.parent)
     counts = Counter(kept["label"])
     print(f"{len(kept)} of {len(rows)} rows in {options.output}: {dict(counts)}, {kept['source'].nunique()} sources")
     return 0
@@ -60,10 +64,21 @@ def leave_out(options: argparse.Namespace) -> int:
 def training_row(given: Mapping[str, str]) -> Row:
     """Return the row of a recording whose voice is as its label says."""
     label = LABEL_WORDS[given["label"]]
+    return _row(given, label, audio_fake=label)
+
+
+def picture_row(given: Mapping[str, str]) -> Row:
+    """Return the row of a still or video by its own flags; without one its picture is as its label says."""
+    label = LABEL_WORDS[given["label"]]
+    video, audio = given.get("video_fake", ""), given.get("audio_fake", "")
+    return _row(given, label, video_fake=int(video) if video else label, audio_fake=int(audio) if audio else -1)
+
+
+def _row(given: Mapping[str, str], label: int, **flags: int) -> Row:
     known = {name: given[name] for name in ("identity", "pair_id", "language", "sha256", "note") if name in given}
     source = given["source"]
     of = {"method": given["method"], "source": source, "dataset": source}
-    return Row(given["path"], label, audio_fake=label, split="train", **of, **known)
+    return Row(given["path"], label, split="train", **flags, **of, **known)
 
 
 def shared_with(rows: pd.DataFrame, judged: pd.DataFrame) -> dict[str, np.ndarray]:
