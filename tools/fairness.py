@@ -23,6 +23,7 @@ from pathlib import Path
 from progress_line import ProgressLine
 
 from cad.command import ExitCode, run_command, say
+from cad.evaluation.fairness.answers import answered
 from cad.evaluation.fairness.bin_figures import bins_of
 from cad.evaluation.fairness.fairness_report import FairnessReport
 from cad.evaluation.fairness.genuine_rows import genuine_rows, rows_without_face, stated_columns
@@ -30,6 +31,7 @@ from cad.evaluation.fairness.measure_log import measure_files
 from cad.evaluation.fairness.measuring import FileMeasurer
 from cad.evaluation.fairness.properties import PROPERTIES, column_property
 from cad.evaluation.formats import FORMATS
+from cad.evaluation.scorelog import read_scores_of_others
 
 NAME = "fairness"
 #: What the bar's exit code is when a bin breaks it.
@@ -50,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where measures and report go")
     add("--format", choices=tuple(FORMATS), default="md", help="of the tables on standard output (default: md)")
     add("--threads", type=int, default=0, help="threads of the model, 0 = every core")
+    add("--answers", type=Path, nargs="+", default=[], metavar="LOG",
+        help="answers on stills and recordings, by scores such as those of tools/release/left_out_scores.py")
     add("--bar", action="store_true", help="exit code 1 if a bin breaks the bar")
     # fmt: on
     options = parser.parse_args(arguments)
@@ -66,12 +70,16 @@ def fairness(options: argparse.Namespace) -> int:
     with FileMeasurer(options.weights, options.threads) as measurer:
         log = options.out / "measures.jsonl"
         measures = measure_files(manifest.rows["path"].tolist(), manifest.file, measurer, log, progress)
-        identity = measurer.identity
+        identity, spec = measurer.identity, measurer.spec
+    scores = {path: score for log in options.answers for path, score in read_scores_of_others(log)[1].items()}
+    measures = answered(measures, scores, spec)
     progress.done(f"{len(measures)} files")
     bins = list(bins_of(measures, properties, faceless))
     filters = "".join(f", {text}" for text in options.where)
     fact = f"Weights: `{identity}`. Split: `{options.split or 'all'}`{filters}; {len(measures)} genuine rows."
-    report = FairnessReport([fact], measures, properties, bins)
+    known = sum(measure.path in scores for measure in measures)
+    facts = [fact, *([f"Answers on {known} of them by {', '.join(map(str, options.answers))}."] if scores else [])]
+    report = FairnessReport(facts, measures, properties, bins)
     print(FORMATS[options.format](report.write(options.out)), end="")
     if not bins:
         say(NAME, f"none of the {len(measures)} genuine files could be read: {dict(report.unreadable)}")

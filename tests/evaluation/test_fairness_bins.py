@@ -6,15 +6,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cad.errors import DataError
+from cad.evaluation.fairness.answers import answered
 from cad.evaluation.fairness.bin_figures import ALL, bins_of, wilson
 from cad.evaluation.fairness.face_look import FaceLook
 from cad.evaluation.fairness.fairness_report import FairnessReport
 from cad.evaluation.fairness.measuring import FileMeasure
 from cad.evaluation.fairness.properties import NOT_STATED, PROPERTIES, UNKNOWN, binned, column_property
 from cad.evaluation.fairness.voice_look import VoiceLook
+from cad.evaluation.records import FileScore
+from cad.spec import Calibration, ModelSpec, OperatingPoint
 
 TONE = next(one for one in PROPERTIES if one.name == "skin tone")
 HEIGHT = next(one for one in PROPERTIES if one.name == "face height")
@@ -165,3 +169,27 @@ def test_the_report_is_written_for_people_and_programs(tmp_path: Path) -> None:
     assert "| brown | 60 | 0.000 [0.000, 0.060]" in (tmp_path / "report.md").read_text()
     lines = (tmp_path / "files.csv").read_text().splitlines()
     assert len(lines) == 121 and "bin: skin tone" in lines[0] and "very light" in lines[1]
+
+
+def test_answers_of_others_stand_where_one_head_judges_alone() -> None:
+    measures = [
+        FileMeasure("a.png", "image", "real", 0.1),
+        FileMeasure("b.wav", "audio", "real", 0.1),
+        FileMeasure("c.mp4", "video", "real", 0.1),
+        FileMeasure("d.png", "image", "error", None, error="undecodable"),
+        FileMeasure("e.png", "image", "real", 0.1),
+    ]
+    point = OperatingPoint(fake_threshold=0.8, real_threshold=0.3)
+    plain, of_stills = Calibration(1.0, 0.0), Calibration(2.0, 0.0)
+    spec = ModelSpec(
+        name="made",
+        window_frames=50,
+        min_frames=10,
+        calibration={"video": plain, "video@still": of_stills, "audio": plain},
+        operating_points={"video": point, "video@still": point, "audio": point},
+    )
+    logits = {"a.png": {"video": 1.0}, "b.wav": {"audio": 0.0}, "c.mp4": {"video": 9.0}, "d.png": {"video": 9.0}}
+    scores = {path: FileScore(path=path, answer="inconclusive", logit=one) for path, one in logits.items()}
+    found = answered(measures, scores, spec)
+    assert [one.answer for one in found] == ["fake", "inconclusive", "real", "error", "real"]
+    assert found[0].probability == pytest.approx(1 / (1 + np.exp(-2.0))) and found[2] is measures[2]

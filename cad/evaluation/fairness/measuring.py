@@ -18,6 +18,7 @@ from cad.faces.finder import FaceFinder
 from cad.media.pool import MediaPool
 from cad.media.records import MediaKind
 from cad.options import DetectOptions
+from cad.spec import ModelSpec
 from cad.verdict.judge import judge
 
 #: Changes when something that a FaceLook or VoiceLook says is measured in another way, so that logs do not mix.
@@ -86,6 +87,11 @@ class FileMeasurer(Closing):
     def identity(self) -> str:
         """Name and hash of every net, and the version of what is measured beside."""
         return f"{scorer_identity(self._detector.nets)} looks {LOOKS_VERSION}"
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The numbers of the weights."""
+        return self._detector.spec
 
     def close(self) -> None:
         """End the decoding processes."""
