@@ -22,7 +22,8 @@ sources left out: all that may call a file fake shares --max-fpr (docs/verdict.m
 
 With --scores nothing is scored: the heads' numbers are fitted on scores that are there, such as those by models that
 had not seen a row's source. The rows of a source weigh as much as the square root of their number, and --max-fpr holds
-for genuine rows so weighed; the rates by rows and by sources are printed beside it.
+for genuine rows so weighed; the rates by rows and by sources are printed beside it. --kinds recording still fits the
+numbers of these kinds of file and leaves all others as they are.
 
     python export/calibrate.py fav_model --manifest fav.parquet --split train --scores fold_*.scores.jsonl -o fav_out
 """
@@ -45,6 +46,7 @@ from cad.evaluation.calibration.options import CalibrationOptions
 from cad.evaluation.calibration.scored import calibrate_scored
 from cad.evaluation.model_weights import find_weights
 from cad.export.weights_folder import weights_folder
+from cad.spec import DOMAINS
 from cad.weights import find_entry
 
 #: Options about clips that are analysed.
@@ -76,6 +78,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--domain-rows", type=int, default=40, help="rows of each class that a kind of file needs for its own numbers")
     add("--still-frames", type=int, default=0, help="clips of each class of which a frame is taken as a still")
     add("--scores", type=Path, nargs="+", default=[], metavar="FILE", help="fit the heads on these *.scores.jsonl")
+    add("--kinds", nargs="+", choices=DOMAINS, default=[], help="with --scores: fit the numbers of these kinds alone")
     add("--clips", type=int, default=0, help="at most so many rows of each class (0 = all)")
     add("--threads", type=int, default=0)
     return parser.parse_args(arguments)
@@ -87,7 +90,10 @@ def write(options: argparse.Namespace) -> int:
         raise OptionError(
             f"--scores fit the heads and analyse no clip; they leave --{without[0].replace('_', '-')} nothing to do"
         )
-    chosen = CalibrationOptions(**{field.name: getattr(options, field.name) for field in fields(CalibrationOptions)})
+    if options.kinds and not options.scores:
+        raise OptionError("--kinds goes with --scores: without these all kinds are fitted on the clips")
+    given = {field.name: getattr(options, field.name) for field in fields(CalibrationOptions)}
+    chosen = CalibrationOptions(**{**given, "kinds": tuple(options.kinds)})
     manifest = read_manifest(options.manifest, options.root)
     further = None if options.genuine is None else read_manifest(options.genuine, options.genuine_root)
     model = find_entry(find_weights(options.model).name).path

@@ -144,6 +144,22 @@ def test_the_tool_writes_them_and_scores_nothing(scored, tmp_path, capsys):
     assert "leave --keep-heads nothing to do" in capsys.readouterr().err
 
 
+def test_kinds_that_are_asked_for_are_fitted_and_no_others(scored, rng, tmp_path, capsys):
+    rows = frame_of(made(rng)[0])
+    found = read_scored(logs_of(scored), rows)
+    kept = replace(SPEC, calibration={**SPEC.calibration, "fused@talking_head": Calibration(9.0)})
+    options = CalibrationOptions(split="train", max_fpr=0.03, kinds=("recording",))
+    spec, figures = fit_scored(kept, found, options, lambda line: None)
+    changed = {key for key in spec.calibration if spec.calibration[key] != kept.calibration.get(key)}
+    assert changed == {"audio@recording", "audio_frame@recording"}
+    assert set(spec.operating_points) - set(kept.operating_points) == {"audio@recording"}
+    assert spec.calibration["fused@talking_head"] == Calibration(9.0) and list(figures["domains"]) == ["recording"]
+    with pytest.raises(DataError, match="no scored row is a still"):
+        fit_scored(kept, found, replace(options, kinds=("still",)), lambda line: None)
+    words = [str(tmp_path / "model.onnx"), "--manifest", "m.csv", "-o", str(tmp_path / "out"), "--kinds", "still"]
+    assert calibrate.main(words) == 2 and "--kinds goes with --scores" in capsys.readouterr().err
+
+
 def test_bad_scores_are_named(scored, rng):
     rows = frame_of(made(rng)[0])
     first = logs_of(scored)[0]

@@ -24,6 +24,8 @@ class CalibrationOptions:
         threads: Of the model; 0 takes every core.
         keep_heads: Whether scaling and operating points of the heads stay: only peaks and several faces are fitted.
         domain_rows: Rows of each class without which a kind of file gets no numbers of its own.
+        kinds: With scores, the kinds of file whose numbers are fitted (``cad.spec.DOMAINS``); all others and the plain
+            ones stay. Empty for everything.
         still_frames: Out of how many clips of each class, at most, a frame is cut as a still; 0 cuts none.
     """
 
@@ -36,6 +38,7 @@ class CalibrationOptions:
     keep_heads: bool = False
     domain_rows: int = 40
     still_frames: int = 0
+    kinds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.domain_rows < LEAST_DOMAIN_ROWS:

@@ -204,7 +204,7 @@ def fit_scored(
 
     Raises:
         ExportError: No thresholds keep the rate for all rows together.
-        DataError: No head has ``options.domain_rows`` rows of either class.
+        DataError: No head has ``options.domain_rows`` rows of either class, or no row is of a kind that is asked for.
     """
     before = spec
     sources = scored.rows["source"].nunique()
@@ -221,8 +221,10 @@ def fit_scored(
     heads = [head for head in DOMAIN_HEADS if head in before.heads]
     kinds = [domain for domain in DOMAINS if (scored.domains == domain).any()]
     by_domain: dict[str, object] = {}
-    for domain in ("", *kinds):
-        if domain and len(kinds) == 1:
+    if missing := [kind for kind in options.kinds if kind not in kinds]:
+        raise DataError(f"no scored row is a {missing[0]}")
+    for domain in options.kinds or ("", *kinds):
+        if domain and len(kinds) == 1 and not options.kinds:
             by_domain[domain] = "all rows are of this kind: the plain numbers are its own"
             continue
         least = options.domain_rows
@@ -246,6 +248,8 @@ def fit_scored(
             by_domain[domain] = {**found, **left}
         else:
             figures |= {**found, **left}
+    if options.kinds:
+        return spec, {**figures, "domains": by_domain, "by_scorer": _scorer_figures(scored, spec)}
     spec, alone = let_stand_alone(spec, scored.charged(spec), options.max_fpr, options.domain_rows, on)
     figures["standing_alone"] = alone
     return spec, {**figures, "domains": by_domain, "by_scorer": _scorer_figures(scored, spec)}
