@@ -153,7 +153,8 @@ def test_sources_are_never_split_between_groups(rng):
 
 def test_the_products_answers_keep_the_rate_under_the_thresholds(rng):
     """Through charges and label, as a user gets them: analyses with a picture and a sound, one source each."""
-    pd = pytest.importorskip("pandas")
+    import pandas as pd
+
     labels = np.repeat([0, 1], 60)
     found = tuple(
         analysis(face(0, 100, fused=rng.normal(-2 + label), video=rng.normal(-2), audio=rng.normal(-2 + 4 * label)))
