@@ -11,6 +11,7 @@ from typing import Any
 import onnxruntime
 
 from cad.errors import WeightsError
+from cad.freed_memory import give_back
 from cad.weights.onnx_bytes import check_self_contained
 
 
@@ -45,8 +46,11 @@ def open_session(
         # Raises where a name or a note of the file is not UTF-8, for which later callers are not prepared.
         _ = [one.name for one in (*session.get_inputs(), *session.get_outputs())]
         _ = session.get_modelmeta().custom_metadata_map
-        return session
     except Exception as error:  # ONNX Runtime's own exceptions share no root but this one.
         # It quotes names out of the file, and over several lines.
         said = "".join(one if one.isprintable() else " " for one in str(error))
         raise WeightsError(f"{name}: ONNX Runtime cannot load the model: {said}") from error
+    # For a change of providers, which nobody asks for, the session would keep the file as well as what it made of it.
+    session._model_bytes = None
+    give_back()
+    return session

@@ -25,7 +25,7 @@ from cad.runtime.held import HeldScores
 from cad.runtime.scorer import Scorer
 from cad.windows import Window
 
-PEAK_MIB = 700
+PEAK_MIB = 850
 PEAK = """
 import json, sys
 from cad import Detector

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIPS = ROOT / "tests" / "golden" / "clips"
-BAR_MIB = 700
+BAR_MIB = 850
 SHOT_SECONDS, FPS = 2, Fraction(25, 2)
 WIDTH, HEIGHT = 256, 192
 #: Shots of the piece that is looped.

@@ -31,7 +31,7 @@ from benchmarks.judging_process import MIB, Cost, JudgingProcess
 from cad.media.limits import MediaLimits
 
 #: Most resident memory of the process that judges.
-PARENT_MIB = 700
+PARENT_MIB = 850
 #: A file may take this much longer than ``--timeout``.
 LATE_SHARE = 0.2
 WORST = 10

@@ -35,7 +35,7 @@ sys.path.append(str(ROOT / "tests"))
 
 from made_media import RATE_HZ, talk, write_wav  # noqa: E402
 
-BAR_MIB = 700
+BAR_MIB = 850
 #: The longest files are a little shorter than what is read, for what encoders add.
 SPARE_SECONDS = 10
 #: Judges a file; windows are those of all its sounds, and so much of each sound is speech.
