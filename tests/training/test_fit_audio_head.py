@@ -29,7 +29,7 @@ from cad.training.audio_head import (
     source_groups,
 )
 from cad.training.data import CadData
-from cad.training.packaged import TRAINING_ONLY
+from cad.training.packaged import training_only
 from cad.training.start import StartFrom, load_parts
 from cad.training.voice_cuts import CutOptions, cut_voice
 from cad.training.voice_fit import FitOptions, draw_weights, fit_head, pairs_of, share_of_copied
@@ -227,10 +227,10 @@ def test_a_whole_net_keeps_everything_but_its_head(shards: Path, tmp_path: Path)
     net, _ = load_checkpoint(tmp_path)
     old = create_model("cad_small")
     load_parts(old, [StartFrom("cad_small", list(KEPT_PARTS))])
-    assert isinstance(net, CadModel) and not net.fusion.residual[-1].weight.any()
+    assert isinstance(net, CadModel) and net.fusion.kind == "strongest"
     for name, value in net.state_dict().items():
-        # The residual is silenced; what only losses use is in no exported graph, and begins anew.
-        if name.startswith(KEPT_PARTS) and not name.startswith(("fusion.residual.", *TRAINING_ONLY)):
+        # What only losses use is in no exported graph, and begins anew.
+        if name.startswith(KEPT_PARTS) and not name.startswith(training_only(net)):
             assert torch.equal(value, old.state_dict()[name]), name
     figures = json.loads((tmp_path / "metrics.json").read_text())
     assert set(figures["left_out"]) == set(figures["val"]) == {"all", "speech", "faces", "within"}

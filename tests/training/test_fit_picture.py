@@ -24,7 +24,7 @@ from cad.models.checkpoint import load_checkpoint
 from cad.models.pretrained import starts
 from cad.training import picture_judge
 from cad.training.data import CadData
-from cad.training.packaged import TRAINING_ONLY
+from cad.training.packaged import training_only
 from cad.training.picture_batches import CropBatch, PictureBatches, treated
 from cad.training.picture_faces import FaceDraw, FaceRow, face_rows
 from cad.training.picture_fit import PictureFit, fit_judge, loss_of
@@ -405,4 +405,4 @@ def test_all_other_parts_come_from_the_shipped_weights(data: CadData, tmp_path: 
     own = net.state_dict()
     for name, value in small.state_dict().items():
         # What only losses use is in no exported graph, and begins anew.
-        assert name.startswith(TRAINING_ONLY) or torch.equal(own[name], value), name
+        assert name.startswith(training_only(net)) or torch.equal(own[name], value), name
