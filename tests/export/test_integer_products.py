@@ -155,7 +155,8 @@ def test_what_is_stored_as_float_is_read_back_whole(graph, model, tmp_path):
     path = tmp_path / "own.onnx"
     store_weights_as(graph, path, "fp32")
     found, own = read_packaged(path, model), model.state_dict()
-    assert own.keys() - found.keys() == {name for name in own if name.startswith(training_only(model))}
+    # Of equal tensors the exporter keeps one name, which can be that of a layer that the graph has no use for.
+    assert all(name.startswith(training_only(model)) for name in own.keys() - found.keys())
     for name, value in found.items():
         if name.startswith(("large_face_encoder.", "video_head.", "audio_head.hidden.", "fusion.")):
             torch.testing.assert_close(value, own[name], rtol=1e-5, atol=1e-6, msg=name)
@@ -165,7 +166,8 @@ def test_the_integer_matrices_are_read_back_to_within_half_a_level(graph, model,
     path = tmp_path / "int8.onnx"
     store_weights_as(graph, path, "int8")
     found, own = read_packaged(path, model), model.state_dict()
-    assert own.keys() - found.keys() == {name for name in own if name.startswith(training_only(model))}
+    # Of equal tensors the exporter keeps one name, which can be that of a layer that the graph has no use for.
+    assert all(name.startswith(training_only(model)) for name in own.keys() - found.keys())
     held = {tensor.name for tensor in onnx.load(path).graph.initializer}
     integers = [name for name in found if name.startswith("large_face_encoder.net.blocks.") and own[name].ndim == 2]
     assert len(integers) == 4 * BASE_OPTIONS["large_face_options"]["blocks"]

@@ -96,9 +96,9 @@ def test_checksums_are_those_of_the_catalogue() -> None:
 @pytest.mark.parametrize(
     ("cost", "broken"),
     [
-        (Cost("real", 23.9, 1.0, 699.0, 2047.0), []),
-        (Cost("real", 24.1, 1.0, 699.0, 2047.0), ["24.1 s"]),
-        (Cost("real", 1.0, 1.0, 701.0, 100.0), ["701 MiB"]),
+        (Cost("real", 23.9, 1.0, 849.0, 2047.0), []),
+        (Cost("real", 24.1, 1.0, 849.0, 2047.0), ["24.1 s"]),
+        (Cost("real", 1.0, 1.0, 851.0, 100.0), ["851 MiB"]),
         (Cost("real", 1.0, 1.0, 300.0, 2050.0), ["2050 MiB in the child"]),
         (Cost("untyped: ValueError()", 1.0, 1.0, 300.0, 100.0), ["untyped: ValueError()"]),
         (Cost("stopped: memory", 1.0, 1.0, 3001.0, 100.0), ["3001 MiB", "stopped: memory"]),
