@@ -167,7 +167,7 @@ UNHURRIED = """
 import runpy, sys, time
 from cad.data.shards import ShardWriter
 add = ShardWriter.add
-ShardWriter.add = lambda writer, *clip: (time.sleep(0.1), add(writer, *clip))[1]
+ShardWriter.add = lambda writer, *clip: (time.sleep(0.3), add(writer, *clip))[1]
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
