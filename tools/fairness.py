@@ -78,7 +78,8 @@ def fairness(options: argparse.Namespace) -> int:
     filters = "".join(f", {text}" for text in options.where)
     fact = f"Weights: `{identity}`. Split: `{options.split or 'all'}`{filters}; {len(measures)} genuine rows."
     known = sum(measure.path in scores for measure in measures)
-    facts = [fact, *([f"Answers on {known} of them by {', '.join(log.name for log in options.answers)}."] if scores else [])]
+    by = ", ".join(log.name for log in options.answers)
+    facts = [fact, *([f"Answers on {known} of them by {by}."] if scores else [])]
     report = FairnessReport(facts, measures, properties, bins)
     print(FORMATS[options.format](report.write(options.out)), end="")
     if not bins:
