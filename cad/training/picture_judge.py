@@ -141,13 +141,12 @@ def fit_picture(
         stop.defer()
         figures: dict[str, Any] = {}
         for name, judge in fitted.items():
-            progress = run(judge, learnt, _folder(out, name), frozenset(), how.judge_every)
+            progress = run(judge, learnt, out / name, frozenset(), how.judge_every)
             figures[name] = _figures(progress, how)
         if not judges_alone:
             figures |= _finish(model, store, learnt, judged, out)
         write_json(out / "metrics.json", figures)
         if left_out_groups:
-            figures["left_out"] = {}
             logits: dict[str, Logits] = {name: np.full(len(learnt), np.nan) for name in fitted}
             groups = source_groups([row.row.source for row in learnt], left_out_groups)
             for group in range(left_out_groups):
@@ -156,7 +155,7 @@ def fit_picture(
                 for name, judge in fitted.items():
                     _restore(judge, start[name])
                     own = [row for row in learnt if row.row.source not in sources]
-                    run(judge, own, _folder(out, name) / f"left_out_{group + 1}", sources, 0)
+                    run(judge, own, out / name / f"left_out_{group + 1}", sources, 0)
                     logits[name][others] = logits_of(judge, [learnt[number] for number in others])
                 # What is known is kept: the next fit may be stopped.
                 write_json(out / "left_out.json", {"rows": _rows_said(logits, learnt, groups)})
@@ -189,11 +188,6 @@ class _Material:
         return PictureBatches(self._store, FaceDraw(rows), how.batch, how.seed, how.same_source, weights)
 
 
-def _folder(out: Path, name: JudgeName) -> Path:
-    """Return where a judge's checkpoint lies."""
-    return out / name
-
-
 def _device(name: str) -> str:
     if name != "auto":
         return name
@@ -214,7 +208,6 @@ def _finish(
     model: CadModel, store: ClipStore, learnt: Sequence[FaceRow], judged: Sequence[FaceRow], out: Path
 ) -> dict[str, Any]:
     """Settle both judges beside each other, write the whole net, and return figures of it."""
-    device = next(model.parameters()).device
     # Fits that leave groups out go on with what is not merged.
     whole = copy.deepcopy(model).cpu().eval()
     merge_low_rank(whole)
@@ -225,7 +218,6 @@ def _finish(
         figures = _settled(whole, store, known, "val" if known is judged else "train")
     with written_beside(out / WEIGHTS_NAME) as part:
         save_checkpoint(whole, part)
-    model.to(device)
     return figures
 
 
