@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from safetensors.torch import save_file
 
 from cad.data.manifest import Row
 from cad.errors import DataError, OptionError
+from cad.metrics.source_groups import source_groups
 from cad.models import CadModel, create_model
 from cad.models.checkpoint import save_checkpoint
 from cad.models.heads import AudioHead
@@ -253,20 +253,6 @@ def called_forged(made: Sequence[tuple[str, float]], genuine: Sequence[float]) -
         by.setdefault(kind, []).append(logit > threshold)
     shares = {kind: sum(found) / len(found) for kind, found in by.items()}
     return shares | {"all": mean(shares.values())}
-
-
-def source_groups(sources: Sequence[str], groups: int) -> dict[str, int]:
-    """Return a group for every source, so that groups have about as many rows.
-
-    Example:
-        >>> source_groups(["a", "a", "a", "b", "c", "c"], 2)
-        {'a': 0, 'c': 1, 'b': 1}
-    """
-    sizes, found = [0] * groups, {}
-    for source, count in sorted(Counter(sources).items(), key=lambda item: (-item[1], item[0])):
-        found[source] = sizes.index(min(sizes))
-        sizes[found[source]] += count
-    return found
 
 
 @torch.no_grad()

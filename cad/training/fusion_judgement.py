@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from cad.metrics.bootstrap import Estimate, interval, resample
 from cad.metrics.roc import auc
 from cad.metrics.score_counts import Counts, Floats, count_scores, divide
+from cad.metrics.source_groups import source_groups
 from cad.spec import STREAMS
-from cad.training.audio_head import source_groups
 from cad.training.fusion_fit import fit_fusion
 from cad.training.scored_streams import CONTROL_KIND, OUT_OF_STEP_KIND, ScoredStreams
 

@@ -213,7 +213,6 @@ class _Learnt:
             {"params": list(judge.encoder_parameters.values()), "rate": rate, "weight_decay": decay},
             {"params": list(judge.line_parameters.values()), "rate": how.line_rate, "weight_decay": how.line_decay},
         ])  # fmt: skip
-        self.device = next(iter(self.parameters.values())).device
 
     def step(self, batch: CropBatch, number: int, precision: str) -> Tensor:
         """Learn from one batch and return its loss."""
@@ -222,8 +221,8 @@ class _Learnt:
         torch.manual_seed(int(np.random.SeedSequence([self.how.seed, number]).generate_state(1)[0]))
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * self.how.share_of_rate(number)
-        batch = batch.to(self.device)
-        with in_precision(precision, self.device):
+        batch = batch.to(self.judge.device)
+        with in_precision(precision, self.judge.device):
             logits = self.judge.logits_of(batch.crops)
         loss = loss_of(logits.float(), batch, self.how.ranking)
         self.optimizer.zero_grad()
@@ -282,15 +281,14 @@ def _precision(judge: PictureJudge, how: PictureFit) -> str:
     """Return what the fit computes in; for ``auto`` what is faster on this machine, forward and backward."""
     if how.precision != "auto":
         return how.precision
-    device = next(iter(judge.parameters.values())).device
-    if device.type != "cpu":
+    if judge.device.type != "cpu":
         return "bf16"
     crops = torch.zeros(min(how.batch, 8), 160, 160, 3, dtype=torch.uint8)
     judge.encoder.train()
     seconds: dict[str, float] = {}
     for name in ("fp32", "bf16", "fp32", "bf16"):
         start = time.perf_counter()
-        with in_precision(name, device):
+        with in_precision(name, judge.device):
             logits = judge.logits_of(crops)
         logits.float().sum().backward()  # type: ignore[no-untyped-call]
         seconds[name] = min(time.perf_counter() - start, seconds.get(name, math.inf))

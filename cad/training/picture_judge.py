@@ -22,10 +22,11 @@ from torch import Tensor
 
 from cad.data.shards import ClipStore
 from cad.errors import DataError, OptionError
+from cad.metrics.source_groups import source_groups
 from cad.models import CadModel, create_model
 from cad.models.checkpoint import save_checkpoint
 from cad.models.pretrained.starts import find_starts
-from cad.training.audio_head import silence_residual, source_groups
+from cad.training.audio_head import silence_residual
 from cad.training.data import CadData
 from cad.training.picture_batches import PictureBatches
 from cad.training.picture_faces import FaceDraw, FaceRow, face_rows

@@ -44,6 +44,11 @@ class PictureJudge:
         """Everything that learns, by name."""
         return {**self.encoder_parameters, **self.line_parameters}
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(iter(self.line_parameters.values())).device
+
 
 def judge_of(net: CadModel, name: JudgeName, low_rank: int = 0) -> PictureJudge:
     """Return a judge of ``net``.

@@ -22,7 +22,6 @@ from cad.models import CadModel
 from cad.training.labels import judged_span
 from cad.training.loader import worker_options
 from cad.training.picture_faces import FaceRow
-from cad.training.picture_fit import in_precision
 from cad.training.picture_forging import one_crop
 from cad.training.picture_judges import PictureJudge
 
@@ -74,16 +73,14 @@ class PlainCrops(Dataset[tuple[NDArray[np.uint8], NDArray[np.int64]]]):
 
 
 @torch.no_grad()
-def row_logits(judge: PictureJudge, crops: PlainCrops, rows: int, workers: int = 0, precision: str = "fp32") -> Logits:
+def row_logits(judge: PictureJudge, crops: PlainCrops, rows: int, workers: int = 0) -> Logits:
     """Return the mean logit of the crops of each of ``rows`` rows."""
-    device = next(iter(judge.parameters.values())).device
     was_training = judge.encoder.training
     judge.encoder.eval()
     total, count = np.zeros(rows), np.zeros(rows)
     loader = DataLoader(crops, batch_size=None, **worker_options(workers))
     for pictures, of in loader:
-        with in_precision(precision, device):
-            logits = judge.logits_of(torch.as_tensor(pictures).to(device))
+        logits = judge.logits_of(torch.as_tensor(pictures).to(judge.device))
         np.add.at(total, np.asarray(of), logits.double().cpu().numpy())
         np.add.at(count, np.asarray(of), 1)
     judge.encoder.train(was_training)

@@ -15,9 +15,9 @@ from cad.evaluation.calibration.file_answers import charged_files, is_called_fak
 from cad.evaluation.calibration.standing_alone import (
     ChargedFiles,
     choose_streams,
+    groups_of,
     let_stand_alone,
     share_budget,
-    source_groups,
     without_alone,
 )
 from cad.spec import OperatingPoint, spec_for
@@ -147,7 +147,7 @@ def test_false_accusations_count_twice():
 
 def test_sources_are_never_split_between_groups(rng):
     names = np.array([f"page {number}" for number in rng.integers(0, 30, 500)], dtype=object)
-    groups = source_groups(names, 8)
+    groups = groups_of(names, 8)
     assert all(len(set(groups[names == one])) == 1 for one in set(names)) and len(set(groups)) == 8
 
 

@@ -16,6 +16,7 @@ from tiny_cad import tiny_small
 from cad.data.manifest import Row
 from cad.data.shards import ClipStore
 from cad.errors import OptionError
+from cad.metrics.source_groups import source_groups
 from cad.models import CadModel, create_model
 from cad.models.checkpoint import load_checkpoint
 from cad.models.standardize import SETTLING_BATCHES
@@ -26,7 +27,6 @@ from cad.training.audio_head import (
     file_logits,
     fit_audio_head,
     left_out,
-    source_groups,
 )
 from cad.training.data import CadData
 from cad.training.packaged import training_only

@@ -28,6 +28,7 @@ from cad.data.manifest import Row, manifest_of_clips
 from cad.data.records import Clip
 from cad.data.shards import ClipStore, ShardWriter
 from cad.errors import MissingExtraError
+from cad.training.audio_head import COPIED
 
 Sound = NDArray[np.float32]
 #: HiFi-GAN's rate is to the product's as these.
@@ -62,7 +63,9 @@ def copy_voices(options: argparse.Namespace) -> int:
                     None if key in writer.done_keys else copy_of(store.read(row.path), options.seconds, systems[name])
                 )
                 if clip is not None:
-                    made = replace(row, path=key, label=1, audio_fake=1, method=f"copy:{name}", sha256="", pair_id="")
+                    made = replace(
+                        row, path=key, label=1, audio_fake=1, method=f"{COPIED}{name}", sha256="", pair_id=""
+                    )
                     writer.write(replace(clip, key=key), made.as_text())
                     written += 1
             if number % 50 == 0:

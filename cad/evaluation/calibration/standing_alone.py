@@ -13,7 +13,6 @@ that a threshold was chosen on every stream looks useful; a noisy one calls stra
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from cad.evaluation.calibration.head_rows import Mask, Names, share_of
 from cad.evaluation.calibration.platt import LEAST_FAKE_THRESHOLD, weighted_threshold_above
 from cad.metrics.score_counts import Floats
+from cad.metrics.source_groups import source_groups
 from cad.spec import ALONE, Calibration, ModelSpec, OperatingPoint, domain_key, spec_for
 from cad.verdict.calibrate import platt
 
@@ -197,7 +197,7 @@ def _limits(genuine: ChargedFiles, streams: Sequence[str], least: Mapping[str, f
 
 def judged_left_out(files: ChargedFiles, streams: Sequence[str], max_fpr: float) -> tuple[float, float]:
     """Return the shares of genuine and of forged files called fake where thresholds come from other sources."""
-    groups = source_groups(files.sources, GROUPS)
+    groups = groups_of(files.sources, GROUPS)
     called = np.zeros(len(files.labels), np.bool_)
     for group in set(groups.tolist()):
         limits, _ = share_budget(files.only(groups != group), streams, max_fpr, {})
@@ -219,18 +219,16 @@ def choose_streams(left_out: Mapping[tuple[str, ...], tuple[float, float]]) -> t
     return max(left_out, key=lambda streams: round(left_out[streams][1] - GENUINE_COST * left_out[streams][0], 6))
 
 
-def source_groups(sources: Names, groups: int) -> NDArray[np.intp]:
+def groups_of(sources: Names, groups: int) -> NDArray[np.intp]:
     """Return (files,) a group of the source of each file, so that groups have about as many files.
 
     Example:
-        >>> source_groups(np.array(["a", "a", "a", "b", "c", "c"], dtype=object), 2).tolist()
+        >>> groups_of(np.array(["a", "a", "a", "b", "c", "c"], dtype=object), 2).tolist()
         [0, 0, 0, 1, 1, 1]
     """
-    sizes, found = [0] * groups, dict[str, int]()
-    for source, count in sorted(Counter(map(str, sources)).items(), key=lambda item: (-item[1], item[0])):
-        found[source] = sizes.index(min(sizes))
-        sizes[found[source]] += count
-    return np.array([found[str(source)] for source in sources], dtype=np.intp)
+    names = [str(source) for source in sources]
+    group = source_groups(names, groups)
+    return np.array([group[name] for name in names], dtype=np.intp)
 
 
 def probabilities_of(logits: Mapping[str, Floats], spec: ModelSpec) -> dict[str, Floats]:
