@@ -15,6 +15,9 @@ from cad.export.embedding.similarities import Similarities, similarities
 from cad.faces.align import MINIFY_BELOW, canonical_points
 from cad.faces.records import CROP_SIZE_PX
 
+#: Points that lie farther away, or are no numbers, are taken for 0, so that no size grows beyond reason.
+FARTHEST_PX = 1e6
+
 
 def crop_graph() -> onnx.ModelProto:
     """Return the graph that cuts the faces at given points out of one picture."""
@@ -49,6 +52,7 @@ def cut_faces(
         is_stretched: Whether the values of dark crops are spread over all levels.
     """
     canonical = writer.constant(canonical_points(size_px, margin_px)[None])
+    points = writer.choice(points.absolute() <= FARTHEST_PX, points, 0.0)
     ways = similarities(writer, points, canonical)
     scales, back = ways.scale(), ways.inverse(writer)
 
