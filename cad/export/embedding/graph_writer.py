@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import DTypeLike, NDArray
-from onnx import compose, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 #: The opset of the packaged detectors, the first with a GELU, and what ONNX Runtime 1.20 and OpenVINO read.
 OPSET = 20
@@ -293,7 +293,9 @@ class GraphWriter:
             inputs: For each of its inputs a value.
         """
         prefix = f"{self._fresh(model.graph.name or 'net')}/"
-        inner = compose.add_prefix(model, prefix).graph
+        inner = onnx.GraphProto()
+        inner.CopyFrom(model.graph)
+        _rename(inner, prefix)
         nodes = self._scopes[-1]
         nodes += [helper.make_node("Identity", [value.name], [prefix + name]) for name, value in inputs.items()]
         nodes += inner.node
@@ -326,3 +328,17 @@ class GraphWriter:
 
 def _described(name: str, dtype: DTypeLike, shape: Size) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), list(shape))
+
+
+def _rename(graph: onnx.GraphProto, prefix: str) -> None:
+    """Put a prefix before every name of a graph and of the graphs in it, which may use names of the outer one."""
+    for one in (*graph.input, *graph.output, *graph.initializer):
+        one.name = prefix + one.name
+    del graph.value_info[:]
+    for node in graph.node:
+        node.name = prefix + node.name if node.name else ""
+        for names in (node.input, node.output):
+            names[:] = [prefix + name if name else "" for name in names]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+                _rename(inner, prefix)
