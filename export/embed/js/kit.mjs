@@ -2,6 +2,8 @@
 // Opens a kit: reads kit.json, checks every file that is used against its sha256, and runs graphs by name. The
 // program brings ONNX Runtime and says where the files are.
 
+import { constantsOf } from './constants.mjs';
+
 export const KIT_SCHEMA = 'cad.kit/1';
 
 export class KitError extends Error {}
@@ -39,7 +41,7 @@ export async function openKit({ ort, read, sha256, provider, session = {} }) {
     return Object.fromEntries(Object.entries(results).map(([key, { data, dims }]) => [key, { data, dims: [...dims] }]));
   }
 
-  return { run, spec: document.spec, constants: document.constants, model: document.spec.name, provider };
+  return { run, spec: document.spec, constants: constantsOf(document), model: document.spec.name, provider };
 }
 
 async function readDocument(read) {

@@ -4,9 +4,6 @@
 import { likeness } from './numbers.mjs';
 import { between, smoothAt } from './smooth.mjs';
 
-/** Slots between two updates of the remembered appearance. */
-const APPEARANCE_STEP = 10;
-
 export class FaceTrack {
   /**
    * @param {number} slot where it is first seen
@@ -49,7 +46,7 @@ export class FaceTrack {
 
   /** Whether the remembered appearance is due to follow the face as it turns. */
   wantsAppearance(slot) {
-    return slot >= this.appearanceSlot + APPEARANCE_STEP;
+    return slot >= this.appearanceSlot + this.c.APPEARANCE_STEP;
   }
 
   rememberAppearance(slot, appearance) {

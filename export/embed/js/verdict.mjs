@@ -5,6 +5,12 @@
 import { runsOf, flipShortRuns } from './runs.mjs';
 import { median } from './numbers.mjs';
 
+/** A stretch goes on while the probability stays above this share of the threshold that started it. */
+const RELEASE_SHARE = 0.8;
+/** Stretches with no more than this between them are one, and shorter ones are not told. As cad/verdict/segments.py. */
+const MERGE_GAP_SLOTS = 5;
+const MIN_SEGMENT_SLOTS = 5;
+
 const NO_VERDICT = 'no_verdict';
 const FAKE = 'fake';
 const NOT_REAL = 'not_real';
@@ -55,18 +61,18 @@ function findFaces(found) {
 }
 
 /** Where the curve of a stream reaches its threshold. */
-export function segmentsOf(found, c) {
+export function segmentsOf(found) {
   const segments = [];
   for (const [stream, curve] of Object.entries(found.curves)) {
     const point = found.points[stream];
     if (!point) continue;
     const chosen = new Uint8Array(curve.length);
-    const above = curve.map((value) => (value >= c.RELEASE_SHARE * point.fake_threshold ? 1 : 0));
+    const above = curve.map((value) => (value >= RELEASE_SHARE * point.fake_threshold ? 1 : 0));
     for (const [start, stop] of runsOf(above)) {
       if (curve.subarray(start, stop).some((value) => value >= point.fake_threshold)) chosen.fill(1, start, stop);
     }
-    for (const [start, stop] of runsOf(flipShortRuns(chosen, false, c.MERGE_GAP_SLOTS, false))) {
-      if (stop - start >= c.MIN_SEGMENT_SLOTS) segments.push({ stream, firstSlot: start, stopSlot: stop });
+    for (const [start, stop] of runsOf(flipShortRuns(chosen, false, MERGE_GAP_SLOTS, false))) {
+      if (stop - start >= MIN_SEGMENT_SLOTS) segments.push({ stream, firstSlot: start, stopSlot: stop });
     }
   }
   return segments;
@@ -108,7 +114,7 @@ function findReasons(found, charges, c) {
   const tallest = analysis.tracks.reduce((most, track) => Math.max(most, track.heightPx), 0);
   const isTooShort = analysis.slots < analysis.minSlots;
   const expects = (stream) => heads.includes(stream) && !isTooShort;
-  const segments = segmentsOf(found, c);
+  const segments = segmentsOf(found);
   const isShort = (stream) => segments.some((one) => one.stream === stream) && probabilities[stream] !== null
     && !reaches(stream, 'fake_threshold') && !proven(`${stream}_peak`);
   const offset = constantOffset(analysis.evidence.offsetsSeconds, c);
