@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns decoded pictures into upright RGB bytes. Pictures of 8 bits a sample are converted here and not by the browser,
-// which guesses another matrix where a file names none; FFmpeg takes BT.601.
+// Turns decoded pictures into upright RGB bytes. Pictures of 8 bits a sample with colours at half the size are converted
+// here, byte for byte as FFmpeg does it, and not by the browser: that rounds otherwise, and guesses another matrix where
+// a file names none.
 
-/** By the name of a matrix in WebCodecs: shares of red and blue in brightness. Source: ITU-T H.273, table 4. */
-const MATRICES = { bt709: [0.2126, 0.0722], 'bt2020-ncl': [0.2627, 0.0593] };
-const BT601 = [0.299, 0.114];
+/** By the name of a matrix in WebCodecs: what V gives red, U blue, U and V green, in 2^16. Source: libswscale/yuv2rgb.c. */
+const MATRICES = { bt709: [117489, 138438, 13975, 34925], 'bt2020-ncl': [110013, 140363, 12277, 42626] };
+const BT601 = [104597, 132201, 25675, 53279];
+
+/** The factors of FFmpeg's conversion, in 2^13 as its code for vectors has them. */
+function factors({ matrix, fullRange }) {
+  const scaled = (MATRICES[matrix] ?? BT601).map((value) => (fullRange ? Math.trunc((value * 224) / 255) : value));
+  const bright = fullRange ? 1 << 16 : Math.trunc((255 * (1 << 16)) / 219);
+  const short = (value) => Math.floor((value * 8192 + 32768) / 65536);
+  const [redOfV, blueOfU, greenOfU, greenOfV] = scaled;
+  return [short(bright), short(redOfV), short(blueOfU), short(-greenOfU), short(-greenOfV), fullRange ? 0 : 16];
+}
 
 /** Returns {data: Uint8Array, width, height} of a VideoFrame, which is closed. */
 export async function rgbOf(frame, matrix) {
   try {
     const { width, height } = frame.visibleRect;
     const isPlanar = frame.format === 'I420' || frame.format === 'NV12';
-    const picture = isPlanar ? await fromPlanes(frame, width, height) : await fromBrowser(frame, width, height);
+    const picture = isPlanar ? await fromPlanes(frame, width, height) : fromImage(frame, width, height);
     return upright(picture, matrix);
   } finally {
     frame.close();
@@ -21,16 +31,7 @@ export async function rgbOf(frame, matrix) {
 async function fromPlanes(frame, width, height) {
   const bytes = new Uint8Array(frame.allocationSize());
   const planes = await frame.copyTo(bytes);
-  const { matrix, fullRange } = frame.colorSpace;
-  const [red, blue] = MATRICES[matrix] ?? BT601;
-  const scale = fullRange ? 1 : 255 / 224;
-  const gain = fullRange ? 1 : 255 / 219;
-  const black = fullRange ? 0 : 16;
-  const green = 1 - red - blue;
-  const ofRed = 2 * (1 - red) * scale;
-  const ofBlue = 2 * (1 - blue) * scale;
-  const greenOfBlue = (ofBlue * blue) / green;
-  const greenOfRed = (ofRed * red) / green;
+  const [bright, redOfV, blueOfU, greenOfU, greenOfV, black] = factors(frame.colorSpace);
   const isNv12 = frame.format === 'NV12';
   const data = new Uint8ClampedArray(width * height * 3);
   const [luma, first, second] = planes;
@@ -38,20 +39,17 @@ async function fromPlanes(frame, width, height) {
     const row = luma.offset + y * luma.stride;
     const half = y >> 1;
     for (let x = 0; x < width; x += 1, at += 3) {
-      const bright = (bytes[row + x] - black) * gain;
+      const grey = (((bytes[row + x] - black) << 3) * bright) >> 16;
       const column = x >> 1;
-      const u = bytes[first.offset + half * first.stride + (isNv12 ? 2 * column : column)] - 128;
-      const v = (isNv12 ? bytes[first.offset + half * first.stride + 2 * column + 1] : bytes[second.offset + half * second.stride + column]) - 128;
-      data[at] = bright + ofRed * v;
-      data[at + 1] = bright - greenOfBlue * u - greenOfRed * v;
-      data[at + 2] = bright + ofBlue * u;
+      const u = (bytes[first.offset + half * first.stride + (isNv12 ? 2 * column : column)] - 128) << 3;
+      const other = isNv12 ? first.offset + half * first.stride + 2 * column + 1 : second.offset + half * second.stride + column;
+      const v = (bytes[other] - 128) << 3;
+      data[at] = grey + ((v * redOfV) >> 16);
+      data[at + 1] = grey + ((u * greenOfU) >> 16) + ((v * greenOfV) >> 16);
+      data[at + 2] = grey + ((u * blueOfU) >> 16);
     }
   }
   return { data: new Uint8Array(data.buffer), width, height };
-}
-
-async function fromBrowser(frame, width, height) {
-  return fromImage(frame, width, height);
 }
 
 /** Returns what the browser shows of anything that can be drawn. */
