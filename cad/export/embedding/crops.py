@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cuts faces out of pictures in graphs, upright and at a standard size: ``cad.faces.align.align_face``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+
+from cad.export.embedding.areas import area_reduced
+from cad.export.embedding.graph_writer import GraphWriter, Value
+from cad.export.embedding.levels import range_of, stretched
+from cad.export.embedding.similarities import Similarities, similarities
+from cad.faces.align import MINIFY_BELOW, canonical_points
+from cad.faces.records import CROP_SIZE_PX
+
+#: Points that lie farther away, or are no numbers, are taken for 0, so that no size grows beyond reason.
+FARTHEST_PX = 1e6
+
+
+def crop_graph() -> onnx.ModelProto:
+    """Return the graph that cuts the faces at given points out of one picture."""
+    writer = GraphWriter("face_crop")
+    picture = writer.input("picture", np.uint8, ["height", "width", 3])
+    points = writer.input("points", np.float32, ["faces", 5, 2])
+    # Nothing is cut for one face more, so that there always is one.
+    more = writer.joined(points, writer.constant(canonical_points()[None]))
+    crops = cut_faces(writer, lambda index: picture, more, CROP_SIZE_PX)
+    writer.output("crops", crops.part(0, points.size(0), 0), ["faces", CROP_SIZE_PX, CROP_SIZE_PX, 3])
+    return writer.model()
+
+
+def cut_faces(
+    writer: GraphWriter,
+    picture_of: Callable[[Value], Value],
+    points: Value,
+    size_px: int,
+    margin_px: int = 0,
+    is_stretched: bool = False,
+) -> Value:
+    """Return the crops of faces, uint8 (faces, size_px, size_px, 3).
+
+    One is cut after the other: only what one face needs of one picture is held as float32.
+
+    Args:
+        writer: Of the graph.
+        picture_of: Gives for the index of a face, int64 (1,), its picture, uint8 (height, width, 3).
+        points: float32 (faces, 5, 2) in that picture; at least one face.
+        size_px: Side of the crops.
+        margin_px: Margin on every side.
+        is_stretched: Whether the values of dark crops are spread over all levels.
+    """
+    canonical = writer.constant(canonical_points(size_px, margin_px)[None])
+    points = writer.choice(points.absolute() <= FARTHEST_PX, points, 0.0)
+    ways = similarities(writer, points, canonical)
+    scales, back = ways.scale(), ways.inverse(writer)
+
+    def one(index: Value) -> list[tuple[Value, list[int | str]]]:
+        way = Similarities(back.factor.take(index), back.source, back.target.take(index))
+        crop = _cut(writer, picture_of(index), way, scales.take(index).reshape(1), size_px).rounded()
+        if is_stretched:
+            crop = stretched(writer, crop, *range_of(writer, crop))
+        return [(crop.cast(np.uint8), [size_px, size_px, 3])]
+
+    return writer.for_each(points.size(0), one)[0]
+
+
+def _cut(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int) -> Value:
+    """Return one crop, float32 (size_px, size_px, 3), of what the picture shows there, area-reduced where it shrinks.
+
+    Args:
+        writer: Of the graph.
+        picture: uint8 (height, width, 3).
+        way: From the crop to the picture, one place.
+        scale: Of the crop against the picture, float32 (1,).
+        size_px: Side of the crop.
+    """
+    begin, length = _needed(writer, picture, way, scale, size_px)
+    left, top = begin.part(0, 1, 0), begin.part(1, 2, 0)
+    columns, rows = length.part(0, 1, 0), length.part(1, 2, 0)
+    held = picture.part(top, top + rows, 0).part(left, left + columns, 1)
+    reduced = (length.cast(np.float32) * scale).rounded().cast(np.int64).at_least(1)
+    sides = writer.choice(scale < MINIFY_BELOW, reduced, length)
+    small = area_reduced(writer, held, sides.part(1, 2, 0), sides.part(0, 1, 0)).transposed(2, 1, 0).widened(0)
+    down, right = np.mgrid[:size_px, :size_px].astype(np.float32)
+    pixels = writer.constant(np.stack([right, down], axis=-1).reshape(1, -1, 2))
+    places = way.taken(writer, pixels) - begin.cast(np.float32)
+    # In a grid the outer edges of the picture are -1 and 1; pixel centres have whole coordinates in places.
+    grid = ((places + 0.5) * 2.0 / length.cast(np.float32) - 1.0).reshape(1, size_px, size_px, 2)
+    crop = writer.op("GridSample", small, grid, mode="linear", padding_mode="zeros", align_corners=0)
+    return crop.reshape(3, size_px, size_px).transposed(1, 2, 0)
+
+
+def _needed(
+    writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int
+) -> tuple[Value, Value]:
+    """Return where the part of a picture begins that a crop needs, and its lengths: int64 (2,) x, y; never empty."""
+    sides = writer.joined(picture.size(1), picture.size(0))
+    corners = writer.constant(np.float32([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]]))
+    reach = way.taken(writer, corners)
+    room = 2.0 / scale.at_least(1e-6) + 2.0
+    # Bounds first: what is far outside fits into no int64.
+    edge = sides.cast(np.float32)
+    low = (reach.lowest(0, 1) - room).at_least(0.0).at_most(edge - 1.0)
+    begin = low.floored().cast(np.int64)
+    high = (reach.highest(0, 1) + room).ceiled().at_most(edge).at_least(0.0)
+    return begin, (high.cast(np.int64)).at_least(begin + 1) - begin
