@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 from faces import Tracker
-from grid import SLOTS_PER_SECOND, place, reach_seconds
+from grid import place, reach_seconds
 from kit import CPU, Kit, KitError
 from lips import FaceNotes, speech_loudness
 from media import Media, MediaError
-from scores import Score, Seen, aggregate
+from scores import Seen, aggregate
 from speech import find_speech
 from verdict import Facts, Judged, decide
 from windows import Cutter, Sound, Window, score
@@ -98,9 +98,9 @@ class _Run:
                 if crop[1] is None:
                     waiting.pop(id(track), None)
                 else:
-                    yield from self._take(track, crop, waiting, rules.min_track_slots)
+                    yield from self._take(track, crop, waiting, rules.tracker.min_track_slots)
         # In a still picture, or a file shorter than the shortest useful track, a face in most of it counts.
-        least = min(rules.min_track_slots, max(1, self.shown_slots // 2))
+        least = min(rules.tracker.min_track_slots, max(1, self.shown_slots // 2))
         for track, *crop in tracker.end_shot():
             if crop[1] is not None:
                 yield from self._take(track, crop, waiting, least)
@@ -115,7 +115,7 @@ class _Run:
                 yield 0, picture
                 return
         rules = self.kit.rules
-        reach = reach_seconds(self.media.fps, rules.max_reach_seconds, rules.stamp_rounding_seconds)
+        reach = reach_seconds(self.media.fps, rules.grid.max_reach_seconds, rules.grid.stamp_rounding_seconds)
         for first, count, picture in place(stamped, reach):
             yield from ((slot, None) for slot in range(self.stop_slot, first))
             self.stop_slot = first + count

@@ -30,7 +30,7 @@ class Tracker:
 
     def __init__(self, kit: Kit, is_still: bool) -> None:
         self.kit, self.rules = kit, kit.rules
-        self.most_faces = self.rules.max_still_faces if is_still else self.rules.max_faces
+        self.most_faces = self.rules.finder.max_still_faces if is_still else self.rules.finder.max_faces
         self.held: dict[int, np.ndarray] = {}
         self.cuts = Cuts(kit)
         self.last_slot = -1
@@ -50,11 +50,11 @@ class Tracker:
             self.held[slot] = picture
             if before is None or not is_same(before, picture):
                 self.standing_slot, self.searched_depth = slot, 0
-            searching = slot - self.last_search >= self.rules.search_step
-            if searching or slot - self.last_look >= self.rules.look_step:
+            searching = slot - self.last_search >= self.rules.shot.search_step
+            if searching or slot - self.last_look >= self.rules.shot.look_step:
                 self._look(slot, picture, searching)
-        yield from self._crop_until(slot - self.rules.lag_slots + 1)
-        gone = [track for track in self.tracks if slot - track.last_slot > self.rules.lost_slots] + self.given_up
+        yield from self._crop_until(slot - self.rules.tracker.lag_slots + 1)
+        gone = [track for track in self.tracks if slot - track.last_slot > self.rules.track.lost_slots] + self.given_up
         self.tracks = [track for track in self.tracks if track not in gone]
         self.given_up = []
         yield from ((track, slot, None, 0.0) for track in gone)
@@ -125,7 +125,7 @@ class Tracker:
     def _gives_way(self, face: Face) -> bool:
         """Give up the track of the smallest face for a new one, if that is much larger."""
         smallest = min(self.tracks, key=lambda track: track.last.height)
-        if face.height < self.rules.much_larger * smallest.last.height:
+        if face.height < self.rules.shot.much_larger * smallest.last.height:
             return False
         self.tracks.remove(smallest)
         self.given_up.append(smallest)
@@ -133,12 +133,12 @@ class Tracker:
 
     def _depth(self, slot: int, picture: np.ndarray) -> int:
         """Return how many sizes the search may try: all of them at first and now and then, else only the cheapest."""
-        scale = min(1.0, self.rules.long_sides_px[0] / max(picture.shape[:2]))
-        large = any(track.last.height * scale >= self.rules.small_face_px for track in self.tracks)
-        if slot - self.last_deepest >= (self.rules.beside_step if large else self.rules.deepest_step):
+        scale = min(1.0, self.rules.finder.long_sides_px[0] / max(picture.shape[:2]))
+        large = any(track.last.height * scale >= self.rules.finder.small_face_px for track in self.tracks)
+        if slot - self.last_deepest >= (self.rules.shot.beside_step if large else self.rules.shot.deepest_step):
             self.last_deep = self.last_deepest = slot
             return EVERY_SIZE
-        if large or slot - self.last_deep < self.rules.deep_step:
+        if large or slot - self.last_deep < self.rules.shot.deep_step:
             return 1
         self.last_deep = slot
         return 2
@@ -146,21 +146,21 @@ class Tracker:
     def _find(self, picture: np.ndarray, depth: int, known: list[Face]) -> list[Face]:
         """Return the new faces of a picture, largest first, searched from coarse to fine."""
         longest, found = max(picture.shape[:2]), []
-        sides = self.rules.long_sides_px[:depth]
+        sides = self.rules.finder.long_sides_px[:depth]
         # No reduction twice: a picture smaller than a side is searched as it is, once.
         for side in [side for index, side in enumerate(sides) if index == 0 or sides[index - 1] < longest]:
             found += [face for face in self._found(picture, side) if not self._is_among(face, [*known, *found])]
             scale = min(1.0, side / longest)
             if depth < EVERY_SIZE and any(
-                face.height * scale >= self.rules.small_face_px for face in [*known, *found]
+                face.height * scale >= self.rules.finder.small_face_px for face in [*known, *found]
             ):
                 break
         if not found and not known:  # a face that fills the picture is seen whole only with room around it
-            margin = round(self.rules.margin * longest)
+            margin = round(self.rules.finder.margin * longest)
             wide = np.pad(picture, ((margin, margin), (margin, margin), (0, 0)))
             found = [
                 Face(face.box - np.float32(margin), face.points - np.float32(margin), face.score)
-                for face in self._found(wide, self.rules.filling_side_px)
+                for face in self._found(wide, self.rules.finder.filling_side_px)
             ]
         return sorted(found, key=lambda face: face.height, reverse=True)
 
@@ -174,21 +174,23 @@ class Tracker:
             return []
         points, boxes, scores = self.kit.run("face_look", picture=picture, points=np.stack(expected))
         faces = [Face(*one) for one in zip(boxes, points, scores.tolist(), strict=True)]
-        return [face if face.score >= self.rules.known_score and _is_a_shape(face.points) else None for face in faces]
+        return [
+            face if face.score >= self.rules.shot.known_score and _is_a_shape(face.points) else None for face in faces
+        ]
 
     def _goes_on(self, track: Track, slot: int, picture: np.ndarray, face: Face) -> bool:
         """Say whether a face may be the track's: after a gap it must look like it."""
-        if slot - track.last_slot <= self.rules.look_step:
+        if slot - track.last_slot <= self.rules.shot.look_step:
             return True
-        return likeness(track.looks, self._looks(picture, face)) >= self.rules.same_appearance
+        return likeness(track.looks, self._looks(picture, face)) >= self.rules.track.same_appearance
 
     def _note(self, track: Track, slot: int, picture: np.ndarray, face: Face) -> None:
         before, old, expected = track.last_slot, track.last, track.expected_points(slot)
         track.see(slot, face)
-        if slot >= track.looks_slot + self.rules.appearance_step:  # it follows the face as that turns
+        if slot >= track.looks_slot + self.rules.track.appearance_step:  # it follows the face as that turns
             track.looks_slot = slot
             track.looks = 0.7 * track.looks + 0.3 * self._looks(picture, face)
-        if slot - before <= self.rules.bridge_slots and _apart(expected, face.points) > self.rules.uneven:
+        if slot - before <= self.rules.track.bridge_slots and _apart(expected, face.points) > self.rules.shot.uneven:
             self._fill(track, before, old, slot, face)
 
     def _fill(self, track: Track, start: int, first: Face, stop: int, last: Face) -> None:
@@ -201,7 +203,7 @@ class Tracker:
         if face is None:
             return
         track.see(middle, face)
-        if _apart(guess, face.points) > self.rules.line_off:
+        if _apart(guess, face.points) > self.rules.shot.line_off:
             self._fill(track, start, first, middle, face)
             self._fill(track, middle, face, stop, last)
 

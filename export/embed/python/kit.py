@@ -28,7 +28,7 @@ class Kit:
 
     Attributes:
         spec: The ModelSpec: window length, calibration, operating points.
-        rules: The constants of the contract, each under its name in lower case: ``rules.search_step``.
+        rules: The constants of the contract, each under its name in lower case: ``rules.shot.search_step``.
         provider: What the model runs on.
     """
 
@@ -41,7 +41,12 @@ class Kit:
         if self.document.get("schema") != SCHEMA:
             raise KitError(f"{folder}: the kit's schema is {self.document.get('schema')!r}, not {SCHEMA!r}")
         self.spec = self.document["spec"]
-        self.rules = SimpleNamespace(**{name.lower(): value for name, value in self.document["constants"].items()})
+        self.rules = SimpleNamespace(
+            **{
+                module.rpartition(".")[2]: SimpleNamespace(**{name.lower(): value for name, value in names.items()})
+                for module, names in self.document["constants"].items()
+            }
+        )
         self.threads = threads
         self.provider = provider
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}

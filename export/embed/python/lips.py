@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notes on every face as its crops go by: how its lips follow the sound, whether it never moves, and how large it is."""
+"""Notes on every face as its crops go by: do its lips follow the sound, does it ever move, how large is it."""
 
 from __future__ import annotations
 
@@ -36,36 +36,38 @@ class FaceNotes:
         self.slots.append(slot)
         self.heights.append(height)
         self.last_crop = crop
-        if len(self.slots) > self.rules.settling_slots and self.moving <= 2:
+        if len(self.slots) > self.rules.stillness.settling_slots and self.moving <= 2:
             self.block.append(_small(crop))
-            if len(self.block) == self.rules.block_slots:
+            if len(self.block) == self.rules.stillness.block_slots:
                 self._measure()
 
     def is_frozen(self) -> bool:
         """Say whether the face was seen for long enough to tell, and never moved: a photograph. Ask at the end."""
-        if len(self.block) >= self.rules.least_block_slots:
+        if len(self.block) >= self.rules.stillness.least_block_slots:
             self._measure()
-        seen = len(self.slots) >= self.rules.frozen_least_slots and self.blocks > 0
-        return seen and self.moving * self.rules.blocks_a_glitch <= self.blocks
+        seen = len(self.slots) >= self.rules.stillness.least_slots and self.blocks > 0
+        return seen and self.moving * self.rules.stillness.blocks_a_glitch <= self.blocks
 
     def lips(self, loudness: np.ndarray | None) -> float:
-        """Return how well the lips follow the loudness of the speech, in [0, 1]: the best rank correlation of some lags.
+        """Return how well the lips follow the loudness of the speech, in [0, 1]: the best rank correlation.
 
         Args:
             loudness: float64 (slots of the file,), NaN where nobody speaks; None without sound.
         """
         rules = self.rules
-        if loudness is None or len(self.motion) < rules.lips_least_slots:
+        if loudness is None or len(self.motion) < rules.active_speaker.least_slots:
             return 0.0
         length = max(self.motion_slots[-1] + 1, len(loudness))
         moving, loud = np.full(length, np.nan), np.full(length, np.nan)
         moving[self.motion_slots] = self.motion
         loud[: len(loudness)] = loudness
         known = (np.isfinite(moving) & np.isfinite(loud)).sum()
-        if np.mean(self.motion) < rules.least_motion or known < rules.lips_least_slots:
+        if np.mean(self.motion) < rules.active_speaker.least_motion or known < rules.active_speaker.least_slots:
             return 0.0
-        lags = range(-rules.max_lag_slots, rules.max_lag_slots + 1)
-        return max(0.0, *(_rank_correlation(moving, loud, lag, rules.least_overlap_slots) for lag in lags))
+        lags = range(-rules.active_speaker.max_lag_slots, rules.active_speaker.max_lag_slots + 1)
+        return max(
+            0.0, *(_rank_correlation(moving, loud, lag, rules.active_speaker.least_overlap_slots) for lag in lags)
+        )
 
     def _measure(self) -> None:
         block = np.stack(self.block)
@@ -77,7 +79,7 @@ class FaceNotes:
         else:
             motion = max(motion, _own_motion(mean[None], self.first_mean, self.rules))
         self.blocks += 1
-        self.moving += motion > self.rules.frozen_least_motion
+        self.moving += motion > self.rules.stillness.least_motion
 
 
 def speech_loudness(samples: np.ndarray, speech: np.ndarray) -> np.ndarray:
@@ -116,9 +118,9 @@ def _own_motion(pictures: np.ndarray, reference: np.ndarray, rules: object) -> f
     changes = [right, down, y * down + x * right, x * down - y * right, np.ones_like(reference), reference, sharper]
     space = np.linalg.qr(np.stack([change.ravel() for change in changes], axis=1))[0]
     flat = pictures.reshape(len(pictures), -1)
-    left = (flat - flat @ space @ space.T) / max(float(reference.std()), rules.least_contrast)
+    left = (flat - flat @ space @ space.T) / max(float(reference.std()), rules.stillness.least_contrast)
     left = left.reshape(pictures.shape)
-    span = rules.averaged_slots  # against noise
+    span = rules.stillness.averaged_slots  # against noise
     means = [left[index : index + span].mean(axis=0) for index in range(max(1, len(left) - span + 1))]
     patches = np.lib.stride_tricks.sliding_window_view(np.stack(means), (3, 3), axis=(1, 2)).mean(axis=(-2, -1))
     return float(np.abs(patches).max())

@@ -76,6 +76,7 @@ class Media:
     def sound(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the sound on the grid: samples float32 (slots * 640,) and present bool (slots,)."""
         grid, resampler, position, start, count = SoundGrid(), None, 0, 0.0, 0
+        known_form = None
         for frame in self._frames("audio"):
             seconds, form = _seconds(frame) - self.origin, (frame.format.name, frame.layout.name, frame.sample_rate)
             strays = resampler and abs(start + count / frame.sample_rate - seconds) > STAMP_TOLERANCE_SECONDS
@@ -102,8 +103,12 @@ class Media:
 def _opened(path: Path) -> Iterator[Any]:
     try:
         # As a stream of bytes: a name could be an address in a network, or a pattern for many files.
-        with path.open("rb") as file, av.open(file, options={"format_whitelist": FORMATS}) as container:
-            yield container
+        with path.open("rb") as file:
+            is_jpeg = file.read(3) == b"\xff\xd8\xff"  # else FFmpeg may take the film behind a photograph for the file
+            file.seek(0)
+            how = "jpeg_pipe" if is_jpeg else None
+            with av.open(file, format=how, container_options={"format_whitelist": FORMATS}) as container:
+                yield container
     except (OSError, av.FFmpegError) as error:
         raise MediaError(f"{path}: cannot be read ({error.strerror or error})") from error
 

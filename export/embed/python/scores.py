@@ -59,7 +59,9 @@ class Seen(NamedTuple):
 
 def aggregate(scores: list[Score], seen: list[Seen], slots: int, shortest: int, rules: SimpleNamespace) -> Evidence:
     """Return the evidence of a file of so many slots."""
-    usable = {one.track for one in seen if one.height >= rules.min_face_height_px and one.seen_slots >= shortest}
+    usable = {
+        one.track for one in seen if one.height >= rules.aggregate.min_face_height_px and one.seen_slots >= shortest
+    }
     own = {track: [one for one in scores if one.track == track] for track in sorted(usable)}
     own = {track: found for track, found in own.items() if found}
     frozen = {one.track for one in seen if one.is_frozen}
@@ -69,7 +71,7 @@ def aggregate(scores: list[Score], seen: list[Seen], slots: int, shortest: int, 
     )
     audio = clip_line(scores, "audio", slots)
     # The face that speaks fits the sound best: its sync logit, less a little for lips that follow the loudness.
-    misfit = without(frozen, {track: sync[track] - rules.lips_logits * lips[track] for track in own})
+    misfit = without(frozen, {track: sync[track] - rules.aggregate.lips_logits * lips[track] for track in own})
     best = lowest(list(misfit.values()), slots)
     carriers = find_carriers(misfit, best, rules)
 
@@ -156,7 +158,7 @@ def find_carriers(misfit: dict[int, np.ndarray], best: np.ndarray, rules: Simple
         if (~np.isnan(line)).any()
     }
     most = max(shares, key=lambda track: shares[track], default=None)
-    return [track for track, share in shares.items() if share >= rules.min_carrier_share or track == most]
+    return [track for track, share in shares.items() if share >= rules.aggregate.min_carrier_share or track == most]
 
 
 def faces_at_once(lines: list[np.ndarray], slots: int) -> float:
@@ -169,14 +171,16 @@ def find_peaks(stream: str, lines: dict[int | None, np.ndarray], slots: int, rul
     """Return the highest stretch of 2, 4, 8, ... seconds, up to half of what was judged; none in a short file."""
     known = {track: int((~np.isnan(line)).sum()) for track, line in lines.items()}
     judged = int((~np.isnan(highest(list(lines.values()), slots))).sum())
-    peaks, length = [], rules.shortest_stretch_slots
-    while length <= rules.max_stretch_share * judged:
-        enough = {track: line for track, line in lines.items() if known[track] >= rules.min_known_share * length}
+    peaks, length = [], rules.stretches.shortest_stretch_slots
+    while length <= rules.stretches.max_stretch_share * judged:
+        enough = {
+            track: line for track, line in lines.items() if known[track] >= rules.stretches.min_known_share * length
+        }
         found = [(*stretch, track) for track, line in enough.items() if (stretch := _highest(line, length, rules))]
         if found:
             logit, first, stop, track = max(found, key=lambda one: one[0])
             places = [max(known[track] / length, 1.0) for track in enough]
-            keeps = math.sqrt(rules.shortest_stretch_slots / length)
+            keeps = math.sqrt(rules.stretches.shortest_stretch_slots / length)
             chances = (sum(places) / len(places)) ** keeps
             peaks.append(Peak(stream, first, stop, track, logit, chances, len(places)))
         length *= 2
@@ -193,7 +197,7 @@ def _highest(line: np.ndarray, length: int, rules: SimpleNamespace) -> tuple[flo
     starts = np.arange(max(len(values) - length, 0) + 1)
     stops = np.minimum(starts + length, len(values))
     inside = count[stops] - count[starts]
-    allowed = inside >= rules.min_known_share * length
+    allowed = inside >= rules.stretches.min_known_share * length
     if not allowed.any():
         return None
     means = np.where(allowed, (total[stops] - total[starts]) / np.maximum(inside, 1), -np.inf)

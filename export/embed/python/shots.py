@@ -16,7 +16,7 @@ class Cuts:
         self.kit, self.rules = kit, kit.rules
         self.last: np.ndarray | None = None
         self.size: tuple[int, ...] = ()
-        self.changes: deque[float] = deque(maxlen=kit.rules.memory)
+        self.changes: deque[float] = deque(maxlen=kit.rules.cuts.memory)
         self.cut_before = False
 
     def push(self, picture: np.ndarray) -> bool:
@@ -33,9 +33,9 @@ class Cuts:
         usual = float(np.median(self.changes)) if self.changes else 0.0
         cut = (
             not self.cut_before  # two cuts in a row are none: something never stands still
-            and change > 1 - self.rules.most_alike
-            and float(np.abs(now - last).mean()) > self.rules.least_difference
-            and change > self.rules.stands_out * usual
+            and change > 1 - self.rules.cuts.most_alike
+            and float(np.abs(now - last).mean()) > self.rules.cuts.least_difference
+            and change > self.rules.cuts.stands_out * usual
         )
         if cut:
             self.changes.clear()

@@ -29,27 +29,27 @@ def find_speech(samples: np.ndarray, present: np.ndarray, kit: Kit) -> np.ndarra
     level = levels_dbfs(samples, -120.0, without_offset=True)
     loud = float(np.percentile(level[present], 95))
     # Loud enough beside the file's loud slots, and rising and falling as speech does within two seconds.
-    loud_enough = level > max(rules.floor_dbfs, loud - rules.below_loud_db)
+    loud_enough = level > max(rules.speech.floor_dbfs, loud - rules.speech.below_loud_db)
     around = sliding_window_view(
-        np.pad(level, rules.level_range_slots // 2, mode="edge"), rules.level_range_slots
+        np.pad(level, rules.speech.level_range_slots // 2, mode="edge"), rules.speech.level_range_slots
     )
-    moving = present & loud_enough & (np.ptp(around, axis=1) > rules.min_level_range_db)
-    moving = flip_short_runs(moving, False, rules.max_pause_slots, at_edges=False) & present
-    moving = flip_short_runs(moving, True, rules.min_burst_slots - 1, at_edges=True)
+    moving = present & loud_enough & (np.ptp(around, axis=1) > rules.speech.min_level_range_db)
+    moving = flip_short_runs(moving, False, rules.speech.max_pause_slots, at_edges=False) & present
+    moving = flip_short_runs(moving, True, rules.speech.min_burst_slots - 1, at_edges=True)
     # A voice where the net's mean over the sound of two seconds is high enough.
     voice = np.zeros(len(moving))
-    gain = np.float32(10 ** ((rules.heard_at_dbfs - loud) / 20))
+    gain = np.float32(10 ** ((rules.speech.heard_at_dbfs - loud) / 20))
     for start, stop in runs(moving):
         part = samples[start * SAMPLES_PER_SLOT : stop * SAMPLES_PER_SLOT]
-        voice[start:stop] = _by_slot(_hear(part * gain, kit), stop - start, rules.block_samples)
-    reach = rules.voice_reach_slots
-    mean = _sum_around(voice, reach) / np.maximum(_sum_around(moving, reach), rules.max_pause_slots)
-    return moving & (_sum_around(moving & (mean >= rules.min_voice), reach) > 0.5)
+        voice[start:stop] = _by_slot(_hear(part * gain, kit), stop - start, rules.speech_net.block_samples)
+    reach = rules.speech.voice_reach_slots
+    mean = _sum_around(voice, reach) / np.maximum(_sum_around(moving, reach), rules.speech.max_pause_slots)
+    return moving & (_sum_around(moving & (mean >= rules.speech.min_voice), reach) > 0.5)
 
 
 def _hear(samples: np.ndarray, kit: Kit) -> np.ndarray:
     """Return the net's probability of speech for every block of 512 samples; the last one is filled up with zeros."""
-    block, context = kit.rules.block_samples, kit.rules.context_samples
+    block, context = kit.rules.speech_net.block_samples, kit.rules.speech_net.context_samples
     state, said = np.zeros((2, 1, 128), np.float32), []
     padded = np.pad(samples.astype(np.float32), (context, -len(samples) % block))
     for start in range(0, len(padded) - context, block):

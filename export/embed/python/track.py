@@ -63,7 +63,7 @@ class Track:
         while index > 0 and self.last_slot - self.slots[index] < ago:
             index -= 1
         gap = 0 if index < 0 else self.last_slot - self.slots[index]
-        if index < 0 or gap > self.rules.bridge_slots or ago > 2 * gap:
+        if index < 0 or gap > self.rules.track.bridge_slots or ago > 2 * gap:
             return points
         step = (points - self.faces[index].points).mean(axis=0) * np.float32(ago / gap)
         return (points + step).astype(np.float32)
@@ -71,24 +71,26 @@ class Track:
     def present_at(self, slot: int) -> bool:
         """Say whether the face is there: seen, or between two sightings that are near to each other."""
         before, after = bisect_right(self.slots, slot) - 1, bisect_left(self.slots, slot)
-        return before >= 0 and after < len(self.slots) and self.slots[after] - self.slots[before] <= (
-            self.rules.bridge_slots
+        return (
+            before >= 0
+            and after < len(self.slots)
+            and self.slots[after] - self.slots[before] <= (self.rules.track.bridge_slots)
         )
 
     def state_at(self, slot: int) -> Face:
         """Return box and points at a slot: straight lines between the sightings, then a smooth line through them."""
-        reach = self.rules.reach_slots
+        reach = self.rules.smooth.reach_slots
         slots, faces = self._around(slot, reach)
         known = np.arange(max(slots[0], slot - reach), min(slots[-1], slot + reach) + 1)
         values = np.stack([np.concatenate([face.points, face.box.reshape(2, 2)]) for face in faces])
         lines = between(np.array(slots), values, known)
-        shares = local_line_shares(known - slot, self.rules.sigma_slots)
+        shares = local_line_shares(known - slot, self.rules.smooth.sigma_slots)
         smooth = np.tensordot(shares, lines, axes=1).astype(np.float32)
         return Face(smooth[5:].reshape(4), smooth[:5], self.last.score)
 
     def forget_before(self, slot: int) -> None:
         """Drop the sightings on which no slot from ``slot`` on depends."""
-        while len(self.slots) > 2 and self.slots[1] < slot - self.rules.reach_slots:
+        while len(self.slots) > 2 and self.slots[1] < slot - self.rules.smooth.reach_slots:
             del self.slots[0], self.faces[0]
 
     def _around(self, slot: int, reach: int) -> tuple[list[int], list[Face]]:
@@ -102,7 +104,7 @@ class Track:
         return self.slots[start:stop], self.faces[start:stop]
 
     def _joined(self, index: int) -> bool:
-        return self.slots[index + 1] - self.slots[index] <= self.rules.bridge_slots
+        return self.slots[index + 1] - self.slots[index] <= self.rules.track.bridge_slots
 
 
 def between(slots: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -127,8 +129,8 @@ def is_one_face(one: Face, other: Face, rules: SimpleNamespace) -> bool:
     areas = sorted(float(np.clip(face.box[2:] - face.box[:2], 0, None).prod()) for face in (one, other))
     low, high = np.maximum(one.box[:2], other.box[:2]), np.minimum(one.box[2:], other.box[2:])
     shared = float(np.clip(high - low, 0, None).prod())
-    inside = shared > rules.part_of_face * areas[0] > 0
-    return inside or shared > rules.same_face * max(sum(areas) - shared, 1e-9)
+    inside = shared > rules.overlap.part_of_face * areas[0] > 0
+    return inside or shared > rules.overlap.same_face * max(sum(areas) - shared, 1e-9)
 
 
 def match(expected: list[Face], found: list[Face], rules: SimpleNamespace) -> list[int | None]:
@@ -147,8 +149,12 @@ def _affinity(one: Face, other: Face, rules: SimpleNamespace) -> float:
     low, high = np.maximum(one.box[:2], other.box[:2]), np.minimum(one.box[2:], other.box[2:])
     shared = float(np.clip(high - low, 0, None).prod())
     union = sum(float(np.clip(face.box[2:] - face.box[:2], 0, None).prod()) for face in (one, other)) - shared
-    if (overlap := shared / max(union, 1e-9)) >= rules.least_overlap:
+    if (overlap := shared / max(union, 1e-9)) >= rules.overlap.least_overlap:
         return overlap
     low_height, high_height = sorted((one.height, other.height))
     away = float(np.linalg.norm((one.box[:2] + one.box[2:] - other.box[:2] - other.box[2:]) / 2))
-    return 0.2 if low_height >= rules.alike_height * high_height and away <= rules.near * high_height else 0.0
+    return (
+        0.2
+        if low_height >= rules.overlap.alike_height * high_height and away <= rules.overlap.near * high_height
+        else 0.0
+    )

@@ -146,7 +146,7 @@ class Judged:
 
 
 def decide(judged: Judged) -> tuple[str, float | None, list[str]]:
-    """Return the label (``real``, ``fake`` or ``inconclusive``), the file's probability and the codes of all reasons."""
+    """Return the label (``real``, ``fake``, ``inconclusive``), the file's probability and the codes of all reasons."""
     reasons = [(code, effect) for code, effect, holds in _table(judged) if holds]
     effects = {effect for _, effect in reasons}
     if not judged.charges or NO_VERDICT in effects:
@@ -171,9 +171,9 @@ def _table(judged: Judged) -> Iterator[tuple[str, str, bool]]:
     deciding = {face.track for face in judged.evidence.faces if face.carries_sound}
     deciding = deciding or {face.track for face in judged.evidence.faces}
     only_frozen = bool(frozen) and deciding <= frozen
-    large = [one.seen_slots for one in seen if one.height >= rules.min_face_height_px]
+    large = [one.seen_slots for one in seen if one.height >= rules.aggregate.min_face_height_px]
     long_enough = facts.slots >= facts.shortest
-    few = facts.pictures < rules.min_pictures_per_second * facts.shown_slots / 25
+    few = facts.pictures < rules.validity.min_pictures_per_second * facts.shown_slots / 25
 
     yield "picture_unreadable", NOT_REAL, facts.has_picture and not facts.pictures
     yield "audio_unreadable", NOT_REAL, facts.has_sound and facts.speech_slots is None

@@ -152,13 +152,13 @@ def score(windows: Iterable[Window], kit: Kit) -> Iterator[Score]:
 
 def _score(batch: list[Window], kit: Kit) -> Iterator[Score]:
     # A stream that is there for less of a window than this is left out of it whole.
-    video = [bool(one.frames_present.mean() >= kit.rules.min_video_share) for one in batch]
-    audio = [bool(one.audio_present.mean() >= kit.rules.min_audio_share) for one in batch]
+    video = [bool(one.frames_present.mean() >= kit.rules.scorer.min_video_share) for one in batch]
+    audio = [bool(one.audio_present.mean() >= kit.rules.scorer.min_audio_share) for one in batch]
     inputs = {
         "frames": np.stack([one.frames for one in batch]),
         "audio": np.stack([one.audio for one in batch]),
-        "frames_present": np.stack([one.frames_present * np.float32(there) for one, there in zip(batch, video)]),
-        "audio_present": np.stack([one.audio_present * np.float32(there) for one, there in zip(batch, audio)]),
+        "frames_present": np.stack([one.frames_present for one in batch]) * np.float32(video)[:, None],
+        "audio_present": np.stack([one.audio_present for one in batch]) * np.float32(audio)[:, None],
     }
     logits = kit.session("model").run([f"{head}_logit" for head in HEADS], inputs)
     for row, one in enumerate(batch):
