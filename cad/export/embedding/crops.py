@@ -73,23 +73,85 @@ def _cut(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, s
         writer: Of the graph.
         picture: uint8 (height, width, 3).
         way: From the crop to the picture, one place.
-        scale: Of the crop against the picture, float32 (1,).
+        scale: Of the crop against the picture, float64 (1,).
         size_px: Side of the crop.
     """
     begin, length = _needed(writer, picture, way, scale, size_px)
     left, top = begin.part(0, 1, 0), begin.part(1, 2, 0)
     columns, rows = length.part(0, 1, 0), length.part(1, 2, 0)
     held = picture.part(top, top + rows, 0).part(left, left + columns, 1)
-    reduced = (length.cast(np.float32) * scale).rounded().cast(np.int64).at_least(1)
-    sides = writer.choice(scale < MINIFY_BELOW, reduced, length)
-    small = area_reduced(writer, held, sides.part(1, 2, 0), sides.part(0, 1, 0)).transposed(2, 1, 0).widened(0)
-    down, right = np.mgrid[:size_px, :size_px].astype(np.float32)
-    pixels = writer.constant(np.stack([right, down], axis=-1).reshape(1, -1, 2))
-    places = way.taken(writer, pixels) - begin.cast(np.float32)
-    # In a grid the outer edges of the picture are -1 and 1; pixel centres have whole coordinates in places.
-    grid = ((places + 0.5) * 2.0 / length.cast(np.float32) - 1.0).reshape(1, size_px, size_px, 2)
-    crop = writer.op("GridSample", small, grid, mode="linear", padding_mode="zeros", align_corners=0)
-    return crop.reshape(3, size_px, size_px).transposed(1, 2, 0)
+    is_reduced = scale < MINIFY_BELOW
+    reduced = (length.cast(np.float64) * scale).rounded().cast(np.int64).at_least(1)
+    sides = writer.choice(is_reduced, reduced, length)
+    small = area_reduced(writer, held, sides.part(1, 2, 0), sides.part(0, 1, 0)).transposed(1, 0, 2)
+    # Only a picture that is reduced is cut first: where a place lies decides how its coordinates are rounded.
+    shift, beyond = writer.choice(is_reduced, begin, 0), writer.choice(is_reduced, 0, begin)
+    factor = sides.cast(np.float64) / length.cast(np.float64)
+    origin = way.taken(writer, writer.constant(np.zeros((1, 1, 2)))).reshape(2)
+    origin = (origin - shift.cast(np.float64) + 0.5) * factor - 0.5
+    return _warped(writer, small, way.factor.reshape(2), origin, factor, beyond, size_px)
+
+
+def _warped(
+    writer: GraphWriter, small: Value, turn: Value, origin: Value, factor: Value, beyond: Value, size_px: int
+) -> Value:
+    """Return a crop, float32 (size_px, size_px, 3), between the four nearest pixels, rounded where OpenCV 5 rounds.
+
+    Args:
+        writer: Of the graph.
+        small: float32 (rows, columns, 3).
+        turn: Of the way from the crop to the picture, float64 (2,), real and imaginary.
+        origin: Where the first pixel of the crop lies, float64 (2,) x, y.
+        factor: Of ``small`` against the picture, float64 (2,).
+        beyond: How much of the picture's left and top is not in ``small``, int64 (2,).
+        size_px: Side of the crop.
+
+    Source: OpenCV 5, modules/imgproc/src/warp_kernels.simd.hpp: the matrix is float32; along a row one product and sum
+        is rounded once.
+    """
+    real, imaginary = turn.part(0, 1, 0), turn.part(1, 2, 0)
+    along = (writer.joined(real, imaginary) * factor).cast(np.float32)
+    down = (writer.joined(imaginary * -1.0, real) * factor).cast(np.float32)
+    steps = np.arange(size_px, dtype=np.float32)
+    rows = writer.constant(steps[:, None]) * down.widened(0) + origin.cast(np.float32).widened(0)
+    columns = writer.constant(steps[None, :, None].astype(np.float64)) * along.cast(np.float64).reshape(1, 1, 2)
+    places = (columns + rows.cast(np.float64).widened(1)).cast(np.float32)
+    whole = places.floored()
+    share = places - whole
+    corner = whole.cast(np.int64) - beyond.reshape(1, 1, 2)
+    lines = [
+        _between(writer, share.part(0, 1, 2), _pixels(writer, small, corner, 0, y), _pixels(writer, small, corner, 1, y))
+        for y in (0, 1)
+    ]
+    return _between(writer, share.part(1, 2, 2), lines[0], lines[1])
+
+
+def _between(writer: GraphWriter, share: Value, one: Value, other: Value) -> Value:
+    """Return ``one + share * (other - one)``, rounded to float32 once."""
+    return ((other - one).cast(np.float64) * share.cast(np.float64) + one.cast(np.float64)).cast(np.float32)
+
+
+def _pixels(writer: GraphWriter, small: Value, corner: Value, right: int, down: int) -> Value:
+    """Return the pixels beside places, float32 (size, size, 3); black outside of the picture.
+
+    Args:
+        writer: Of the graph.
+        small: float32 (rows, columns, 3).
+        corner: int64 (size, size, 2) x, y.
+        right: Added to x.
+        down: Added to y.
+    """
+    x, y = corner.part(0, 1, 2) + right, corner.part(1, 2, 2) + down
+    rows, columns = small.size(0), small.size(1)
+    is_inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
+    place = y.at_least(0).at_most(rows - 1) * columns + x.at_least(0).at_most(columns - 1)
+    found = small.reshape(-1, 3).take(place.reshape(-1)).reshape(*corner_shape(corner))
+    return writer.choice(is_inside, found, 0.0)
+
+
+def corner_shape(corner: Value) -> tuple[Value, Value, int]:
+    """Return the shape of the pixels at places."""
+    return corner.size(0), corner.size(1), 3
 
 
 def _needed(
@@ -97,11 +159,11 @@ def _needed(
 ) -> tuple[Value, Value]:
     """Return where the part of a picture begins that a crop needs, and its lengths: int64 (2,) x, y; never empty."""
     sides = writer.joined(picture.size(1), picture.size(0))
-    corners = writer.constant(np.float32([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]]))
+    corners = writer.constant(np.float64([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]]))
     reach = way.taken(writer, corners)
     room = 2.0 / scale.at_least(1e-6) + 2.0
     # Bounds first: what is far outside fits into no int64.
-    edge = sides.cast(np.float32)
+    edge = sides.cast(np.float64)
     low = (reach.lowest(0, 1) - room).at_least(0.0).at_most(edge - 1.0)
     begin = low.floored().cast(np.int64)
     high = (reach.highest(0, 1) + room).ceiled().at_most(edge).at_least(0.0)

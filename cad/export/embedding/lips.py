@@ -35,9 +35,12 @@ def _patches(writer: GraphWriter, crops: Value, place: tuple[int, int, int, int]
 
 
 def _changes(writer: GraphWriter, patches: Value) -> Value:
-    """Return how much patches change from one to the next but for an even change of light: float32 (time - 1,)."""
-    difference = patches.part(1, END, 0) - patches.part(0, -1, 0)
+    """Return how much patches, float32 (time, pixels), change from one to the next but for an even change of light."""
+    changes = patches.size(0) - 1
+    # Two patches more, so that there always is a change: ONNX Runtime 1.20 ends the process where it sorts none.
+    more = writer.joined(patches, writer.op("Expand", writer.constant(np.float32(0)), writer.joined(2, patches.size(1))))
+    difference = more.part(1, END, 0) - more.part(0, -1, 0)
     count = difference.size(1)
     falling, _ = writer.ops("TopK", difference, count, dtypes=[None, np.int64], axis=1)
     middle = (falling.take((count - 1) // 2, axis=1) + falling.take(count // 2, axis=1)) * 0.5
-    return (difference - middle).absolute().mean(1)
+    return (difference - middle).absolute().mean(1).part(0, changes, 0)
