@@ -7,6 +7,7 @@ import { median } from './numbers.mjs';
 import { Stillness } from './stillness.mjs';
 
 export class TrackBook {
+  /** @param {object} c constants of the kit */
   constructor(run, c) {
     this.run = run;
     this.c = c;
@@ -16,7 +17,7 @@ export class TrackBook {
   /** Notes what the next crops of a track show. */
   async note({ trackId, seen }) {
     if (!this.notes.has(trackId)) {
-      const first = { firstSlot: seen[0].slot, heights: [], stillness: new Stillness(), lipSlots: [], lips: [], last: null };
+      const first = { firstSlot: seen[0].slot, heights: [], stillness: new Stillness(this.c.stillness), lipSlots: [], lips: [], last: null };
       this.notes.set(trackId, { ...first, picture: seen[0].crop });
     }
     const notes = this.notes.get(trackId);
@@ -55,7 +56,7 @@ export class TrackBook {
       stopSlot: notes.stopSlot,
       seenSlots: notes.heights.length,
       heightPx: median(notes.heights),
-      lips: lipScore(notes.lipSlots, notes.lips, loudness, this.c),
+      lips: lipScore(notes.lipSlots, notes.lips, loudness, this.c.lips),
       isFrozen: notes.stillness.isFrozen(),
       picture: notes.picture,
     }));

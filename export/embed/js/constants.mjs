@@ -5,6 +5,7 @@ const PARTS = {
   speech: ['cad.speech', 'cad.speech_net'],
   faces: ['cad.faces.shot', 'cad.faces.track', 'cad.faces.tracker', 'cad.faces.finder', 'cad.faces.cuts', 'cad.faces.smooth'],
   lips: ['cad.faces.active_speaker'],
+  stillness: ['cad.faces.stillness'],
   scores: ['cad.runtime.scorer'],
   verdict: ['cad.verdict.aggregate', 'cad.verdict.stretches', 'cad.verdict.reasons', 'cad.verdict.validity'],
 };
@@ -12,13 +13,8 @@ const PARTS = {
 /** Returns {part: {NAME: value}}; asking for a constant that the kit lacks is an error, not undefined. */
 export function constantsOf(document) {
   const given = document.constants ?? {};
-  const parts = Object.entries(PARTS).map(([part, modules]) => {
-    const values = Object.assign({}, ...modules.map((name) => given[name]));
-    // Crops are made so late that a gap can be bridged before.
-    if (part === 'faces') values.LAG_SLOTS = values.BRIDGE_SLOTS;
-    return [part, strict(values)];
-  });
-  return Object.fromEntries(parts);
+  const valuesOf = (modules) => Object.assign({}, ...modules.map((name) => given[name]));
+  return Object.fromEntries(Object.entries(PARTS).map(([part, modules]) => [part, strict(valuesOf(modules))]));
 }
 
 function strict(values) {

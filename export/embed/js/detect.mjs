@@ -32,7 +32,7 @@ export async function judge(kit, file, media, tell = () => {}) {
   const speech = media.sound === null ? null : await findSpeech(media.sound, run, constants.speech);
   const sound = speech === null ? null : { samples: media.sound.samples, speech };
   const cutter = new WindowCutter(sound, spec, minSlots);
-  const book = new TrackBook(run, constants.lips);
+  const book = new TrackBook(run, constants);
   const tracker = new FaceTracker(run, constants.faces, media.kind === 'still');
   const score = async (windows) => {
     for (const window of windows) scores.push(await scoreWindow(window, run, spec, constants.scores));

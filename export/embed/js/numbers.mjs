@@ -55,3 +55,10 @@ export function likeness(a, b) {
   if (size < 1e-3) return most < 1e-3 ? 1 : 0;
   return ab / size;
 }
+
+/** Rounds as Python does, halves to the even number. */
+export function roundHalfEven(value) {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
+}

@@ -158,7 +158,7 @@ export class Shot {
   async #fill(track, start, first, stop, last) {
     const middle = (start + stop) >> 1;
     if (middle === start || !this.held.has(middle)) return;
-    const guess = first.points.map((value, i) => (value + last.points[i]) / 2);
+    const guess = first.points.map((value, i) => Math.fround((value + last.points[i]) / 2));
     const [face] = await this.looks.refine(this.held.get(middle), [guess], this.c.KNOWN_SCORE);
     if (face === null) return;
     track.see(middle, face);

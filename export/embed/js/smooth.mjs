@@ -8,8 +8,11 @@ export function between(slots, values, wanted) {
   while (after < slots.length - 1 && slots[after] < wanted) after += 1;
   const before = after - 1;
   after = Math.min(after, slots.length - 1);
-  const share = (wanted - slots[before]) / Math.max(slots[after] - slots[before], 1);
-  return values[before].map((value, i) => value * (1 - share) + values[after][i] * share);
+  // In float32 throughout, as in the package: the model tells crops apart that differ in a single bit.
+  const { fround } = Math;
+  const share = fround((wanted - slots[before]) / Math.max(slots[after] - slots[before], 1));
+  const rest = fround(1 - share);
+  return values[before].map((value, i) => fround(fround(value * rest) + fround(values[after][i] * share)));
 }
 
 /** Returns how much each known slot, by its distance, counts in the value of the line at distance 0. */
@@ -30,5 +33,5 @@ function shares(offsets, sigma) {
 export function smoothAt(slots, values, slot, c) {
   const near = slots.map((one, i) => [one - slot, values[i]]).filter(([away]) => Math.abs(away) <= c.REACH_SLOTS);
   const share = shares(near.map(([away]) => away), c.SIGMA_SLOTS);
-  return near[0][1].map((_, i) => near.reduce((sum, [, value], n) => sum + share[n] * value[i], 0));
+  return near[0][1].map((_, i) => Math.fround(near.reduce((sum, [, value], n) => sum + share[n] * value[i], 0)));
 }

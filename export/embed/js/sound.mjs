@@ -3,20 +3,14 @@
 // says. As cad/media/audio.py and cad/media/slots.py.
 
 import { SAMPLE_RATE_HZ, SAMPLES_PER_SLOT } from './grid.mjs';
-import { MonoMixer, concatenated } from './mixing.mjs';
+import { MonoMixer } from './mixing.mjs';
+import { roundHalfEven } from './numbers.mjs';
 import { Resampler } from './resample.mjs';
 
 /** Stamps are believed once they stray this far from the count of samples: rounding and jitter stay below. */
 const STAMP_TOLERANCE_SECONDS = 0.015;
 /** A slot counts as present when at least this many of its samples exist. */
 const MIN_SAMPLES_OF_SLOT = SAMPLES_PER_SLOT / 2;
-
-/** Rounds as Python does, halves to the even number. */
-export function roundHalfEven(value) {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
-}
 
 /**
  * Takes decoded sound piece by piece: `push(seconds, channels)` with the time of the first sample on the grid and one
@@ -82,5 +76,3 @@ export class SoundPlacer {
     this.writeAt += mono.length;
   }
 }
-
-export { concatenated };

@@ -3,24 +3,13 @@
 // moved, sized, turned, lit, contrasted or sharpened. As cad/faces/stillness.py.
 
 import { CROP_PX } from './looks.mjs';
-
-const [LEFT, TOP, RIGHT, BOTTOM] = [36, 36, 124, 132];
-const CELL_PX = 4;
-const WIDTH = (RIGHT - LEFT) / CELL_PX;
-const HEIGHT = (BOTTOM - TOP) / CELL_PX;
-const PIXELS = WIDTH * HEIGHT;
-const BLOCK_SLOTS = 50;
-const LEAST_BLOCK_SLOTS = 20;
-const SETTLING_SLOTS = 8;
-const LEAST_SLOTS = 100;
-const LEAST_MOTION = 0.16;
-const BLOCKS_A_GLITCH = 10;
-const LEAST_CONTRAST = 4;
-const AVERAGED_SLOTS = 3;
+import { mean, roundHalfEven } from './numbers.mjs';
 
 export class Stillness {
-  constructor() {
-    this.settling = SETTLING_SLOTS;
+  /** @param {object} c constants of the kit's part `stillness` */
+  constructor(c) {
+    this.c = c;
+    this.settling = c.SETTLING_SLOTS;
     this.slots = 0;
     this.waiting = [];
     this.first = null;
@@ -33,59 +22,63 @@ export class Stillness {
     if (this.settling > 0) {
       this.settling -= 1;
     } else if (this.moving <= 2) { // else nothing that may come makes it a photograph's, but for hours of it
-      this.waiting.push(small(crop));
-      if (this.waiting.length === BLOCK_SLOTS) this.#measure();
+      this.waiting.push(small(crop, this.c));
+      if (this.waiting.length === this.c.BLOCK_SLOTS) this.#measure();
     }
   }
 
   /** To be asked at the track's end. */
   isFrozen() {
-    if (this.waiting.length >= LEAST_BLOCK_SLOTS) this.#measure();
-    return this.slots >= LEAST_SLOTS && this.blocks > 0 && this.moving * BLOCKS_A_GLITCH <= this.blocks;
+    if (this.waiting.length >= this.c.LEAST_BLOCK_SLOTS) this.#measure();
+    return this.slots >= this.c.LEAST_SLOTS && this.blocks > 0 && this.moving * this.c.BLOCKS_A_GLITCH <= this.blocks;
   }
 
   #measure() {
     const block = this.waiting;
     this.waiting = [];
     const middle = meanOf(block);
-    let motion = motionOf(block, middle);
+    let motion = motionOf(block, middle, this.c);
     if (this.first === null) this.first = middle;
-    else motion = Math.max(motion, motionOf([middle], this.first));
+    else motion = Math.max(motion, motionOf([middle], this.first, this.c));
     this.blocks += 1;
-    if (motion > LEAST_MOTION) this.moving += 1;
+    if (motion > this.c.LEAST_MOTION) this.moving += 1;
   }
 }
 
+/** Returns the mean of pictures {width, height, values: Float64Array}. */
 function meanOf(pictures) {
-  return Float64Array.from({ length: PIXELS }, (_, i) => (
-    pictures.reduce((sum, picture) => sum + picture[i], 0) / pictures.length));
+  const [{ width, height, values }] = pictures;
+  return { width, height, values: values.map((_, i) => mean(pictures.map((picture) => picture.values[i]))) };
 }
 
 /** The largest departure of any patch of any picture from the reference, in standard deviations of that. */
-function motionOf(pictures, reference) {
+function motionOf(pictures, reference, c) {
   const space = orthonormal(changes(reference));
-  const middle = reference.reduce((sum, value) => sum + value, 0) / PIXELS;
-  const spread = Math.sqrt(reference.reduce((sum, value) => sum + (value - middle) ** 2, 0) / PIXELS);
-  const left = pictures.map((picture) => {
-    const rest = Float64Array.from(picture);
+  const middle = mean(reference.values);
+  const spread = Math.max(Math.sqrt(mean(reference.values.map((value) => (value - middle) ** 2))), c.LEAST_CONTRAST);
+  const left = pictures.map(({ values, ...size }) => {
+    const rest = Float64Array.from(values);
     for (const axis of space) {
-      const along = dot(picture, axis);
-      for (let i = 0; i < PIXELS; i += 1) rest[i] -= along * axis[i];
+      const along = dot(values, axis);
+      for (let i = 0; i < rest.length; i += 1) rest[i] -= along * axis[i];
     }
-    return rest.map((value) => value / Math.max(spread, LEAST_CONTRAST));
+    return { ...size, values: rest.map((value) => value / spread) };
   });
+  const count = Math.max(1, left.length - c.AVERAGED_SLOTS + 1);
+  const patches = Array.from({ length: count }, (_, first) => largestPatch(meanOf(left.slice(first, first + c.AVERAGED_SLOTS))));
+  return Math.max(...patches);
+}
+
+/** The largest mean of 3 x 3 cells that lie inside. */
+function largestPatch({ width, height, values }) {
   let most = 0;
-  const count = Math.max(1, left.length - AVERAGED_SLOTS + 1);
-  for (let first = 0; first < count; first += 1) {
-    const averaged = meanOf(left.slice(first, first + AVERAGED_SLOTS));
-    for (let y = 1; y < HEIGHT - 1; y += 1) {
-      for (let x = 1; x < WIDTH - 1; x += 1) {
-        let sum = 0;
-        for (let dy = -1; dy <= 1; dy += 1) {
-          for (let dx = -1; dx <= 1; dx += 1) sum += averaged[(y + dy) * WIDTH + x + dx];
-        }
-        most = Math.max(most, Math.abs(sum / 9));
+  for (let y = 1; y < height - 1; y += 1) {
+    for (let x = 1; x < width - 1; x += 1) {
+      let sum = 0;
+      for (let row = y - 1; row <= y + 1; row += 1) {
+        for (let column = x - 1; column <= x + 1; column += 1) sum += values[row * width + column];
       }
+      most = Math.max(most, Math.abs(sum / 9));
     }
   }
   return most;
@@ -94,28 +87,28 @@ function motionOf(pictures, reference) {
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 
 /** How a picture changes: shift, scale, turn, light, contrast, sharpness. */
-function changes(picture) {
-  const at = (x, y) => picture[y * WIDTH + x];
+function changes({ width, height, values }) {
+  const at = (x, y) => values[y * width + x];
   const slope = (low, high, steps) => (high - low) / steps;
   const reflect = (value, length) => (value < 0 ? -value : value >= length ? 2 * length - 2 - value : value);
-  const columns = Array.from({ length: 7 }, () => new Float64Array(PIXELS));
-  for (let y = 0; y < HEIGHT; y += 1) {
-    for (let x = 0; x < WIDTH; x += 1) {
-      const i = y * WIDTH + x;
-      const [left, right] = [Math.max(0, x - 1), Math.min(WIDTH - 1, x + 1)];
-      const [up, down] = [Math.max(0, y - 1), Math.min(HEIGHT - 1, y + 1)];
+  const columns = Array.from({ length: 7 }, () => new Float64Array(width * height));
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const i = y * width + x;
+      const [left, right] = [Math.max(0, x - 1), Math.min(width - 1, x + 1)];
+      const [up, down] = [Math.max(0, y - 1), Math.min(height - 1, y + 1)];
       const across = slope(at(left, y), at(right, y), right - left);
       const along = slope(at(x, up), at(x, down), down - up);
-      const fromX = x - (WIDTH - 1) / 2;
-      const fromY = y - (HEIGHT - 1) / 2;
+      const fromX = x - (width - 1) / 2;
+      const fromY = y - (height - 1) / 2;
       columns[0][i] = across;
       columns[1][i] = along;
       columns[2][i] = fromX * across + fromY * along;
       columns[3][i] = fromX * along - fromY * across;
       columns[4][i] = 1;
       columns[5][i] = at(x, y);
-      columns[6][i] = at(reflect(x - 1, WIDTH), y) + at(reflect(x + 1, WIDTH), y)
-        + at(x, reflect(y - 1, HEIGHT)) + at(x, reflect(y + 1, HEIGHT)) - 4 * at(x, y);
+      columns[6][i] = at(reflect(x - 1, width), y) + at(reflect(x + 1, width), y)
+        + at(x, reflect(y - 1, height)) + at(x, reflect(y + 1, height)) - 4 * at(x, y);
     }
   }
   return columns;
@@ -138,19 +131,20 @@ function orthonormal(columns) {
 }
 
 /** The part from brow to chin as grey cells, rounded as OpenCV does. */
-function small(crop) {
-  const cells = new Float64Array(PIXELS);
-  for (let y = 0; y < HEIGHT; y += 1) {
-    for (let x = 0; x < WIDTH; x += 1) {
+function small(crop, { FACE_PX: [left, top, right, bottom], CELL_PX: cell }) {
+  const [width, height] = [(right - left) / cell, (bottom - top) / cell];
+  const values = new Float64Array(width * height);
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
       let sum = 0;
-      for (let row = TOP + y * CELL_PX; row < TOP + (y + 1) * CELL_PX; row += 1) {
-        for (let column = LEFT + x * CELL_PX; column < LEFT + (x + 1) * CELL_PX; column += 1) {
+      for (let row = top + y * cell; row < top + (y + 1) * cell; row += 1) {
+        for (let column = left + x * cell; column < left + (x + 1) * cell; column += 1) {
           const at = (row * CROP_PX + column) * 3;
           sum += (crop[at] * 9798 + crop[at + 1] * 19235 + crop[at + 2] * 3735 + 16384) >> 15;
         }
       }
-      cells[y * WIDTH + x] = Math.round(sum / (CELL_PX * CELL_PX));
+      values[y * width + x] = roundHalfEven(sum / (cell * cell));
     }
   }
-  return cells;
+  return { width, height, values };
 }

@@ -70,12 +70,13 @@ export class FaceTrack {
     if (gap > this.c.BRIDGE_SLOTS || ago > 2 * gap) return points;
     // Only the face as a whole is moved on, because the motion of its parts is too noisy for that.
     const before = this.faces[index].points;
+    const { fround } = Math;
     const step = [0, 1].map((axis) => {
       let sum = 0;
-      for (let i = axis; i < 10; i += 2) sum += points[i] - before[i];
-      return ((sum / 5) * ago) / gap;
+      for (let i = axis; i < 10; i += 2) sum = fround(sum + fround(points[i] - before[i]));
+      return fround(fround(sum / 5) * fround(ago / gap));
     });
-    return points.map((value, i) => value + step[i % 2]);
+    return points.map((value, i) => fround(value + step[i % 2]));
   }
 
   /** Says whether the face is there at a slot: seen, or between two near sightings. */
@@ -124,6 +125,6 @@ export class FaceTrack {
 /** Returns a face as it lies in the same picture at another size; pixel centres are whole numbers in both. */
 export function rescaled(face, across, down) {
   const factors = [across, down];
-  const scale = (value, i) => (value + 0.5) * factors[i % 2] - 0.5;
+  const scale = (value, i) => Math.fround((value + 0.5) * factors[i % 2] - 0.5);
   return { points: Float64Array.from(face.points, scale), box: [...face.box].map(scale), score: face.score };
 }
