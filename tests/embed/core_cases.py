@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from tiny_model import tiny_spec
 from cad.export.embedding.constants import constants
 from cad.faces.active_speaker import _Lips, _score
 from cad.faces.overlap import is_among, match
-from cad.faces.records import FaceDetection
+from cad.faces.records import FaceCrops, FaceDetection
 from cad.faces.stillness import Stillness
 from cad.faces.track import FaceTrack
+from cad.faces.track_book import TrackSummary
 from cad.media.grid import FramePlacer, origin_seconds, reach_seconds
 from cad.media.records import AudioSamples, AudioStreamInfo, MediaKind, VideoStreamInfo
 from cad.media.resample import resample
@@ -77,7 +77,9 @@ def places(rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
         video, audio = rng.uniform(-1, 2, 2).round(3).tolist()
         info = VideoStreamInfo("h264", 2, 2, fps, 0, video, 1, 1.0), AudioStreamInfo("aac", 8000, 1, audio, 1.0)
         origins = [origin_seconds(*info), origin_seconds(info[0]), origin_seconds(None, info[1])]
-        cases.append({"fps": fps, "stamps": stamps.tolist(), "found": found, "starts": [video, audio], "origins": origins})
+        cases.append(
+            {"fps": fps, "stamps": stamps.tolist(), "found": found, "starts": [video, audio], "origins": origins}
+        )
     return cases
 
 
@@ -116,10 +118,11 @@ def tracks(rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
         for index in order[1:]:
             one.see(*seen[index])
         wanted = range(seen[0][0] - 2, seen[-1][0] + 8)
+        later = [slot for slot in wanted if slot > seen[-1][0]]
         cases.append({
             "seen": [(seen[index][0], _plain(seen[index][1])) for index in order],
             "states": [(slot, _plain(one.state_at(slot)) if one.present_at(slot) else None) for slot in wanted],
-            "expected": [(slot, one.expected_points(slot).reshape(-1).tolist()) for slot in wanted if slot > seen[-1][0]],
+            "expected": [(slot, one.expected_points(slot).reshape(-1).tolist()) for slot in later],
         })  # fmt: skip
     return cases
 
@@ -163,8 +166,6 @@ def stillness(rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
 
 def windows(rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
     """Where the windows of faces and of sound without a face lie."""
-    from cad.faces.records import FaceCrops
-
     cases = []
     for _ in range(20):
         speech = rng.random(260) < rng.choice([0.0, 0.7])
@@ -180,7 +181,13 @@ def windows(rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
             given.append((track_id, (np.flatnonzero(seen) + first).tolist()))
         found += cutter.flush()
         cut = [
-            [one.first_slot, len(one.audio_present), one.track_id, one.frames_present.tolist(), one.audio_present.tolist()]
+            [
+                one.first_slot,
+                len(one.audio_present),
+                one.track_id,
+                one.frames_present.tolist(),
+                one.audio_present.tolist(),
+            ]
             for one in found
         ]
         cases.append({"speech": speech.tolist(), "given": given, "windows": cut})
@@ -199,12 +206,15 @@ def _spec(rng: np.random.Generator) -> ModelSpec:
     )  # fmt: skip
 
 
-def _scores(rng: np.random.Generator, first: int, stop: int, track_id: int | None, level: dict[str, float]) -> list[WindowScore]:
+def _scores(
+    rng: np.random.Generator, first: int, stop: int, track_id: int | None, level: dict[str, float]
+) -> list[WindowScore]:
     made = []
     for start, end in window_spans(first, stop, 50, 25):
         near = {head: float(np.float32(value + rng.normal(0, 0.7))) for head, value in level.items()}
         made.append(score(
-            start, end - start, track_id, **near, has_video=bool(rng.random() < 0.9), has_audio=bool(rng.random() < 0.8),
+            start, end - start, track_id, **near,
+            has_video=bool(rng.random() < 0.9), has_audio=bool(rng.random() < 0.8),
             offset=float(np.float32(rng.choice([0.0, 0.3]))),
             frames_present=(rng.random(end - start) < 0.9) & (track_id is not None),
             audio_present=rng.random(end - start) < 0.8,
@@ -256,10 +266,16 @@ def _verdict(rng: np.random.Generator, kind: MediaKind) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _track(one: Any) -> dict[str, Any]:
-    plain = asdict(one)
-    return {"trackId": one.track_id, "firstSlot": one.first_slot, "stopSlot": one.stop_slot, "seenSlots": one.seen_slots,
-            "heightPx": one.height_px, "lips": plain["lips"]["score"], "isFrozen": one.is_frozen}  # fmt: skip
+def _track(one: TrackSummary) -> dict[str, Any]:
+    return {
+        "trackId": one.track_id,
+        "firstSlot": one.first_slot,
+        "stopSlot": one.stop_slot,
+        "seenSlots": one.seen_slots,
+        "heightPx": one.height_px,
+        "lips": one.lips.score,
+        "isFrozen": one.is_frozen,
+    }
 
 
 def _score_of(one: WindowScore) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 // Judges files with the page in a browser without a window, for tests: node drive.mjs KIT BROWSER FILE... Prints one JSON
 // object a file. --screenshot PATH and --dark keep a picture of the page.
 
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { chromium } from 'playwright-core';
@@ -14,6 +16,19 @@ const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync',
 ];
+
+/** Lets a file fall onto the page, as a person does. */
+async function dropFile(page, path) {
+  const bytes = (await readFile(path)).toString('base64');
+  await page.evaluate(async ({ name, text }) => {
+    const data = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([data], name));
+    for (const type of ['dragover', 'drop']) {
+      document.getElementById('drop').dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+    }
+  }, { name: basename(path), text: bytes });
+}
 
 const { values, positionals } = parseArgs({
   options: { screenshot: { type: 'string' }, dark: { type: 'boolean', default: false }, drop: { type: 'boolean', default: false } },
@@ -37,7 +52,8 @@ try {
   await page.goto(`${origin}/browser/`);
   for (const file of files) {
     await page.evaluate(() => { document.getElementById('result').hidden = true; });
-    await page.setInputFiles('#file', file);
+    if (values.drop) await dropFile(page, file);
+    else await page.setInputFiles('#file', file);
     await page.waitForSelector('#result:not([hidden])', { timeout: LIMIT_MS });
     const said = await page.evaluate(() => {
       const result = document.getElementById('result');

@@ -11,7 +11,7 @@ import * as ort from 'onnxruntime-node';
 
 import { judge } from '../js/detect.mjs';
 import { KitError, openKit } from '../js/kit.mjs';
-import { MediaError, openMedia } from './media.mjs';
+import { MediaError, openMedia, stopDecoders } from './media.mjs';
 
 const USAGE = 'usage: node detect.mjs [--provider cpu] [--threads N] [--limit-seconds S] KIT FILE';
 const [USED_WRONGLY, UNREADABLE, NO_KIT, FAULT] = [2, 3, 4, 70];
@@ -76,4 +76,4 @@ function fail(error) {
   process.exitCode = code;
 }
 
-main().catch(fail);
+main().catch(fail).finally(stopDecoders);

@@ -74,6 +74,13 @@ export async function probe(path, limitSeconds) {
   return { video, audio, isStillFormat: STILL_FORMATS.test(format.format_name ?? ''), seconds: Number(format.duration) || 0 };
 }
 
+const running = new Set();
+
+/** Ends all decoding that is under way, whose end the program would wait for. */
+export function stopDecoders() {
+  running.forEach((decoder) => decoder.stop());
+}
+
 /** Runs ffmpeg and hands on its bytes and the lines of its messages. */
 class Decoder {
   constructor(path, args, limitSeconds) {
@@ -90,6 +97,8 @@ class Decoder {
       this.child.on('error', () => resolve('could not be started'));
       this.child.on('close', (code, signal) => resolve(signal ? `was ended by ${signal}` : code));
     });
+    running.add(this);
+    this.ended.then(() => running.delete(this));
     this.reader = this.child.stdout[Symbol.asyncIterator]();
     this.held = [];
     this.heldBytes = 0;
