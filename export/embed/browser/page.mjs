@@ -85,24 +85,28 @@ function showVerdict({ document: verdict, faces, curves, thresholds, seconds }) 
   const head = make('div', { class: 'head' },
     make('span', { class: `label ${verdict.label}`, id: 'label' }, verdict.label.toUpperCase()),
     make('span', { id: 'probability' }, said));
-  const children = [make('h2', {}, verdict.file), head, make('h3', {}, 'By stream'), streamTable(verdict.streams)];
+  const children = [make('h2', {}, verdict.file), head, make('h3', {}, 'By stream'), streamTable(verdict.streams, thresholds)];
   if (verdict.reasons.length) children.push(make('h3', {}, 'Why, and what limits it'), reasonList(verdict.reasons));
-  if (verdict.kind !== 'still') children.push(make('h3', {}, 'Over time'), timeline(curves, thresholds, seconds));
+  if (verdict.kind !== 'still') children.push(make('h3', {}, 'Over time'), timeline(curves, thresholds, seconds), make('p', { class: 'soft small' }, 'Dashed: from here on a stream is suspicious.'));
   if (faces.length) children.push(make('h3', {}, 'Faces'), faceStrip(faces));
   children.push(make('p', { class: 'soft' }, `Model ${verdict.model} on ${verdict.provider}.`));
   show(...children);
   part('result').dataset.verdict = JSON.stringify(verdict);
 }
 
-function streamTable(streams) {
-  return make('table', {}, ...Object.entries(STREAMS).map(([stream, name]) => {
-    const value = streams[stream];
-    const bar = value === null ? 'not judged' : make('meter', { min: 0, max: 1, value, 'aria-label': name });
-    return make('tr', {},
-      make('th', { scope: 'row' }, make('span', { class: `key ${stream}` }), name),
-      make('td', { class: 'number' }, percent(value)),
-      make('td', { class: 'soft' }, bar));
-  }));
+function streamTable(streams, thresholds) {
+  return make('table', {}, ...Object.entries(STREAMS).map(([stream, name]) => make('tr', {},
+    make('th', { scope: 'row' }, make('span', { class: `key ${stream}` }), name),
+    make('td', { class: 'number' }, percent(streams[stream])),
+    make('td', { class: 'soft' }, streams[stream] === null ? 'not judged' : bar(stream, streams[stream], thresholds[stream])))));
+}
+
+/** Draws a probability as a bar, with its threshold as a line. */
+function bar(stream, value, threshold) {
+  const picture = draw('svg', { class: 'bar', viewBox: '0 0 100 4', preserveAspectRatio: 'none', role: 'img', 'aria-label': percent(value) });
+  picture.append(draw('rect', { class: `filled ${stream}`, x: 0, y: 0, width: 100 * value, height: 4 }));
+  if (threshold !== null) picture.append(draw('rect', { class: 'mark', x: 100 * threshold - 0.2, y: 0, width: 0.4, height: 4 }));
+  return picture;
 }
 
 function reasonList(reasons) {
