@@ -24,9 +24,8 @@ def crop_graph() -> onnx.ModelProto:
     writer = GraphWriter("face_crop")
     picture = writer.input("picture", np.uint8, ["height", "width", 3])
     points = writer.input("points", np.float32, ["faces", 5, 2])
-    # Nothing is cut for one face more, so that there always is one.
     more = writer.joined(points, writer.constant(canonical_points()[None]))
-    crops = cut_faces(writer, lambda index: picture, more, CROP_SIZE_PX)
+    crops = cut_faces(writer, lambda index: picture, more, points.size(0).at_least(1), CROP_SIZE_PX)
     writer.output("crops", crops.part(0, points.size(0), 0), ["faces", CROP_SIZE_PX, CROP_SIZE_PX, 3])
     return writer.model()
 
@@ -35,18 +34,20 @@ def cut_faces(
     writer: GraphWriter,
     picture_of: Callable[[Value], Value],
     points: Value,
+    count: Value,
     size_px: int,
     margin_px: int = 0,
     is_stretched: bool = False,
 ) -> Value:
-    """Return the crops of faces, uint8 (faces, size_px, size_px, 3).
+    """Return the crops of the first ``count`` faces, uint8 (count, size_px, size_px, 3).
 
     One is cut after the other: only what one face needs of one picture is held as float32.
 
     Args:
         writer: Of the graph.
         picture_of: Gives for the index of a face, int64 (1,), its picture, uint8 (height, width, 3).
-        points: float32 (faces, 5, 2) in that picture; at least one face.
+        points: float32 (faces, 5, 2) in that picture.
+        count: int64 (1,), at least 1.
         size_px: Side of the crops.
         margin_px: Margin on every side.
         is_stretched: Whether the values of dark crops are spread over all levels.
@@ -58,16 +59,16 @@ def cut_faces(
 
     def one(index: Value) -> list[tuple[Value, list[int | str]]]:
         way = Similarities(back.factor.take(index), back.source, back.target.take(index))
-        crop = _cut(writer, picture_of(index), way, scales.take(index).reshape(1), size_px).rounded()
+        crop = _cut(writer, picture_of(index), way, scales.take(index).reshape(1), size_px)
         if is_stretched:
-            crop = stretched(writer, crop, *range_of(writer, crop))
-        return [(crop.cast(np.uint8), [size_px, size_px, 3])]
+            crop = stretched(writer, crop.cast(np.float32), *range_of(writer, crop)).cast(np.uint8)
+        return [(crop, [size_px, size_px, 3])]
 
-    return writer.for_each(points.size(0), one)[0]
+    return writer.for_each(count, one)[0]
 
 
 def _cut(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int) -> Value:
-    """Return one crop, float32 (size_px, size_px, 3), of what the picture shows there, area-reduced where it shrinks.
+    """Return one crop, uint8 (size_px, size_px, 3), of what the picture shows there, area-reduced where it shrinks.
 
     Args:
         writer: Of the graph.
@@ -90,7 +91,8 @@ def _cut(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, s
     origin = way.taken(writer, writer.constant(np.zeros((1, 1, 2)))).reshape(2)
     origin = (origin - shift.cast(np.float64) + 0.5) * factor - 0.5
     places = _places(writer, way.factor.reshape(2), origin, factor, size_px)
-    return _warped(writer, small, places, beyond).reshape(3, size_px, size_px).transposed(1, 2, 0)
+    crop = _warped(writer, small, places, beyond).rounded().cast(np.uint8)
+    return crop.reshape(3, size_px, size_px).transposed(1, 2, 0)
 
 
 def _places(writer: GraphWriter, turn: Value, origin: Value, factor: Value, size_px: int) -> Value:
@@ -151,7 +153,7 @@ def _needed(
 ) -> tuple[Value, Value]:
     """Return where the part of a picture begins that a crop needs, and its lengths: int64 (2,) x, y; never empty."""
     sides = writer.joined(picture.size(1), picture.size(0))
-    corners = writer.constant(np.float64([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]]))
+    corners = writer.constant(np.array([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]], dtype=np.float64))
     reach = way.taken(writer, corners)
     room = 2.0 / scale.at_least(1e-6) + 2.0
     # Bounds first: what is far outside fits into no int64.
