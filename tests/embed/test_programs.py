@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
 from agreement import (
@@ -20,19 +19,6 @@ from agreement import (
     said_by_program,
 )
 from requirements import require
-
-KINDS = {"video": "talking_head", "image": "still", "audio": "recording"}
-
-
-@pytest.fixture(scope="session")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A kit of the packaged model, with its reference vectors."""
-    require("train")
-    from cad.export.embedding.kit import write_kit
-
-    folder = tmp_path_factory.mktemp("kit") / "kit"
-    write_kit(None, folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

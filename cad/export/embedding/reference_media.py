@@ -48,7 +48,7 @@ def media_cases(spec: ModelSpec) -> Iterator[Case]:
     sounds = {"voice": voice, "faint_voice": as_int16(as_float(voice) / 50), "chord": made_chord(3.0),
               "silence": np.zeros(50 * SAMPLES_PER_FRAME, np.int16)}  # fmt: skip
     for name, samples in sounds.items():
-        yield Case("speech", name, {"samples": samples}, {"speech": find_speech(_audio(samples))})
+        yield Case("speech_activity", name, {"samples": samples}, {"speech": find_speech(_audio(samples))})
     speech = find_speech(_audio(voice))
     yield _windows("two_faces", voice, speech, {0: list(range(60)), 1: [*range(70, 78), *range(80, 112)]}, spec)
     yield _windows("no_face", voice, speech, {}, spec)

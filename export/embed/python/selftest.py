@@ -110,7 +110,7 @@ def _placing(kit: Kit, given: dict) -> dict:
     return {"placed": [list(one) for one in grid.place(stamped, reach)]}
 
 
-def _speech(kit: Kit, given: dict) -> dict:
+def _speech_activity(kit: Kit, given: dict) -> dict:
     samples = given["samples"].astype(np.float32) / 32768
     return {"speech": find_speech(samples, np.ones(len(samples) // grid.SAMPLES_PER_SLOT, bool), kit)}
 
@@ -194,7 +194,7 @@ STAGES = {
     "resampling": _resampling,
     "origin": lambda kit, given: {"origin": grid.origin_seconds(given["video_start"], given["audio_start"])},
     "placing": _placing,
-    "speech": _speech,
+    "speech_activity": _speech_activity,
     "windows": _windows,
     **{name: _graph(name) for name in ("face_crop", "face_look", "face_find", "picture_coarse", "lip_motion", "model")},
     "track": _track,
