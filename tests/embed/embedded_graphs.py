@@ -100,7 +100,7 @@ def window_of_faces(faces: int, slots: int) -> dict[str, np.ndarray]:
     """Inputs of ``cad_full``: pictures in which a photograph moves, points that follow it, and a clip's sound."""
     picture = cv2.resize(photograph(), (480, 360))
     upright = canonical_points() * np.float32(0.8)
-    places = np.array([[face * 40.0 + 60.0 + slot, 60.0 + face * 15.0] for face in range(faces) for slot in range(slots)])
+    places = np.array([[40.0 * face + 60 + slot, 60.0 + 15 * face] for face in range(faces) for slot in range(slots)])
     present = np.ones((faces, slots), dtype=np.float32)
     present[:, 2] = 0
     points = (upright[None] + places[:, None]).reshape(faces, slots, 5, 2).astype(np.float32)

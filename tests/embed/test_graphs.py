@@ -29,7 +29,6 @@ from cad.spec import METADATA_KEY, OUTPUTS
 from cad.weights import find_entry
 
 pytestmark = needs("train", "weights")
-pytest.importorskip("onnx")
 OWN = ("face_find", "face_look", "face_crop", "picture_coarse", "lip_motion", "cad_full")
 PICTURES = ("photograph", "large", "small", "tilted", "dark", "several", "talking")
 #: By how much OpenVINO's answers may differ from ONNX Runtime's. Points of new faces start from places that are rounded
@@ -213,7 +212,8 @@ def test_openvino_finds_and_cuts_the_same_faces(
     none = np.zeros((0, 5, 2), dtype=np.float32)
     for key, picture in pictures.items():
         places = np.stack([face.points_px for face in finder.find(picture)] or [*none])
-        for given in ([{"long_side": np.array(640)}] if name == "face_find" else [{"points": places}, {"points": none}]):
+        inputs = [{"long_side": np.array(640)}] if name == "face_find" else [{"points": places}, {"points": none}]
+        for given in inputs:
             ours, theirs = (run(picture=picture, **given) for run in (graphs[name], graph))
             for output, values in ours.items():
                 assert theirs[output].shape == values.shape, (key, output)

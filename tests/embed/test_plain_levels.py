@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnxruntime
-import pytest
 from requirements import needs
 
 pytestmark = needs("train")
-onnx = pytest.importorskip("onnx")
 
 
 def quantising(axis: int) -> onnx.ModelProto:
