@@ -40,8 +40,10 @@ GRAPHS = {
     "picture_coarse.onnx": coarse_graph,
     "lip_motion.onnx": lip_graph,
 }
-#: All that a folder by this module may hold.
-FILES = (KIT_NAME, MODEL_NAME, SPEECH_NAME, FULL_NAME, *GRAPHS, NPZ_NAME, JSON_NAME)
+#: Vectors against which a program tests itself.
+REFERENCE_NAMES = (NPZ_NAME, JSON_NAME)
+#: All that a folder by this module holds.
+FILES = (KIT_NAME, MODEL_NAME, SPEECH_NAME, FULL_NAME, *GRAPHS, *REFERENCE_NAMES)
 #: Releases of ONNX Runtime and OpenVINO in which every graph was run and compared.
 TESTED = {"onnxruntime": ["1.20.1", "1.32.0"], "openvino": ["2026.4.1"]}
 
