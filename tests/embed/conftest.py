@@ -9,10 +9,10 @@ from requirements import require
 
 @pytest.fixture(scope="session")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedding kit of the packaged detector."""
+    """A kit of the packaged model, with its reference vectors."""
     require("train")
     from cad.export.embedding.kit import write_kit
 
-    folder = tmp_path_factory.mktemp("embedding") / "kit"
+    folder = tmp_path_factory.mktemp("kit") / "kit"
     write_kit(None, folder)
     return folder

@@ -24,9 +24,8 @@ def crop_graph() -> onnx.ModelProto:
     writer = GraphWriter("face_crop")
     picture = writer.input("picture", np.uint8, ["height", "width", 3])
     points = writer.input("points", np.float32, ["faces", 5, 2])
-    # Nothing is cut for one face more, so that there always is one.
     more = writer.joined(points, writer.constant(canonical_points()[None]))
-    crops = cut_faces(writer, lambda index: picture, more, CROP_SIZE_PX)
+    crops = cut_faces(writer, lambda index: picture, more, points.size(0).at_least(1), CROP_SIZE_PX)
     writer.output("crops", crops.part(0, points.size(0), 0), ["faces", CROP_SIZE_PX, CROP_SIZE_PX, 3])
     return writer.model()
 
@@ -35,18 +34,20 @@ def cut_faces(
     writer: GraphWriter,
     picture_of: Callable[[Value], Value],
     points: Value,
+    count: Value,
     size_px: int,
     margin_px: int = 0,
     is_stretched: bool = False,
 ) -> Value:
-    """Return the crops of faces, uint8 (faces, size_px, size_px, 3).
+    """Return the crops of the first ``count`` faces, uint8 (count, size_px, size_px, 3).
 
     One is cut after the other: only what one face needs of one picture is held as float32.
 
     Args:
         writer: Of the graph.
         picture_of: Gives for the index of a face, int64 (1,), its picture, uint8 (height, width, 3).
-        points: float32 (faces, 5, 2) in that picture; at least one face.
+        points: float32 (faces, 5, 2) in that picture.
+        count: int64 (1,), at least 1.
         size_px: Side of the crops.
         margin_px: Margin on every side.
         is_stretched: Whether the values of dark crops are spread over all levels.
@@ -58,16 +59,16 @@ def cut_faces(
 
     def one(index: Value) -> list[tuple[Value, list[int | str]]]:
         way = Similarities(back.factor.take(index), back.source, back.target.take(index))
-        crop = _cut(writer, picture_of(index), way, scales.take(index).reshape(1), size_px).rounded()
+        crop = _cut(writer, picture_of(index), way, scales.take(index).reshape(1), size_px)
         if is_stretched:
-            crop = stretched(writer, crop, *range_of(writer, crop))
-        return [(crop.cast(np.uint8), [size_px, size_px, 3])]
+            crop = stretched(writer, crop.cast(np.float32), *range_of(writer, crop)).cast(np.uint8)
+        return [(crop, [size_px, size_px, 3])]
 
-    return writer.for_each(points.size(0), one)[0]
+    return writer.for_each(count, one)[0]
 
 
 def _cut(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int) -> Value:
-    """Return one crop, float32 (size_px, size_px, 3), of what the picture shows there, area-reduced where it shrinks.
+    """Return one crop, uint8 (size_px, size_px, 3), of what the picture shows there, area-reduced where it shrinks.
 
     Args:
         writer: Of the graph.
@@ -83,27 +84,25 @@ def _cut(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, s
     is_reduced = scale < MINIFY_BELOW
     reduced = (length.cast(np.float64) * scale).rounded().cast(np.int64).at_least(1)
     sides = writer.choice(is_reduced, reduced, length)
-    small = area_reduced(writer, held, sides.part(1, 2, 0), sides.part(0, 1, 0)).transposed(1, 0, 2)
+    small = area_reduced(writer, held, sides.part(1, 2, 0), sides.part(0, 1, 0))
     # Only a picture that is reduced is cut first: where a place lies decides how its coordinates are rounded.
     shift, beyond = writer.choice(is_reduced, begin, 0), writer.choice(is_reduced, 0, begin)
     factor = sides.cast(np.float64) / length.cast(np.float64)
     origin = way.taken(writer, writer.constant(np.zeros((1, 1, 2)))).reshape(2)
     origin = (origin - shift.cast(np.float64) + 0.5) * factor - 0.5
-    return _warped(writer, small, way.factor.reshape(2), origin, factor, beyond, size_px)
+    places = _places(writer, way.factor.reshape(2), origin, factor, size_px)
+    crop = _warped(writer, small, places, beyond).rounded().cast(np.uint8)
+    return crop.reshape(3, size_px, size_px).transposed(1, 2, 0)
 
 
-def _warped(
-    writer: GraphWriter, small: Value, turn: Value, origin: Value, factor: Value, beyond: Value, size_px: int
-) -> Value:
-    """Return a crop, float32 (size_px, size_px, 3), between the four nearest pixels, rounded where OpenCV 5 rounds.
+def _places(writer: GraphWriter, turn: Value, origin: Value, factor: Value, size_px: int) -> Value:
+    """Return where each pixel of a crop lies, float32 (2, size_px * size_px) x, y, rounded where OpenCV 5 rounds.
 
     Args:
         writer: Of the graph.
-        small: float32 (rows, columns, 3).
         turn: Of the way from the crop to the picture, float64 (2,), real and imaginary.
         origin: Where the first pixel of the crop lies, float64 (2,) x, y.
-        factor: Of ``small`` against the picture, float64 (2,).
-        beyond: How much of the picture's left and top is not in ``small``, int64 (2,).
+        factor: Of what is read against the picture, float64 (2,).
         size_px: Side of the crop.
 
     Source: OpenCV 5, modules/imgproc/src/warp_kernels.simd.hpp: the matrix is float32; along a row one product and sum
@@ -113,53 +112,46 @@ def _warped(
     along = (writer.joined(real, imaginary) * factor).cast(np.float32)
     down = (writer.joined(imaginary * -1.0, real) * factor).cast(np.float32)
     steps = np.arange(size_px, dtype=np.float32)
-    rows = writer.constant(steps[:, None]) * down.widened(0) + origin.cast(np.float32).widened(0)
-    columns = writer.constant(steps[None, :, None].astype(np.float64)) * along.cast(np.float64).reshape(1, 1, 2)
-    places = (columns + rows.cast(np.float64).widened(1)).cast(np.float32)
-    whole = places.floored()
-    share = places - whole
-    corner = whole.cast(np.int64) - beyond.reshape(1, 1, 2)
-    lines = [
-        _between(writer, share.part(0, 1, 2), _pixels(writer, small, corner, 0, y), _pixels(writer, small, corner, 1, y))
-        for y in (0, 1)
-    ]
-    return _between(writer, share.part(1, 2, 2), lines[0], lines[1])
+    rows = down.widened(1) * writer.constant(steps[None]) + origin.cast(np.float32).widened(1)
+    columns = along.cast(np.float64).reshape(2, 1, 1) * writer.constant(steps[None, None].astype(np.float64))
+    return (columns + rows.cast(np.float64).widened(2)).cast(np.float32).reshape(2, -1)
 
 
-def _between(writer: GraphWriter, share: Value, one: Value, other: Value) -> Value:
-    """Return ``one + share * (other - one)``, rounded to float32 once."""
-    return ((other - one).cast(np.float64) * share.cast(np.float64) + one.cast(np.float64)).cast(np.float32)
-
-
-def _pixels(writer: GraphWriter, small: Value, corner: Value, right: int, down: int) -> Value:
-    """Return the pixels beside places, float32 (size, size, 3); black outside of the picture.
+def _warped(writer: GraphWriter, small: Value, places: Value, beyond: Value) -> Value:
+    """Return what a picture shows at places, float32 (3, places); it is black beyond its sides.
 
     Args:
         writer: Of the graph.
         small: float32 (rows, columns, 3).
-        corner: int64 (size, size, 2) x, y.
-        right: Added to x.
-        down: Added to y.
+        places: float32 (2, places) x, y.
+        beyond: How much to the left and above of the picture is not in ``small``, int64 (2,).
     """
-    x, y = corner.part(0, 1, 2) + right, corner.part(1, 2, 2) + down
-    rows, columns = small.size(0), small.size(1)
-    is_inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
-    place = y.at_least(0).at_most(rows - 1) * columns + x.at_least(0).at_most(columns - 1)
-    found = small.reshape(-1, 3).take(place.reshape(-1)).reshape(*corner_shape(corner))
-    return writer.choice(is_inside, found, 0.0)
+    rim = np.array([1, 1, 0, 1, 1, 0], dtype=np.int64)
+    wide = writer.op("Pad", small, rim, np.float32(0.0))
+    rows, columns = wide.size(0), wide.size(1)
+    planes = wide.transposed(2, 0, 1).reshape(3, -1)
+    whole = places.floored()
+    share = (places - whole).cast(np.float64)
+    corner = whole.cast(np.int64) - (beyond - 1).widened(1)
+    x, y = corner.take(0), corner.take(1)
+    left, right = (one.at_least(0).at_most(columns - 1) for one in (x, x + 1))
+    above, below = (one.at_least(0).at_most(rows - 1) * columns for one in (y, y + 1))
+    lines = [
+        _between(share.take([0]), planes.take(line + left, axis=1), planes.take(line + right, axis=1))
+        for line in (above, below)
+    ]
+    return _between(share.take([1]), *lines)
 
 
-def corner_shape(corner: Value) -> tuple[Value, Value, int]:
-    """Return the shape of the pixels at places."""
-    return corner.size(0), corner.size(1), 3
+def _between(share: Value, one: Value, other: Value) -> Value:
+    """Return ``one + share * (other - one)``, rounded to float32 once."""
+    return ((other - one).cast(np.float64) * share + one.cast(np.float64)).cast(np.float32)
 
 
-def _needed(
-    writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int
-) -> tuple[Value, Value]:
+def _needed(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int) -> tuple[Value, Value]:
     """Return where the part of a picture begins that a crop needs, and its lengths: int64 (2,) x, y; never empty."""
     sides = writer.joined(picture.size(1), picture.size(0))
-    corners = writer.constant(np.float64([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]]))
+    corners = writer.constant(np.array([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]], dtype=np.float64))
     reach = way.taken(writer, corners)
     room = 2.0 / scale.at_least(1e-6) + 2.0
     # Bounds first: what is far outside fits into no int64.

@@ -35,7 +35,8 @@ class Similarities(NamedTuple):
     def inverse(self, writer: GraphWriter) -> Similarities:
         """Return the way back."""
         squared = (self.factor * self.factor).total(1, keep=True).at_least(_LEAST_SPREAD)
-        return Similarities(self.factor * writer.constant(np.array([1, -1]), self.factor.dtype) / squared, self.target, self.source)
+        conjugate = self.factor * writer.constant(np.array([1, -1]), self.factor.dtype)
+        return Similarities(conjugate / squared, self.target, self.source)
 
     def taken(self, writer: GraphWriter, points: Value) -> Value:
         """Return where ``points``, float64 (places or 1, points, 2), are taken to: (places, points, 2)."""

@@ -81,14 +81,14 @@ class Media:
             seconds, form = _seconds(frame) - self.origin, (frame.format.name, frame.layout.name, frame.sample_rate)
             strays = resampler and abs(start + count / frame.sample_rate - seconds) > STAMP_TOLERANCE_SECONDS
             if resampler is None or strays or form != known_form:
-                position = _write(grid, position, resampler, None)
+                position = write_sound(grid, position, resampler, None)
                 # FFmpeg's own filter: 32 taps, cut-off .97, Kaiser window of beta 9. Rates first, channels later.
                 resampler, known_form = av.AudioResampler(format="flt", rate=SAMPLE_RATE), form
                 position, start, count = round(seconds * SAMPLE_RATE), seconds, 0
             count += frame.samples
             frame.pts = None  # from here on the count of samples is the clock
-            position = _write(grid, position, resampler, frame)
-        _write(grid, position, resampler, None)
+            position = write_sound(grid, position, resampler, frame)
+        write_sound(grid, position, resampler, None)
         return grid.end()
 
     def _frames(self, kind: str) -> Iterator[Any]:
@@ -142,7 +142,7 @@ def _seconds(frame: Any) -> float:
     return 0.0 if stamp is None else float(stamp * frame.time_base)
 
 
-def _write(grid: SoundGrid, position: int, resampler: Any, frame: Any) -> int:
+def write_sound(grid: SoundGrid, position: int, resampler: Any, frame: Any) -> int:
     """Resample one frame (None: what is left), mix it to mono, write it, and return where the next one goes."""
     for part in resampler.resample(frame) if resampler else ():
         weights = np.array([CHANNEL_WEIGHTS.get(one.name, OTHER_CHANNEL_WEIGHT) for one in part.layout.channels])
