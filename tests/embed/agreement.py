@@ -58,7 +58,7 @@ def node_program(folder: Path) -> Command:
 
 PROGRAMS = (
     Program("python", (), python_program),
-    Program("node", ("node", "node_packages", "ffmpeg"), node_program, self_tests=False),
+    Program("node", ("node", "node_packages", "ffmpeg"), node_program),
 )
 
 

@@ -15,20 +15,26 @@ export class KitError extends Error {}
  * @param {(bytes: Uint8Array) => Promise<string>} options.sha256 in hexadecimal
  * @param {string} options.provider what runs the model; small graphs always run on the processor
  * @param {object} options.session more options of ONNX Runtime's sessions
- * @returns {Promise<object>} {run, spec, constants, model, provider}
+ * @returns {Promise<object>} {run, readChecked, spec, constants, model, provider}
  */
 export async function openKit({ ort, read, sha256, provider, session = {} }) {
   const document = await readDocument(read);
   const sessions = new Map();
 
-  async function open(name) {
-    const file = `${name}.onnx`;
-    const bytes = await read(file);
-    const stated = document.files?.[file]?.sha256;
+  async function readChecked(file) {
+    const stated = document.files?.[file]?.sha256 ?? document.reference?.[file];
     if (stated === undefined) throw new KitError(`kit.json does not name ${file}`);
+    const bytes = await read(file).catch((error) => {
+      throw new KitError(`${file} cannot be read (${error.code ?? error.message})`);
+    });
     if ((await sha256(bytes)) !== stated) {
       throw new KitError(`${file} is damaged or was replaced: its sha256 is not that of kit.json`);
     }
+    return bytes;
+  }
+
+  async function open(name) {
+    const bytes = await readChecked(`${name}.onnx`);
     const executionProviders = [name === 'model' ? provider : 'cpu'];
     return ort.InferenceSession.create(bytes, { executionProviders, logSeverityLevel: 3, ...session });
   }
@@ -41,7 +47,7 @@ export async function openKit({ ort, read, sha256, provider, session = {} }) {
     return Object.fromEntries(Object.entries(results).map(([key, { data, dims }]) => [key, { data, dims: [...dims] }]));
   }
 
-  return { run, spec: document.spec, constants: constantsOf(document), model: document.spec.name, provider };
+  return { run, readChecked, spec: document.spec, constants: constantsOf(document), model: document.spec.name, provider };
 }
 
 async function readDocument(read) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// A verdict on a file: node detect.mjs KIT FILE. Prints one JSON object (schema cad.embedded/1).
+// A verdict on a file: node detect.mjs KIT FILE. Prints one JSON object (schema cad.embedded/1). With --self-test KIT it
+// runs the kit's reference vectors instead.
 
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
@@ -11,9 +12,10 @@ import * as ort from 'onnxruntime-node';
 
 import { judge } from '../js/detect.mjs';
 import { KitError, openKit } from '../js/kit.mjs';
+import { runReference } from '../js/reference.mjs';
 import { MediaError, openMedia, stopDecoders } from './media.mjs';
 
-const USAGE = 'usage: node detect.mjs [--provider cpu] [--threads N] [--limit-seconds S] KIT FILE';
+const USAGE = 'usage: node detect.mjs [--provider cpu] [--threads N] [--limit-seconds S] KIT FILE\n       node detect.mjs --self-test KIT';
 const [USED_WRONGLY, UNREADABLE, NO_KIT, FAULT] = [2, 3, 4, 70];
 
 class UsageError extends Error {}
@@ -23,6 +25,7 @@ function readArguments() {
     provider: { type: 'string', default: 'cpu' },
     threads: { type: 'string', default: '0' },
     'limit-seconds': { type: 'string', default: '3600' },
+    'self-test': { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   };
   let parsed;
@@ -32,13 +35,14 @@ function readArguments() {
     throw new UsageError(error.message);
   }
   if (parsed.values.help) return null;
-  if (parsed.positionals.length !== 2) throw new UsageError('a kit and a file are needed');
+  const isTest = parsed.values['self-test'];
+  if (parsed.positionals.length !== (isTest ? 1 : 2)) throw new UsageError(isTest ? 'a kit is needed' : 'a kit and a file are needed');
   const threads = Number(parsed.values.threads);
   const limitSeconds = Number(parsed.values['limit-seconds']);
   if (!Number.isInteger(threads) || threads < 0) throw new UsageError('--threads takes a whole number, 0 for every core');
   if (!(limitSeconds > 0)) throw new UsageError('--limit-seconds takes a number above 0');
   const [kit, file] = parsed.positionals;
-  return { kit, file, provider: parsed.values.provider, threads, limitSeconds };
+  return { kit, file, isTest, provider: parsed.values.provider, threads, limitSeconds };
 }
 
 async function checkFile(path) {
@@ -46,6 +50,15 @@ async function checkFile(path) {
     if (!(await stat(path)).isFile()) throw new MediaError('is no file');
   } catch (error) {
     throw error instanceof MediaError ? error : new MediaError(`cannot be opened (${error.code})`);
+  }
+}
+
+/** Prints what every stage of the program makes of the reference vectors. */
+async function selfTest(kit) {
+  for (const [stage, off] of await runReference(kit)) {
+    process.stdout.write(`${stage}: ${off.length ? 'DIFFERENT' : 'as the package says'}\n`);
+    off.forEach((one) => process.stdout.write(`  ${one}\n`));
+    if (off.length) process.exitCode = NO_KIT;
   }
 }
 
@@ -62,6 +75,10 @@ async function main() {
     provider: given.provider,
     session: { intraOpNumThreads: given.threads },
   });
+  if (given.isTest) {
+    await selfTest(kit);
+    return;
+  }
   await checkFile(given.file);
   const media = await openMedia(given.file, given.limitSeconds);
   const { document } = await judge(kit, given.file, media);
