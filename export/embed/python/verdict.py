@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from scores import Evidence, Peak, Seen
+from peaks import Peak
+from scores import Evidence, Seen
 from windows import HEADS
 
 #: What a reason does to the label; the strongest wins: no verdict, then fake, then not real.
