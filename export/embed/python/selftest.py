@@ -91,16 +91,19 @@ def _distance(wanted: Any, found: Any) -> float:
 
 
 def _resampling(kit: Kit, given: dict) -> dict:
-    from media import write_sound
+    from media import SoundRun
+    from mixing import Mixer
 
     samples, rate = given["samples"], given["rate_hz"]
-    layout = "mono" if samples.shape[1] == 1 else "stereo"
+    layout = {1: "mono", 2: "stereo"}[samples.shape[1]]
     frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
     frame.sample_rate = rate
-    sound, resampler = grid.SoundGrid(), av.AudioResampler(format="flt", rate=grid.SAMPLE_RATE)
-    position = write_sound(sound, 0, resampler, frame)
-    count = write_sound(sound, position, resampler, None)
-    return {"samples": np.pad(sound.end()[0], (0, count))[:count]}
+    sound = grid.SoundGrid()
+    channels = tuple(one.name for one in frame.layout.channels)
+    run = SoundRun(sound, 0.0, ("flt", layout, rate), Mixer(channels, kit.rules))
+    run.push(frame)
+    run.end()
+    return {"samples": np.pad(sound.end()[0], (0, run.position))[: run.position]}
 
 
 def _placing(kit: Kit, given: dict) -> dict:
