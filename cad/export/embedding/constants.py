@@ -57,7 +57,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "FLOOR_DBFS", "BELOW_LOUD_DB", "MIN_LEVEL_RANGE_DB", "LEVEL_RANGE_SLOTS", "MAX_PAUSE_SLOTS", "MIN_BURST_SLOTS",
         "HEARD_AT_DBFS", "MIN_VOICE", "VOICE_REACH_SLOTS",
     ),
-    "cad.speech_net": ("BLOCK_SAMPLES", "CONTEXT_SAMPLES", "_STATE_SHAPE"),
+    "cad.speech_net": ("BLOCK_SAMPLES", "CONTEXT_SAMPLES", "STATE_SHAPE"),
     "cad.verdict.aggregate": ("MIN_FACE_HEIGHT_PX", "LIPS_LOGITS", "MIN_CARRIER_SHARE"),
     "cad.verdict.judge": ("STEADY_SHARE",),
     "cad.verdict.reasons": (

@@ -193,13 +193,14 @@ def _verdict(kit: Kit, given: dict) -> dict:
     }
 
 
+GRAPHS = ("face_crop", "face_look", "face_find", "picture_coarse", "lip_motion", "model", "cad_full", "speech")
 STAGES = {
     "resampling": _resampling,
     "origin": lambda kit, given: {"origin": grid.origin_seconds(given["video_start"], given["audio_start"])},
     "placing": _placing,
     "speech_activity": _speech_activity,
     "windows": _windows,
-    **{name: _graph(name) for name in ("face_crop", "face_look", "face_find", "picture_coarse", "lip_motion", "model")},
+    **{name: _graph(name) for name in GRAPHS},
     "track": _track,
     "lips": _lips,
     "stillness": _stillness,
