@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.slow, needs("node", "node_packages", "chromium", "ffmp
 DRIVER = Path(__file__).resolve().parents[2] / "export" / "embed" / "browser" / "drive.mjs"
 CLIPS = SHORT.parent
 #: By how much the probabilities of picture and synchrony may differ from those of cad-detect: measured on all golden
-#: clips 0.069 and 0.073. Of the same bytes the detector says up to 0.3 (a logit) more or less in WebAssembly than in
-#: ONNX Runtime for the processor, because it multiplies in int8. The sound is the same to 0.001.
-PICTURE_TOLERANCE, SOUND_TOLERANCE = 0.1, 0.01
+#: clips up to 0.094 and 0.073. Of the same bytes the detector says up to 0.4 (a logit) more or less in WebAssembly than
+#: in ONNX Runtime for the processor, because it multiplies in int8. The sound is the same to 0.001.
+PICTURE_TOLERANCE, SOUND_TOLERANCE = 0.15, 0.01
 #: Lies nearer to a threshold than that (tests/golden/README.md), and so does the fused evidence of most clips.
 AT_A_THRESHOLD, UNSTEADY = "still.jpg", {"fused_evidence", "short_stretches", "face_evidence"}
 #: MP4 and Matroska, H.264 and VP9, AAC and Opus, on its side, uneven times, no face, no sound, a still.
