@@ -23,7 +23,10 @@ def area_reduced(writer: GraphWriter, picture: Value, height: Value, width: Valu
     rows, columns = picture.size(0), picture.size(1)
     low = _rows_reduced(writer, picture.reshape(rows, -1), rows, height)
     turned = low.reshape(height, columns, 3).transposed(1, 0, 2).reshape(columns, -1)
-    return _rows_reduced(writer, turned, columns, width).reshape(width, height, 3).rounded()
+    means = _rows_reduced(writer, turned, columns, width).reshape(width, height, 3)
+    # OpenCV rounds halves to the even level, but up where it halves both sides: there all means are quarters.
+    is_halved = writer.joined(height * 2 - rows, width * 2 - columns).absolute().highest(0) < 1
+    return (means + writer.choice(is_halved, writer.constant(0.125, np.float32), 0.0)).rounded()
 
 
 def _rows_reduced(writer: GraphWriter, lines: Value, length: Value, new_length: Value) -> Value:
