@@ -48,7 +48,7 @@ class Behind(Closing):
         self._room.acquire()
         self._tell()
         if self._thread is None:
-            self._thread = Thread(target=self._run, name="cad-behind", daemon=True)
+            self._thread = Thread(target=self._run, name="cad-behind")
             self._thread.start()
         self._waiting.put(work)
 

@@ -273,7 +273,7 @@ class Detector(Closing):
         Raises:
             MediaTimeoutError: Nothing was.
         """
-        with watch.stage("read"):
+        with watch.stage("hear"):
             sounds, silent = hear_sounds(source, scene.audios, check)
         unjudged += silent
         shortest = 1 if info.kind is MediaKind.IMAGE else self.spec.min_frames

@@ -10,6 +10,8 @@ Sources: https://protobuf.dev/programming-guides/encoding and onnx.proto (number
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from cad.errors import WeightsError
 
 #: Messages inside one another; protobuf's own limit.
@@ -32,6 +34,8 @@ LEADS_TO_TENSORS: dict[str, dict[int, str]] = {
 }  # fmt: skip
 #: Of a tensor: where its data lies (a list of entries), and that they lie elsewhere (0: here).
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
+#: Of a model: its notes; of a note: its key and its text.
+METADATA_PROPS, NOTE_KEY, NOTE_VALUE = 14, 1, 2
 _VARINT, _EIGHT_BYTES, _COUNTED, _FOUR_BYTES = 0, 1, 2, 5
 
 
@@ -91,7 +95,43 @@ def _is_self_contained(content: bytes) -> bool:
     return True
 
 
-def _varint(content: bytes, at: int) -> tuple[int, int]:
+def metadata_of(content: bytes) -> dict[str, str]:
+    """Return the notes of an ONNX file (``metadata_props``) by key, read past its weights in no time.
+
+    Args:
+        content: A file that ``check_self_contained`` has let through.
+
+    Raises:
+        ValueError: It is no protobuf message, or a note is no text.
+        IndexError: It ends within a field.
+    """
+    found: dict[str, str] = {}
+    for number, note in _counted_fields(memoryview(content)):
+        if number == METADATA_PROPS:
+            parts = {part: bytes(value).decode() for part, value in _counted_fields(note)}
+            found[parts.get(NOTE_KEY, "")] = parts.get(NOTE_VALUE, "")
+    return found
+
+
+def _counted_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield number and bytes of the fields of a message that say how long they are; numbers are passed over."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == _VARINT:
+            _, at = _varint(message, at)
+        elif kind == _COUNTED:
+            size, at = _varint(message, at)
+            yield number, message[at : at + size]
+            at += size
+        elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
+            at += 8 if kind == _EIGHT_BYTES else 4
+        else:
+            raise ValueError(f"a field of kind {kind} at byte {at}")
+
+
+def _varint(content: bytes | memoryview, at: int) -> tuple[int, int]:
     """Return the number of seven bits a byte that begins at ``at``, and where it ends."""
     value = content[at]
     if value < 0x80:
