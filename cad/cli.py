@@ -61,6 +61,10 @@ class DeviceChoice(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+    TENSORRT = "tensorrt"
+    OPENVINO = "openvino"
+    COREML = "coreml"
+    DIRECTML = "directml"
 
 
 detect_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -125,7 +129,8 @@ def detect(
         typer.Option("--model", help="Name of weights, or path of their folder or ONNX file.", show_default=False),
     ] = None,
     device: Annotated[
-        DeviceChoice, typer.Option("--device", help="auto takes a CUDA GPU if ONNX Runtime has one.")
+        DeviceChoice,
+        typer.Option("--device", help="What the model runs on; auto: a CUDA GPU if one starts, else the CPU."),
     ] = DeviceChoice.AUTO,
     providers: Annotated[
         str | None, typer.Option("--providers", help="ONNX Runtime providers, comma-separated; overrides --device.")
@@ -322,16 +327,16 @@ def open_progress(shown: bool) -> AbstractContextManager[Callable[[Progress], No
 
 
 def open_detector(options: DetectOptions, progress: Callable[[Progress], None] | None) -> Detector:
-    """Return the detector, after a warning where onnxruntime and onnxruntime-gpu are both installed.
+    """Return the detector, after a warning where several builds of ONNX Runtime are installed.
 
     Raises:
         WeightsError: The weights are unknown, damaged or not runnable.
         OptionError: The device or a provider is not available.
     """
     from cad.detector import Detector
-    from cad.runtime.providers import both_runtimes_warning
+    from cad.runtime.providers import other_runtimes_warning
 
-    warning = both_runtimes_warning()
+    warning = other_runtimes_warning()
     if warning:
         logger.warning(warning)
     return Detector(options, progress)

@@ -7,32 +7,41 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cad.errors import SpecMismatchError
+from cad.runtime.feeding import (
+    MIN_AUDIO_SHARE,
+    MIN_VIDEO_SHARE,
+    BoundRuns,
+    Outputs,
+    PlainRuns,
+    Runner,
+    feed,
+    has_audio,
+    has_video,
+)
+from cad.runtime.gathering import Gathering
 from cad.runtime.providers import Device
-from cad.runtime.session import open_model
-from cad.spec import HEADS, OUTPUTS, STREAMS, ModelSpec
+from cad.runtime.session import OpenModel, open_model
+from cad.runtime.shrinking import Shrinking
+from cad.spec import HEADS, STREAMS, ModelSpec
 from cad.weights import WeightsEntry, default_detector, find_entry, read_verified
 from cad.windows import Window, WindowScore
 
-#: Windows of one call: more cost memory (4 MB of crops each) and gain no speed on a CPU.
-BATCH_WINDOWS = 4
-#: A stream that exists for less of a window than this is not scored there.
-MIN_VIDEO_SHARE = 0.5
-MIN_AUDIO_SHARE = 0.2
-
-Outputs = dict[str, NDArray[np.float32]]
+__all__ = ["MIN_AUDIO_SHARE", "MIN_VIDEO_SHARE", "Outputs", "Scorer", "batches", "feed", "read_score", "runner_for"]
 
 
 class Scorer:
     """Turns windows into logits.
 
+    Several threads may use one scorer, and with it one session, at the same time. On a GPU their windows go into one
+    batch; what a window gets does not depend on what it is batched with.
+
     Args:
         weights: Name of the weights, or path of their folder or ONNX file; None takes the package's default.
         providers: ONNX Runtime providers by name; None leaves it to ``device``.
         threads: Threads inside one operator; 0 takes every core.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: See ``cad.DetectOptions``.
 
     Raises:
         WeightsError: The weights are unknown, damaged or not runnable.
@@ -42,6 +51,7 @@ class Scorer:
         spec: What the model expects and what its numbers mean.
         entry: Which weights these are.
         providers: What the session really runs on.
+        batch_windows: Windows of one call at most; more gain nothing there.
     """
 
     def __init__(
@@ -57,7 +67,8 @@ class Scorer:
         model = open_model(read_verified(self.entry), self.entry.name, device, providers, threads)
         self.spec: ModelSpec = model.spec
         self.providers: tuple[str, ...] = model.providers
-        self._session = model.session
+        self.batch_windows: int = model.traits.batch_windows
+        self._run = runner_for(model)
 
     def score(self, windows: Sequence[Window]) -> list[WindowScore]:
         """Return one score a window, in the same order."""
@@ -65,40 +76,27 @@ class Scorer:
 
     def score_stream(self, windows: Iterable[Window]) -> Iterator[WindowScore]:
         """Yield one score a window, in the same order, holding a few windows at a time."""
-        for batch in batches(windows):
+        for batch in batches(windows, self.batch_windows):
             outputs = self.run(batch)
             yield from (read_score(window, outputs, row, self.spec.heads) for row, window in enumerate(batch))
 
     def run(self, batch: Sequence[Window]) -> Outputs:
         """Return the graph's outputs for windows of one length."""
-        return dict(zip(OUTPUTS, self._session.run(list(OUTPUTS), feed(batch)), strict=True))
+        return self._run(batch)
 
 
-def batches(windows: Iterable[Window]) -> Iterator[list[Window]]:
-    """Yield lists of up to BATCH_WINDOWS consecutive windows of one length."""
+def runner_for(model: OpenModel) -> Runner:
+    """Return what runs batches on a model in the way that its provider wants."""
+    traits = model.traits
+    run: Runner = PlainRuns(model.session) if traits.memory is None else BoundRuns(model.session, traits.memory)
+    return Gathering(Shrinking(run), traits.batch_windows) if traits.gathers else run
+
+
+def batches(windows: Iterable[Window], most: int) -> Iterator[list[Window]]:
+    """Yield lists of up to ``most`` consecutive windows of one length."""
     for _, alike in groupby(windows, key=lambda window: len(window.frames_present)):
-        while batch := list(islice(alike, BATCH_WINDOWS)):
+        while batch := list(islice(alike, most)):
             yield batch
-
-
-def feed(batch: Sequence[Window]) -> dict[str, NDArray[np.generic]]:
-    """Return the graph's inputs for windows of one length; a stream that is too thin to score is left out whole."""
-    return {
-        "frames": np.stack([window.frames for window in batch]),
-        "audio": np.stack([window.audio for window in batch]),
-        "frames_present": np.stack([window.frames_present * np.float32(has_video(window)) for window in batch]),
-        "audio_present": np.stack([window.audio_present * np.float32(has_audio(window)) for window in batch]),
-    }
-
-
-def has_video(window: Window) -> bool:
-    """Say whether enough of the window has picture."""
-    return bool(window.frames_present.mean() >= MIN_VIDEO_SHARE)
-
-
-def has_audio(window: Window) -> bool:
-    """Say whether enough of the window has speech."""
-    return bool(window.audio_present.mean() >= MIN_AUDIO_SHARE)
 
 
 def read_score(window: Window, outputs: Outputs, row: int, heads: Collection[str] = HEADS) -> WindowScore:

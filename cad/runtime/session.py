@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +12,16 @@ from typing import Any
 import onnxruntime
 
 from cad.clock import FRAME_RATE_HZ, SAMPLE_RATE_HZ
-from cad.errors import OptionError, SpecMismatchError
+from cad.errors import OptionError, SpecMismatchError, WeightsError
 from cad.faces.records import CROP_SIZE_PX
-from cad.runtime.providers import Device, check_active, choose_providers
+from cad.runtime.placement import RECORD_KEY, too_little, work_by_provider
+from cad.runtime.portable_graph import portable
+from cad.runtime.provider_options import CACHE_VARIABLE, lacks_driver, options_of, prepare
+from cad.runtime.providers import CPU, TRAITS, Device, Traits, check_active, choose_providers, not_started
 from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
 from cad.weights.session import open_session
+
+logger = logging.getLogger(__name__)
 
 INPUT_TYPES = {
     "frames": "tensor(uint8)",
@@ -32,11 +39,19 @@ class OpenModel:
     spec: ModelSpec
     providers: tuple[str, ...]
 
+    @property
+    def traits(self) -> Traits:
+        """How the provider that runs it wants to be used."""
+        return TRAITS.get(self.providers[0], Traits())
+
 
 def open_model(
     content: bytes, name: str, device: Device = "auto", providers: Sequence[str] | None = None, threads: int = 0
 ) -> OpenModel:
     """Open verified ONNX bytes.
+
+    What was insisted on is what it runs on. With device ``auto`` a GPU that does not start is told in one line of the
+    log, and the CPU takes its place.
 
     Args:
         content: The file, whose sha256 has been checked.
@@ -46,17 +61,55 @@ def open_model(
         threads: Threads inside one operator; 0 lets ONNX Runtime take every core.
 
     Raises:
-        OptionError: The device or a provider is not available, or the number of threads is negative.
+        OptionError: The device or a provider is not available, does not start or leaves the model to the CPU, or the
+            number of threads is negative.
         SpecMismatchError: The graph is not one that this package can run.
         WeightsError: ONNX Runtime cannot load the bytes.
     """
     if threads < 0:
         raise OptionError(f"threads is {threads}; it must be 0 (every core) or more")
     asked = choose_providers(device, providers, onnxruntime.get_available_providers())
-    session = open_session(content, name, asked, threads)
-    active = check_active(asked, session.get_providers(), insisted=device == "cuda" or bool(providers))
+    session = None
+    if asked[0] != CPU:
+        try:
+            session = _open_on_device(content, name, asked, threads)
+        except (OptionError, WeightsError) as error:
+            if device != "auto" or providers:
+                raise
+            logger.warning("%s; the CPU is used instead", str(error).splitlines()[0])
+            asked = (CPU,)
+    if session is None:
+        session = open_session(content, name, asked, threads)
     check_graph(session, name)
-    return OpenModel(session, read_spec(session, name), active)
+    model = OpenModel(session, read_spec(session, name), tuple(session.get_providers()))
+    logger.info("%s runs on %s", name, ", ".join(model.providers))
+    return model
+
+
+def _open_on_device(content: bytes, name: str, asked: tuple[str, ...], threads: int) -> Any:
+    """Open a session that the first of the providers really runs.
+
+    Raises:
+        OptionError: It does not start, or leaves most of the model to the CPU.
+        WeightsError: ONNX Runtime cannot load the bytes with it.
+    """
+    if why := lacks_driver(asked[0]):
+        raise OptionError(f"{not_started(asked[0], ())}: {why}")
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        prepare(asked, digest)
+    except OSError as error:
+        raise OptionError(
+            f"the folder for TensorRT's engines cannot be made ({error}); set {CACHE_VARIABLE}"
+        ) from error
+    options = [options_of(provider, digest, threads) for provider in asked]
+    session = open_session(portable(content, name), name, asked, threads, options, {RECORD_KEY: "1"})
+    check_active(asked, session.get_providers(), insisted=True)
+    work = work_by_provider(session)
+    if why := too_little(asked[0], work):
+        raise OptionError(why)
+    logger.info("%s: working operators by provider: %s", name, work)
+    return session
 
 
 def check_graph(session: Any, name: str) -> None:

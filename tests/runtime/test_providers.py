@@ -7,7 +7,7 @@ import pytest
 
 from cad.errors import OptionError, WeightsError
 from cad.runtime import providers
-from cad.runtime.providers import CPU, CUDA, both_runtimes_warning, check_active, choose_providers
+from cad.runtime.providers import CPU, CUDA, other_runtimes_warning, check_active, choose_providers
 from cad.weights import find_entry, read_verified
 from cad.weights.session import open_session
 
@@ -41,10 +41,10 @@ def test_a_silent_fall_back_is_an_error_only_for_those_who_insisted():
 
 def test_both_runtimes_at_once_are_told_with_the_remedy(monkeypatch):
     monkeypatch.setattr(providers, "installed_version", lambda name: "1.0")
-    warning = both_runtimes_warning()
+    warning = other_runtimes_warning()
     assert warning is not None and "pip uninstall" in warning and "\n" not in warning
     monkeypatch.setattr(providers, "installed_version", lambda name: "1.0" if name == "onnxruntime" else None)
-    assert both_runtimes_warning() is None
+    assert other_runtimes_warning() is None
 
 
 def test_a_session_that_does_not_start_prints_nothing_among_the_results(
