@@ -160,7 +160,8 @@ class Detector(Closing):
         self._pool = MediaPool(self.options.limits, require_sandbox=self.options.require_sandbox)
         self._end_pool = weakref.finalize(self, self._pool.close)
         self._pool.warm_up()  # the decoding process starts while the nets are loaded
-        self._scorer = Scorer(self.options.model, self.options.providers, self.options.threads, self.options.device)
+        chosen = self.options.model, self.options.providers, self.options.threads, self.options.device
+        self._scorer = Scorer(*chosen, opens_later=True)  # its net is loaded while the first file is read
         self._finder = FaceFinder()
         entry = self._scorer.entry
         self.spec = with_operating_point(self._scorer.spec, self.options.operating_point)

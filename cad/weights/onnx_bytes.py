@@ -10,9 +10,8 @@ Sources: https://protobuf.dev/programming-guides/encoding and onnx.proto (number
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from cad.errors import WeightsError
+from cad.weights.protobuf_fields import read_fields
 
 #: Messages inside one another; protobuf's own limit.
 MAX_DEPTH = 100
@@ -95,43 +94,24 @@ def _is_self_contained(content: bytes) -> bool:
     return True
 
 
-def metadata_of(content: bytes) -> dict[str, str]:
-    """Return the notes of an ONNX file (``metadata_props``) by key, read past its weights in no time.
-
-    Args:
-        content: A file that ``check_self_contained`` has let through.
+def metadata_of(content: bytes, name: str) -> dict[str, str]:
+    """Return the notes of an ONNX file (``metadata_props``) by key, past its weights and without a session.
 
     Raises:
-        ValueError: It is no protobuf message, or a note is no text.
-        IndexError: It ends within a field.
+        WeightsError: The bytes are no ONNX file.
     """
     found: dict[str, str] = {}
-    for number, note in _counted_fields(memoryview(content)):
-        if number == METADATA_PROPS:
-            parts = {part: bytes(value).decode() for part, value in _counted_fields(note)}
-            found[parts.get(NOTE_KEY, "")] = parts.get(NOTE_VALUE, "")
+    try:
+        for field in read_fields(content):
+            if field.number == METADATA_PROPS:
+                parts = {part.number: part.text for part in read_fields(field.content)}
+                found[parts.get(NOTE_KEY, "")] = parts.get(NOTE_VALUE, "")
+    except (ValueError, IndexError) as error:
+        raise WeightsError(f"{name}: this is not an ONNX file ({error})") from error
     return found
 
 
-def _counted_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield number and bytes of the fields of a message that say how long they are; numbers are passed over."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        number, kind = tag >> 3, tag & 7
-        if kind == _VARINT:
-            _, at = _varint(message, at)
-        elif kind == _COUNTED:
-            size, at = _varint(message, at)
-            yield number, message[at : at + size]
-            at += size
-        elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
-            at += 8 if kind == _EIGHT_BYTES else 4
-        else:
-            raise ValueError(f"a field of kind {kind} at byte {at}")
-
-
-def _varint(content: bytes | memoryview, at: int) -> tuple[int, int]:
+def _varint(content: bytes, at: int) -> tuple[int, int]:
     """Return the number of seven bits a byte that begins at ``at``, and where it ends."""
     value = content[at]
     if value < 0x80:

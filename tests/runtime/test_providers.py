@@ -7,7 +7,7 @@ import pytest
 
 from cad.errors import OptionError, WeightsError
 from cad.runtime import providers
-from cad.runtime.providers import CPU, CUDA, other_runtimes_warning, check_active, choose_providers
+from cad.runtime.providers import CPU, CUDA, check_active, choose_providers, other_runtimes_warning
 from cad.weights import find_entry, read_verified
 from cad.weights.session import open_session
 
