@@ -37,7 +37,7 @@ LEAST_OVERLAP_SLOTS = 12
 #: change. Sensor noise alone stays below; nearly all real talkers lie above 1.
 LEAST_MOTION = 0.8
 #: This share of the upper face's change is taken off.
-_UPPER_SHARE = 0.5
+UPPER_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _follow(lips: _Lips, slot: int, crop: NDArray[np.uint8]) -> None:
     mouth, upper = _patch(crop, MOUTH_PX), _patch(crop, UPPER_PX)
     if lips.last is not None and lips.last[0] == slot - 1:
         lips.slots.append(slot)
-        lips.motion.append(_change(mouth, lips.last[1]) - _UPPER_SHARE * _change(upper, lips.last[2]))
+        lips.motion.append(_change(mouth, lips.last[1]) - UPPER_SHARE * _change(upper, lips.last[2]))
     lips.last = slot, mouth, upper
 
 

@@ -16,7 +16,7 @@ from cad.errors import OptionError
 from cad.faces.records import CANONICAL_POINTS_PX, CROP_SIZE_PX
 
 #: A warp that shrinks below this factor would read too few pixels, so the picture is area-reduced first.
-_MINIFY_BELOW = 0.75
+MINIFY_BELOW = 0.75
 
 
 def canonical_points(size_px: int = CROP_SIZE_PX, margin_px: int = 0) -> NDArray[np.float32]:
@@ -91,7 +91,7 @@ def align_face(
     """
     matrix = similarity(points_px, canonical_points(size_px, margin_px))
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < _MINIFY_BELOW:
+    if scale < MINIFY_BELOW:
         frame, matrix = _reduced(frame, matrix, size_px, scale)
     crop = cv2.warpAffine(
         frame, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 #: Samples on the long side of the coarse picture.
 SAMPLES = 48
+#: Its places are at least this far apart, since each is the mean of 2 x 2 pixels.
+LEAST_STEP_PX = 2
 #: These thresholds are ours; tests/faces/test_cuts.py holds the cases that they must tell apart.
 MOST_ALIKE = 0.7
 LEAST_DIFFERENCE = 8.0
@@ -24,7 +26,7 @@ STANDS_OUT = 2.5
 #: Sides of one picture at two sizes are in proportion but for this much; encoders round sizes to even numbers or to 16.
 SAME_SHAPE = 0.05
 _MEMORY = 6
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 class CutDetector:
@@ -84,7 +86,7 @@ def coarse_luma(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     It picks places instead of averaging everything: reading every pixel would cost more than finding the faces.
     """
-    step = max(2, max(frame.shape[:2]) // SAMPLES)
+    step = max(LEAST_STEP_PX, max(frame.shape[:2]) // SAMPLES)
     rows, columns = frame.shape[0] // step * step, frame.shape[1] // step * step
     if rows == 0 or columns == 0:
         return np.asarray(frame.mean(axis=2), dtype=np.float32)
@@ -92,7 +94,7 @@ def coarse_luma(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     total = frame[half - 1 : rows : step, half - 1 : columns : step].astype(np.float32)
     for y, x in ((half - 1, half), (half, half - 1), (half, half)):
         total += frame[y:rows:step, x:columns:step]
-    return np.asarray(total @ (_LUMA / 4), dtype=np.float32)
+    return np.asarray(total @ (LUMA / 4), dtype=np.float32)
 
 
 def likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -62,6 +62,10 @@ ASIDE = ((0.18, 0.0, 1.1, 0.12), (-0.18, 0.1, 0.93, -0.12), (0.0, -0.18, 1.05, 0
 #: Places to look at are rounded to this. Each look starts from what the looks before it saw, which lets a difference in
 #: the seventh digit, such as another processor makes, grow to a pixel within seconds; rounding ends that.
 PLACE_STEP_PX = np.float32(0.25)
+#: No picture is searched at fewer pixels a side.
+LEAST_SEARCHED_PX = 32
+#: Five points that lie closer together than this, from side to side, are no face that could be aligned.
+LEAST_EXTENT_PX = 1.0
 #: A coarse sighting gets this many looks, each with the points of the one before.
 REFINE_ROUNDS = 2
 
@@ -156,7 +160,7 @@ class FaceFinder:
 
     def _search(self, frame: NDArray[np.uint8], source: NDArray[np.uint8], scale: float) -> list[FaceDetection]:
         """Search ``frame``, of which ``source`` is a reduced copy or the same."""
-        width, height = max(32, round(frame.shape[1] * scale)), max(32, round(frame.shape[0] * scale))
+        width, height = (max(LEAST_SEARCHED_PX, round(side * scale)) for side in (frame.shape[1], frame.shape[0]))
         small = source if max(width, height) <= max(source.shape[:2]) else frame
         if (height, width) != small.shape[:2]:
             small = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -355,7 +359,7 @@ def _in_frame(
 
 def _is_a_shape(points: NDArray[np.float32]) -> bool:
     """Say whether five points can be aligned at all."""
-    return bool(np.isfinite(points).all() and np.ptp(points, axis=0).max() > 1.0)
+    return bool(np.isfinite(points).all() and np.ptp(points, axis=0).max() > LEAST_EXTENT_PX)
 
 
 def height_of(face: FaceDetection) -> float:
