@@ -98,7 +98,7 @@ def load_cuda_libraries() -> None:
 
 
 def lacks_driver(provider: str) -> str | None:
-    """Return why a provider cannot start, if it is one for NVIDIA's cards and there is no driver for them; else None."""
+    """Return why a provider for NVIDIA's cards cannot start, where there is no driver for them; else None."""
     name = _DRIVER.get(sys.platform)
     if provider not in (CUDA, TENSORRT) or name is None:
         return None
