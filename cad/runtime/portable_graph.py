@@ -60,7 +60,6 @@ def _rewritten(graph: bytes | memoryview) -> bytes:
     nodes = [_node(_with_inner_graphs(field)) for field in fields if field.number == _GRAPH_NODE]
     products = dict(_products(nodes))
     widened: set[str] = set()
-    rounded: set[str] = set()
     made: list[_Node] = []
     for node in nodes:
         product = products.get(node.outputs[0]) if node.outputs and node.operator == "Reshape" else None
@@ -71,10 +70,7 @@ def _rewritten(graph: bytes | memoryview) -> bytes:
         if matrix not in widened:
             widened.add(matrix)
             made += _widening(matrix)
-        if given not in rounded:
-            rounded.add(given)
-            made += _rounding(given)
-        made.append(_made("MatMul", [f"{given}.rounded", f"{matrix}.float"], node.outputs[0]))
+        made.append(_made("MatMul", [given, f"{matrix}.float"], node.outputs[0]))
     named = [name for field in fields if field.number == _GRAPH_OUTPUT for name in _texts(field.content, _VALUE_NAME)]
     kept = _needed(made, named) if products else made
     return joined([*(node.field for node in kept), *(field for field in fields if field.number != _GRAPH_NODE)])
@@ -107,18 +103,6 @@ def _widening(matrix: str) -> list[_Node]:
     return [
         _made("Cast", [f"{matrix}.levels"], wide, _TO_FLOAT),
         _made("Mul", [wide, f"{matrix}.scales"], f"{matrix}.float"),
-    ]
-
-
-def _rounding(given: str) -> list[_Node]:
-    """Return the nodes that round tokens as the quantisation in the graph does, which says how far apart levels are."""
-    step, zero = f"{given}.wide", f"{given}.whole"
-    return [
-        _made("Div", [given, step], f"{given}.in_steps"),
-        _made("Round", [f"{given}.in_steps"], f"{given}.whole_steps"),
-        _made("Sub", ["integer_products.levels", zero], f"{given}.highest_step"),
-        _made("Min", [f"{given}.whole_steps", f"{given}.highest_step"], f"{given}.steps"),
-        _made("Mul", [f"{given}.steps", step], f"{given}.rounded"),
     ]
 
 
