@@ -85,11 +85,13 @@ def on_the_cpu() -> dict[str, dict[str, Any]]:
 
 def is_near_a_threshold(document: dict[str, Any]) -> bool:
     """Say whether a verdict would be another one if its probabilities were off by the tolerance."""
-    points = [
-        point[key] for point in document["operating_points"].values() for key in point if key.endswith("threshold")
-    ]
-    values = [document["probability_fake"], *(one["probability_fake"] for one in document["streams"].values())]
-    return any(abs(value - point) <= PROBABILITY_TOLERANCE for value in values if value is not None for point in points)
+    values = {name: one["probability_fake"] for name, one in document["streams"].items()}
+    values["fused"] = document["probability_fake"]
+    return any(
+        values[name] is not None and abs(values[name] - point[key]) <= PROBABILITY_TOLERANCE
+        for name, point in document["operating_points"].items()
+        for key in ("fake_threshold", "real_threshold")
+    )
 
 
 def check_verdicts(now: dict[str, dict[str, Any]], then: dict[str, dict[str, Any]]) -> None:
@@ -102,7 +104,7 @@ def check_verdicts(now: dict[str, dict[str, Any]], then: dict[str, dict[str, Any
         far += 1
         found = differences(now[name], document, PROBABILITY_TOLERANCE)
         assert not found, (name, found)
-    assert far >= 6  # of ten: most clips have to be clear cases for this to say anything
+    assert far >= 9  # of ten: a device that differs in more says something else
 
 
 @pytest.mark.slow
