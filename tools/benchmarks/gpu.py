@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """All about a CUDA card in one command, in under eight minutes: ``python tools/bench.py gpu --out FOLDER``.
 
-Provider check; parity; windows per second for batches of 1 to 256 in fp32 and fp16 with CUDA and, if it loads, TensorRT,
-against eager torch and torch.compile, against the card's measured copy and matmul ceilings; clips per second from file
-to verdict, with bare decoding beside it. Each part runs in a process of its own with a budget of time, and what it
-has measured is in FOLDER at once: rows.jsonl, gpu.json, and gpu.md with the table. What did not run is *not measured*, with
-the reason. Without a card the processor's own figures are taken, few and small; --rehearse only walks the way.
+Provider check; parity; windows per second for batches of 1 to 256 in fp32 and fp16 with CUDA and, if it loads,
+TensorRT, against eager torch and torch.compile, against the card's measured copy and matmul ceilings; clips per second
+from file to verdict, with bare decoding beside it. Each part runs in a process of its own with a budget of time, and
+what it has measured is in FOLDER at once: rows.jsonl, gpu.json, and gpu.md with the table. What did not run is *not
+measured*, with the reason. Without a card the processor's own figures are taken, few and small; --rehearse only walks
+the way.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One part of tools/bench.py gpu, in a process of its own, so that a crash or a kill costs no other part.
 
-``python gpu_parts.py PART SETTINGS ROWS SECONDS`` writes each figure as a line of JSON as soon as it has it. What cannot
-be measured is a line, too, with the reason under ``not_measured``.
+``python gpu_parts.py PART SETTINGS ROWS SECONDS`` writes each figure as a line of JSON as soon as it has it. What
+cannot be measured is a line, too, with the reason under ``not_measured``.
 """
 
 from __future__ import annotations
