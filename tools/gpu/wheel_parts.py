@@ -41,7 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
     one = acts.add_parser("split", help="cut files into parts with a list of them")
     one.add_argument("files", nargs="+", type=Path)
     one.add_argument("--into", type=Path, required=True)
-    one.add_argument("--part-mib", type=int, default=60)
+    one.add_argument("--part-mib", type=int, default=48)
     one = acts.add_parser("join", help="put files together whose parts are all there, and say which are not")
     one.add_argument("folder", type=Path)
     one.add_argument("--into", type=Path, required=True)
