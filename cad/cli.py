@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from enum import StrEnum
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from cad.__main__ import main
+from cad.__main__ import STARTED_SECONDS, main
 from cad.command import ExitCode, say
 from cad.errors import OptionError
 from cad.printable import printable
@@ -170,6 +171,9 @@ def detect(
     require_sandbox: Annotated[
         bool, typer.Option("--require-sandbox", help="Read no file where the kernel does not confine its decoder.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show on stderr where the time of every file went.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail, and tracebacks of faults.")] = False,
     version: Annotated[
@@ -210,6 +214,8 @@ def detect(
         writers = [open_writer(files, json, jsonl, verbose), *([page] if page else [])]
         shown = not quiet and sys.stderr.isatty()
         with open_progress(shown) as progress, open_detector(options, progress) as detector:
+            if profile:
+                writers.append(open_profile())
             items = expand_inputs(files, sys.stdin, recursive)
             batch = results(detector, items if page is None else spared(items, page), jobs)
             return run_batch(batch, writers, fail_on, None if names_more(files) else len(files))
@@ -302,6 +308,13 @@ def spared(items: Iterable[Input], page: HtmlWriter) -> Iterator[Input]:
     for item in items:
         page.spare(item.path)
         yield item
+
+
+def open_profile() -> Writer:
+    """Return what writes where the time went."""
+    from cad.report.profile import ProfileWriter
+
+    return ProfileWriter(sys.stderr, time.perf_counter() - STARTED_SECONDS)
 
 
 def open_progress(shown: bool) -> AbstractContextManager[Callable[[Progress], None] | None]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cad.errors import WeightsError
-from cad.runtime.protobuf_fields import Field, counted_field, joined, read_fields, string_field
+from cad.weights.protobuf_fields import Field, counted_field, joined, read_fields, string_field
 
 #: Numbers of fields in onnx.proto.
 _MODEL_GRAPH, _GRAPH_NODE, _GRAPH_OUTPUT, _VALUE_NAME = 7, 1, 12, 1

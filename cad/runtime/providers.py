@@ -91,6 +91,11 @@ def check_device(device: str) -> None:
         raise OptionError(f"device is {device!r}; accepted are {', '.join(DEVICES)}{hint}")
 
 
+def traits_of(providers: Sequence[str]) -> Traits:
+    """Return how the first of the providers of a session wants to be used."""
+    return TRAITS.get(providers[0], Traits())
+
+
 def choose_providers(device: Device, named: Sequence[str] | None, available: Sequence[str]) -> tuple[str, ...]:
     """Return the providers to open a session with, in order of preference.
 

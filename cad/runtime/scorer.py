@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 
 import numpy as np
+import onnxruntime
 
 from cad.errors import SpecMismatchError
+from cad.later import Later
 from cad.runtime.feeding import (
     MIN_AUDIO_SHARE,
     MIN_VIDEO_SHARE,
@@ -21,11 +23,13 @@ from cad.runtime.feeding import (
     has_video,
 )
 from cad.runtime.gathering import Gathering
-from cad.runtime.providers import Device
-from cad.runtime.session import OpenModel, open_model
+from cad.runtime.providers import CPU, Device, choose_providers, traits_of
+from cad.runtime.session import OpenModel, open_model, read_spec
 from cad.runtime.shrinking import Shrinking
 from cad.spec import HEADS, STREAMS, ModelSpec
 from cad.weights import WeightsEntry, default_detector, find_entry, read_verified
+from cad.weights.onnx_bytes import metadata_of
+from cad.weights.registry import PACKAGE_FOLDER
 from cad.windows import Window, WindowScore
 
 __all__ = ["MIN_AUDIO_SHARE", "MIN_VIDEO_SHARE", "Outputs", "Scorer", "batches", "feed", "read_score", "runner_for"]
@@ -42,9 +46,12 @@ class Scorer:
         providers: ONNX Runtime providers by name; None leaves it to ``device``.
         threads: Threads inside one operator; 0 takes every core.
         device: See ``cad.DetectOptions``.
+        opens_later: Let the package's own weights be loaded on a thread, for a CPU, while the caller goes on: what they
+            are stands in their metadata, and that they are whole in their sha256. Whoever scores first waits.
 
     Raises:
-        WeightsError: The weights are unknown, damaged or not runnable.
+        WeightsError: The weights are unknown, damaged or not runnable (of those that are opened later, the first call
+            that scores may still raise it: there may be too little memory for them).
         OptionError: The device or a provider is not available.
 
     Attributes:
@@ -60,15 +67,25 @@ class Scorer:
         providers: Sequence[str] | None = None,
         threads: int = 0,
         device: Device = "auto",
+        opens_later: bool = False,
     ) -> None:
         self.entry: WeightsEntry = default_detector() if weights is None else find_entry(weights)
+        name = self.entry.name
         if self.entry.kind != "detector":
-            raise SpecMismatchError(f"{self.entry.name} are {self.entry.kind} weights; a detector is needed")
-        model = open_model(read_verified(self.entry), self.entry.name, device, providers, threads)
-        self.spec: ModelSpec = model.spec
-        self.providers: tuple[str, ...] = model.providers
-        self.batch_windows: int = model.traits.batch_windows
-        self._run = runner_for(model)
+            raise SpecMismatchError(f"{name} are {self.entry.kind} weights; a detector is needed")
+        content = read_verified(self.entry)
+        asked = choose_providers(device, providers, onnxruntime.get_available_providers())
+        self._runner: Callable[[], Runner]
+        if opens_later and threads >= 0 and asked == (CPU,) and self.entry.path.is_relative_to(PACKAGE_FOLDER):
+            self.spec: ModelSpec = read_spec(metadata_of(content, name), name)
+            self.providers: tuple[str, ...] = asked
+            self._runner = Later(lambda: runner_for(open_model(content, name, "cpu", threads=threads)))
+        else:
+            model = open_model(content, name, device, providers, threads)
+            self.spec, self.providers = model.spec, model.providers
+            runner = runner_for(model)
+            self._runner = lambda: runner
+        self.batch_windows: int = traits_of(self.providers).batch_windows
 
     def score(self, windows: Sequence[Window]) -> list[WindowScore]:
         """Return one score a window, in the same order."""
@@ -82,7 +99,7 @@ class Scorer:
 
     def run(self, batch: Sequence[Window]) -> Outputs:
         """Return the graph's outputs for windows of one length."""
-        return self._run(batch)
+        return self._runner()(batch)
 
 
 def runner_for(model: OpenModel) -> Runner:

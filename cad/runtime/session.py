@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from cad.faces.records import CROP_SIZE_PX
 from cad.runtime.placement import RECORD_KEY, too_little, work_by_provider
 from cad.runtime.portable_graph import portable
 from cad.runtime.provider_options import CACHE_VARIABLE, lacks_driver, options_of, prepare
-from cad.runtime.providers import CPU, TRAITS, Device, Traits, check_active, choose_providers
+from cad.runtime.providers import CPU, Device, Traits, check_active, choose_providers, traits_of
 from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
 from cad.weights.session import open_session
 
@@ -42,7 +42,7 @@ class OpenModel:
     @property
     def traits(self) -> Traits:
         """How the provider that runs it wants to be used."""
-        return TRAITS.get(self.providers[0], Traits())
+        return traits_of(self.providers)
 
 
 def open_model(
@@ -81,7 +81,8 @@ def open_model(
     if session is None:
         session = open_session(content, name, asked, threads)
     check_graph(session, name)
-    model = OpenModel(session, read_spec(session, name), tuple(session.get_providers()))
+    spec = read_spec(session.get_modelmeta().custom_metadata_map, name)
+    model = OpenModel(session, spec, tuple(session.get_providers()))
     logger.info("%s runs on %s", name, ", ".join(model.providers))
     return model
 
@@ -129,14 +130,14 @@ def check_graph(session: Any, name: str) -> None:
         raise SpecMismatchError(f"{name}: the graph lacks the outputs {', '.join(missing)}")
 
 
-def read_spec(session: Any, name: str) -> ModelSpec:
-    """Return the ModelSpec in a session's metadata.
+def read_spec(notes: Mapping[str, str], name: str) -> ModelSpec:
+    """Return the ModelSpec in a file's metadata.
 
     Raises:
         SpecMismatchError: There is none, its version is none that this package can run, or it is of another clock, crop
             size or shape of windows; the message names the field.
     """
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    text = notes.get(METADATA_KEY)
     if text is None:
         raise SpecMismatchError(
             f"{name}: the file has no {METADATA_KEY!r} in its metadata; export it with export/to_onnx.py"

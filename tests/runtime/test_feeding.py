@@ -128,7 +128,7 @@ def test_closing_a_batch_on_a_device_ends_it(like_a_gpu, tiny_weights, tmp_path,
         results = detector.detect_many([clip] * 30, jobs=3)
         assert next(results).error is None
         results.close()
-        assert not detector._scorer._run._state.waiting and not detector._scorer._run._state.is_running
+        assert not detector._scorer._runner()._state.waiting and not detector._scorer._runner()._state.is_running
         assert detector.detect(clip).label == "fake"
 
 
@@ -166,7 +166,7 @@ def test_a_buffer_that_cannot_be_locked_is_a_buffer_all_the_same(monkeypatch, ca
 
 
 def test_how_a_model_is_run_follows_from_what_runs_it(monkeypatch, tiny_weights):
-    assert isinstance(Scorer(str(tiny_weights), device="cpu")._run, PlainRuns)
+    assert isinstance(Scorer(str(tiny_weights), device="cpu")._runner(), PlainRuns)
     monkeypatch.setitem(providers_module.TRAITS, CPU, LIKE_A_GPU)  # type: ignore[arg-type]
     scorer = Scorer(str(tiny_weights), device="cpu")
-    assert scorer.batch_windows == 8 and isinstance(scorer._run, Gathering)
+    assert scorer.batch_windows == 8 and isinstance(scorer._runner(), Gathering)

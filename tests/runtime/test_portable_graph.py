@@ -10,8 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from cad.errors import WeightsError
 from cad.export.integer_products import LAYERS, multiply_in_integers
 from cad.runtime.portable_graph import portable
-from cad.runtime.protobuf_fields import joined, read_fields
 from cad.weights import find_entry, read_verified
+from cad.weights.protobuf_fields import joined, read_fields
 
 
 def product_model(rng: np.random.Generator, inside: bool) -> tuple[onnx.ModelProto, onnx.ModelProto]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes an ONNX file apart into protobuf fields and puts it together again, for ``portable_graph``.
+"""Takes an ONNX file apart into protobuf fields and puts it together again, for its notes and ``portable_graph``.
 
 The core has no ``onnx`` package. Fields that nobody touches stay views of the file's own bytes.
 
