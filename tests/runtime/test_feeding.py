@@ -42,6 +42,20 @@ def opened(name: str) -> OpenModel:
     return open_model(read_verified(entry), entry.name, "cpu", threads=1)
 
 
+def alike(one: Any, other: Any) -> None:
+    """Check that two documents agree but for rounding, which depends on what stands beside a window in a batch."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            alike(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            alike(*pair)
+    else:
+        assert one == (pytest.approx(other, abs=2e-4) if isinstance(other, float) else other)
+
+
 def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray], atol: float = 0.0) -> None:
     assert one.keys() == other.keys()
     for name in one:
@@ -116,7 +130,8 @@ def test_a_batch_of_clips_on_a_device_gives_what_the_cpu_gives(tiny_weights, tmp
     run = BoundRuns.__call__
     monkeypatch.setattr(BoundRuns, "__call__", lambda self, batch: sizes.append(len(batch)) or run(self, batch))
     monkeypatch.setitem(providers_module.TRAITS, CPU, LIKE_A_GPU)  # type: ignore[arg-type]
-    assert documents(1) == expected and documents(4) == expected
+    for found in (documents(1), documents(4)):
+        alike(found, expected)
     assert [one.get("label") for one in expected].count("fake") == 3 and "error" in expected[2]
     assert sizes and max(sizes) <= LIKE_A_GPU.batch_windows
 
