@@ -35,6 +35,8 @@ OUT_IS_FOLDER = True
 CHILD = Path(__file__).with_name("gpu_parts.py")
 #: A part that has had its time is told so by its own clock; this much later it is killed.
 GRACE_SECONDS = 5.0
+#: Of the whole run's time, for each part.
+LEAST_SHARE = 1 / 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +63,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     for place, part in enumerate(arguments.parts):
         left = until - time.monotonic()
         weights = [PARTS[name] for name in arguments.parts[place:]]
-        budget = left * weights[0] / sum(weights)
+        # A part has to start Python, torch and a session before it measures anything.
+        budget = min(left, max(left * weights[0] / sum(weights), LEAST_SHARE * arguments.seconds))
         print(f"{part}: {budget:.0f} s at most", file=sys.stderr)
         if left <= 0:
             died[part] = "no time left"

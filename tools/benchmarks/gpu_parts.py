@@ -58,23 +58,20 @@ def in_a_line(error: BaseException) -> str:
 
 def machine(settings: Settings, until: float) -> Iterator[Row]:
     """What this runs on, and which providers start."""
+    cores = len(os.sched_getaffinity(0))
+    yield {"what": "processor", "name": processor_name(), "cores": cores, "system": platform.platform()}
+    yield card()
+
     import onnxruntime
 
     from cad.runtime.providers import DEVICES
     from cad.runtime.session import open_model
     from cad.versions import versions
 
-    yield {
-        "what": "processor",
-        "name": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "system": platform.platform(),
-    }
     yield {"what": "versions", "python": platform.python_version(), **versions(), **torch_versions()}
-    yield card()
+    yield {"what": "providers", "offered": onnxruntime.get_available_providers()}
     entry = find_entry(settings.model)
     content = read_verified(entry)
-    yield {"what": "providers", "offered": onnxruntime.get_available_providers()}
     for device in DEVICES:
         if device == "auto" or (device == "tensorrt" and settings.device == "cuda"):
             continue  # tensorrt is opened in its own part, since building engines takes long
