@@ -11,13 +11,14 @@ from typing import Any
 
 import onnxruntime
 import pytest
+from requirements import needs
 from tiny_model import tiny_onnx, tiny_spec
 
 from cad.errors import OptionError, WeightsError
 from cad.runtime import provider_options
 from cad.runtime import session as session_module
 from cad.runtime.placement import RECORD_KEY, too_little, work_by_provider
-from cad.runtime.provider_options import engine_folder, lacks_driver, options_of
+from cad.runtime.provider_options import cuda_libraries, engine_folder, lacks_driver, options_of
 from cad.runtime.providers import COREML, CPU, CUDA, DIRECTML, OPENVINO, TENSORRT
 from cad.runtime.session import open_model
 from cad.weights.session import open_session
@@ -170,8 +171,30 @@ def test_a_machine_without_a_driver_is_known_before_anything_is_loaded(monkeypat
     assert lacks_driver(CUDA) is None
 
 
-def test_what_the_loader_of_libraries_prints_stays_off_stdout(monkeypatch, capsys, caplog):
+def test_cudas_libraries_are_taken_from_the_packages_of_their_version(tmp_path):
+    for name in (
+        "cu13/lib/libcublas.so.13",
+        "cu13/lib/libcudart.so.13",
+        "cublas/lib/libcublas.so.12",
+        "cudnn/lib/libcudnn.so.9",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def found(major: str) -> list[str]:
+        return [path.relative_to(tmp_path).as_posix() for path in cuda_libraries([tmp_path], major)]
+
+    assert found("13") == ["cu13/lib/libcudart.so.13", "cu13/lib/libcublas.so.13", "cudnn/lib/libcudnn.so.9"]
+    assert found("12") == ["cublas/lib/libcublas.so.12", "cudnn/lib/libcudnn.so.9"]
+    assert found("") == [] and cuda_libraries([], "13") == []
+
+
+@needs("linux")
+def test_a_library_that_does_not_load_is_no_reason_to_stop_and_prints_nothing(tmp_path, monkeypatch, capfd, caplog):
     caplog.set_level(logging.DEBUG, "cad")
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas"), raising=False)
+    (tmp_path / "cu13/lib").mkdir(parents=True)
+    (tmp_path / "cu13/lib/libcublas.so.13").write_text("no library")
+    monkeypatch.setattr(provider_options, "nvidia_folders", lambda: [tmp_path])
+    monkeypatch.setattr(onnxruntime, "cuda_version", "13.0", raising=False)
     provider_options.load_cuda_libraries()
-    assert capsys.readouterr().out == "" and "Failed to load libcublas" in caplog.text
+    assert capfd.readouterr() == ("", "") and "libcublas.so.13 does not load" in caplog.text
