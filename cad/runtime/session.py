@@ -17,7 +17,7 @@ from cad.faces.records import CROP_SIZE_PX
 from cad.runtime.placement import RECORD_KEY, too_little, work_by_provider
 from cad.runtime.portable_graph import portable
 from cad.runtime.provider_options import CACHE_VARIABLE, lacks_driver, options_of, prepare
-from cad.runtime.providers import CPU, Device, Traits, check_active, choose_providers, not_started, traits_of
+from cad.runtime.providers import CPU, Device, Traits, check_active, choose_providers, traits_of
 from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
 from cad.weights.session import open_session
 
@@ -95,7 +95,7 @@ def _open_on_device(content: bytes, name: str, asked: tuple[str, ...], threads: 
         WeightsError: ONNX Runtime cannot load the bytes with it.
     """
     if why := lacks_driver(asked[0]):
-        raise OptionError(f"{not_started(asked[0], ())}: {why}")
+        raise OptionError(f"{asked[0]} is installed, but does not start: {why}")
     digest = hashlib.sha256(content).hexdigest()
     try:
         prepare(asked, digest)

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from typing import Any
 
 import onnxruntime
@@ -57,8 +55,9 @@ def open_session(
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     told = [dict(one) for one in provider_options] or None
     try:
-        with redirect_stdout(sys.stderr):  # it prints when it falls back to another provider
-            session = onnxruntime.InferenceSession(content, options, list(providers), told)
+        # A device that fails is an error, not a reason to go on elsewhere, which would be printed among the results.
+        # (To redirect that would redirect what other threads print meanwhile.)
+        session = onnxruntime.InferenceSession(content, options, list(providers), told, enable_fallback=0)
         # Raises where a name or a note of the file is not UTF-8, for which later callers are not prepared.
         _ = [one.name for one in (*session.get_inputs(), *session.get_outputs())]
         _ = session.get_modelmeta().custom_metadata_map
@@ -66,8 +65,6 @@ def open_session(
         # It quotes names out of the file, and over several lines.
         said = "".join(one if one.isprintable() else " " for one in str(error))
         raise WeightsError(f"{name}: ONNX Runtime cannot load the model: {said}") from error
-    # A device that fails while it runs is an error, not a reason to go on elsewhere without a word.
-    session.disable_fallback()
     # For a change of providers, which nobody asks for, the session would keep the file as well as what it made of it.
     session._model_bytes = None
     give_back()
