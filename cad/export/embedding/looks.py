@@ -95,10 +95,10 @@ def moved_aside(writer: GraphWriter, points: Value, ways: tuple[tuple[float, flo
         points: Of each place.
         ways: Shift x, y in eye distances, scale, turn in radians.
     """
-    shift = writer.constant(np.float32([[way[:2]] for way in ways])[None])
-    turn = np.float32([[[scale * np.cos(angle), scale * np.sin(angle)]] for _, _, scale, angle in ways])[None]
+    shift = writer.constant([[[way[:2]] for way in ways]], np.float32)
+    turn = [[[[scale * np.cos(angle), scale * np.sin(angle)]] for _, _, scale, angle in ways]]
     middle = points.mean(1, keep=True).widened(1)
-    moved = multiplied(writer, writer.constant(turn), points.widened(1) - middle)
+    moved = multiplied(writer, writer.constant(turn, np.float32), points.widened(1) - middle)
     return moved + middle + eye_distances(points).reshape(-1, 1, 1, 1) * shift
 
 

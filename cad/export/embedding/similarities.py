@@ -35,7 +35,7 @@ class Similarities(NamedTuple):
     def inverse(self, writer: GraphWriter) -> Similarities:
         """Return the way back."""
         squared = (self.factor * self.factor).total(1, keep=True).at_least(_LEAST_SPREAD)
-        return Similarities(self.factor * writer.constant(np.float32([1, -1])) / squared, self.target, self.source)
+        return Similarities(self.factor * writer.constant([1, -1], np.float32) / squared, self.target, self.source)
 
     def taken(self, writer: GraphWriter, points: Value) -> Value:
         """Return where ``points``, float32 (places or 1, points, 2), are taken to: (places, points, 2)."""
@@ -54,7 +54,7 @@ def similarities(writer: GraphWriter, source: Value, target: Value) -> Similarit
     middle, goal = source.mean(1, keep=True), target.mean(1, keep=True)
     here, there = source - middle, target - goal
     spread = (here * here).total(1, 2).at_least(_LEAST_SPREAD).widened(1)
-    conjugate = here * writer.constant(np.float32([1, -1]))
+    conjugate = here * writer.constant([1, -1], np.float32)
     factor = multiplied(writer, conjugate, there).total(1) / spread
     return Similarities(factor, middle.reshape(-1, 2), goal.reshape(-1, 2))
 
