@@ -26,7 +26,7 @@ def widened(stored: onnx.ModelProto) -> onnx.ModelProto:
     look_at_all(proto.graph)
     _fold_weights(proto.graph)
     _multiply_in_floats(proto.graph)
-    _drop_unused(proto.graph)
+    drop_unused(proto.graph)
     return proto
 
 
@@ -70,7 +70,7 @@ def _multiply_in_floats(graph: onnx.GraphProto) -> None:
     _replace(graph, nodes, [*graph.initializer, *added])
 
 
-def _drop_unused(graph: onnx.GraphProto) -> None:
+def drop_unused(graph: onnx.GraphProto) -> None:
     """Remove nodes and constants that no output needs any more."""
     wanted = {value.name for value in graph.output}
     kept: list[onnx.NodeProto] = []
