@@ -38,7 +38,9 @@ class WindowReader(Closing):
         self._pool.close()
 
     def read(self, file: Path, most: int) -> list[Window]:
-        """Return up to ``most`` windows, spread from the first to the last; none where there is neither face nor speech.
+        """Return up to ``most`` windows, from the first to the last; none where there is neither face nor speech.
+
+        All windows of the file are held for a moment, 4 MB each: it is for clips, not for films.
 
         Raises:
             MediaError: The file cannot be read.

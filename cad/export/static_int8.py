@@ -231,7 +231,7 @@ def activation_levels(lowest: float, highest: float) -> tuple[np.float32, np.uin
 def channel_levels(
     weights: NDArray[np.float32], least: NDArray[np.floating]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return int8 levels and the step of each output channel (the first axis), which is ``least`` (channels,) or more."""
+    """Return int8 levels and the step of each output channel (the first axis), ``least`` (channels,) or more."""
     peaks = np.abs(weights.reshape(len(weights), -1)).max(axis=1)
     steps = np.maximum(np.where(peaks > 0, peaks / LARGEST_LEVEL, 1.0), least).astype(np.float32)
     return np.rint(weights / steps.reshape(-1, *[1] * (weights.ndim - 1))).astype(np.int8), steps

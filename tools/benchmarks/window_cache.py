@@ -17,8 +17,8 @@ from cad.errors import MediaError
 from cad.evaluation.row_views import has_picture, sample_rows
 from cad.export.clip_windows import WindowReader
 from cad.spec import ModelSpec
-from cad.windows import Window
 from cad.whole_files import written_beside
+from cad.windows import Window
 
 _FIELDS = ("frames", "frames_present", "audio", "audio_present")
 
@@ -39,7 +39,9 @@ def chosen_rows(manifest: Manifest, faces: int, sounds: int, seed: int) -> pd.Da
     return pd.concat(list(parts))
 
 
-def cached_clips(manifest: Manifest, rows: pd.DataFrame, spec: ModelSpec, folder: Path, most: int) -> Iterator[CachedClip]:
+def cached_clips(
+    manifest: Manifest, rows: pd.DataFrame, spec: ModelSpec, folder: Path, most: int
+) -> Iterator[CachedClip]:
     """Yield the clips of ``rows`` with up to ``most`` windows each, from ``folder`` where they have been cut before.
 
     A clip that cannot be read is named on stderr and left out.
