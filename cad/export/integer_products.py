@@ -32,10 +32,10 @@ _LEAST_SCALE = 1e-12
 LOGIT_TOLERANCE = 0.15
 
 
-def multiply_in_integers(graph: onnx.GraphProto, layers: tuple[str, ...] = LAYERS) -> int:
-    """Replace the matrix products of ``layers``, by their biases' names, in place; return how many there were."""
+def multiply_in_integers(graph: onnx.GraphProto, layers: tuple[str, ...] | None = None) -> int:
+    """Replace the matrix products of layers (LAYERS), by their biases' names, in place; return how many there were."""
     held = {tensor.name: tensor for tensor in graph.initializer}
-    chosen = {node.output[0] for node in _products(graph, held, layers)}
+    chosen = {node.output[0] for node in _products(graph, held, LAYERS if layers is None else layers)}
     if not chosen:
         return 0
     quantised: set[str] = set()
