@@ -19,6 +19,8 @@ from cad.export.widening import drop_unused
 
 #: Encoders, by their weights' names. The heads behind them cost little.
 _ENCODERS = "_encoder."
+#: Heads, likewise: by matrices and kernels, for vectors of a net that never learnt may be shared under any name.
+_HEADS = ("model.align.", "model.video_head.", "model.audio_head.", "model.fusion.")
 #: The first layer of the sound: the spectrum before it spans 80 dB, which eleven bits do not hold.
 _SOUND_STARTS = "model.speech_encoder.conv1.weight"
 #: Operators that take no float16, or whose float inputs are always float32.
@@ -36,7 +38,8 @@ def compute_in_half(proto: onnx.ModelProto) -> onnx.ModelProto:
     graph = half.graph
     layers = [output for node in graph.node if any(_ENCODERS in name for name in node.input) for output in node.output]
     spectrum = [node.input[0] for node in graph.node if _SOUND_STARTS in node.input]
-    inside = _made_by(graph, layers) - _made_by(graph, spectrum)
+    heads = {tensor.name for tensor in graph.initializer if tensor.name.startswith(_HEADS) and len(tensor.dims) > 1}
+    inside = _made_by(graph, layers) - _made_by(graph, spectrum) - _behind(graph, heads)
     inside -= {node.output[0] for node in graph.node if node.op_type in _FLOAT_ONLY}
     floats = _floats(half)
     constants = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
@@ -92,4 +95,14 @@ def _made_by(graph: onnx.GraphProto, names: Iterable[str]) -> set[str]:
         if node is not None and node.output[0] not in found:
             found.add(node.output[0])
             wanted += node.input
+    return found
+
+
+def _behind(graph: onnx.GraphProto, names: set[str]) -> set[str]:
+    """Return the first outputs of all nodes in whose making these tensors have a part."""
+    reached, found = set(names), set()
+    for node in graph.node:
+        if reached.intersection(node.input):
+            reached.update(node.output)
+            found.add(node.output[0])
     return found

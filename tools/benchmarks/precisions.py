@@ -21,6 +21,7 @@ import onnx
 import pandas as pd
 from benchmarks.precision_costs import BATCHES, load_seconds, over, time_windows
 from benchmarks.precision_scores import head_figures, score_clips
+from benchmarks.precision_table import tables
 from benchmarks.precision_variants import VARIANTS, watched, write_variant
 from benchmarks.window_cache import CachedClip, cached_clips, chosen_rows
 
@@ -51,17 +52,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--beside", type=Path, help="an earlier file of figures, whose other nets are kept")
+    parser.add_argument("--table", type=Path, help="also write the figures as tables to this file")
+    parser.add_argument("--only-table", action="store_true", help="measure nothing; the figures are those of --beside")
     parser.add_argument("--cache", type=Path, required=True, help="folder for windows, files and scores")
 
 
 def run(args: argparse.Namespace) -> dict[str, object]:
     """Return the figures of every net."""
-    models = args.model or ["cad_base_1", "cad_small_3"]
+    models = [] if args.only_table else args.model or ["cad_base_1", "cad_small_3"]
     earlier = json.loads(args.beside.read_text(encoding="utf-8"))["models"] if args.beside else {}
-    return {
-        "variants": VARIANTS,
-        "models": {**earlier, **{Path(name).name: figures_of(name, args) for name in models}},
-    }
+    measured = {Path(name).name: figures_of(name, args) for name in models}
+    figures: dict[str, object] = {"variants": VARIANTS, "models": {**earlier, **measured}}
+    if args.table is not None:
+        args.table.write_text(tables(figures), encoding="utf-8")
+    return figures
 
 
 def figures_of(model: str, args: argparse.Namespace) -> dict[str, object]:
