@@ -28,7 +28,6 @@ Range = tuple[float, float]
 #: blur; the sound's two convolutions move its logits most of all (docs/evaluation/precisions.md).
 LAYERS = (
     *(f"model.face_encoder.blocks.{stage}." for stage in range(1, 7)),
-    "model.face_encoder.conv_head.",
     "model.lip_encoder.net.",
 )
 #: Of weights, on both sides of zero, and of activations, from the lowest value to the highest.
