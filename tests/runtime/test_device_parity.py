@@ -49,7 +49,7 @@ def check_offered(device: str) -> None:
         try:
             open_tiny(device)
         except Exception as error:
-            pytest.skip(f"TensorRT is not installed beside onnxruntime-gpu: {error}")
+            give_up("tensorrt", f"TensorRT's libraries beside onnxruntime-gpu ({error})")
 
 
 def open_tiny(device: str) -> None:
