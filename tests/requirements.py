@@ -138,6 +138,7 @@ REQUIREMENTS = {
         lambda: (shared_data_folder() / "manifest.csv").is_file(),
         "the project's training clips, which strangers do not have (set CAD_SHARED_DATA)",
     ),
+    "tensorrt": Requirement(lambda: True, "TensorRT's libraries beside onnxruntime-gpu, and a card"),
     "terminal": Requirement(lambda: have_modules("pty"), "a system with pseudo-terminals"),
     "train": Requirement(
         lambda: have_modules("torch", "lightning", "onnx", "torchmetrics"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks import gpu
+from benchmarks import gpu, gpu_parts
 from benchmarks.gpu_settings import PARTS, Settings, for_cpu, for_rehearsal, read_settings
 from benchmarks.gpu_table import CARD_BATCHES, MISSING, table
 from requirements import has_gpu, needs
@@ -58,6 +58,30 @@ def test_settings_travel_to_the_processes_of_the_parts(tmp_path):
         settings.write(tmp_path / "settings.json")
         assert read_settings(tmp_path / "settings.json") == settings
     assert max(Settings("a", "cuda").batches) == 256
+
+
+def test_what_fails_is_not_tried_with_more_windows_and_late_is_late():
+    tried = []
+
+    def prepare(batch: int) -> Any:
+        tried.append(batch)
+        if batch > 4:
+            raise RuntimeError("out of\nmemory")
+        return lambda: None
+
+    settings = for_rehearsal("cpu")
+    order = [2, 8, 16, 4, 1]
+    rows = list(gpu_parts.batch_rows("net", "fp32", prepare, settings, time.monotonic() + 60, "cpu", order))
+    assert tried == [2, 8, 4, 1] and [row["batch"] for row in rows] == order
+    assert [row.get("not_measured") for row in rows] == [None, *["RuntimeError: out of memory"] * 2, None, None]
+    (late,) = gpu_parts.batch_rows("net", "fp32", prepare, settings, time.monotonic() - 1, "cpu", [2])
+    assert late["not_measured"] == "no time left"
+
+
+def test_the_inputs_of_a_batch_are_as_many_windows_as_it_has():
+    for batch in (1, 3, 4, 9):
+        inputs = gpu_parts.inputs_of(batch, 12)
+        assert inputs["frames"].shape == (batch, 12, 160, 160, 3) and inputs["audio"].shape == (batch, 12 * 640)
 
 
 def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Path:

@@ -49,7 +49,7 @@ def check_offered(device: str) -> None:
         try:
             open_tiny(device)
         except Exception as error:
-            pytest.skip(f"TensorRT is not installed beside onnxruntime-gpu: {error}")
+            give_up("tensorrt", f"TensorRT's libraries beside onnxruntime-gpu ({error})")
 
 
 def open_tiny(device: str) -> None:
@@ -121,9 +121,9 @@ def test_the_verdict_is_the_same_by_the_graph_for_devices(on_the_cpu, monkeypatc
     real: Callable[..., Any] = scorer_module.open_model
     opened = []
 
-    def open_portable(content: bytes, name: str, *more: Any) -> Any:
+    def open_portable(content: bytes, name: str, *more: Any, **by_name: Any) -> Any:
         opened.append(name)
-        return real(portable(content, name), name, *more)
+        return real(portable(content, name), name, *more, **by_name)
 
     monkeypatch.setattr(scorer_module, "open_model", open_portable)
     check_verdicts(verdicts()[1], on_the_cpu)

@@ -7,6 +7,7 @@ from typing import Any
 import onnxruntime
 import pytest
 
+from cad.cli import DeviceChoice
 from cad.errors import OptionError, WeightsError
 from cad.runtime import providers
 from cad.runtime.providers import (
@@ -128,3 +129,7 @@ def test_what_other_threads_print_while_a_session_is_opened_stays_where_it_belon
     printed.set()
     opening.join(20)
     assert capsys.readouterr().out == "a result\n"
+
+
+def test_the_command_takes_every_device():
+    assert [choice.value for choice in DeviceChoice] == list(DEVICES)
