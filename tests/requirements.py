@@ -97,6 +97,21 @@ def has_detector_weights() -> bool:
     return bool(list_entries("detector"))
 
 
+def has_node() -> bool:
+    """Say whether there is a Node.js that is new enough."""
+    if shutil.which("node") is None:
+        return False
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout
+    return int(version.strip().lstrip("v").partition(".")[0] or 0) >= 20
+
+
+def has_node_packages() -> bool:
+    """Say whether what the embedded programs need is installed beside them."""
+    folder = Path(__file__).resolve().parents[1] / "export" / "embed"
+    needed = (("node", "onnxruntime-node"), ("browser", "onnxruntime-web"), ("browser", "playwright-core"))
+    return all((folder / program / "node_modules" / name / "package.json").is_file() for program, name in needed)
+
+
 def may_mount() -> bool:
     """Say whether this process may make a mount namespace and become another user."""
     tools = [shutil.which(name) for name in ("unshare", "setpriv", "prlimit", "bash")]
@@ -124,6 +139,9 @@ REQUIREMENTS = {
     ),
     "openvino_runtime": Requirement(
         runtime_has_openvino, "an ONNX Runtime with OpenVINO: pip install onnxruntime-openvino (instead of onnxruntime)"
+    "node": Requirement(has_node, "Node.js 20 or later (Debian: apt-get install nodejs)"),
+    "node_packages": Requirement(
+        has_node_packages, "npm packages: npm ci --ignore-scripts in export/embed/node and in export/embed/browser"
     ),
     "openvino": Requirement(lambda: have_modules("openvino"), "OpenVINO: pip install 'cad-detect[dev]'"),
     "pretrained": Requirement(

@@ -51,7 +51,15 @@ def python_program(folder: Path) -> Command:
     return [sys.executable, str(EMBED / "python" / "detect.py")]
 
 
-PROGRAMS = (Program("python", (), python_program),)
+def node_program(folder: Path) -> Command:
+    """Return the command of the program in Node.js, whose packages npm has put beside it."""
+    return ["node", str(EMBED / "node" / "detect.mjs")]
+
+
+PROGRAMS = (
+    Program("python", (), python_program),
+    Program("node", ("node", "node_packages", "ffmpeg"), node_program),
+)
 
 
 def run(command: Command, *arguments: str | Path, timeout_seconds: float = 300) -> subprocess.CompletedProcess[str]:
