@@ -38,12 +38,13 @@ std::vector<Window> WindowCutter::push(int track, int slot, const SharedCrop& cr
   OpenTrack& open = found->second;
   while (open.stop_slot() < slot) open.crops.emplace_back();
   open.crops.push_back(crop);
-  const int start = open.last_window_slot ? *open.last_window_slot + sizes_.hop_slots : open.first_slot;
-  if (start + sizes_.window_slots == open.stop_slot()) {
+  for (;;) {
+    const int start = open.last_window_slot ? *open.last_window_slot + sizes_.hop_slots : open.first_slot;
+    if (start + sizes_.window_slots > open.stop_slot()) break;
     open.crops.erase(open.crops.begin(), open.crops.begin() + (start - open.first_slot));
     open.first_slot = start;
     open.last_window_slot = start;
-    windows.push_back(cut(track, open, start, open.stop_slot()));
+    windows.push_back(cut(track, open, start, start + sizes_.window_slots));
   }
   return windows;
 }
