@@ -24,9 +24,8 @@ def crop_graph() -> onnx.ModelProto:
     writer = GraphWriter("face_crop")
     picture = writer.input("picture", np.uint8, ["height", "width", 3])
     points = writer.input("points", np.float32, ["faces", 5, 2])
-    # Nothing is cut for one face more, so that there always is one.
     more = writer.joined(points, writer.constant(canonical_points()[None]))
-    crops = cut_faces(writer, lambda index: picture, more, CROP_SIZE_PX)
+    crops = cut_faces(writer, lambda index: picture, more, points.size(0).at_least(1), CROP_SIZE_PX)
     writer.output("crops", crops.part(0, points.size(0), 0), ["faces", CROP_SIZE_PX, CROP_SIZE_PX, 3])
     return writer.model()
 
@@ -35,18 +34,20 @@ def cut_faces(
     writer: GraphWriter,
     picture_of: Callable[[Value], Value],
     points: Value,
+    count: Value,
     size_px: int,
     margin_px: int = 0,
     is_stretched: bool = False,
 ) -> Value:
-    """Return the crops of faces, uint8 (faces, size_px, size_px, 3).
+    """Return the crops of the first ``count`` faces, uint8 (count, size_px, size_px, 3).
 
     One is cut after the other: only what one face needs of one picture is held as float32.
 
     Args:
         writer: Of the graph.
         picture_of: Gives for the index of a face, int64 (1,), its picture, uint8 (height, width, 3).
-        points: float32 (faces, 5, 2) in that picture; at least one face.
+        points: float32 (faces, 5, 2) in that picture.
+        count: int64 (1,), at least 1.
         size_px: Side of the crops.
         margin_px: Margin on every side.
         is_stretched: Whether the values of dark crops are spread over all levels.
@@ -58,16 +59,16 @@ def cut_faces(
 
     def one(index: Value) -> list[tuple[Value, list[int | str]]]:
         way = Similarities(back.factor.take(index), back.source, back.target.take(index))
-        crop = _cut(writer, picture_of(index), way, scales.take(index).reshape(1), size_px).rounded()
+        crop = _cut(writer, picture_of(index), way, scales.take(index).reshape(1), size_px)
         if is_stretched:
-            crop = stretched(writer, crop, *range_of(writer, crop))
-        return [(crop.cast(np.uint8), [size_px, size_px, 3])]
+            crop = stretched(writer, crop.cast(np.float32), *range_of(writer, crop)).cast(np.uint8)
+        return [(crop, [size_px, size_px, 3])]
 
-    return writer.for_each(points.size(0), one)[0]
+    return writer.for_each(count, one)[0]
 
 
 def _cut(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int) -> Value:
-    """Return one crop, float32 (size_px, size_px, 3), of what the picture shows there, area-reduced where it shrinks.
+    """Return one crop, uint8 (size_px, size_px, 3), of what the picture shows there, area-reduced where it shrinks.
 
     Args:
         writer: Of the graph.
@@ -82,14 +83,23 @@ def _cut(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, s
     held = picture.part(top, top + rows, 0).part(left, left + columns, 1)
     reduced = (length.cast(np.float32) * scale).rounded().cast(np.int64).at_least(1)
     sides = writer.choice(scale < MINIFY_BELOW, reduced, length)
-    small = area_reduced(writer, held, sides.part(1, 2, 0), sides.part(0, 1, 0)).transposed(2, 1, 0).widened(0)
+    small = area_reduced(writer, held, sides.part(1, 2, 0), sides.part(0, 1, 0)).transposed(2, 1, 0)
+    grid = _grid(writer, way, begin, length, size_px)
+    crop = writer.op("GridSample", small.widened(0), grid, mode="linear", padding_mode="zeros", align_corners=0)
+    return crop.rounded().cast(np.uint8).reshape(3, size_px, size_px).transposed(1, 2, 0)
+
+
+def _grid(writer: GraphWriter, way: Similarities, begin: Value, length: Value, size_px: int) -> Value:
+    """Return where GridSample reads: -1 and 1 are the outer edges of the part that begins at ``begin``."""
     down, right = np.mgrid[:size_px, :size_px].astype(np.float32)
-    pixels = writer.constant(np.stack([right, down], axis=-1).reshape(1, -1, 2))
-    places = way.taken(writer, pixels) - begin.cast(np.float32)
-    # In a grid the outer edges of the picture are -1 and 1; pixel centres have whole coordinates in places.
-    grid = ((places + 0.5) * 2.0 / length.cast(np.float32) - 1.0).reshape(1, size_px, size_px, 2)
-    crop = writer.op("GridSample", small, grid, mode="linear", padding_mode="zeros", align_corners=0)
-    return crop.reshape(3, size_px, size_px).transposed(1, 2, 0)
+    pixels = writer.constant(np.stack([right, down, np.ones_like(right)], axis=-1).reshape(-1, 3))
+    # The way is a matrix of three rows: what one pixel to the right and one down change, and where the first one is.
+    first = way.taken(writer, writer.constant(np.zeros((1, 1, 2), np.float32))).reshape(1, 2)
+    shift = (first - begin.cast(np.float32) + 0.5) * 2.0 / length.cast(np.float32) - 1.0
+    real, imaginary = way.factor.part(0, 1, 1), way.factor.part(1, 2, 1)
+    steps = writer.joined(writer.joined(real, imaginary, axis=1), writer.joined(-imaginary, real, axis=1), axis=0)
+    matrix = writer.joined(steps * 2.0 / length.cast(np.float32), shift, axis=0)
+    return (pixels @ matrix).reshape(1, size_px, size_px, 2)
 
 
 def _needed(

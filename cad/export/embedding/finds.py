@@ -11,7 +11,7 @@ import onnx
 from cad.export.embedding.areas import area_reduced
 from cad.export.embedding.graph_writer import GraphWriter, Value
 from cad.export.embedding.levels import range_of, stretched
-from cad.export.embedding.looks import eye_distances, is_a_shape, look, moved_aside, standard_place
+from cad.export.embedding.looks import Looks, eye_distances, is_a_shape, look, moved_aside, standard_place
 from cad.export.embedding.nets import packaged_net
 from cad.faces.finder import (
     ASIDE,
@@ -86,7 +86,7 @@ def _searched(writer: GraphWriter, picture: Value, long_side: Value) -> Found:
 def _confirmed(writer: GraphWriter, picture: Value, found: Found) -> Found:
     """Return the faces that closer looks confirm, surest first, with the score of search and look together."""
     for left in reversed(range(REFINE_ROUNDS)):
-        seen = look(writer, picture, found.points)
+        seen = _looked(writer, picture, found.points, 1)
         scores = found.scores if left else _together(writer, found.scores, seen.scores)
         likely = (seen.scores >= REFINE_SCORE) & is_a_shape(writer, seen.points)
         found = Found(seen.points, seen.boxes, scores).only(writer, likely)
@@ -99,13 +99,22 @@ def _confirmed(writer: GraphWriter, picture: Value, found: Found) -> Found:
 def _steady(writer: GraphWriter, picture: Value, found: Found) -> Found:
     """Return the faces whose points stay in place when they are looked at from aside, with the mean of those points."""
     moved = moved_aside(writer, found.points, ASIDE).reshape(-1, 5, 2)
-    seen = look(writer, picture, moved).points
+    seen = _looked(writer, picture, moved, len(ASIDE)).points
     has_shape = is_a_shape(writer, seen).cast(np.int64).reshape(-1, len(ASIDE)).lowest(1) > 0
     seen = seen.reshape(-1, len(ASIDE), 5, 2)
     points = seen.mean(1)
     away = seen - points.widened(1)
     spread = (away * away).total(3).root().mean(1, 2) / eye_distances(points).at_least(1e-6)
     return Found(points, found.boxes, found.scores).only(writer, has_shape & (spread <= MOST_SPREAD))
+
+
+def _looked(writer: GraphWriter, picture: Value, points: Value, a_face: int) -> Looks:
+    """Return what is seen at places, of which each face has ``a_face``; at those of the last only if it is alone."""
+    count = points.size(0)
+    seen = look(writer, picture, points, (count - a_face).at_least(1))
+    nobody = np.repeat(standard_place(), a_face, axis=0), np.zeros((a_face, 4), np.float32), np.zeros(a_face, np.float32)
+    padded = zip(seen, nobody, strict=True)
+    return Looks(*(writer.joined(one, writer.constant(none)).part(0, count, 0) for one, none in padded))
 
 
 def _together(writer: GraphWriter, scores: Value, others: Value) -> Value:

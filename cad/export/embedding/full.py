@@ -8,6 +8,7 @@ import onnx
 
 from cad.export.embedding.crops import cut_faces
 from cad.export.embedding.graph_writer import GraphWriter
+from cad.export.embedding.plain_levels import with_plain_levels
 from cad.faces.align import canonical_points
 from cad.faces.records import CROP_SIZE_PX
 from cad.spec import METADATA_KEY, OUTPUTS
@@ -30,10 +31,10 @@ def full_graph(detector: onnx.ModelProto) -> onnx.ModelProto:
     is_there = frames_present.reshape(-1, 1, 1) > 0.0
     # What stands where nobody was seen may be anything.
     places = writer.choice(is_there, points.reshape(-1, 5, 2), writer.constant(canonical_points()[None]))
-    crops = cut_faces(writer, lambda index: pictures.take((index % time).scalar()), places, CROP_SIZE_PX)
+    crops = cut_faces(writer, lambda index: pictures.take((index % time).scalar()), places, places.size(0), CROP_SIZE_PX)
     shown = writer.choice(is_there.widened(3), crops, 0)
     outputs = writer.inlined(
-        detector,
+        with_plain_levels(detector),
         {
             "frames": shown.reshape(faces, time, CROP_SIZE_PX, CROP_SIZE_PX, 3),
             "audio": writer.op("Expand", audio.widened(0), writer.joined(faces, audio.size(0))),

@@ -212,7 +212,7 @@ class GraphWriter:
 
     def output(self, name: str, value: Value, shape: Size) -> None:
         """Make a value an output of the model."""
-        self._scopes[0].append(helper.make_node("Identity", [value.name], [name]))
+        self._scopes[0].append(helper.make_node("Identity", [value.name], [name], name=f"{name}_node"))
         self._outputs.append(_described(name, value.dtype, shape))
 
     def constant(self, value: Any, dtype: DTypeLike | None = None) -> Value:
@@ -243,7 +243,9 @@ class GraphWriter:
         names = [self._named(one, first) for one in inputs]
         usual = np.dtype(bool) if operator in _COMPARISONS else first
         made = [Value(self, self._fresh(operator), usual if dtype is None else dtype) for dtype in dtypes]
-        self._scopes[-1].append(helper.make_node(operator, names, [one.name for one in made], **attributes))
+        outputs = [one.name for one in made]
+        # Named, as every node: ONNX Runtime 1.20 makes new nodes of old ones' names, and two of no name clash.
+        self._scopes[-1].append(helper.make_node(operator, names, outputs, name=f"{outputs[0]}_node", **attributes))
         return made
 
     def joined(self, *parts: int | Value, axis: int = 0) -> Value:
@@ -297,7 +299,8 @@ class GraphWriter:
         inner.CopyFrom(model.graph)
         _rename(inner, prefix)
         nodes = self._scopes[-1]
-        nodes += [helper.make_node("Identity", [value.name], [prefix + name]) for name, value in inputs.items()]
+        for name, value in inputs.items():
+            nodes.append(helper.make_node("Identity", [value.name], [prefix + name], name=f"{prefix}{name}_node"))
         nodes += inner.node
         self._constants += inner.initializer
         kinds = {one.name: one.type.tensor_type.elem_type for one in inner.output}
@@ -335,8 +338,8 @@ def _rename(graph: onnx.GraphProto, prefix: str) -> None:
     for one in (*graph.input, *graph.output, *graph.initializer):
         one.name = prefix + one.name
     del graph.value_info[:]
-    for node in graph.node:
-        node.name = prefix + node.name if node.name else ""
+    for index, node in enumerate(graph.node):
+        node.name = f"{prefix}{node.name or node.op_type}_{index}"
         for names in (node.input, node.output):
             names[:] = [prefix + name if name else "" for name in names]
         for attribute in node.attribute:

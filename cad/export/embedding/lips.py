@@ -27,17 +27,21 @@ def _patches(writer: GraphWriter, crops: Value, place: tuple[int, int, int, int]
     """Return a part of every crop, grey and at half its size: float32 (time, pixels), whole numbers."""
     left, top, right, bottom = place
     width, height = (right - left) // 2, (bottom - top) // 2
-    part = crops.part(top, top + 2 * height, 1).part(left, left + 2 * width, 2).cast(np.int32)
-    weighed = (part * np.array(_GREY_PARTS, dtype=np.int32)).total(3)
-    grey = (weighed + 2 ** (_GREY_BITS - 1)) // 2**_GREY_BITS
+    part = crops.part(top, top + 2 * height, 1).part(left, left + 2 * width, 2).cast(np.float32)
+    # Whole numbers below 2^24, which float32 holds exactly.
+    weighed = (part * writer.constant(np.float32(_GREY_PARTS))).total(3)
+    grey = ((weighed + 2.0 ** (_GREY_BITS - 1)) * 2.0**-_GREY_BITS).floored()
     four = grey.reshape(-1, height, 2, width, 2).total(2, 4)
-    return ((four + 2) // 4).cast(np.float32).reshape(-1, width * height)
+    return ((four + 2.0) * 0.25).floored().reshape(-1, width * height)
 
 
 def _changes(writer: GraphWriter, patches: Value) -> Value:
-    """Return how much patches change from one to the next but for an even change of light: float32 (time - 1,)."""
-    difference = patches.part(1, END, 0) - patches.part(0, -1, 0)
+    """Return how much patches, float32 (time, pixels), change from one to the next but for an even change of light."""
+    changes = patches.size(0) - 1
+    # Two patches more, so that there always is a change: ONNX Runtime 1.20 ends the process where it sorts none.
+    more = writer.joined(patches, writer.op("Expand", writer.constant(np.float32(0)), writer.joined(2, patches.size(1))))
+    difference = more.part(1, END, 0) - more.part(0, -1, 0)
     count = difference.size(1)
     falling, _ = writer.ops("TopK", difference, count, dtypes=[None, np.int64], axis=1)
     middle = (falling.take((count - 1) // 2, axis=1) + falling.take(count // 2, axis=1)) * 0.5
-    return (difference - middle).absolute().mean(1)
+    return (difference - middle).absolute().mean(1).part(0, changes, 0)

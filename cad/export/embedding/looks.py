@@ -36,9 +36,8 @@ def look_graph() -> onnx.ModelProto:
     writer = GraphWriter("face_look")
     picture = writer.input("picture", np.uint8, ["height", "width", 3])
     points = writer.input("points", np.float32, ["places", 5, 2])
-    # One place more, so that there always is one.
-    seen = look(writer, picture, writer.joined(points, writer.constant(standard_place())))
     count = points.size(0)
+    seen = look(writer, picture, writer.joined(points, writer.constant(standard_place())), count.at_least(1))
     writer.output("points_seen", seen.points.part(0, count, 0), ["places", 5, 2])
     writer.output("boxes", seen.boxes.part(0, count, 0), ["places", 4])
     writer.output("scores", seen.scores.part(0, count, 0), ["places"])
@@ -50,10 +49,17 @@ def standard_place() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return canonical_points(REFINE_PX, REFINE_MARGIN_PX)[None]
 
 
-def look(writer: GraphWriter, picture: Value, points: Value) -> Looks:
-    """Return what is seen at ``points``, float32 (places, 5, 2), at least one place, of a picture."""
-    places = (points / PLACE_STEP_PX).rounded() * PLACE_STEP_PX
-    crops = cut_faces(writer, lambda index: picture, places, REFINE_PX, REFINE_MARGIN_PX, is_stretched=True)
+def look(writer: GraphWriter, picture: Value, points: Value, count: Value) -> Looks:
+    """Return what is seen at the first ``count`` places of a picture.
+
+    Args:
+        writer: Of the graph.
+        picture: uint8 (height, width, 3).
+        points: float32 (places, 5, 2).
+        count: int64 (1,), at least 1.
+    """
+    places = (points.part(0, count, 0) / PLACE_STEP_PX).rounded() * PLACE_STEP_PX
+    crops = cut_faces(writer, lambda index: picture, places, count, REFINE_PX, REFINE_MARGIN_PX, is_stretched=True)
     seen = writer.inlined(packaged_net(DEFAULT_NET), {"crops": crops})
     return _in_picture(writer, seen["points"].reshape(-1, 5, 2), seen["boxes"], seen["scores"], places)
 
