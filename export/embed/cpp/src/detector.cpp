@@ -28,7 +28,7 @@ std::optional<Sound> hear(const std::string& path, const MediaInfo& info) {
 class FaceScoring {
  public:
   FaceScoring(const Kit& kit, Finder& finder, Scorer& scorer, WindowCutter& cutter, bool is_still)
-      : cutter_(cutter), scorer_(scorer), book_(finder, kit.lips), tracker_(finder, kit.faces, is_still, [this](const TrackedCrop& one) { take(one); }), lost_slots_(kit.faces.lost_slots) {}
+      : cutter_(cutter), scorer_(scorer), book_(finder, kit.lips, kit.stillness), tracker_(finder, kit.faces, is_still, [this](const TrackedCrop& one) { take(one); }), lost_slots_(kit.faces.lost_slots) {}
 
   void push(const Placement& place, const SharedPicture& picture) {
     if (place.missing > 2 * lost_slots_) tracker_.skip();

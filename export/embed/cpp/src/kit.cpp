@@ -157,6 +157,18 @@ void read_constants(const json& all, Kit& kit) {
   take("LEAST_OVERLAP_SLOTS", kit.lips.least_overlap_slots);
   take("MAX_LAG_SLOTS", kit.lips.max_lag_slots);
 
+  module = &all.at("cad.faces.stillness");
+  take("FACE_PX", kit.stillness.face_px);
+  take("CELL_PX", kit.stillness.cell_px);
+  take("LEAST_MOTION", kit.stillness.least_motion);
+  take("LEAST_CONTRAST", kit.stillness.least_contrast);
+  take("SETTLING_SLOTS", kit.stillness.settling_slots);
+  take("BLOCK_SLOTS", kit.stillness.block_slots);
+  take("LEAST_BLOCK_SLOTS", kit.stillness.least_block_slots);
+  take("LEAST_SLOTS", kit.stillness.least_slots);
+  take("BLOCKS_A_GLITCH", kit.stillness.blocks_a_glitch);
+  take("AVERAGED_SLOTS", kit.stillness.averaged_slots);
+
   module = &all.at("cad.windows");
   take("MAX_GAP_SLOTS", kit.scoring.max_gap_slots);
   module = &all.at("cad.runtime.scorer");

@@ -38,6 +38,13 @@ struct LipConstants {
   int least_slots, least_overlap_slots, max_lag_slots;
 };
 
+struct StillnessConstants {
+  std::vector<int> face_px;  // the part of a crop that is looked at: left, top, right, bottom
+  int cell_px;
+  double least_motion, least_contrast;
+  int settling_slots, block_slots, least_block_slots, least_slots, blocks_a_glitch, averaged_slots;
+};
+
 struct ScoringConstants {
   double min_video_share, min_audio_share;
   int max_gap_slots;
@@ -88,6 +95,7 @@ class Kit {
   SpeechConstants speech{};
   FaceConstants faces{};
   LipConstants lips{};
+  StillnessConstants stillness{};
   ScoringConstants scoring{};
   AggregationConstants aggregation{};
   VerdictConstants verdict{};

@@ -9,57 +9,42 @@
 namespace cad {
 namespace {
 
-// The constants of cad.faces.stillness, which the kit does not state.
-// The part of a crop that is looked at, brow to chin, and the side of its cells.
-constexpr int left_px = 36, top_px = 36, right_px = 124, bottom_px = 132, cell_px = 4;
-constexpr int columns = (right_px - left_px) / cell_px, rows = (bottom_px - top_px) / cell_px;
-constexpr std::size_t cells = static_cast<std::size_t>(rows) * columns;
-// Crops that are compared with their own mean; a track's last ones are if there are as many as the second figure.
-constexpr std::size_t block_slots = 50, least_block_slots = 20;
-// A track's first slots do not count: coders begin with a coarse picture, and fades with a dark one.
-constexpr int settling_slots = 8;
-// Genuine faces keep still for two seconds; a track of fewer slots is not called frozen.
-constexpr int least_slots = 100;
-// A face moves if some patch departs from the fit by more than this share of the face's contrast.
-constexpr double least_motion = 0.16;
-// In a long track one block in so many may seem to move (a glitch of the coding).
-constexpr int blocks_a_glitch = 10;
-// Contrast below this many grey levels is too little to tell anything by.
-constexpr double least_contrast = 4.0;
-// Slots over which the remainder is averaged, against noise.
-constexpr std::size_t averaged_slots = 3;
-
 using Change = std::vector<double>;
 
-double at(const std::vector<float>& picture, int row, int column) {
-  return picture[static_cast<std::size_t>(row * columns + column)];
-}
+// A small grey picture, row by row.
+struct Grid {
+  const std::vector<float>& values;
+  int rows, columns;
+  [[nodiscard]] double at(int row, int column) const { return values[static_cast<std::size_t>(row * columns + column)]; }
 
-// The slope along an axis: between both neighbours, at an edge between the cell and its neighbour.
-double slope(const std::vector<float>& picture, int row, int column, int down, int right) {
-  const int most_row = std::min(rows - 1, row + down), least_row = std::max(0, row - down);
-  const int most_column = std::min(columns - 1, column + right), least_column = std::max(0, column - right);
-  const int apart = most_row - least_row + most_column - least_column;
-  return (at(picture, most_row, most_column) - at(picture, least_row, least_column)) / apart;
-}
+  // The slope along an axis: between both neighbours, at an edge between the cell and its neighbour.
+  [[nodiscard]] double slope(int row, int column, int down, int right) const {
+    const int most_row = std::min(rows - 1, row + down), least_row = std::max(0, row - down);
+    const int most_column = std::min(columns - 1, column + right), least_column = std::max(0, column - right);
+    const int apart = most_row - least_row + most_column - least_column;
+    return (at(most_row, most_column) - at(least_row, least_column)) / apart;
+  }
 
-double laplacian(const std::vector<float>& picture, int row, int column) {
-  const auto mirrored = [](int index, int size) { return index < 0 ? -index : index >= size ? 2 * size - 2 - index : index; };
-  return at(picture, mirrored(row - 1, rows), column) + at(picture, mirrored(row + 1, rows), column) +
-         at(picture, row, mirrored(column - 1, columns)) + at(picture, row, mirrored(column + 1, columns)) - 4 * at(picture, row, column);
-}
+  // Neighbours beyond an edge are those on this side of it, mirrored.
+  [[nodiscard]] double laplacian(int row, int column) const {
+    const auto mirrored = [](int index, int size) { return index < 0 ? -index : index >= size ? 2 * size - 2 - index : index; };
+    return at(mirrored(row - 1, rows), column) + at(mirrored(row + 1, rows), column) + at(row, mirrored(column - 1, columns)) +
+           at(row, mirrored(column + 1, columns)) - 4 * at(row, column);
+  }
+};
 
 double inner(const Change& one, const Change& other) { return std::inner_product(one.begin(), one.end(), other.begin(), 0.0); }
 
 // How a picture changes by shift, scale, turn, light, contrast and sharpness, as directions at right angles.
-std::vector<Change> changes_of(const std::vector<float>& picture) {
+std::vector<Change> changes_of(const Grid& picture) {
+  const std::size_t cells = picture.values.size();
   std::vector<Change> changes(7, Change(cells));
-  for (int row = 0; row < rows; ++row) {
-    for (int column = 0; column < columns; ++column) {
-      const auto cell = static_cast<std::size_t>(row * columns + column);
-      const double y = row - (rows - 1) / 2.0, x = column - (columns - 1) / 2.0;
-      const double right = slope(picture, row, column, 0, 1), down = slope(picture, row, column, 1, 0);
-      const std::array<double, 7> all = {right, down, x * right + y * down, x * down - y * right, 1.0, at(picture, row, column), laplacian(picture, row, column)};
+  for (int row = 0; row < picture.rows; ++row) {
+    for (int column = 0; column < picture.columns; ++column) {
+      const auto cell = static_cast<std::size_t>(row * picture.columns + column);
+      const double y = row - (picture.rows - 1) / 2.0, x = column - (picture.columns - 1) / 2.0;
+      const double right = picture.slope(row, column, 0, 1), down = picture.slope(row, column, 1, 0);
+      const std::array<double, 7> all = {right, down, x * right + y * down, x * down - y * right, 1.0, picture.at(row, column), picture.laplacian(row, column)};
       for (std::size_t index = 0; index < all.size(); ++index) changes[index][cell] = all[index];
     }
   }
@@ -81,13 +66,15 @@ std::vector<Change> changes_of(const std::vector<float>& picture) {
 }
 
 double deviation(const std::vector<float>& picture) {
-  const double mean = std::accumulate(picture.begin(), picture.end(), 0.0) / static_cast<double>(cells);
+  const auto cells = static_cast<double>(picture.size());
+  const double mean = std::accumulate(picture.begin(), picture.end(), 0.0) / cells;
   double total = 0.0;
   for (float one : picture) total += (one - mean) * (one - mean);
-  return std::sqrt(total / static_cast<double>(cells));
+  return std::sqrt(total / cells);
 }
 
 std::vector<float> mean_of(const std::vector<std::vector<float>>& pictures) {
+  const std::size_t cells = pictures.front().size();
   std::vector<double> total(cells);
   for (const auto& picture : pictures) {
     for (std::size_t cell = 0; cell < cells; ++cell) total[cell] += picture[cell];
@@ -99,16 +86,21 @@ std::vector<float> mean_of(const std::vector<std::vector<float>>& pictures) {
 
 }  // namespace
 
+Stillness::Stillness(const StillnessConstants& constants)
+    : is_(constants),
+      rows_((constants.face_px.at(3) - constants.face_px.at(1)) / constants.cell_px),
+      columns_((constants.face_px.at(2) - constants.face_px.at(0)) / constants.cell_px) {}
+
 void Stillness::push(const Crop& crop) {
   // Once it has moved so often, nothing that may come makes it a photograph's, but for hours of it.
-  if (++slots_ <= settling_slots || moving_ > 2) return;
+  if (++slots_ <= is_.settling_slots || moving_ > 2) return;
   waiting_.push_back(small_of(crop));
-  if (waiting_.size() == block_slots) measure();
+  if (static_cast<int>(waiting_.size()) == is_.block_slots) measure();
 }
 
 bool Stillness::is_frozen() {
-  if (waiting_.size() >= least_block_slots) measure();
-  return slots_ >= least_slots && blocks_ > 0 && moving_ * blocks_a_glitch <= blocks_;
+  if (static_cast<int>(waiting_.size()) >= is_.least_block_slots) measure();
+  return slots_ >= is_.least_slots && blocks_ > 0 && moving_ * is_.blocks_a_glitch <= blocks_;
 }
 
 void Stillness::measure() {
@@ -118,31 +110,32 @@ void Stillness::measure() {
   if (first_) motion = std::max(motion, motion_of({mean}, *first_));
   else first_ = mean;
   ++blocks_;
-  moving_ += motion > least_motion;
+  moving_ += motion > is_.least_motion;
 }
 
-double Stillness::motion_of(const std::vector<Small>& pictures, const Small& reference) {
-  const std::vector<Change> space = changes_of(reference);
-  const double contrast = std::max(deviation(reference), least_contrast);
+double Stillness::motion_of(const std::vector<Small>& pictures, const Small& reference) const {
+  const std::vector<Change> space = changes_of({reference, rows_, columns_});
+  const double contrast = std::max(deviation(reference), is_.least_contrast);
   std::vector<Change> left;
   for (const Small& picture : pictures) {
     Change rest(picture.begin(), picture.end());
     for (const Change& known : space) {
       const double along = inner(rest, known);
-      for (std::size_t cell = 0; cell < cells; ++cell) rest[cell] -= along * known[cell];
+      for (std::size_t cell = 0; cell < rest.size(); ++cell) rest[cell] -= along * known[cell];
     }
     left.push_back(std::move(rest));
   }
+  const auto averaged_slots = static_cast<std::size_t>(is_.averaged_slots);
   const std::size_t count = left.size() < averaged_slots ? 1 : left.size() - averaged_slots + 1;
   double most = 0.0;
   for (std::size_t first = 0; first < count; ++first) {
     const std::size_t stop = std::min(first + averaged_slots, left.size());
-    for (int row = 1; row + 1 < rows; ++row) {
-      for (int column = 1; column + 1 < columns; ++column) {
+    for (int row = 1; row + 1 < rows_; ++row) {
+      for (int column = 1; column + 1 < columns_; ++column) {
         double patch = 0.0;  // the mean of 3 x 3 cells
         for (std::size_t picture = first; picture < stop; ++picture) {
           for (int y = row - 1; y <= row + 1; ++y) {
-            for (int x = column - 1; x <= column + 1; ++x) patch += left[picture][static_cast<std::size_t>(y * columns + x)];
+            for (int x = column - 1; x <= column + 1; ++x) patch += left[picture][static_cast<std::size_t>(y * columns_ + x)];
           }
         }
         most = std::max(most, std::abs(patch) / (9.0 * static_cast<double>(stop - first)));
@@ -152,19 +145,20 @@ double Stillness::motion_of(const std::vector<Small>& pictures, const Small& ref
   return most / contrast;
 }
 
-Stillness::Small Stillness::small_of(const Crop& crop) {
-  Small small(cells);
-  for (int row = 0; row < rows; ++row) {
-    for (int column = 0; column < columns; ++column) {
+Stillness::Small Stillness::small_of(const Crop& crop) const {
+  const int left = is_.face_px[0], top = is_.face_px[1], cell = is_.cell_px;
+  Small small;
+  for (int row = 0; row < rows_; ++row) {
+    for (int column = 0; column < columns_; ++column) {
       int total = 0;
-      for (int y = 0; y < cell_px; ++y) {
-        for (int x = 0; x < cell_px; ++x) {
-          const std::size_t pixel = static_cast<std::size_t>((top_px + row * cell_px + y) * crop_side + left_px + column * cell_px + x) * 3;
+      for (int y = 0; y < cell; ++y) {
+        for (int x = 0; x < cell; ++x) {
+          const auto pixel = static_cast<std::size_t>((top + row * cell + y) * crop_side + left + column * cell + x) * 3;
           // Grey in whole levels. Source: OpenCV, RGB2GRAY in fixed point of 15 bits.
           total += (9798 * crop[pixel] + 19235 * crop[pixel + 1] + 3735 * crop[pixel + 2] + (1 << 14)) >> 15;
         }
       }
-      small[static_cast<std::size_t>(row * columns + column)] = static_cast<float>(std::nearbyint(total / static_cast<double>(cell_px * cell_px)));
+      small.push_back(static_cast<float>(std::nearbyint(total / static_cast<double>(cell * cell))));
     }
   }
   return small;

@@ -7,12 +7,14 @@
 #include <optional>
 #include <vector>
 
+#include "kit.h"
 #include "windows.h"
 
 namespace cad {
 
 class Stillness {
  public:
+  explicit Stillness(const StillnessConstants& constants);
   // Takes the next crop in which the face is seen.
   void push(const Crop& crop);
   // Whether the face was seen for long enough to tell, and never moved; to be asked at the track's end.
@@ -22,10 +24,13 @@ class Stillness {
   using Small = std::vector<float>;
 
   void measure();
-  static Small small_of(const Crop& crop);
+  [[nodiscard]] Small small_of(const Crop& crop) const;
   // The largest departure of any patch of any picture from the reference, however that is moved or lit, in standard
   // deviations of the reference.
-  static double motion_of(const std::vector<Small>& pictures, const Small& reference);
+  [[nodiscard]] double motion_of(const std::vector<Small>& pictures, const Small& reference) const;
+
+  const StillnessConstants& is_;
+  int rows_, columns_;
 
   int slots_ = 0;
   std::vector<Small> waiting_;

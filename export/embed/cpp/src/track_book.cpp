@@ -56,7 +56,7 @@ double rank_correlation(const std::vector<double>& moving, const std::vector<dou
 }  // namespace
 
 void TrackBook::note(const TrackedCrop& crop) {
-  Notes& notes = notes_[crop.track];
+  Notes& notes = notes_.try_emplace(crop.track, stillness_constants_).first->second;
   notes.slots.push_back(crop.slot);
   notes.heights_px.push_back(crop.height_px);
   notes.stillness.push(*crop.crop);

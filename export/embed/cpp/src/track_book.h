@@ -17,7 +17,8 @@ namespace cad {
 
 class TrackBook {
  public:
-  TrackBook(Finder& finder, const LipConstants& constants) : finder_(finder), constants_(constants) {}
+  TrackBook(Finder& finder, const LipConstants& lips, const StillnessConstants& stillness)
+      : finder_(finder), constants_(lips), stillness_constants_(stillness) {}
 
   void note(const TrackedCrop& crop);
   void end(int track);
@@ -26,6 +27,7 @@ class TrackBook {
 
  private:
   struct Notes {
+    explicit Notes(const StillnessConstants& constants) : stillness(constants) {}
     std::vector<int> slots;
     std::vector<double> heights_px;
     std::vector<int> motion_slots;
@@ -41,6 +43,7 @@ class TrackBook {
 
   Finder& finder_;
   const LipConstants& constants_;
+  const StillnessConstants& stillness_constants_;
   std::map<int, Notes> notes_;
 };
 
