@@ -36,8 +36,12 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "KNOWN_SCORE",
     ),
     "cad.faces.smooth": ("SIGMA_SLOTS", "REACH_SLOTS"),
+    "cad.faces.stillness": (
+        "FACE_PX", "CELL_PX", "BLOCK_SLOTS", "LEAST_BLOCK_SLOTS", "SETTLING_SLOTS", "LEAST_SLOTS", "LEAST_MOTION",
+        "BLOCKS_A_GLITCH", "_LEAST_CONTRAST", "_AVERAGED_SLOTS",
+    ),
     "cad.faces.track": ("BRIDGE_SLOTS", "LOST_SLOTS", "SAME_APPEARANCE", "_APPEARANCE_PX", "_APPEARANCE_STEP"),
-    "cad.faces.tracker": ("MIN_TRACK_SLOTS",),
+    "cad.faces.tracker": ("LAG_SLOTS", "MIN_TRACK_SLOTS"),
     "cad.media.audio": ("STAMP_TOLERANCE_SECONDS",),
     "cad.media.grid": ("STAMP_ROUNDING_SECONDS", "MAX_REACH_SECONDS", "SUSPECT_LEAP_SECONDS", "_SWAPPED_PICTURES"),
     "cad.media.mixing": (

@@ -67,7 +67,7 @@ def _searched(writer: GraphWriter, picture: Value, long_side: Value) -> Found:
     exact = sides.cast(np.float32)
     scale = (long_side.cast(np.float32) / exact.highest(0)).at_most(1.0)
     searched = (exact * scale).rounded().cast(np.int64).at_least(LEAST_SEARCHED_PX)
-    small = area_reduced(writer, picture, searched.part(1, 2, 0), searched.part(0, 1, 0)).transposed(1, 0, 2)
+    small = area_reduced(writer, picture, searched.part(1, 2, 0), searched.part(0, 1, 0))
     small = stretched(writer, small, *range_of(writer, picture)).cast(np.uint8).widened(0)
     seen = writer.inlined(packaged_net(DEFAULT_NET), {"frames": small})
     points, boxes, scores = (seen[name].take(0) for name in ("points", "boxes", "scores"))

@@ -75,16 +75,16 @@ def _in_picture(writer: GraphWriter, points: Value, boxes: Value, scores: Value,
     """Return what was seen in crops around ``places`` in the picture's pixels; boxes keep their sides level."""
     canonical = writer.constant(canonical_points(REFINE_PX, REFINE_MARGIN_PX)[None])
     back = similarities(writer, canonical, places)
-    in_picture = back.taken(writer, points)
+    in_picture = back.taken(writer, points.cast(np.float64)).cast(np.float32)
     begins, ends = boxes.part(0, 2, 1), boxes.part(2, 4, 1)
-    centres = back.taken(writer, ((begins + ends) * 0.5).widened(1)).reshape(-1, 2)
+    centres = back.taken(writer, ((begins + ends) * 0.5).cast(np.float64).widened(1)).reshape(-1, 2)
     scale = back.scale()
     upright = back.factor.part(0, 1, 1) / scale.at_least(1e-9)
     upright = upright * upright
-    sides = (ends - begins) * scale
-    sides = upright * sides + (1.0 - upright) * sides.take([1, 0], axis=1)
-    half = sides * 0.5
-    return Looks(in_picture, writer.joined(centres - half, centres + half, axis=1), scores)
+    sides = (ends - begins) * scale.cast(np.float32)
+    sides = upright.cast(np.float32) * sides + (1.0 - upright).cast(np.float32) * sides.take([1, 0], axis=1)
+    half = (sides * 0.5).cast(np.float64)
+    return Looks(in_picture, writer.joined(centres - half, centres + half, axis=1).cast(np.float32), scores)
 
 
 def moved_aside(writer: GraphWriter, points: Value, ways: tuple[tuple[float, float, float, float], ...]) -> Value:
@@ -95,11 +95,12 @@ def moved_aside(writer: GraphWriter, points: Value, ways: tuple[tuple[float, flo
         points: Of each place.
         ways: Shift x, y in eye distances, scale, turn in radians.
     """
-    shift = writer.constant(np.float32([[way[:2]] for way in ways])[None])
-    turn = np.float32([[[scale * np.cos(angle), scale * np.sin(angle)]] for _, _, scale, angle in ways])[None]
+    shift = writer.constant(np.array([[way[:2]] for way in ways])[None])
+    turn = np.array([[[scale * np.cos(angle), scale * np.sin(angle)]] for _, _, scale, angle in ways])[None]
     middle = points.mean(1, keep=True).widened(1)
-    moved = multiplied(writer, writer.constant(turn), points.widened(1) - middle)
-    return moved + middle + eye_distances(points).reshape(-1, 1, 1, 1) * shift
+    moved = multiplied(writer, writer.constant(turn), (points.widened(1) - middle).cast(np.float64))
+    eyes = eye_distances(points).reshape(-1, 1, 1, 1).cast(np.float64)
+    return (moved + middle.cast(np.float64) + eyes * shift).cast(np.float32)
 
 
 def eye_distances(points: Value) -> Value:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decoding with PyAV (FFmpeg): pictures and sound of a file with their time stamps, and what kind of file it is.
+
+Media from strangers attacks decoders. A product decodes in a process that may die and may do nothing else (no network,
+no files, limited memory and time). This program does not do that for you.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from grid import SAMPLE_RATE, SoundGrid, origin_seconds
+
+#: No demuxer that opens further files (playlists) or guesses at text.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,wav,w64,flac,mp3,aac,ac3,eac3,aiff,au,"
+    "caf,amr,h264,hevc,m4v,av1,obu,ivf,mxf,gif,apng,jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe"
+)
+#: By degrees counter-clockwise, as FFmpeg's display matrix states them.
+QUARTER_TURNS = {90: 1, 180: 2, 270: 3}
+#: Weights of loudspeakers in the mono mix, before they are divided by their sum (ITU-R BS.775).
+CHANNEL_WEIGHTS = {"FC": 1.0, "FL": 0.7071, "FR": 0.7071, "LFE": 0.0, "LFE2": 0.0}
+OTHER_CHANNEL_WEIGHT = 0.5
+#: A sound whose stamps stray further than this from the count of its samples begins anew at its stamp.
+STAMP_TOLERANCE_SECONDS = 0.015
+
+
+class MediaError(Exception):
+    """The file cannot be read."""
+
+
+class Media:
+    """One file: the picture that a player shows and the sound that it plays.
+
+    Attributes:
+        kind: ``recording`` (sound alone), ``talking_head`` (video) or ``still`` (one picture).
+        fps: Pictures a second by the container, 0 where it does not say.
+        origin: Time of slot 0 on the file's clock.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _opened(path) as container:
+            video, audio = _streams(container)
+            if video is None and audio is None:
+                raise MediaError(f"{path}: has neither picture nor sound")
+            self.has_picture, self.has_sound = video is not None, audio is not None
+            self.fps = float(video.average_rate or video.guessed_rate or 0) if video else 0.0
+            self.kind = "recording" if video is None else "talking_head"
+            if video is not None and (container.format.name.endswith("_pipe") or _is_single(video, audio)):
+                self.kind = "still"
+        starts = {kind: next(map(_seconds, self._frames(kind)), None) for kind in ("video", "audio")}
+        if set(starts.values()) == {None}:
+            raise MediaError(f"{path}: nothing of it could be decoded")
+        self.origin = origin_seconds(starts["video"], starts["audio"])
+
+    def pictures(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Yield (seconds after the origin, picture uint8 (height, width, 3) RGB, upright, with square pixels)."""
+        reformatter = VideoReformatter()
+        for frame in self._frames("video"):
+            aspect = float(self._aspect or 1)
+            width, height = frame.width, frame.height
+            if 0.25 <= aspect <= 4 and aspect != 1:  # other values are damage
+                width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+            how = "BILINEAR" if (width, height) == (frame.width, frame.height) else "BICUBIC"
+            rgb = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=how)
+            pixels = np.rot90(rgb.to_ndarray(), QUARTER_TURNS.get(frame.rotation % 360, 0))
+            yield _seconds(frame) - self.origin, np.ascontiguousarray(pixels)
+
+    def sound(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sound on the grid: samples float32 (slots * 640,) and present bool (slots,)."""
+        grid, resampler, position, start, count = SoundGrid(), None, 0, 0.0, 0
+        known_form = None
+        for frame in self._frames("audio"):
+            seconds, form = _seconds(frame) - self.origin, (frame.format.name, frame.layout.name, frame.sample_rate)
+            strays = resampler and abs(start + count / frame.sample_rate - seconds) > STAMP_TOLERANCE_SECONDS
+            if resampler is None or strays or form != known_form:
+                position = _write(grid, position, resampler, None)
+                # FFmpeg's own filter: 32 taps, cut-off .97, Kaiser window of beta 9. Rates first, channels later.
+                resampler, known_form = av.AudioResampler(format="flt", rate=SAMPLE_RATE), form
+                position, start, count = round(seconds * SAMPLE_RATE), seconds, 0
+            count += frame.samples
+            frame.pts = None  # from here on the count of samples is the clock
+            position = _write(grid, position, resampler, frame)
+        _write(grid, position, resampler, None)
+        return grid.end()
+
+    def _frames(self, kind: str) -> Iterator[Any]:
+        with _opened(self.path) as container:
+            stream = dict(zip(("video", "audio"), _streams(container), strict=True))[kind]
+            if stream is not None:
+                self._aspect = stream.sample_aspect_ratio if kind == "video" else None
+                yield from _decoded(container, stream)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        # As a stream of bytes: a name could be an address in a network, or a pattern for many files.
+        with path.open("rb") as file:
+            is_jpeg = file.read(3) == b"\xff\xd8\xff"  # else FFmpeg may take the film behind a photograph for the file
+            file.seek(0)
+            how = "jpeg_pipe" if is_jpeg else None
+            with av.open(file, format=how, container_options={"format_whitelist": FORMATS}) as container:
+                yield container
+    except (OSError, av.FFmpegError) as error:
+        raise MediaError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _streams(container: Any) -> tuple[Any, Any]:
+    """Return the picture that a player shows (no cover) and the sound that it plays with it."""
+    covers = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    videos = [one for one in container.streams.video if one.codec_context and not one.disposition & covers]
+    audios = [one for one in container.streams.audio if one.codec_context]
+    video = container.streams.best("video")
+    video = video if video in videos else next(iter(videos), None)
+    audio = container.streams.best("audio", related=video)
+    return video, audio if audio in audios else next(iter(audios), None)
+
+
+def _is_single(video: Any, audio: Any) -> bool:
+    return audio is None and video.frames == 1
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield the frames of a stream; a packet that does not decode is left out."""
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.FFmpegError:
+            continue
+
+
+def _seconds(frame: Any) -> float:
+    stamp = frame.dts if frame.pts is None else frame.pts
+    return 0.0 if stamp is None else float(stamp * frame.time_base)
+
+
+def _write(grid: SoundGrid, position: int, resampler: Any, frame: Any) -> int:
+    """Resample one frame (None: what is left), mix it to mono, write it, and return where the next one goes."""
+    for part in resampler.resample(frame) if resampler else ():
+        weights = np.array([CHANNEL_WEIGHTS.get(one.name, OTHER_CHANNEL_WEIGHT) for one in part.layout.channels])
+        weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
+        mono = part.to_ndarray().reshape(part.samples, -1) @ weights.astype(np.float32)
+        grid.write(position, mono)
+        position += len(mono)
+    return position
