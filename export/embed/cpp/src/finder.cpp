@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <numeric>
+#include <utility>
 
 namespace cad {
 namespace {
@@ -90,12 +92,45 @@ std::vector<Face> Finder::find(const Picture& picture, int depth, const std::vec
     const bool has_large = std::any_of(all.begin(), all.end(), [&](const Face& face) { return face.height() * scale >= constants_.small_face_px; });
     if (depth < constants_.every_size && has_large) break;
   }
-  if (all.empty()) {  // a face that fills the picture is seen whole only from afar and with room around it
-    const int margin = static_cast<int>(std::nearbyint(constants_.margin * longest));
-    for (const Face& face : search(with_margin(picture, margin), constants_.filling_side_px)) found.push_back(shifted(face, static_cast<float>(-margin)));
-  }
+  if (all.empty()) found = filling(picture);
+  if (all.empty() && found.empty() && depth >= constants_.every_size) found = lying(picture);
   std::stable_sort(found.begin(), found.end(), [](const Face& one, const Face& other) { return one.height() > other.height(); });
   return found;
+}
+
+// The face that fills a picture, which is seen whole only from afar and with room around it.
+std::vector<Face> Finder::filling(const Picture& picture) {
+  const int margin = static_cast<int>(std::nearbyint(constants_.margin * std::max(picture.width, picture.height)));
+  std::vector<Face> found;
+  for (const Face& face : search(with_margin(picture, margin), constants_.filling_side_px)) {
+    found.push_back(shifted(face, static_cast<float>(-margin)));
+  }
+  return found;
+}
+
+// The faces of a picture that lies on its side or head, as turned phones and cameras leave it.
+std::vector<Face> Finder::lying(const Picture& picture) {
+  const auto right = static_cast<float>(picture.width - 1), bottom = static_cast<float>(picture.height - 1);
+  // How the picture is turned upright, and where a place of the upright picture lies in it.
+  const std::array<std::pair<Orientation, std::function<Point(Point)>>, 3> turns = {
+      {{{true, true, false}, [=](Point at) { return Point{right - at.y, at.x}; }},
+       {{true, false, true}, [=](Point at) { return Point{at.y, bottom - at.x}; }},
+       {{false, true, true}, [=](Point at) { return Point{right - at.x, bottom - at.y}; }}}};
+  for (const auto& [turn, back] : turns) {
+    const Picture upright = turned(picture.pixels.data(), picture.width * 3, picture.width, picture.height, turn);
+    std::vector<Face> found;
+    for (std::size_t size = 0; size < std::min<std::size_t>(2, constants_.long_sides_px.size()); ++size) {
+      for (Face face : search(upright, constants_.long_sides_px[size])) {
+        if (face.score < constants_.lying_score) continue;
+        for (Point& point : face.points) point = back(point);
+        const Point one = back({face.box[0], face.box[1]}), other = back({face.box[2], face.box[3]});
+        face.box = {std::min(one.x, other.x), std::min(one.y, other.y), std::max(one.x, other.x), std::max(one.y, other.y)};
+        if (!is_among(face, found, constants_)) found.push_back(face);
+      }
+    }
+    if (!found.empty()) return found;
+  }
+  return {};
 }
 
 std::vector<Face> Finder::search(const Picture& picture, int long_side) {

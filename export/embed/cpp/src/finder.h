@@ -42,6 +42,8 @@ class Finder {
 
  private:
   std::vector<Face> search(const Picture& picture, int long_side);
+  std::vector<Face> filling(const Picture& picture);
+  std::vector<Face> lying(const Picture& picture);
 
   const FaceConstants& constants_;
   Graph find_, look_, crop_, coarse_, lips_;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cad_detect_cpp KIT FILE: a verdict on a file as one JSON object on stdout; all else goes to stderr.
 // Exit codes are those of cad-detect: 0 judged, 2 usage, 3 the file cannot be read, 4 the kit cannot be used, 70 a fault.
-#include <clocale>
 #include <exception>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,7 @@
 #include "errors.h"
 
 extern "C" {
+#include <libavutil/avutil.h>
 #include <libavutil/log.h>
 }
 
@@ -19,6 +19,7 @@ namespace {
 
 constexpr const char* usage =
     "usage: cad_detect_cpp [--threads N] KIT FILE\n"
+    "       cad_detect_cpp --version\n"
     "  KIT   the folder that export/embedding.py wrote\n"
     "  FILE  a video, a sound or a picture\n";
 
@@ -67,8 +68,7 @@ nlohmann::ordered_json document(const Arguments& arguments, const cad::Kit& kit,
           {"streams", streams},
           {"reasons", answer.verdict.reasons},
           {"model", kit.spec.name},
-          {"provider", "CPUExecutionProvider"},
-          {"runtime", "onnxruntime " + cad::runtime_version()}};
+          {"provider", "CPUExecutionProvider"}};
 }
 
 int fail(const std::string& text, cad::ExitCode code) {
@@ -88,6 +88,10 @@ int main(int count, char** words) {
     const std::vector<std::string> given(words + 1, words + count);
     if (given.size() == 1 && (given[0] == "--help" || given[0] == "-h")) {
       std::cout << usage;
+      return 0;
+    }
+    if (given.size() == 1 && given[0] == "--version") {
+      std::cout << "cad_detect_cpp, ONNX Runtime " << cad::runtime_version() << ", FFmpeg " << av_version_info() << '\n';
       return 0;
     }
     const Arguments arguments = parse(given);
