@@ -7,6 +7,7 @@ A program is one entry of PROGRAMS: how it is made ready on this machine, and wh
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +22,7 @@ FILES = (*CLIPS, ROOT / "tests" / "data" / "astronaut.jpg", ROOT / "tests" / "da
 #: A file of which a program says something within seconds.
 SHORT = ROOT / "tests" / "golden" / "clips" / "still.jpg"
 PROBABILITY_TOLERANCE = 0.02
-#: Reasons that the programs leave out; they do nothing to a label (docs/embedding.md).
+#: Reasons that a program may leave out; they do nothing to a label (docs/embedding.md).
 LEFT_OUT = frozenset({"short_stretches", "constant_offset", "faces_left_out"})
 
 Document = dict[str, Any]
@@ -56,9 +57,25 @@ def node_program(folder: Path) -> Command:
     return ["node", str(EMBED / "node" / "detect.mjs")]
 
 
+#: The C++ program, once it has been built.
+_CPP: list[Path] = []
+
+
+def cpp_program(folder: Path) -> Command:
+    """Return the command of the C++ program; only the first call builds it."""
+    if not _CPP:
+        options = [f"-DONNXRUNTIME_DIR={os.environ['ONNXRUNTIME_DIR']}", "-DCMAKE_BUILD_TYPE=Release"]
+        for words in (["-S", str(EMBED / "cpp"), "-B", str(folder), *options], ["--build", str(folder), "-j2"]):
+            done = subprocess.run(["cmake", *words], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        _CPP.append(folder / "cad_detect_cpp")
+    return [str(_CPP[0])]
+
+
 PROGRAMS = (
     Program("python", (), python_program),
     Program("node", ("node", "node_packages", "ffmpeg"), node_program),
+    Program("cpp", ("cpp",), cpp_program, self_tests=False),
 )
 
 
@@ -102,6 +119,6 @@ def differences(embedded: Document, product: Document) -> list[str]:
         or (ours is not None and theirs is not None and abs(ours - theirs) > PROBABILITY_TOLERANCE)
     ]
     wanted = [reason["code"] for reason in product["reasons"] if reason["code"] not in LEFT_OUT]
-    if sorted(embedded["reasons"]) != sorted(wanted):
+    if sorted(set(embedded["reasons"]) - LEFT_OUT) != sorted(wanted):
         found.append(f"reasons {embedded['reasons']}, not {wanted}")
     return found
