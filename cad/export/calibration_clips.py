@@ -62,7 +62,7 @@ def face_feeds(manifest: Path, spec: ModelSpec, clips: int = CLIPS) -> Iterator[
     """
     from cad.data.manifest import read_manifest
     from cad.evaluation.row_views import has_picture, sample_rows
-    from cad.runtime.scorer import feed, has_video
+    from cad.runtime.feeding import feed, has_video
 
     table = read_manifest(manifest)
     rows = table.rows[has_picture(table.rows)]

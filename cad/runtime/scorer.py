@@ -11,17 +11,7 @@ import onnxruntime
 
 from cad.errors import SpecMismatchError
 from cad.later import Later
-from cad.runtime.feeding import (
-    MIN_AUDIO_SHARE,
-    MIN_VIDEO_SHARE,
-    BoundRuns,
-    Outputs,
-    PlainRuns,
-    Runner,
-    feed,
-    has_audio,
-    has_video,
-)
+from cad.runtime.feeding import BoundRuns, Outputs, PlainRuns, Runner, has_audio, has_video
 from cad.runtime.gathering import Gathering
 from cad.runtime.providers import CPU, Device, choose_providers, traits_of
 from cad.runtime.session import OpenModel, open_model, read_spec
@@ -31,8 +21,6 @@ from cad.weights import WeightsEntry, default_detector, find_entry, read_verifie
 from cad.weights.onnx_bytes import metadata_of
 from cad.weights.registry import PACKAGE_FOLDER
 from cad.windows import Window, WindowScore
-
-__all__ = ["MIN_AUDIO_SHARE", "MIN_VIDEO_SHARE", "Outputs", "Scorer", "batches", "feed", "read_score", "runner_for"]
 
 
 class Scorer:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from benchmarks.window_cache import CachedClip
 
-from cad.runtime.scorer import BATCH_WINDOWS, feed, has_audio, has_video
+from cad.runtime.feeding import feed, has_audio, has_video
+from cad.runtime.providers import Traits
 from cad.weights.session import open_session
 
-BATCHES = (1, BATCH_WINDOWS)
+BATCHES = (1, Traits().batch_windows)
 #: float32, against which everything is told.
 REFERENCE = "fp32"
 #: Wall and processor seconds, by precision.

@@ -20,7 +20,7 @@ from cad.data.manifest import read_manifest
 from cad.errors import DataError
 from cad.export.static_int8 import measure_ranges, multiply_by_ranges, plan_of
 from cad.export.widening import widened
-from cad.runtime.scorer import feed, has_audio, has_video
+from cad.runtime.feeding import feed, has_audio, has_video
 from cad.runtime.session import read_spec
 from cad.spec import HEADS
 from cad.weights import find_entry

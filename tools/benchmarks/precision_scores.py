@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 
 from cad.evaluation.row_views import View, domains_of
 from cad.metrics.roc import auc_of
-from cad.runtime.scorer import feed, has_audio, has_video
+from cad.runtime.feeding import feed, has_audio, has_video
 from cad.spec import HEADS, ModelSpec, spec_for
 from cad.verdict.calibrate import probability
 from cad.windows import Window

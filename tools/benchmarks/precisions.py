@@ -31,7 +31,7 @@ from cad.evaluation.row_views import views_of
 from cad.export.clip_windows import spread
 from cad.export.static_int8 import measure_ranges
 from cad.export.widening import widened
-from cad.runtime.scorer import feed, has_video
+from cad.runtime.feeding import feed, has_video
 from cad.runtime.session import read_spec
 from cad.weights import find_entry
 from cad.weights.session import open_session
