@@ -143,7 +143,7 @@ def check_active(asked: Sequence[str], active: Sequence[str], insisted: bool) ->
         OptionError: The first provider asked for did not start and the user insisted on it.
     """
     if insisted and asked[0] not in active:
-        raise OptionError(f"{not_started(asked[0], active)}, or use --device cpu")
+        raise OptionError(not_started(asked[0], active))
     return tuple(active)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,13 @@ from cad.runtime.portable_graph import portable
 from cad.runtime.provider_options import CACHE_VARIABLE, lacks_driver, options_of, prepare
 from cad.runtime.providers import CPU, Device, Traits, check_active, choose_providers, traits_of
 from cad.spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
+from cad.weights.onnx_bytes import check_self_contained
 from cad.weights.session import open_session
 
 logger = logging.getLogger(__name__)
 
+#: Severities of ONNX Runtime's logger.
+_WARNINGS, _NOTHING = 2, 4
 INPUT_TYPES = {
     "frames": "tensor(uint8)",
     "audio": "tensor(float)",
@@ -71,12 +75,14 @@ def open_model(
     asked = choose_providers(device, providers, onnxruntime.get_available_providers())
     session = None
     if asked[0] != CPU:
+        insisted = device != "auto" or bool(providers)
         try:
-            session = _open_on_device(content, name, asked, threads)
-        except (OptionError, WeightsError) as error:
-            if device != "auto" or providers:
-                raise
-            logger.warning("%s; the CPU is used instead", str(error).splitlines()[0])
+            with nullcontext() if insisted else _runtime_is_quiet():
+                session = _open_on_device(content, name, asked, threads)
+        except OptionError as error:
+            if insisted:
+                raise OptionError(f"{error}; or use --device cpu") from error
+            logger.warning("%s; the CPU is used instead", error)
             asked = (CPU,)
     if session is None:
         session = open_session(content, name, asked, threads)
@@ -91,8 +97,8 @@ def _open_on_device(content: bytes, name: str, asked: tuple[str, ...], threads: 
     """Open a session that the first of the providers really runs.
 
     Raises:
-        OptionError: It does not start, or leaves most of the model to the CPU.
-        WeightsError: ONNX Runtime cannot load the bytes with it.
+        OptionError: It does not start, cannot run the model, or leaves most of it to the CPU.
+        WeightsError: The bytes are no ONNX file, or refer to weights outside of them.
     """
     if why := lacks_driver(asked[0]):
         raise OptionError(f"{asked[0]} is installed, but does not start: {why}")
@@ -103,14 +109,35 @@ def _open_on_device(content: bytes, name: str, asked: tuple[str, ...], threads: 
         raise OptionError(
             f"the folder for TensorRT's engines cannot be made ({error}); set {CACHE_VARIABLE}"
         ) from error
+    check_self_contained(content, name)
     options = [options_of(provider, digest, threads) for provider in asked]
-    session = open_session(portable(content, name), name, asked, threads, options, {RECORD_KEY: "1"})
+    graph = portable(content, name)
+    try:
+        session = open_session(graph, name, asked, threads, options, {RECORD_KEY: "1"})
+    except WeightsError as error:  # the device's fault: the bytes have been looked through
+        raise OptionError(f"{asked[0]} is installed, but cannot run the model ({error})") from error
     check_active(asked, session.get_providers(), insisted=True)
     work = work_by_provider(session)
     if why := too_little(asked[0], work):
         raise OptionError(why)
     logger.info("%s: working operators by provider: %s", name, work)
     return session
+
+
+@contextmanager
+def _runtime_is_quiet() -> Iterator[None]:
+    """Keep ONNX Runtime's own lines about a device that does not start off stderr, where our line stands for them.
+
+    With ``-v`` they are shown. Its logger is one for the whole process; afterwards it is as it is by default.
+    """
+    if logger.isEnabledFor(logging.DEBUG):
+        yield
+        return
+    onnxruntime.set_default_logger_severity(_NOTHING)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
 
 
 def check_graph(session: Any, name: str) -> None:

@@ -126,6 +126,7 @@ def test_no_part_is_begun_when_the_time_is_over(tmp_path, monkeypatch):
     assert figures["died"] == {"machine": "no time left", "parity": "no time left"}
 
 
+@pytest.mark.slow
 @needs("linux")
 def test_a_run_that_is_killed_leaves_what_it_has_measured(tmp_path):
     words = [sys.executable, str(TOOLS / "bench.py"), "gpu", "--out", str(tmp_path), "--rehearse", "--parts", "machine"]

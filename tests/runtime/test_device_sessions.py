@@ -97,8 +97,27 @@ def test_auto_falls_back_with_one_line_and_who_insists_gets_an_error(machine, mo
     (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert says in line and line.endswith("the CPU is used instead") and "\n" not in line
     for insisted in ({"device": "cuda"}, {"providers": [CUDA, CPU]}):
-        with pytest.raises((OptionError, WeightsError), match=says):
+        with pytest.raises(OptionError, match=f"{says}.*or use --device cpu$"):
             open_model(CONTENT, "tiny", **insisted)
+
+
+def test_the_runtime_is_quiet_while_auto_looks_for_a_gpu_and_only_then(machine, monkeypatch, caplog):
+    said: list[int] = []
+    monkeypatch.setattr(onnxruntime, "set_default_logger_severity", said.append)
+    machine.starts = False
+    open_model(CONTENT, "tiny", "auto")
+    assert said == [4, 2]
+    with pytest.raises(OptionError):
+        open_model(CONTENT, "tiny", "cuda")
+    caplog.set_level(logging.DEBUG, "cad")
+    open_model(CONTENT, "tiny", "auto")
+    assert said == [4, 2]
+
+
+def test_a_file_that_is_none_is_the_files_fault_on_every_device(machine):
+    for device in ("auto", "cuda"):
+        with pytest.raises(WeightsError, match="not an ONNX file"):
+            open_model(b"no model", "noise", device)
 
 
 def test_the_cpu_is_opened_as_it_ever_was(machine):
