@@ -368,11 +368,24 @@ class Detector(Closing):
         watch: Stopwatch,
         check: Callable[[], None],
     ) -> None:
+        # Windows of all faces go on together, no more than a device takes at once, since they fill the memory.
+        for one, windows in self._cut(found, listeners, book, watch):
+            _score_behind(one, windows, behind, watch, check)
+
+    def _cut(
+        self, found: Iterable[FaceCrops], listeners: list[Listener], book: TrackBook, watch: Stopwatch
+    ) -> Iterator[tuple[Listener, list[Window]]]:
+        """Yield the windows that crops complete, for each listener in their order, in lists of about a batch."""
+        cut: list[list[Window]] = [[] for _ in listeners]
         for crops in found:
             with watch.stage("faces"):
                 book.note(crops)
-            for one in listeners:
-                _score_behind(one, one.cutter.push(crops), behind, watch, check)
+            for place, one in enumerate(listeners):
+                cut[place] += one.cutter.push(crops)
+                if len(cut[place]) >= self._scorer.batch_windows:
+                    yield one, cut[place]
+                    cut[place] = []
+        yield from zip(listeners, cut, strict=True)
 
     def _score_sound(self, one: Listener, tell: Callable[[int, str], None], check: Callable[[], None]) -> None:
         """Score the last windows of every face, and speech without a face."""
