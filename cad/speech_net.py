@@ -20,7 +20,8 @@ from cad.weights.session import open_session
 DEFAULT_NET = "speech_silero_5"
 #: What the net takes at a time, and how much of the block before it sees again.
 BLOCK_SAMPLES, CONTEXT_SAMPLES = 512, 64
-_STATE_SHAPE = (2, 1, 128)
+#: Of what it keeps from block to block.
+STATE_SHAPE = (2, 1, 128)
 _INPUTS, _OUTPUTS = {"input", "state", "sr"}, ("output", "stateN")
 
 
@@ -77,7 +78,7 @@ class Hearing:
     def __init__(self, session: InferenceSession, gain: float) -> None:
         self._session = session
         self._gain = np.float32(gain)
-        self._state = np.zeros(_STATE_SHAPE, dtype=np.float32)
+        self._state = np.zeros(STATE_SHAPE, dtype=np.float32)
         self._block = np.zeros((1, CONTEXT_SAMPLES + BLOCK_SAMPLES), dtype=np.float32)
         self._rate = np.array(SAMPLE_RATE_HZ, dtype=np.int64)
         self._rest = np.zeros(0, dtype=np.float32)

@@ -19,7 +19,7 @@ from cad.weights.golden import BLOCKS, CASES, CROP_SIZE_PX, GOLDEN_NAME, Inputs
 
 #: On the CPU a logit may be off by so much, and by this share of itself: by so little do processors differ.
 CPU_ATOL, CPU_RTOL = 2e-3, 1e-3
-#: On every other provider, which adds up in an order of its own; a probability moves by less than 0.02.
+#: On every other provider, which adds up in an order of its own. A fused probability moves by less than 0.02 with it.
 OTHER_ATOL = 0.05
 #: Name of the entry of a kit's ``reference.npz`` with all that is no array.
 _DOCUMENT = "document"

@@ -102,7 +102,9 @@ def verify_file(file: Path, devices: Sequence[Device], stated: WeightsEntry | No
     ours = next((entry for entry in list_entries() if entry.sha256 == report.sha256), None)
     _check_hash(report, ours, stated)
     _check_graph(content, report, ours.kind if ours else stated.kind if stated else "detector")
-    if report.kind == "detector" and report.is_right_to_run():
+    if report.kind != "detector":
+        report.add("golden", True, "no vectors are recorded for it alone; those of a kit run through it")
+    elif report.is_right_to_run():
         golden = golden_records(ours.path.parent) if ours else golden_records(file.parent) if stated else []
         _check_golden(content, report, golden, devices)
     return report

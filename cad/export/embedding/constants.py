@@ -7,6 +7,8 @@ None is typed here a second time. What each means stands beside it in its module
 from __future__ import annotations
 
 import importlib
+import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +57,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "FLOOR_DBFS", "BELOW_LOUD_DB", "MIN_LEVEL_RANGE_DB", "LEVEL_RANGE_SLOTS", "MAX_PAUSE_SLOTS", "MIN_BURST_SLOTS",
         "HEARD_AT_DBFS", "MIN_VOICE", "VOICE_REACH_SLOTS",
     ),
-    "cad.speech_net": ("BLOCK_SAMPLES", "CONTEXT_SAMPLES", "_STATE_SHAPE"),
+    "cad.speech_net": ("BLOCK_SAMPLES", "CONTEXT_SAMPLES", "STATE_SHAPE"),
     "cad.verdict.aggregate": ("MIN_FACE_HEIGHT_PX", "LIPS_LOGITS", "MIN_CARRIER_SHARE"),
     "cad.verdict.judge": ("STEADY_SHARE",),
     "cad.verdict.reasons": (
@@ -89,3 +91,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def table_text() -> str:
+    """Return the constants as docs/embedding.md has them."""
+    lines = ["| module | constants |", "|---|---|"]
+    for module, values in constants().items():
+        listed = ", ".join(f"`{name}` {_told(value)}" for name, value in values.items())
+        lines.append(f"| `{module}` | {listed} |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict) else json.dumps(value).replace("[", "(").replace("]", ")")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table_text())

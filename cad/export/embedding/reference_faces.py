@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cad.export.embedding.reference_records import Case, made_picture
+from cad.export.embedding.reference_records import Case, made_picture, made_points
 from cad.faces.active_speaker import lip_score
 from cad.faces.align import align_face
 from cad.faces.cuts import coarse_luma
 from cad.faces.finder import FaceFinder
-from cad.faces.records import CANONICAL_POINTS_PX, FaceDetection
+from cad.faces.records import FaceDetection
 from cad.faces.stillness import Stillness
 from cad.faces.track import FaceTrack
 from cad.runtime.providers import CPU
@@ -28,8 +28,8 @@ _LEVELS, _PIXELS, _SCORE = 1.0, 0.01, 1e-3
 def face_cases(folder: Path) -> Iterator[Case]:
     """Yield the cases; ``folder`` has the graphs."""
     picture = made_picture(240, 320)
-    near, far = _points(1.3, 0.2, (150, 110)), _points(0.35, -0.4, (90, 100))
-    beyond = _points(1.0, 0.0, (20, 15))
+    near, far = made_points(1.3, 0.2, (150, 110)), made_points(0.35, -0.4, (90, 100))
+    beyond = made_points(1.0, 0.0, (20, 15))
     for name, points in {"enlarged": near, "reduced": far, "over_the_edge": beyond}.items():
         crops = align_face(picture, points)[None]
         inputs = {"picture": picture, "points": points[None]}
@@ -67,13 +67,6 @@ def face_cases(folder: Path) -> Iterator[Case]:
     yield from _noted()
 
 
-def _points(scale: float, turn: float, middle: tuple[float, float]) -> NDArray[np.float32]:
-    """Return the canonical points so much larger, turned (radians), about a place."""
-    here = (CANONICAL_POINTS_PX - 80.0) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    points: NDArray[np.float32] = (scale * here + np.array(middle)).astype(np.float32)
-    return points
-
-
 def _noisy_blocks() -> NDArray[np.uint8]:
     noise = np.random.default_rng(3).integers(-20, 21, (6, 160, 160, 3))
     return (moving_blocks(6, 1) + noise).clip(0, 255).astype(np.uint8)
@@ -85,7 +78,7 @@ def _followed(picture: NDArray[np.uint8]) -> Iterator[Case]:
     track: FaceTrack | None = None
     points, boxes = [], []
     for slot in slots:
-        five = _points(1.0 + 0.01 * slot, 0.02 * slot, (100 + 1.5 * slot, 90 + 8 * np.sin(slot)))
+        five = made_points(1.0 + 0.01 * slot, 0.02 * slot, (100 + 1.5 * slot, 90 + 8 * np.sin(slot)))
         box = np.concatenate([five.min(axis=0) - 20, five.max(axis=0) + 20]).astype(np.float32)
         face = FaceDetection(box, five, 0.9)
         if track is None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cad.clock import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from cad.data.made_sounds import lay, peak, vowel
+from cad.faces.records import CANONICAL_POINTS_PX
 
 #: First three formants of five vowels in Hz. Source: Peterson and Barney, JASA 24(2), 1952, men, rounded.
 _VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (570, 840, 2410), (530, 1840, 2480), (300, 870, 2240))
@@ -74,3 +75,10 @@ def made_picture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     y, x, colour = np.ogrid[0:height, 0:width, 0:3]
     waves = np.sin(0.11 * x + 0.5 * colour + seed) * np.cos(0.07 * y - 0.3 * colour) + 0.4 * np.sin(0.9 * x + 0.8 * y)
     return np.round(127.5 + 85.0 * waves).clip(0, 255).astype(np.uint8)
+
+
+def made_points(scale: float, turn: float, middle: tuple[float, float]) -> NDArray[np.float32]:
+    """Return the canonical points so much larger, turned (radians), about a place."""
+    here = (CANONICAL_POINTS_PX - 80.0) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    points: NDArray[np.float32] = (scale * here + np.array(middle)).astype(np.float32)
+    return points

@@ -54,7 +54,12 @@ def aggregate(scores: list[Score], seen: list[Seen], slots: int, shortest: int, 
     )
     audio = clip_line(scores, "audio", slots)
     # The face that speaks fits the sound best: its sync logit, less a little for lips that follow the loudness.
-    misfit = without(frozen, {track: sync[track] - rules.aggregate.lips_logits * lips[track] for track in own})
+    # A model without a sync head leaves that to the loudness alone.
+    silent = {
+        track: clip_line([one._replace(logits={"sync": 0.0}) for one in own[track]], "sync", slots) for track in own
+    }
+    fits = {track: np.where(np.isnan(sync[track]), silent[track], sync[track]) for track in own}
+    misfit = without(frozen, {track: fits[track] - rules.aggregate.lips_logits * lips[track] for track in own})
     best = lowest(list(misfit.values()), slots)
     carriers = find_carriers(misfit, best, rules)
 
@@ -100,7 +105,7 @@ def clip_line(scores: list[Score], head: str, slots: int) -> np.ndarray:
         video, audio = one.frames_present & one.has_video, one.audio_present & one.has_audio
         both = video & np.bool_(one.has_audio)
         there = {"video": video, "audio": audio, "sync": both, "fused": video | audio}[head]
-        total[inside] += there * one.logits[head]
+        total[inside] += np.where(there, one.logits[head], 0)
         count[inside] += there
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 

@@ -91,16 +91,19 @@ def _distance(wanted: Any, found: Any) -> float:
 
 
 def _resampling(kit: Kit, given: dict) -> dict:
-    from media import write_sound
+    from media import SoundRun
+    from mixing import Mixer
 
     samples, rate = given["samples"], given["rate_hz"]
-    layout = "mono" if samples.shape[1] == 1 else "stereo"
+    layout = {1: "mono", 2: "stereo"}[samples.shape[1]]
     frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
     frame.sample_rate = rate
-    sound, resampler = grid.SoundGrid(), av.AudioResampler(format="flt", rate=grid.SAMPLE_RATE)
-    position = write_sound(sound, 0, resampler, frame)
-    count = write_sound(sound, position, resampler, None)
-    return {"samples": np.pad(sound.end()[0], (0, count))[:count]}
+    sound = grid.SoundGrid()
+    channels = tuple(one.name for one in frame.layout.channels)
+    run = SoundRun(sound, 0.0, ("flt", layout, rate), Mixer(channels, kit.rules))
+    run.push(frame)
+    run.end()
+    return {"samples": np.pad(sound.end()[0], (0, run.position))[: run.position]}
 
 
 def _placing(kit: Kit, given: dict) -> dict:
@@ -190,13 +193,14 @@ def _verdict(kit: Kit, given: dict) -> dict:
     }
 
 
+GRAPHS = ("face_crop", "face_look", "face_find", "picture_coarse", "lip_motion", "model", "cad_full", "speech")
 STAGES = {
     "resampling": _resampling,
     "origin": lambda kit, given: {"origin": grid.origin_seconds(given["video_start"], given["audio_start"])},
     "placing": _placing,
     "speech_activity": _speech_activity,
     "windows": _windows,
-    **{name: _graph(name) for name in ("face_crop", "face_look", "face_find", "picture_coarse", "lip_motion", "model")},
+    **{name: _graph(name) for name in GRAPHS},
     "track": _track,
     "lips": _lips,
     "stillness": _stillness,
