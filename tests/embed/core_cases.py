@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from tiny_model import tiny_spec
 
 from cad.export.embedding.constants import constants
-from cad.faces.active_speaker import _Lips, _score
+from cad.faces.active_speaker import lip_score
 from cad.faces.overlap import is_among, match
 from cad.faces.records import FaceCrops, FaceDetection
 from cad.faces.stillness import Stillness
@@ -134,11 +135,8 @@ def lips(rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
         there = np.flatnonzero(rng.random(90) < rng.choice([0.1, 0.6, 1.0])) + 5
         loud = np.where(rng.random(100) < 0.8, rng.normal(-30, 8, 100), np.nan)
         motion = rng.normal(index % 3, 1, len(there)) + 0.1 * np.nan_to_num(loud)[np.maximum(there - 3, 0)] + 3
-        record = _Lips()
-        record.slots.extend(there.tolist())
-        record.motion.extend(motion.tolist())
         cases.append({"slots": there.tolist(), "motion": motion.tolist(), "loudness": _known(loud),
-                      "score": _score(0, record, loud).score})  # fmt: skip
+                      "score": lip_score(0, there, motion, loud).score})  # fmt: skip
     return cases
 
 
@@ -154,7 +152,7 @@ def stillness(rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
         measured = Stillness()
         crops = np.empty((130, 160, 160, 3), np.uint8)
         for slot in range(len(crops)):
-            x, y = xx + 0.3 * np.sin(slot), yy + 0.3 * np.cos(1.7 * slot)
+            x, y = xx + 1.2 * np.sin(slot), yy + 1.2 * np.cos(1.7 * slot)
             grey = 120 + 60 * np.sin(x / 9) * np.cos(y / 11) + 5 * np.sin(slot / 20)
             grey += opens * np.sin(slot / 3) * np.exp(-((x - 80) ** 2 + (y - 108) ** 2) / 150)
             crops[slot] = np.clip(grey, 0, 255)[..., None]
@@ -212,20 +210,25 @@ def _scores(
     made = []
     for start, end in window_spans(first, stop, 50, 25):
         near = {head: float(np.float32(value + rng.normal(0, 0.7))) for head, value in level.items()}
-        made.append(score(
+        one = score(
             start, end - start, track_id, **near,
             has_video=bool(rng.random() < 0.9), has_audio=bool(rng.random() < 0.8),
             offset=float(np.float32(rng.choice([0.0, 0.3]))),
             frames_present=(rng.random(end - start) < 0.9) & (track_id is not None),
             audio_present=rng.random(end - start) < 0.8,
-        ))  # fmt: skip
+        )  # fmt: skip
+        lines = {
+            stream: (near[stream] + np.cumsum(rng.normal(0, 0.4, end - start))).astype(np.float32)
+            for stream in ("video", "audio", "sync")
+        }
+        made.append(replace(one, frame_logits=lines))
     return made
 
 
 def verdicts(rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
     """Windows of several faces under many models, and the verdicts on them."""
     kinds = [MediaKind.VIDEO] * 4 + [MediaKind.IMAGE, MediaKind.AUDIO]
-    return [_verdict(rng, kinds[rng.integers(len(kinds))]) for _ in range(250)]
+    return [_verdict(rng, kinds[rng.integers(len(kinds))]) for _ in range(700)]
 
 
 def _verdict(rng: np.random.Generator, kind: MediaKind) -> dict[str, Any]:
