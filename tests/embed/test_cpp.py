@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, needs("cpp", "ffmpeg", "train")]
 
 FAKE = SHORT.parents[2] / "data" / "astronaut_fake.mp4"
 STILL = SHORT.parents[2] / "data" / "astronaut.jpg"
-#: By the name of a made file the arguments of ffmpeg that make it of astronaut_fake.mp4, but for its first three seconds.
+#: By the name of a made file the arguments of ffmpeg that make it of three seconds of astronaut_fake.mp4.
 MADE = {
     "stereo_44100.wav": ["-vn", "-ac", "2", "-ar", "44100"],
     "cancelling.flac": ["-vn", "-filter_complex", "[0:a]pan=stereo|c0=c0|c1=-1*c0"],
@@ -105,9 +105,9 @@ def test_a_damaged_kit_is_refused(command, kit, tmp_path, what):
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (4, "", 1), done.stderr
 
 
-@pytest.mark.parametrize("words", [["--none", "KIT", "FILE"], ["KIT"], ["--threads", "x", "KIT", "FILE"], ["A", "B", "C"]])
+@pytest.mark.parametrize("words", ["--none KIT FILE", "KIT", "--threads x KIT FILE", "KIT FILE FILE"])
 def test_wrong_usage_is_told(command, words):
-    done = run(command, *words)
+    done = run(command, *words.split())
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
 
 
