@@ -15,6 +15,8 @@ What lies in it, all standard ONNX of one opset, without custom operators and wi
   lip_motion.onnx      consecutive crops of a face to the motion of its mouth
   speech.onnx          the net that hears speech as it is packaged
   cad_full.onnx        pictures of a window, five points of each face and sound to the detector's logits
+  reference.npz        made inputs of every stage and what this package says of them, for a program to test itself
+  reference.json       the same for languages that have no .npz
   kit.json             sha256, inputs and outputs of every file, the ModelSpec, and the constants of the contract
 
 docs/embedding.md says what a program does with them. The folder is written whole or not at all; a kit that was written

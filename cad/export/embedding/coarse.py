@@ -28,6 +28,6 @@ def coarse_graph() -> onnx.ModelProto:
         for y, x in ((before, before), (before, after), (after, before), (after, after))
     ]
     total = corners[0] + corners[1] + corners[2] + corners[3]
-    shares = writer.choice(is_thin, writer.constant(np.float32([1 / 12] * 3)), writer.constant(LUMA / 4))
+    shares = writer.choice(is_thin, writer.constant([1 / 12] * 3, np.float32), writer.constant(LUMA / 4))
     writer.output("coarse", (total * shares).total(2), ["rows", "columns"])
     return writer.model()

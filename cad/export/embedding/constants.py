@@ -7,6 +7,8 @@ None is typed here a second time. What each means stands beside it in its module
 from __future__ import annotations
 
 import importlib
+import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,9 +84,27 @@ def constants() -> dict[str, dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        # The shortest digits that give the same float32.
-        return [_plain(one) for one in value] if value.ndim else float(str(value))
+    if isinstance(value, np.ndarray):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return float(str(value))  # the shortest digits that give the same float32
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def table_text() -> str:
+    """Return the constants as docs/embedding.md has them."""
+    lines = ["| module | constants |", "|---|---|"]
+    for module, values in constants().items():
+        listed = ", ".join(f"`{name}` {_told(value)}" for name, value in values.items())
+        lines.append(f"| `{module}` | {listed} |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict) else json.dumps(value).replace("[", "(").replace("]", ")")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table_text())

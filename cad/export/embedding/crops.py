@@ -148,9 +148,7 @@ def _between(share: Value, one: Value, other: Value) -> Value:
     return ((other - one).cast(np.float64) * share + one.cast(np.float64)).cast(np.float32)
 
 
-def _needed(
-    writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int
-) -> tuple[Value, Value]:
+def _needed(writer: GraphWriter, picture: Value, way: Similarities, scale: Value, size_px: int) -> tuple[Value, Value]:
     """Return where the part of a picture begins that a crop needs, and its lengths: int64 (2,) x, y; never empty."""
     sides = writer.joined(picture.size(1), picture.size(0))
     corners = writer.constant(np.array([[[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]]], dtype=np.float64))

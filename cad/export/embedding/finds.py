@@ -77,10 +77,9 @@ def _searched(writer: GraphWriter, picture: Value, long_side: Value) -> Found:
     # Pixel centres are whole numbers on both sides of the scaling.
     points = (points.take(best) + 0.5) * ratio - 0.5
     boxes = ((boxes.take(best).reshape(-1, 2, 2) + 0.5) * ratio - 0.5).reshape(-1, 4)
-    place = standard_place()
-    more = place, np.zeros((1, 4), np.float32), np.zeros(1, np.float32)
-    found = zip((points, boxes, scores.take(best)), more, strict=True)
-    return Found(*(writer.joined(one, writer.constant(none)) for one, none in found))
+    nobody = standard_place(), np.zeros((1, 4)), np.zeros(1)
+    found = zip((points, boxes, scores.take(best)), nobody, strict=True)
+    return Found(*(writer.joined(one, writer.constant(none, np.float32)) for one, none in found))
 
 
 def _confirmed(writer: GraphWriter, picture: Value, found: Found) -> Found:
@@ -112,9 +111,9 @@ def _looked(writer: GraphWriter, picture: Value, points: Value, a_face: int) -> 
     """Return what is seen at places, of which each face has ``a_face``; at those of the last only if it is alone."""
     count = points.size(0)
     seen = look(writer, picture, points, (count - a_face).at_least(1))
-    nobody = np.repeat(standard_place(), a_face, axis=0), np.zeros((a_face, 4), np.float32), np.zeros(a_face, np.float32)
-    padded = zip(seen, nobody, strict=True)
-    return Looks(*(writer.joined(one, writer.constant(none)).part(0, count, 0) for one, none in padded))
+    nobody = np.repeat(standard_place(), a_face, axis=0), np.zeros((a_face, 4)), np.zeros(a_face)
+    padded = [(one, writer.constant(none, np.float32)) for one, none in zip(seen, nobody, strict=True)]
+    return Looks(*(writer.joined(one, none).part(0, count, 0) for one, none in padded))
 
 
 def _together(writer: GraphWriter, scores: Value, others: Value) -> Value:

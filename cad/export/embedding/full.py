@@ -31,7 +31,8 @@ def full_graph(detector: onnx.ModelProto) -> onnx.ModelProto:
     is_there = frames_present.reshape(-1, 1, 1) > 0.0
     # What stands where nobody was seen may be anything.
     places = writer.choice(is_there, points.reshape(-1, 5, 2), writer.constant(canonical_points()[None]))
-    crops = cut_faces(writer, lambda index: pictures.take((index % time).scalar()), places, places.size(0), CROP_SIZE_PX)
+    count = places.size(0)
+    crops = cut_faces(writer, lambda index: pictures.take((index % time).scalar()), places, count, CROP_SIZE_PX)
     shown = writer.choice(is_there.widened(3), crops, 0)
     outputs = writer.inlined(
         with_plain_levels(detector),

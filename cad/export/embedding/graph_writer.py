@@ -235,9 +235,7 @@ class GraphWriter:
         """
         return self.ops(operator, *inputs, dtypes=[dtype], **attributes)[0]
 
-    def ops(
-        self, operator: str, *inputs: object, dtypes: Sequence[DTypeLike | None], **attributes: Any
-    ) -> list[Value]:
+    def ops(self, operator: str, *inputs: object, dtypes: Sequence[DTypeLike | None], **attributes: Any) -> list[Value]:
         """Return the outputs of a new node, one for each of ``dtypes``; the rest as ``op``."""
         first = next((one.dtype for one in inputs if isinstance(one, Value)), np.dtype(np.float32))
         names = [self._named(one, first) for one in inputs]

@@ -23,6 +23,7 @@ from cad.export.embedding.graph_writer import IR_VERSION, OPSET
 from cad.export.embedding.lips import lip_graph
 from cad.export.embedding.looks import look_graph
 from cad.export.embedding.nets import net_of
+from cad.export.embedding.reference import JSON_NAME, NPZ_NAME, write_reference
 from cad.faces import net, points
 from cad.runtime.session import open_model
 from cad.speech_net import DEFAULT_NET as SPEECH_NET
@@ -39,9 +40,9 @@ GRAPHS = {
     "picture_coarse.onnx": coarse_graph,
     "lip_motion.onnx": lip_graph,
 }
-#: Vectors against which a program tests itself lie in the folder, too, once they have been made.
-REFERENCE_NAMES = ("reference.npz", "reference.json")
-#: All that a folder by this module may hold.
+#: Vectors against which a program tests itself.
+REFERENCE_NAMES = (NPZ_NAME, JSON_NAME)
+#: All that a folder by this module holds.
 FILES = (KIT_NAME, MODEL_NAME, SPEECH_NAME, FULL_NAME, *GRAPHS, *REFERENCE_NAMES)
 #: Releases of ONNX Runtime and OpenVINO in which every graph was run and compared.
 TESTED = {"onnxruntime": ["1.20.1", "1.32.0"], "openvino": ["2026.4.1"]}
@@ -115,7 +116,8 @@ def _fill(folder: Path, entry: WeightsEntry) -> dict[str, Any]:
         "ir_version": IR_VERSION,
         "tested_with": TESTED,
         "nets": {one.name: {"kind": one.kind, "sha256": one.sha256} for one in nets},
-        "files": {path.name: _described(path) for path in sorted(folder.iterdir())},
+        "files": {path.name: _described(path) for path in sorted(folder.glob("*.onnx"))},
+        "reference": write_reference(folder, spec),
         "spec": asdict(spec),
         "constants": constants(),
     }

@@ -8,6 +8,7 @@ operator as one that has a scale for every column, and stops.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnx
@@ -56,7 +57,7 @@ def _steps(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
     values, scales, zeros = node.input
     output = node.output[0]
 
-    def step(kind: str, inputs: list[str], name: str, **attributes: int) -> onnx.NodeProto:
+    def step(kind: str, inputs: list[str], name: str, **attributes: Any) -> onnx.NodeProto:
         inputs = [one if one in node.input or one.startswith(_PREFIX) else f"{output}.{one}" for one in inputs]
         return helper.make_node(kind, inputs, [f"{output}.{name}" if name else output], **attributes)
 

@@ -43,7 +43,7 @@ def detect(path: Path, kit: Kit) -> dict:
     """
     media = Media(path)
     shortest = 1 if media.kind == "still" else kit.spec["min_frames"]
-    samples, present = media.sound()
+    samples, present = media.sound(kit.rules)
     sound = Sound(samples, find_speech(samples, present, kit))
     run = _Run(media, sound, shortest, kit)
     scores = list(score(run.windows(), kit))

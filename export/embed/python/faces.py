@@ -13,11 +13,10 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from finding import EVERY_SIZE, Finder, is_among
 from kit import Kit
 from shots import Cuts, is_same, likeness
-from track import Face, Track, is_one_face, match
-
-EVERY_SIZE = 16
+from track import Face, Track, match
 
 
 class Tracker:
@@ -29,7 +28,7 @@ class Tracker:
     """
 
     def __init__(self, kit: Kit, is_still: bool) -> None:
-        self.kit, self.rules = kit, kit.rules
+        self.rules, self.finder = kit.rules, Finder(kit)
         self.most_faces = self.rules.finder.max_still_faces if is_still else self.rules.finder.max_faces
         self.held: dict[int, np.ndarray] = {}
         self.cuts = Cuts(kit)
@@ -81,7 +80,7 @@ class Tracker:
             there = [track for track in self.tracks if track.present_at(slot)]
             states = [track.state_at(slot) for track in there]
             if states:
-                (crops,) = self.kit.run("face_crop", picture=picture, points=_points(states))
+                crops = self.finder.crops(picture, states)
                 for track, state, crop in zip(there, states, crops, strict=True):
                     yield track, slot, crop, state.height
             for track in self.tracks:
@@ -98,10 +97,10 @@ class Tracker:
                 self._search(slot, picture, [], depth)
             return
         self.last_look = slot
-        seen = self._seen_at(picture, [track.expected_points(slot) for track in self.tracks])
+        seen = self.finder.look(picture, [track.expected_points(slot) for track in self.tracks])
         missed, taken = [], []
         for track, face in zip(self.tracks, seen, strict=True):
-            if face is None or self._is_among(face, taken) or not self._goes_on(track, slot, picture, face):
+            if face is None or is_among(face, taken, self.rules) or not self._goes_on(track, slot, picture, face):
                 missed.append(track)
             else:
                 taken.append(face)
@@ -113,14 +112,14 @@ class Tracker:
         """Go over the whole picture for the tracks that were missed where they were expected, and for new ones."""
         self.last_search, self.searched_depth = slot, max(depth, self.searched_depth)
         seen_now = [track.last for track in self.tracks if track.last_slot == slot]
-        fresh = self._find(picture, depth, seen_now)
+        fresh = self.finder.find(picture, depth, seen_now)
         for track, index in zip(missed, match([track.last for track in missed], fresh, self.rules), strict=True):
             if index is not None and self._goes_on(track, slot, picture, fresh[index]):
                 self._note(track, slot, picture, fresh[index])
                 seen_now.append(fresh[index])
-        for face in [face for face in fresh if not self._is_among(face, seen_now)]:
+        for face in [face for face in fresh if not is_among(face, seen_now, self.rules)]:
             if len(self.tracks) < self.most_faces or self._gives_way(face):
-                self.tracks.append(Track(slot, face, self._looks(picture, face), self.rules))
+                self.tracks.append(Track(slot, face, self.finder.appearance(picture, face), self.rules))
 
     def _gives_way(self, face: Face) -> bool:
         """Give up the track of the smallest face for a new one, if that is much larger."""
@@ -143,53 +142,18 @@ class Tracker:
         self.last_deep = slot
         return 2
 
-    def _find(self, picture: np.ndarray, depth: int, known: list[Face]) -> list[Face]:
-        """Return the new faces of a picture, largest first, searched from coarse to fine."""
-        longest, found = max(picture.shape[:2]), []
-        sides = self.rules.finder.long_sides_px[:depth]
-        # No reduction twice: a picture smaller than a side is searched as it is, once.
-        for side in [side for index, side in enumerate(sides) if index == 0 or sides[index - 1] < longest]:
-            found += [face for face in self._found(picture, side) if not self._is_among(face, [*known, *found])]
-            scale = min(1.0, side / longest)
-            if depth < EVERY_SIZE and any(
-                face.height * scale >= self.rules.finder.small_face_px for face in [*known, *found]
-            ):
-                break
-        if not found and not known:  # a face that fills the picture is seen whole only with room around it
-            margin = round(self.rules.finder.margin * longest)
-            wide = np.pad(picture, ((margin, margin), (margin, margin), (0, 0)))
-            found = [
-                Face(face.box - np.float32(margin), face.points - np.float32(margin), face.score)
-                for face in self._found(wide, self.rules.finder.filling_side_px)
-            ]
-        return sorted(found, key=lambda face: face.height, reverse=True)
-
-    def _found(self, picture: np.ndarray, side: int) -> list[Face]:
-        boxes, points, scores = self.kit.run("face_find", picture=picture, long_side=np.array(side, np.int64))
-        return [Face(*one) for one in zip(boxes, points, scores.tolist(), strict=True)]
-
-    def _seen_at(self, picture: np.ndarray, expected: list[np.ndarray]) -> list[Face | None]:
-        """Return for each place where a face is expected the face there, or None."""
-        if not expected:
-            return []
-        points, boxes, scores = self.kit.run("face_look", picture=picture, points=np.stack(expected))
-        faces = [Face(*one) for one in zip(boxes, points, scores.tolist(), strict=True)]
-        return [
-            face if face.score >= self.rules.shot.known_score and _is_a_shape(face.points) else None for face in faces
-        ]
-
     def _goes_on(self, track: Track, slot: int, picture: np.ndarray, face: Face) -> bool:
         """Say whether a face may be the track's: after a gap it must look like it."""
         if slot - track.last_slot <= self.rules.shot.look_step:
             return True
-        return likeness(track.looks, self._looks(picture, face)) >= self.rules.track.same_appearance
+        return likeness(track.looks, self.finder.appearance(picture, face)) >= self.rules.track.same_appearance
 
     def _note(self, track: Track, slot: int, picture: np.ndarray, face: Face) -> None:
         before, old, expected = track.last_slot, track.last, track.expected_points(slot)
         track.see(slot, face)
         if slot >= track.looks_slot + self.rules.track.appearance_step:  # it follows the face as that turns
             track.looks_slot = slot
-            track.looks = 0.7 * track.looks + 0.3 * self._looks(picture, face)
+            track.looks = 0.7 * track.looks + 0.3 * self.finder.appearance(picture, face)
         if slot - before <= self.rules.track.bridge_slots and _apart(expected, face.points) > self.rules.shot.uneven:
             self._fill(track, before, old, slot, face)
 
@@ -199,29 +163,13 @@ class Tracker:
         if middle == start or middle not in self.held:
             return
         guess = (first.points + last.points) / 2
-        (face,) = self._seen_at(self.held[middle], [guess])
+        (face,) = self.finder.look(self.held[middle], [guess])
         if face is None:
             return
         track.see(middle, face)
         if _apart(guess, face.points) > self.rules.shot.line_off:
             self._fill(track, start, first, middle, face)
             self._fill(track, middle, face, stop, last)
-
-    def _looks(self, picture: np.ndarray, face: Face) -> np.ndarray:
-        """Return a face as a small grey picture, by which it is known again: 20 x 20, each the mean of 8 x 8 pixels."""
-        (crops,) = self.kit.run("face_crop", picture=picture, points=face.points[None])
-        return (crops[0] @ np.float32([0.299, 0.587, 0.114])).reshape(20, 8, 20, 8).mean(axis=(1, 3))
-
-    def _is_among(self, face: Face, others: list[Face]) -> bool:
-        return any(is_one_face(face, other, self.rules) for other in others)
-
-
-def _points(faces: list[Face]) -> np.ndarray:
-    return np.stack([face.points for face in faces]).astype(np.float32)
-
-
-def _is_a_shape(points: np.ndarray) -> bool:
-    return bool(np.isfinite(points).all() and np.ptp(points, axis=0).max() > 1)
 
 
 def _apart(points: np.ndarray, others: np.ndarray) -> float:

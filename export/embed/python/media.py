@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from grid import SAMPLE_RATE, SoundGrid, origin_seconds
+from mixing import Mixer
 
 #: No demuxer that opens further files (playlists) or guesses at text.
 FORMATS = (
@@ -24,11 +26,6 @@ FORMATS = (
 )
 #: By degrees counter-clockwise, as FFmpeg's display matrix states them.
 QUARTER_TURNS = {90: 1, 180: 2, 270: 3}
-#: Weights of loudspeakers in the mono mix, before they are divided by their sum (ITU-R BS.775).
-CHANNEL_WEIGHTS = {"FC": 1.0, "FL": 0.7071, "FR": 0.7071, "LFE": 0.0, "LFE2": 0.0}
-OTHER_CHANNEL_WEIGHT = 0.5
-#: A sound whose stamps stray further than this from the count of its samples begins anew at its stamp.
-STAMP_TOLERANCE_SECONDS = 0.015
 
 
 class MediaError(Exception):
@@ -73,22 +70,21 @@ class Media:
             pixels = np.rot90(rgb.to_ndarray(), QUARTER_TURNS.get(frame.rotation % 360, 0))
             yield _seconds(frame) - self.origin, np.ascontiguousarray(pixels)
 
-    def sound(self) -> tuple[np.ndarray, np.ndarray]:
+    def sound(self, rules: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:
         """Return the sound on the grid: samples float32 (slots * 640,) and present bool (slots,)."""
-        grid, resampler, position, start, count = SoundGrid(), None, 0, 0.0, 0
-        known_form = None
+        grid = SoundGrid()
+        run: SoundRun | None = None
         for frame in self._frames("audio"):
             seconds, form = _seconds(frame) - self.origin, (frame.format.name, frame.layout.name, frame.sample_rate)
-            strays = resampler and abs(start + count / frame.sample_rate - seconds) > STAMP_TOLERANCE_SECONDS
-            if resampler is None or strays or form != known_form:
-                position = _write(grid, position, resampler, None)
-                # FFmpeg's own filter: 32 taps, cut-off .97, Kaiser window of beta 9. Rates first, channels later.
-                resampler, known_form = av.AudioResampler(format="flt", rate=SAMPLE_RATE), form
-                position, start, count = round(seconds * SAMPLE_RATE), seconds, 0
-            count += frame.samples
-            frame.pts = None  # from here on the count of samples is the clock
-            position = _write(grid, position, resampler, frame)
-        _write(grid, position, resampler, None)
+            if run is None or form != run.form or abs(run.expected() - seconds) > rules.audio.stamp_tolerance_seconds:
+                channels = tuple(one.name for one in frame.layout.channels)
+                mixer = run.mixer if run and run.mixer.channels == channels else Mixer(channels, rules)
+                if run is not None:
+                    run.end()
+                run = SoundRun(grid, seconds, form, mixer)
+            run.push(frame)
+        if run is not None:
+            run.end()
         return grid.end()
 
     def _frames(self, kind: str) -> Iterator[Any]:
@@ -142,12 +138,40 @@ def _seconds(frame: Any) -> float:
     return 0.0 if stamp is None else float(stamp * frame.time_base)
 
 
-def _write(grid: SoundGrid, position: int, resampler: Any, frame: Any) -> int:
-    """Resample one frame (None: what is left), mix it to mono, write it, and return where the next one goes."""
-    for part in resampler.resample(frame) if resampler else ():
-        weights = np.array([CHANNEL_WEIGHTS.get(one.name, OTHER_CHANNEL_WEIGHT) for one in part.layout.channels])
-        weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
-        mono = part.to_ndarray().reshape(part.samples, -1) @ weights.astype(np.float32)
-        grid.write(position, mono)
-        position += len(mono)
-    return position
+class SoundRun:
+    """Sound without a gap: placed by its first time stamp, from there on its samples are counted.
+
+    Args:
+        grid: Where the samples go.
+        seconds: Of its first sample after the origin.
+        form: Name of the sample format, name of the layout, rate.
+        mixer: Of its channels.
+    """
+
+    def __init__(self, grid: SoundGrid, seconds: float, form: tuple[str, str, int], mixer: Mixer) -> None:
+        self.grid, self.form, self.mixer, self.start = grid, form, mixer, seconds
+        # FFmpeg's own filter: 32 taps, cut-off .97, Kaiser window of beta 9. Rates first, channels later.
+        self.resampler = av.AudioResampler(format="flt", rate=SAMPLE_RATE)
+        self.taken, self.position = 0, round(seconds * SAMPLE_RATE)
+
+    def expected(self) -> float:
+        """Return the time of the sample that comes next."""
+        return self.start + self.taken / self.form[2]
+
+    def push(self, frame: Any) -> None:
+        """Take the next frame."""
+        self.taken += frame.samples
+        frame.pts = None
+        for part in self.resampler.resample(frame):
+            self._write(part.to_ndarray().reshape(part.samples, -1))
+
+    def end(self) -> None:
+        """Write what is left in the resampler and in the mixer."""
+        for part in self.resampler.resample(None):
+            self._write(part.to_ndarray().reshape(part.samples, -1))
+        self._write(np.zeros((0, len(self.mixer.channels)), np.float32), is_last=True)
+
+    def _write(self, samples: np.ndarray, is_last: bool = False) -> None:
+        mono = self.mixer.mix(samples, is_last)
+        self.grid.write(self.position, mono)
+        self.position += len(mono)

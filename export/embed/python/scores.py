@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import math
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
+from peaks import Peak, find_peaks, highest
 from windows import Score
 
 
@@ -18,23 +18,6 @@ class FaceEvidence(NamedTuple):
     carries_sound: bool | None
     video: float | None
     fused: float | None
-
-
-class Peak(NamedTuple):
-    """The most suspicious stretch of a stream among those of one length.
-
-    Attributes:
-        chances: Among how many places it is the highest, to the power of what a long mean keeps of a window's noise.
-        faces: Among how many faces.
-    """
-
-    stream: str
-    first: int
-    stop: int
-    track: int | None
-    logit: float
-    chances: float
-    faces: float
 
 
 class Evidence(NamedTuple):
@@ -71,7 +54,12 @@ def aggregate(scores: list[Score], seen: list[Seen], slots: int, shortest: int, 
     )
     audio = clip_line(scores, "audio", slots)
     # The face that speaks fits the sound best: its sync logit, less a little for lips that follow the loudness.
-    misfit = without(frozen, {track: sync[track] - rules.aggregate.lips_logits * lips[track] for track in own})
+    # A model without a sync head leaves that to the loudness alone.
+    silent = {
+        track: clip_line([one._replace(logits={"sync": 0.0}) for one in own[track]], "sync", slots) for track in own
+    }
+    fits = {track: np.where(np.isnan(sync[track]), silent[track], sync[track]) for track in own}
+    misfit = without(frozen, {track: fits[track] - rules.aggregate.lips_logits * lips[track] for track in own})
     best = lowest(list(misfit.values()), slots)
     carriers = find_carriers(misfit, best, rules)
 
@@ -117,7 +105,7 @@ def clip_line(scores: list[Score], head: str, slots: int) -> np.ndarray:
         video, audio = one.frames_present & one.has_video, one.audio_present & one.has_audio
         both = video & np.bool_(one.has_audio)
         there = {"video": video, "audio": audio, "sync": both, "fused": video | audio}[head]
-        total[inside] += there * one.logits[head]
+        total[inside] += np.where(there, one.logits[head], 0)
         count[inside] += there
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
@@ -126,11 +114,6 @@ def mean(line: np.ndarray) -> float | None:
     """Return the mean of what is known, None of nothing."""
     known = line[~np.isnan(line)]
     return float(known.mean()) if len(known) else None
-
-
-def highest(lines: list[np.ndarray], slots: int) -> np.ndarray:
-    """Return the greatest value in every slot; NaN where no line has one."""
-    return np.fmax.reduce(lines) if lines else np.full(slots, np.nan)
 
 
 def lowest(lines: list[np.ndarray], slots: int) -> np.ndarray:
@@ -165,43 +148,3 @@ def faces_at_once(lines: list[np.ndarray], slots: int) -> float:
     """Return the geometric mean, over the slots in which a face is judged, of how many are; 1 without any."""
     count = sum((~np.isnan(line) for line in lines), np.zeros(slots, int))
     return float(np.exp(np.log(count[count > 0]).mean())) if count.any() else 1.0
-
-
-def find_peaks(stream: str, lines: dict[int | None, np.ndarray], slots: int, rules: SimpleNamespace) -> list[Peak]:
-    """Return the highest stretch of 2, 4, 8, ... seconds, up to half of what was judged; none in a short file."""
-    known = {track: int((~np.isnan(line)).sum()) for track, line in lines.items()}
-    judged = int((~np.isnan(highest(list(lines.values()), slots))).sum())
-    peaks, length = [], rules.stretches.shortest_stretch_slots
-    while length <= rules.stretches.max_stretch_share * judged:
-        enough = {
-            track: line for track, line in lines.items() if known[track] >= rules.stretches.min_known_share * length
-        }
-        found = [(*stretch, track) for track, line in enough.items() if (stretch := _highest(line, length, rules))]
-        if found:
-            logit, first, stop, track = max(found, key=lambda one: one[0])
-            places = [max(known[track] / length, 1.0) for track in enough]
-            keeps = math.sqrt(rules.stretches.shortest_stretch_slots / length)
-            chances = (sum(places) / len(places)) ** keeps
-            peaks.append(Peak(stream, first, stop, track, logit, chances, len(places)))
-        length *= 2
-    return peaks
-
-
-def _highest(line: np.ndarray, length: int, rules: SimpleNamespace) -> tuple[float, int, int] | None:
-    """Return (mean, first, stop) of the stretch with the highest mean, or None if too little of the line is known."""
-    there = np.flatnonzero(~np.isnan(line))
-    values = line[there[0] : there[-1] + 1]
-    known = ~np.isnan(values)
-    total = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
-    count = np.concatenate([[0], np.cumsum(known)])
-    starts = np.arange(max(len(values) - length, 0) + 1)
-    stops = np.minimum(starts + length, len(values))
-    inside = count[stops] - count[starts]
-    allowed = inside >= rules.stretches.min_known_share * length
-    if not allowed.any():
-        return None
-    means = np.where(allowed, (total[stops] - total[starts]) / np.maximum(inside, 1), -np.inf)
-    # Of stretches that are equally high the one of which most is known.
-    best = int(np.where(means >= means.max() - 1e-9, inside, 0).argmax())
-    first, last = np.flatnonzero(known[starts[best] : stops[best]])[[0, -1]] + starts[best] + there[0]
-    return float(means[best]), int(first), int(last) + 1

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from scores import Evidence, Peak, Seen
+from peaks import Peak
+from scores import Evidence, Seen
 from windows import HEADS
 
 #: What a reason does to the label; the strongest wins: no verdict, then fake, then not real.
@@ -162,7 +163,7 @@ def decide(judged: Judged) -> tuple[str, float | None, list[str]]:
 def _table(judged: Judged) -> Iterator[tuple[str, str, bool]]:
     """Yield (code, what it does, whether it holds), in the order in which reasons are told."""
     facts, given, seen = judged.facts, judged.probabilities, judged.seen
-    charges, rules = judged.charges, judged.rules
+    charges, rules, heads = judged.charges, judged.rules, judged.spec["heads"]
     is_judged = {stream: given[stream] is not None or given["fused"] is not None for stream in ("video", "audio")}
     sync_only, proven = judged.only_sync_speaks(), judged.proven
     streams = {stream: given["fused"] is not None and judged.side(stream) == 2 for stream in ("video", "audio")}
@@ -197,12 +198,15 @@ def _table(judged: Judged) -> Iterator[tuple[str, str, bool]]:
     yield "no_picture", NOTE, not facts.has_picture
     yield "no_face", NOTE, facts.has_picture and facts.pictures > 0 and not seen
     yield "face_too_small", NOTE, bool(seen) and given["video"] is None and not large
-    yield "face_too_short", NOTE, bool(large) and given["video"] is None and long_enough
+    expects = {stream: stream in heads and long_enough for stream in ("video", "audio")}
+    yield "face_too_short", NOTE, bool(large) and given["video"] is None and expects["video"]
     yield "no_audio", NOTE, not facts.has_sound
     yield "no_speech", NOTE, facts.speech_slots == 0
-    yield "speech_too_short", NOTE, bool(facts.speech_slots) and given["audio"] is None and long_enough
+    yield "speech_too_short", NOTE, bool(facts.speech_slots) and given["audio"] is None and expects["audio"]
     apart = given["sync"] is None and given["video"] is not None and given["audio"] is not None
-    yield "never_together", NOTE, apart
+    yield "never_together", NOTE, apart and "sync" in heads
+    for stream in ("video", "audio", "sync"):
+        yield f"no_{stream}_head", NOTE, stream not in heads
     yield "frozen_face", NOTE, bool(frozen) and not only_frozen
     yield "still_image", NOTE, facts.kind == "still"
     yield "several_faces", NOTE, len(judged.faces) > 1

@@ -162,5 +162,9 @@ def _score(batch: list[Window], kit: Kit) -> Iterator[Score]:
     }
     logits = kit.session("model").run([f"{head}_logit" for head in HEADS], inputs)
     for row, one in enumerate(batch):
-        said = {head: float(values[row]) for head, values in zip(HEADS, logits, strict=True)}
+        # A head that the model lacks has an output all the same, which says nothing.
+        said = {
+            head: float(values[row]) if head in kit.spec["heads"] else np.nan
+            for head, values in zip(HEADS, logits, strict=True)
+        }
         yield Score(one.first, one.track, said, video[row], audio[row], one.frames_present, one.audio_present)
