@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -28,6 +29,8 @@ constexpr double max_seconds = 4 * 3600.0;
 
 // The first bytes of a file; a JPEG is not guessed at, since FFmpeg may take the film behind a photograph for the file.
 std::string head_of(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) throw MediaError("is a directory");
   std::ifstream file(path, std::ios::binary);
   if (!file) throw MediaError("cannot be opened; check its path and its rights");
   std::string head(512, '\0');
@@ -124,6 +127,7 @@ bool Container::has_undecodable(AVMediaType type) const {
 
 double Container::stated_seconds() const {
   if (formats_without_duration.count(format()) != 0 || format_->duration <= 0) return 0.0;
+  if (format_->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE) return 0.0;
   return static_cast<double>(format_->duration) / AV_TIME_BASE;
 }
 

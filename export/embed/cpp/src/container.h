@@ -32,7 +32,7 @@ class Container {
   // Every picture and sound that can be decoded and is no cover.
   [[nodiscard]] const std::vector<int>& usable() const { return usable_; }
   [[nodiscard]] bool has_undecodable(AVMediaType type) const;
-  // The length that the container states, 0 without any.
+  // The length that the container states, 0 without any; FFmpeg's guess by the bit rate does not count.
   [[nodiscard]] double stated_seconds() const;
   // The mean rate of a picture as the container or the codec states it, 0 without any.
   [[nodiscard]] double stated_fps(int index) const;

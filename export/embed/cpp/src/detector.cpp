@@ -87,6 +87,7 @@ Answer Detector::detect(const std::string& path) {
   FileFacts facts;
   facts.info = probe(path);
   const bool is_still = facts.info.kind == Kind::still;
+  if (!is_still) facts.coverage = facts.info.stated_share;
   facts.min_slots = is_still ? 1 : kit_.spec.min_slots;
 
   std::optional<Voice> voice;

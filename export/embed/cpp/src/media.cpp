@@ -22,6 +22,8 @@ constexpr double length_of_one_picture = 1.5;
 // Pictures that stand for longer than this are slides and have no rate; fewer steps than this measure none.
 constexpr double longest_step_seconds = 1.0;
 constexpr std::size_t fewest_steps = 4;
+// A file whose packets end this much before the length that its container states has been cut off.
+constexpr double length_tolerance_seconds = 0.5;
 // Packets of a stream that are decoded in search of its first frame.
 constexpr int probe_packets = 300;
 constexpr double sound_packet_seconds = 0.02;
@@ -157,6 +159,17 @@ double start_of(const StreamLook& look) {
   return std::isfinite(look.start_seconds) ? look.start_seconds : 0.0;
 }
 
+// How much of the length that a container states is there.
+double stated_share(const Container& file, const std::map<int, StreamLook>& looks) {
+  double start = std::numeric_limits<double>::infinity(), end = -start;
+  for (const auto& one : looks) {
+    start = std::min(start, one.second.start_seconds);
+    end = std::max(end, one.second.end_seconds);
+  }
+  const double stated = file.stated_seconds(), there = end > start ? end - start : 0.0;
+  return there >= stated - length_tolerance_seconds ? 1.0 : there / stated;
+}
+
 // A single picture without sound is a still, whatever carries it, unless there was more of it.
 Kind kind_of(const Container& file, const MediaInfo& info, const StreamLook* picture, bool has_damage) {
   if (picture == nullptr) return Kind::recording;
@@ -215,6 +228,7 @@ MediaInfo probe(const std::string& path) {
     info.orientation = picture->orientation;
     if (file.has_still_format()) info.orientation = exif_orientation(path, info.orientation);
   }
+  info.stated_share = stated_share(file, looks);
   info.kind = kind_of(file, info, picture, tally.bad > 0);
   return info;
 }

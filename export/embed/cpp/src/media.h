@@ -28,6 +28,7 @@ struct MediaInfo {
   double video_start_seconds = 0.0, video_end_seconds = 0.0;  // by the packets, on the file's clock
   double audio_start_seconds = 0.0, audio_end_seconds = 0.0;
   double pixel_aspect = 1.0;
+  double stated_share = 1.0;  // of the length that the container states, how much the packets reach
   Orientation orientation;
 };
 

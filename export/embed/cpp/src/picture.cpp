@@ -34,6 +34,31 @@ std::pair<int, int> handed_size(const AVFrame& frame, double aspect, bool is_sti
           std::max(1, static_cast<int>(std::nearbyint(height * scale)))};
 }
 
+// What takes frames of this form to RGB of a size. Where it scales, colours must lie where the frame says: at the left
+// edge between two pixels if it says nothing.
+AvOwner<SwsContext> scaler_for(const AVFrame& frame, int width, int height) {
+  AvOwner<SwsContext> scaler(sws_alloc_context());
+  const auto set = [&](const char* name, int value) {
+    if (!scaler || av_opt_set_int(scaler.get(), name, value, 0) < 0) throw MediaError("has pictures that cannot be converted");
+  };
+  const bool is_scaled = width != frame.width || height != frame.height;
+  set("srcw", frame.width);
+  set("srch", frame.height);
+  set("src_format", frame.format);
+  set("dstw", width);
+  set("dsth", height);
+  set("dst_format", AV_PIX_FMT_RGB24);
+  set("sws_flags", is_scaled ? SWS_BICUBIC : SWS_BILINEAR);
+  if (is_scaled) {
+    const bool is_centred = frame.chroma_location == AVCHROMA_LOC_CENTER;
+    const bool is_at_top = frame.chroma_location == AVCHROMA_LOC_TOPLEFT;
+    set("src_h_chr_pos", is_centred ? 128 : 0);
+    set("src_v_chr_pos", is_at_top ? 0 : 128);
+  }
+  if (sws_init_context(scaler.get(), nullptr, nullptr) < 0) throw MediaError("has pictures in a form that cannot be converted");
+  return scaler;
+}
+
 // Reads numbers of a TIFF header in its own byte order; nothing beyond its end.
 class Tiff {
  public:
@@ -139,11 +164,11 @@ PictureConverter::PictureConverter(double pixel_aspect, Orientation orientation,
 SharedPicture PictureConverter::convert(const AVFrame& frame) {
   const auto [width, height] = handed_size(frame, pixel_aspect_, is_still_);
   const auto format = static_cast<AVPixelFormat>(frame.format);
-  const bool is_scaled = width != frame.width || height != frame.height;
-  scaler_.reset(sws_getCachedContext(scaler_.release(), frame.width, frame.height, format, width, height,
-                                     AV_PIX_FMT_RGB24, is_scaled ? SWS_BICUBIC : SWS_BILINEAR, nullptr, nullptr,
-                                     nullptr));
-  if (!scaler_) throw MediaError("has pictures in a form that cannot be converted");
+  const std::array<int, 6> form = {frame.width, frame.height, frame.format, width, height, frame.chroma_location};
+  if (!scaler_ || form != form_) {
+    scaler_ = scaler_for(frame, width, height);
+    form_ = form;
+  }
   // A frame that does not say so is taken for BT.601 of limited range, as FFmpeg does by default.
   const int matrix = frame.colorspace == AVCOL_SPC_UNSPECIFIED ? SWS_CS_DEFAULT : frame.colorspace;
   const bool is_full = frame.color_range == AVCOL_RANGE_JPEG || format == AV_PIX_FMT_YUVJ420P ||

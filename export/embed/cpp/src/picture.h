@@ -2,6 +2,7 @@
 // Upright RGB pictures with square pixels from decoded frames.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -50,6 +51,7 @@ class PictureConverter {
   Orientation orientation_;
   bool is_still_;
   AvOwner<SwsContext> scaler_;
+  std::array<int, 6> form_{};  // for which the scaler was made
 };
 
 }  // namespace cad
