@@ -188,7 +188,7 @@ def conv_graph(weights: np.ndarray, bias: np.ndarray) -> onnx.ModelProto:
         nodes.append(helper.make_node("Clip", [f"{name}.raw", "low", "high"], [name]))
     nodes.append(helper.make_node("Add", ["one", "two"], ["sum"]))
     given = helper.make_tensor_value_info("given", TensorProto.FLOAT, [None, weights.shape[1], 8, 8])
-    result = helper.make_tensor_value_info("sum", TensorProto.FLOAT, None)
+    result = helper.make_tensor_value_info("sum", TensorProto.FLOAT, [None, len(weights), 8, 8])
     tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in held.items()]
     graph = helper.make_graph(nodes, "layers", [given], [result], tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
