@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +47,8 @@ def find_library() -> Any:
     try:
         lines = Path("/proc/self/maps").read_text().splitlines()
         paths = {line.split(maxsplit=5)[5] for line in lines if "/libswscale" in line}
+        if len(paths) > 1:  # OpenCV's wheel has one, too; the decoding process does without OpenCV
+            paths = {path for path in paths if path.startswith(str(Path(av.__file__).parent))}  # av or av.libs
         if len(paths) != 1:
             return None
         library = ctypes.CDLL(paths.pop())
