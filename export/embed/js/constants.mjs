@@ -6,7 +6,7 @@ const PARTS = {
   faces: ['cad.faces.shot', 'cad.faces.track', 'cad.faces.tracker', 'cad.faces.finder', 'cad.faces.cuts', 'cad.faces.smooth'],
   lips: ['cad.faces.active_speaker'],
   stillness: ['cad.faces.stillness'],
-  scores: ['cad.runtime.scorer'],
+  scores: ['cad.runtime.feeding'],
   verdict: ['cad.verdict.aggregate', 'cad.verdict.stretches', 'cad.verdict.reasons', 'cad.verdict.validity'],
 };
 

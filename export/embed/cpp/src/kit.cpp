@@ -171,7 +171,7 @@ void read_constants(const json& all, Kit& kit) {
 
   module = &all.at("cad.windows");
   take("MAX_GAP_SLOTS", kit.scoring.max_gap_slots);
-  module = &all.at("cad.runtime.scorer");
+  module = &all.at("cad.runtime.feeding");
   take("MIN_VIDEO_SHARE", kit.scoring.min_video_share);
   take("MIN_AUDIO_SHARE", kit.scoring.min_audio_share);
 
