@@ -14,7 +14,7 @@ from cad.later import Later
 from cad.runtime.feeding import BoundRuns, Outputs, PlainRuns, Runner, has_audio, has_video
 from cad.runtime.gathering import Gathering
 from cad.runtime.providers import CPU, Device, choose_providers, traits_of
-from cad.runtime.session import OpenModel, open_model, read_spec
+from cad.runtime.session import OpenModel, open_model, spec_in
 from cad.runtime.shrinking import Shrinking
 from cad.spec import HEADS, STREAMS, ModelSpec
 from cad.weights import WeightsEntry, default_detector, find_entry, read_verified
@@ -65,7 +65,7 @@ class Scorer:
         asked = choose_providers(device, providers, onnxruntime.get_available_providers())
         self._runner: Callable[[], Runner]
         if opens_later and threads >= 0 and asked == (CPU,) and self.entry.path.is_relative_to(PACKAGE_FOLDER):
-            self.spec: ModelSpec = read_spec(metadata_of(content, name), name)
+            self.spec: ModelSpec = spec_in(metadata_of(content, name), name)
             self.providers: tuple[str, ...] = asked
             self._runner = Later(lambda: runner_for(open_model(content, name, "cpu", threads=threads)))
         else:

@@ -87,8 +87,7 @@ def open_model(
     if session is None:
         session = open_session(content, name, asked, threads)
     check_graph(session, name)
-    spec = read_spec(session.get_modelmeta().custom_metadata_map, name)
-    model = OpenModel(session, spec, tuple(session.get_providers()))
+    model = OpenModel(session, read_spec(session, name), tuple(session.get_providers()))
     logger.info("%s runs on %s", name, ", ".join(model.providers))
     return model
 
@@ -157,8 +156,13 @@ def check_graph(session: Any, name: str) -> None:
         raise SpecMismatchError(f"{name}: the graph lacks the outputs {', '.join(missing)}")
 
 
-def read_spec(notes: Mapping[str, str], name: str) -> ModelSpec:
-    """Return the ModelSpec in a file's metadata.
+def read_spec(session: Any, name: str) -> ModelSpec:
+    """Return the ModelSpec in a session's metadata; see ``spec_in``."""
+    return spec_in(session.get_modelmeta().custom_metadata_map, name)
+
+
+def spec_in(notes: Mapping[str, str], name: str) -> ModelSpec:
+    """Return the ModelSpec in a file's metadata, by key.
 
     Raises:
         SpecMismatchError: There is none, its version is none that this package can run, or it is of another clock, crop

@@ -37,7 +37,7 @@ def test_a_picture_is_reduced_as_opencv_reduces_it(size: tuple[int, int], rng: n
     sides = np.array(size[::-1])
 
     def reduce(writer, picture, sides):
-        return area_reduced(writer, picture, sides.part(0, 1, 0), sides.part(1, 2, 0)).transposed(1, 0, 2)
+        return area_reduced(writer, picture, sides.part(0, 1, 0), sides.part(1, 2, 0))
 
     away = np.abs(run(reduce, picture=picture, sides=sides) - cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
     assert away.max() <= 1 and (away > 0).mean() < 0.001
