@@ -63,10 +63,10 @@ def test_similarities_take_points_where_the_package_takes_them(rng: np.random.Ge
     source, target, points = (rng.uniform(0, 2000, (3, count, 2)).astype(np.float32) for count in (5, 5, 4))
 
     def take(writer, source, target, points):
-        return similarities(writer, source, target).taken(writer, points)
+        return similarities(writer, source, target).taken(writer, points.cast(np.float64))
 
     def take_back(writer, source, target, points):
-        return similarities(writer, source, target).inverse(writer).taken(writer, points)
+        return similarities(writer, source, target).inverse(writer).taken(writer, points.cast(np.float64))
 
     there = run(take, source=source, target=target, points=points)
     for index in range(3):
