@@ -35,7 +35,9 @@ const constants = constantsOf({ constants: casesOf('constants') });
 function assertNear(found, wanted, within, what) {
   assert.equal(found.length, wanted.length, `${what}: length`);
   let worst = 0;
-  wanted.forEach((value, i) => { worst = Math.max(worst, Math.abs(found[i] - value)); });
+  wanted.forEach((value, i) => {
+    worst = Math.max(worst, Math.abs(found[i] - value));
+  });
   assert.ok(worst <= within, `${what}: ${worst} apart`);
 }
 
@@ -47,7 +49,9 @@ test('sound of any rate and number of channels is mixed and resampled as in the 
     for (const piece of [length, 1024]) {
       const placer = new SoundPlacer(rate, channelNames(channels));
       for (let start = 0; start < length; start += piece) {
-        const parts = Array.from({ length: channels }, (_, i) => samples.subarray(i * length + start, i * length + Math.min(start + piece, length)));
+        const parts = Array.from({ length: channels }, (_, i) =>
+          samples.subarray(i * length + start, i * length + Math.min(start + piece, length)),
+        );
         placer.push(start / rate, parts);
       }
       const { samples: found, present } = placer.close();
@@ -68,14 +72,25 @@ test('sound lies where its time stamps say', () => {
 });
 
 test('pictures serve the slots that the package gives them', async () => {
-  for (const { fps, stamps, found, starts: [video, audio], origins } of casesOf('places')) {
+  for (const {
+    fps,
+    stamps,
+    found,
+    starts: [video, audio],
+    origins,
+  } of casesOf('places')) {
     async function* shown() {
       for (const [picture, seconds] of stamps.entries()) yield { seconds, picture };
     }
     const places = [];
     for await (const { picture, firstSlot, count } of placed(shown(), fps)) places.push([picture, firstSlot, count]);
     assert.deepEqual(places, found, `${fps} pictures a second`);
-    assertNear([originSeconds(video, audio), originSeconds(video, null), originSeconds(null, audio)], origins, 1e-12, 'origins');
+    assertNear(
+      [originSeconds(video, audio), originSeconds(video, null), originSeconds(null, audio)],
+      origins,
+      1e-12,
+      'origins',
+    );
   }
 });
 
@@ -91,7 +106,10 @@ test('a stamp that leaps and is not followed is dropped', async () => {
 test('faces are told apart as in the package', () => {
   for (const { expected, found, owners, among } of casesOf('faces')) {
     assert.deepEqual(match(expected, found), owners);
-    assert.deepEqual(found.map((face) => isAmong(face, expected)), among);
+    assert.deepEqual(
+      found.map((face) => isAmong(face, expected)),
+      among,
+    );
   }
 });
 
@@ -121,7 +139,10 @@ test('lips go with the sound as in the package', () => {
 
 test('a photograph is told from a face that moves', () => {
   const cases = casesOf('stillness');
-  assert.deepEqual(cases.map((one) => one.is_frozen), [true, false]);
+  assert.deepEqual(
+    cases.map((one) => one.is_frozen),
+    [true, false],
+  );
   for (const { name, is_frozen: isFrozen } of cases) {
     const measured = new Stillness(constants.stillness);
     const crops = bytesOf(`stillness_${name}.u8`);
@@ -135,10 +156,17 @@ test('windows are cut where the package cuts them', () => {
   for (const { speech, given, windows } of casesOf('windows')) {
     const sound = { samples: new Float32Array(speech.length * 640), speech: Uint8Array.from(speech, Number) };
     const cutter = new WindowCutter(sound, { window_frames: 50, hop_frames: 25 }, 10);
-    const found = given.flatMap(([trackId, slots]) => cutter.push({ trackId, seen: slots.map((slot) => ({ slot, crop })) }));
+    const found = given.flatMap(([trackId, slots]) =>
+      cutter.push({ trackId, seen: slots.map((slot) => ({ slot, crop })) }),
+    );
     found.push(...cutter.flush());
-    const plain = found.map(({ firstSlot, slots, trackId, crops, audioPresent }) => (
-      [firstSlot, slots, trackId, crops.map((one) => one !== null), [...audioPresent].map(Boolean)]));
+    const plain = found.map(({ firstSlot, slots, trackId, crops, audioPresent }) => [
+      firstSlot,
+      slots,
+      trackId,
+      crops.map((one) => one !== null),
+      [...audioPresent].map(Boolean),
+    ]);
     assert.deepEqual(plain, windows);
   }
 });
@@ -147,7 +175,10 @@ test('windows give the label, the probabilities and the reasons that the package
   const seen = new Set();
   for (const { spec, analysis, label, probability_fake: probability, streams, reasons } of casesOf('verdicts')) {
     const scores = analysis.scores.map((score) => ({
-      ...score, frameLogits: Object.fromEntries(Object.entries(score.frameLogits).map(([key, line]) => [key, Float64Array.from(line)])),
+      ...score,
+      frameLogits: Object.fromEntries(
+        Object.entries(score.frameLogits).map(([key, line]) => [key, Float64Array.from(line)]),
+      ),
     }));
     const { tracks, slots, minSlots } = analysis;
     const whole = { ...analysis, scores, evidence: aggregate(scores, tracks, slots, minSlots, constants.verdict) };
@@ -162,7 +193,15 @@ test('windows give the label, the probabilities and the reasons that the package
     }
     [label, ...reasons].forEach((one) => seen.add(one));
   }
-  for (const code of ['fake', 'real', 'inconclusive', 'audio_peak_evidence', 'listener_evidence', 'frozen_face', 'constant_offset']) {
+  for (const code of [
+    'fake',
+    'real',
+    'inconclusive',
+    'audio_peak_evidence',
+    'listener_evidence',
+    'frozen_face',
+    'constant_offset',
+  ]) {
     assert.ok(seen.has(code), `no case has ${code}`);
   }
 });
@@ -179,7 +218,11 @@ test('pictures become the bytes that FFmpeg makes of them', async () => {
       copyTo: async (target) => {
         target.set(bytes);
         const half = { stride: width / 2 };
-        return [{ offset: 0, stride: width }, { offset: 4 * quarter, ...half }, { offset: 5 * quarter, ...half }];
+        return [
+          { offset: 0, stride: width },
+          { offset: 4 * quarter, ...half },
+          { offset: 5 * quarter, ...half },
+        ];
       },
       close: () => {},
     };
@@ -197,8 +240,17 @@ test('containers say when what they hold is shown', () => {
       assert.equal(tracks[kind] !== null, kind in packets, `${path}: ${kind}`);
       if (tracks[kind] === null) continue;
       const { samples } = tracks[kind];
-      assert.deepEqual(samples.map(({ size }) => size), packets[kind].map(([, size]) => size), `${path}: sizes of ${kind}`);
-      assertNear(samples.map(({ seconds }) => seconds), packets[kind].map(([seconds]) => seconds), 0.0011, `${path}: times of ${kind}`);
+      assert.deepEqual(
+        samples.map(({ size }) => size),
+        packets[kind].map(([, size]) => size),
+        `${path}: sizes of ${kind}`,
+      );
+      assertNear(
+        samples.map(({ seconds }) => seconds),
+        packets[kind].map(([seconds]) => seconds),
+        0.0011,
+        `${path}: times of ${kind}`,
+      );
     }
     if (fps !== null) assertNear([tracks.video.fps], [fps], 1e-6, `${path}: rate`);
   }

@@ -8,16 +8,36 @@ import shutil
 import subprocess
 
 import pytest
-from agreement import SHORT, node_program
+from agreement import SHORT, differences, node_program, said_by_product, said_by_program
 from agreement import run as run_program
 from requirements import needs
 
 pytestmark = [pytest.mark.slow, needs("node", "node_packages", "ffmpeg", "train", "weights")]
 CLIPS = SHORT.parent
+FAKE = SHORT.parents[2] / "data" / "astronaut_fake.mp4"
+#: By the name of a file the arguments of ffmpeg that make it of FAKE.
+MADE = {
+    "cancelling.flac": ["-vn", "-filter_complex", "[0:a]pan=stereo|c0=c0|c1=-1*c0"],
+    "surround.mka": ["-vn", "-filter_complex", "[0:a]aresample=48000,pan=5.1|c2=c0", "-c:a", "pcm_s16le"],
+    "late_picture.mp4": ["-c:a", "aac", "-vf", "setpts=PTS+0.21/TB", "-c:v", "libx264", "-bf", "2"],
+    "wide_pixels.mp4": ["-vf", "scale=240:320,setsar=4/3", "-c:v", "libx264", "-c:a", "copy"],
+    "stream.ts": ["-c:v", "libx264", "-c:a", "aac"],
+}
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
     return run_program(node_program(SHORT), *map(str, words), timeout_seconds=900)
+
+
+def test_it_agrees_on_other_layouts_and_containers(kit, tmp_path):
+    files = [tmp_path / name for name in MADE]
+    for file in files:
+        make = ["ffmpeg", "-v", "error", "-i", str(FAKE), "-t", "2", *MADE[file.name], str(file)]
+        subprocess.run(make, check=True)
+    product = said_by_product(tuple(files))
+    for file in files:
+        said = said_by_program(node_program(tmp_path), kit, file)
+        assert not differences(said, product[file.name]), file.name
 
 
 def test_sound_alone_is_a_recording(kit, tmp_path):

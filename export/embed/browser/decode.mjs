@@ -28,9 +28,12 @@ async function supported(Decoder, track, config, what) {
   if (!answer?.supported) throw new UnreadableError(`this browser cannot decode the ${what} (${track.codec})`);
 }
 
-const chunkOf = (Chunk, buffer, { at, size, seconds, isKey }) => new Chunk({
-  type: isKey ? 'key' : 'delta', timestamp: Math.round(seconds * 1e6), data: new Uint8Array(buffer, at, size),
-});
+const chunkOf = (Chunk, buffer, { at, size, seconds, isKey }) =>
+  new Chunk({
+    type: isKey ? 'key' : 'delta',
+    timestamp: Math.round(seconds * 1e6),
+    data: new Uint8Array(buffer, at, size),
+  });
 
 /** Yields what a decoder makes of the samples of a track, in its order, with few waiting. */
 async function* decoded(Decoder, Chunk, config, buffer, track) {
@@ -59,11 +62,23 @@ async function* decoded(Decoder, Chunk, config, buffer, track) {
       }
       if (next === track.samples.length && flushed === null && !failure) {
         flushed = 'flushing';
-        decoder.flush().then(() => { flushed = 'done'; wake(); }, (error) => { failure ??= error; wake(); });
+        decoder.flush().then(
+          () => {
+            flushed = 'done';
+            wake();
+          },
+          (error) => {
+            failure ??= error;
+            wake();
+          },
+        );
       }
       if (ready.length) yield ready.shift();
       else if (failure || flushed === 'done') break;
-      else await new Promise((resolve) => { wake = resolve; });
+      else
+        await new Promise((resolve) => {
+          wake = resolve;
+        });
     }
   } finally {
     ready.forEach((frame) => frame.close());
@@ -112,13 +127,19 @@ async function readSound(buffer, track, videoStart) {
       origin = originSeconds(videoStart, seconds);
       placer = new SoundPlacer(sampleRate, channelNames(channels.length));
     }
-    placer.push(seconds - origin, channels.map((channel) => channel.subarray(cut)));
+    placer.push(
+      seconds - origin,
+      channels.map((channel) => channel.subarray(cut)),
+    );
   }
   return { sound: placer === null ? null : placer.close(), origin };
 }
 
-const firstSeconds = (track) => track.samples
-  .reduce((low, { seconds }) => (seconds >= track.startSeconds - 1e-6 ? Math.min(low, seconds) : low), Infinity);
+const firstSeconds = (track) =>
+  track.samples.reduce(
+    (low, { seconds }) => (seconds >= track.startSeconds - 1e-6 ? Math.min(low, seconds) : low),
+    Infinity,
+  );
 
 /** Opens a video (with or without sound), or sound in such a container. */
 async function openContainer(buffer, bytes) {
@@ -126,10 +147,12 @@ async function openContainer(buffer, bytes) {
   if (video === null && audio === null) throw new UnreadableError('the file has neither picture nor sound');
   const counts = { frames: 0 };
   if (video !== null) {
-    if (video.width * video.height > MAX_PIXELS) throw new UnreadableError(`its pictures have over ${MAX_PIXELS} pixels`);
+    if (video.width * video.height > MAX_PIXELS)
+      throw new UnreadableError(`its pictures have over ${MAX_PIXELS} pixels`);
     const config = { codec: video.codec, ...(video.description ? { description: video.description } : {}) };
     await supported(VideoDecoder, video, config, 'picture');
-    if (Math.abs(video.pixelAspect - 1) > 1e-3) throw new UnreadableError('its pixels are not square, which this page does not undo');
+    if (Math.abs(video.pixelAspect - 1) > 1e-3)
+      throw new UnreadableError('its pixels are not square, which this page does not undo');
   }
   const start = video === null ? null : firstSeconds(video);
   const read = audio === null ? { sound: null, origin: start } : await readSound(buffer, audio, start);
@@ -165,7 +188,14 @@ async function openImage(file) {
   async function* one() {
     yield { firstSlot: 0, count: 1, picture };
   }
-  return { kind: 'still', sound: null, hasAudio: false, pictures: one(), seconds: 0.04, report: () => ({ frames: 1, coverage: 1 }) };
+  return {
+    kind: 'still',
+    sound: null,
+    hasAudio: false,
+    pictures: one(),
+    seconds: 0.04,
+    report: () => ({ frames: 1, coverage: 1 }),
+  };
 }
 
 /** Takes sound that the page has decoded: {rateHz, channels: Float32Array[]}. */
@@ -173,7 +203,14 @@ function openSound({ rateHz, channels }) {
   const placer = new SoundPlacer(rateHz, channelNames(channels.length));
   placer.push(0, channels);
   const sound = placer.close();
-  return { kind: 'recording', sound, hasAudio: true, pictures: null, seconds: sound.present.length / 25, report: () => ({ frames: 0, coverage: 1 }) };
+  return {
+    kind: 'recording',
+    sound,
+    hasAudio: true,
+    pictures: null,
+    seconds: sound.present.length / 25,
+    report: () => ({ frames: 0, coverage: 1 }),
+  };
 }
 
 /**

@@ -4,16 +4,30 @@
 import { ContainerError, av1, avc, hevc } from './mp4.mjs';
 
 const [SEGMENT, INFO, TRACKS, ENTRY, CLUSTER, GROUP, VIDEO, AUDIO] = [
-  0x18538067, 0x1549a966, 0x1654ae6b, 0xae, 0x1f43b675, 0xa0, 0xe0, 0xe1];
+  0x18538067, 0x1549a966, 0x1654ae6b, 0xae, 0x1f43b675, 0xa0, 0xe0, 0xe1,
+];
 /** What is gone into; everything else is passed over or read. */
 const FOLDERS = new Set([SEGMENT, INFO, TRACKS, ENTRY, CLUSTER, GROUP, VIDEO, AUDIO]);
 const FIELDS = {
-  0xd7: 'number', 0x83: 'type', 0x86: 'codecId', 0x63a2: 'privateData', 0x56aa: 'delayNanoseconds', 0x23e383: 'periodNanoseconds',
-  0xb0: 'width', 0xba: 'height', 0xb5: 'rateHz', 0x9f: 'channels',
+  0xd7: 'number',
+  0x83: 'type',
+  0x86: 'codecId',
+  0x63a2: 'privateData',
+  0x56aa: 'delayNanoseconds',
+  0x23e383: 'periodNanoseconds',
+  0xb0: 'width',
+  0xba: 'height',
+  0xb5: 'rateHz',
+  0x9f: 'channels',
 };
 const [SCALE, CLUSTER_TIME, SIMPLE_BLOCK, BLOCK, REFERENCE] = [0x2ad7b1, 0xe7, 0xa3, 0xa1, 0xfb];
 const CODECS = {
-  V_VP8: 'vp8', V_VP9: 'vp09.00.31.08', A_OPUS: 'opus', A_VORBIS: 'vorbis', A_FLAC: 'flac', 'A_MPEG/L3': 'mp3',
+  V_VP8: 'vp8',
+  V_VP9: 'vp09.00.31.08',
+  A_OPUS: 'opus',
+  A_VORBIS: 'vorbis',
+  A_FLAC: 'flac',
+  'A_MPEG/L3': 'mp3',
 };
 
 /** Says whether the bytes begin like such a file. */
@@ -70,7 +84,8 @@ function addBlock(view, at, size, id, tracks, clusterTime, scale) {
   const track = tracks.find((one) => one.number && unsigned(one.number) === trackNumber);
   if (!track) return null;
   const flags = view.getUint8(at + length + 2);
-  if (flags & 6) throw new ContainerError('the file has several frames in a block (lacing), which this page does not read');
+  if (flags & 6)
+    throw new ContainerError('the file has several frames in a block (lacing), which this page does not read');
   const sample = {
     at: at + length + 3,
     size: size - length - 3,
@@ -103,13 +118,21 @@ function codecOf(id, privateData) {
   if (id === 'V_MPEG4/ISO/AVC') return avc(privateData);
   if (id === 'V_MPEGH/ISO/HEVC') return hevc(privateData);
   if (id === 'V_AV1') return privateData ? av1(privateData) : { codec: 'av01.0.08M.08' };
-  if (id.startsWith('A_AAC') && privateData) return { codec: `mp4a.40.${privateData[0] >> 3}`, description: privateData };
-  return { codec: CODECS[id] ?? id, ...(id === 'A_VORBIS' || id === 'A_FLAC' || id === 'A_OPUS' ? { description: privateData } : {}) };
+  if (id.startsWith('A_AAC') && privateData)
+    return { codec: `mp4a.40.${privateData[0] >> 3}`, description: privateData };
+  return {
+    codec: CODECS[id] ?? id,
+    ...(id === 'A_VORBIS' || id === 'A_FLAC' || id === 'A_OPUS' ? { description: privateData } : {}),
+  };
 }
 
 /** The rate of pictures that no header states: by the middle step from one to the next. */
 function usualRate(samples) {
   const times = samples.map((sample) => sample.seconds).sort((a, b) => a - b);
-  const steps = times.slice(1).map((time, i) => time - times[i]).filter((step) => step > 0).sort((a, b) => a - b);
+  const steps = times
+    .slice(1)
+    .map((time, i) => time - times[i])
+    .filter((step) => step > 0)
+    .sort((a, b) => a - b);
   return steps.length ? 1 / steps[steps.length >> 1] : 0;
 }

@@ -4,7 +4,8 @@
 
 export class ContainerError extends Error {}
 
-const text = (view, at, length = 4) => String.fromCharCode(...new Uint8Array(view.buffer, view.byteOffset + at, length));
+const text = (view, at, length = 4) =>
+  String.fromCharCode(...new Uint8Array(view.buffer, view.byteOffset + at, length));
 
 /** Yields the boxes inside a part of the file: {type, start, stop} of what each holds. */
 function* boxesOf(view, start, stop) {
@@ -32,7 +33,8 @@ function find(view, within, ...path) {
   return found;
 }
 
-const slice = (view, { start, stop }) => new Uint8Array(view.buffer.slice(view.byteOffset + start, view.byteOffset + stop));
+const slice = (view, { start, stop }) =>
+  new Uint8Array(view.buffer.slice(view.byteOffset + start, view.byteOffset + stop));
 const hex = (value, digits = 2) => value.toString(16).padStart(digits, '0');
 
 /** Says whether the bytes begin like such a file. */
@@ -52,9 +54,11 @@ export function readMp4(buffer) {
   const file = { start: 0, stop: buffer.byteLength };
   const moov = find(view, file, 'moov');
   if (!moov) throw new ContainerError('the file has no index (moov)');
-  if (find(view, moov, 'mvex')) throw new ContainerError('the file is in fragments (fMP4), which this page does not read');
+  if (find(view, moov, 'mvex'))
+    throw new ContainerError('the file is in fragments (fMP4), which this page does not read');
   const movieScale = timeScale(view, find(view, moov, 'mvhd'));
-  const tracks = [...boxesOf(view, moov.start, moov.stop)].filter((box) => box.type === 'trak')
+  const tracks = [...boxesOf(view, moov.start, moov.stop)]
+    .filter((box) => box.type === 'trak')
     .map((trak) => readTrack(view, trak, movieScale));
   const first = (kind) => tracks.find((track) => track !== null && track.kind === kind) ?? null;
   return { video: first('vide'), audio: first('soun') };
@@ -76,7 +80,10 @@ function readTrack(view, trak, movieScale) {
   const edit = readEdit(view, find(view, trak, 'edts', 'elst'), movieScale);
   const keys = readKeys(view, part('stss'));
   const samples = sizes.map((size, i) => ({
-    at: places[i], size, seconds: (times[i] - edit.mediaTime) / scale + edit.delaySeconds, isKey: keys === null || keys.has(i + 1),
+    at: places[i],
+    size,
+    seconds: (times[i] - edit.mediaTime) / scale + edit.delaySeconds,
+    isKey: keys === null || keys.has(i + 1),
   }));
   const matrix = find(view, trak, 'tkhd');
   return {
@@ -100,7 +107,8 @@ function readSizes(view, box) {
 function readPlaces(view, part, sizes) {
   const wide = part('co64');
   const chunks = wide ?? part('stco');
-  const placeOf = (i) => (wide ? Number(view.getBigUint64(chunks.start + 8 + 8 * i)) : view.getUint32(chunks.start + 8 + 4 * i));
+  const placeOf = (i) =>
+    wide ? Number(view.getBigUint64(chunks.start + 8 + 8 * i)) : view.getUint32(chunks.start + 8 + 4 * i);
   const runs = part('stsc');
   const runCount = view.getUint32(runs.start + 4);
   const places = [];
@@ -155,7 +163,8 @@ function readEdit(view, box, movieScale) {
       edit.delaySeconds += seconds;
     } else if (mediaTime >= 0) {
       shown += 1;
-      if (shown > 1) throw new ContainerError('the file is put together of several edits, which this page does not read');
+      if (shown > 1)
+        throw new ContainerError('the file is put together of several edits, which this page does not read');
       edit.mediaTime = mediaTime;
       edit.seconds = seconds;
     }
@@ -165,7 +174,9 @@ function readEdit(view, box, movieScale) {
 
 function readKeys(view, box) {
   if (!box) return null;
-  return new Set(Array.from({ length: view.getUint32(box.start + 4) }, (_, i) => view.getUint32(box.start + 8 + 4 * i)));
+  return new Set(
+    Array.from({ length: view.getUint32(box.start + 4) }, (_, i) => view.getUint32(box.start + 8 + 4 * i)),
+  );
 }
 
 /** Returns how stored pixels are turned to stand upright: [a, b, c, d] of x = a p + c q, y = b p + d q. */
@@ -217,14 +228,20 @@ function audioCodec(view, type, inner) {
 }
 
 /** Returns the names for WebCodecs of a decoder's configuration record. */
-export const avc = (record) => ({ codec: `avc1.${[...record.subarray(1, 4)].map((byte) => hex(byte)).join('')}`, description: record });
+export const avc = (record) => ({
+  codec: `avc1.${[...record.subarray(1, 4)].map((byte) => hex(byte)).join('')}`,
+  description: record,
+});
 
 export function hevc(record) {
   const space = ['', 'A', 'B', 'C'][record[1] >> 6];
   let flags = new DataView(record.buffer, record.byteOffset).getUint32(2);
   let compatible = 0;
   for (let bit = 0; bit < 32; bit += 1, flags >>>= 1) compatible = ((compatible << 1) | (flags & 1)) >>> 0;
-  const constraints = [...record.subarray(6, 12)].map((byte) => hex(byte)).join('.').replace(/(\.00)+$/, '');
+  const constraints = [...record.subarray(6, 12)]
+    .map((byte) => hex(byte))
+    .join('.')
+    .replace(/(\.00)+$/, '');
   const tier = record[1] & 32 ? 'H' : 'L';
   return {
     codec: `hvc1.${space}${record[1] & 31}.${compatible.toString(16)}.${tier}${record[12]}.${constraints}`,

@@ -82,12 +82,25 @@ function showError({ text }) {
 function showVerdict({ document: verdict, faces, curves, thresholds, seconds }) {
   const probability = verdict.probability_fake;
   const said = probability === null ? 'nothing could be judged' : `probability of fake ${percent(probability)}`;
-  const head = make('div', { class: 'head' },
+  const head = make(
+    'div',
+    { class: 'head' },
     make('span', { class: `label ${verdict.label}`, id: 'label' }, verdict.label.toUpperCase()),
-    make('span', { id: 'probability' }, said));
-  const children = [make('h2', {}, verdict.file), head, make('h3', {}, 'By stream'), streamTable(verdict.streams, thresholds)];
+    make('span', { id: 'probability' }, said),
+  );
+  const children = [
+    make('h2', {}, verdict.file),
+    head,
+    make('h3', {}, 'By stream'),
+    streamTable(verdict.streams, thresholds),
+  ];
   if (verdict.reasons.length) children.push(make('h3', {}, 'Why, and what limits it'), reasonList(verdict.reasons));
-  if (verdict.kind !== 'still') children.push(make('h3', {}, 'Over time'), timeline(curves, thresholds, seconds), make('p', { class: 'soft small' }, 'Dashed: from here on a stream is suspicious.'));
+  if (verdict.kind !== 'still')
+    children.push(
+      make('h3', {}, 'Over time'),
+      timeline(curves, thresholds, seconds),
+      make('p', { class: 'soft small' }, 'Dashed: from here on a stream is suspicious.'),
+    );
   if (faces.length) children.push(make('h3', {}, 'Faces'), faceStrip(faces));
   children.push(make('p', { class: 'soft' }, `Model ${verdict.model} on ${verdict.provider}.`));
   show(...children);
@@ -95,17 +108,37 @@ function showVerdict({ document: verdict, faces, curves, thresholds, seconds }) 
 }
 
 function streamTable(streams, thresholds) {
-  return make('table', {}, ...Object.entries(STREAMS).map(([stream, name]) => make('tr', {},
-    make('th', { scope: 'row' }, make('span', { class: `key ${stream}` }), name),
-    make('td', { class: 'number' }, percent(streams[stream])),
-    make('td', { class: 'soft' }, streams[stream] === null ? 'not judged' : bar(stream, streams[stream], thresholds[stream])))));
+  return make(
+    'table',
+    {},
+    ...Object.entries(STREAMS).map(([stream, name]) =>
+      make(
+        'tr',
+        {},
+        make('th', { scope: 'row' }, make('span', { class: `key ${stream}` }), name),
+        make('td', { class: 'number' }, percent(streams[stream])),
+        make(
+          'td',
+          { class: 'soft' },
+          streams[stream] === null ? 'not judged' : bar(stream, streams[stream], thresholds[stream]),
+        ),
+      ),
+    ),
+  );
 }
 
 /** Draws a probability as a bar, with its threshold as a line. */
 function bar(stream, value, threshold) {
-  const picture = draw('svg', { class: 'bar', viewBox: '0 0 100 4', preserveAspectRatio: 'none', role: 'img', 'aria-label': percent(value) });
+  const picture = draw('svg', {
+    class: 'bar',
+    viewBox: '0 0 100 4',
+    preserveAspectRatio: 'none',
+    role: 'img',
+    'aria-label': percent(value),
+  });
   picture.append(draw('rect', { class: `filled ${stream}`, x: 0, y: 0, width: 100 * value, height: 4 }));
-  if (threshold !== null) picture.append(draw('rect', { class: 'mark', x: 100 * threshold - 0.2, y: 0, width: 0.4, height: 4 }));
+  if (threshold !== null)
+    picture.append(draw('rect', { class: 'mark', x: 100 * threshold - 0.2, y: 0, width: 0.4, height: 4 }));
   return picture;
 }
 
@@ -115,7 +148,11 @@ function reasonList(reasons) {
 
 /** Draws the probability of every stream over time, with the threshold of each as a dashed line. */
 function timeline(curves, thresholds, seconds) {
-  const picture = draw('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': 'probability of fake over time' });
+  const picture = draw('svg', {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    role: 'img',
+    'aria-label': 'probability of fake over time',
+  });
   const x = (share) => LEFT + share * (WIDTH - LEFT - 4);
   const y = (value) => 6 + (1 - value) * (HEIGHT - BOTTOM - 6);
   for (const value of [0, 0.5, 1]) {
@@ -125,29 +162,48 @@ function timeline(curves, thresholds, seconds) {
   picture.append(draw('text', { x: LEFT, y: HEIGHT - 2 }, '0 s'));
   picture.append(draw('text', { x: WIDTH - 4, y: HEIGHT - 2, 'text-anchor': 'end' }, `${seconds.toFixed(1)} s`));
   for (const stream of Object.keys(STREAMS)) {
-    const points = curves[stream].map((value, i) => (value === null ? null : `${x((i + 0.5) / curves[stream].length).toFixed(1)} ${y(value).toFixed(1)}`));
+    const points = curves[stream].map((value, i) =>
+      value === null ? null : `${x((i + 0.5) / curves[stream].length).toFixed(1)} ${y(value).toFixed(1)}`,
+    );
     if (!points.some(Boolean)) continue;
     const path = points.map((point, i) => (point === null ? '' : `${points[i - 1] ? 'L' : 'M'}${point}`)).join('');
     picture.append(draw('path', { class: `curve ${stream}`, d: path }));
     const threshold = thresholds[stream];
     if (threshold !== null) {
-      picture.append(draw('line', { class: `threshold ${stream}`, x1: LEFT, x2: WIDTH - 4, y1: y(threshold), y2: y(threshold) }));
+      picture.append(
+        draw('line', { class: `threshold ${stream}`, x1: LEFT, x2: WIDTH - 4, y1: y(threshold), y2: y(threshold) }),
+      );
     }
   }
   return picture;
 }
 
 function faceStrip(faces) {
-  return make('div', { class: 'faces' }, ...faces.map(({ picture, firstSlot, stopSlot, probability }) => {
-    const canvas = make('canvas', { width: CROP_PX, height: CROP_PX });
-    const pixels = new ImageData(CROP_PX, CROP_PX);
-    for (let from = 0, to = 0; from < picture.length; from += 3, to += 4) {
-      pixels.data.set([picture[from], picture[from + 1], picture[from + 2], 255], to);
-    }
-    canvas.getContext('2d').putImageData(pixels, 0, 0);
-    const when = `${(firstSlot / 25).toFixed(1)}–${(stopSlot / 25).toFixed(1)} s`;
-    return make('figure', {}, canvas, make('figcaption', { class: 'soft' }, when, make('br'), probability === null ? 'not judged' : percent(probability)));
-  }));
+  return make(
+    'div',
+    { class: 'faces' },
+    ...faces.map(({ picture, firstSlot, stopSlot, probability }) => {
+      const canvas = make('canvas', { width: CROP_PX, height: CROP_PX });
+      const pixels = new ImageData(CROP_PX, CROP_PX);
+      for (let from = 0, to = 0; from < picture.length; from += 3, to += 4) {
+        pixels.data.set([picture[from], picture[from + 1], picture[from + 2], 255], to);
+      }
+      canvas.getContext('2d').putImageData(pixels, 0, 0);
+      const when = `${(firstSlot / 25).toFixed(1)}–${(stopSlot / 25).toFixed(1)} s`;
+      return make(
+        'figure',
+        {},
+        canvas,
+        make(
+          'figcaption',
+          { class: 'soft' },
+          when,
+          make('br'),
+          probability === null ? 'not judged' : percent(probability),
+        ),
+      );
+    }),
+  );
 }
 
 worker.onmessage = ({ data }) => ({ progress: showProgress, verdict: showVerdict, error: showError })[data.type](data);

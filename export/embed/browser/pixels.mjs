@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns decoded pictures into upright RGB bytes. Pictures of 8 bits a sample with colours at half the size are converted
-// here, byte for byte as FFmpeg does it, and not by the browser: that rounds otherwise, and guesses another matrix where
-// a file names none.
+// Turns decoded pictures into upright RGB bytes. Pictures of 8 bits a sample with colours at half the size are
+// converted here, byte for byte as FFmpeg does it, and not by the browser: that rounds otherwise, and guesses another
+// matrix where a file names none.
 
-/** By the name of a matrix in WebCodecs: what V gives red, U blue, U and V green, in 2^16. Source: libswscale/yuv2rgb.c. */
+/** By a matrix's name in WebCodecs: what V gives red, U blue, U and V green, in 2^16. Source: libswscale/yuv2rgb.c. */
 const MATRICES = { bt709: [117489, 138438, 13975, 34925], 'bt2020-ncl': [110013, 140363, 12277, 42626] };
 const BT601 = [104597, 132201, 25675, 53279];
 
@@ -42,7 +42,9 @@ async function fromPlanes(frame, width, height) {
       const grey = (((bytes[row + x] - black) << 3) * bright) >> 16;
       const column = x >> 1;
       const u = (bytes[first.offset + half * first.stride + (isNv12 ? 2 * column : column)] - 128) << 3;
-      const other = isNv12 ? first.offset + half * first.stride + 2 * column + 1 : second.offset + half * second.stride + column;
+      const other = isNv12
+        ? first.offset + half * first.stride + 2 * column + 1
+        : second.offset + half * second.stride + column;
       const v = (bytes[other] - 128) << 3;
       data[at] = grey + ((v * redOfV) >> 16);
       data[at + 1] = grey + ((u * greenOfU) >> 16) + ((v * greenOfV) >> 16);

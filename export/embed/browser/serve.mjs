@@ -11,8 +11,12 @@ import { fileURLToPath } from 'node:url';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const TYPES = {
-  '.html': 'text/html; charset=utf-8', '.css': 'text/css', '.mjs': 'text/javascript', '.json': 'application/json',
-  '.wasm': 'application/wasm', '.onnx': 'application/octet-stream',
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css',
+  '.mjs': 'text/javascript',
+  '.json': 'application/json',
+  '.wasm': 'application/wasm',
+  '.onnx': 'application/octet-stream',
 };
 const HEADERS = {
   // Without both of the first two a page gets no memory that threads may share.
@@ -20,7 +24,9 @@ const HEADERS = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
   'Cross-Origin-Resource-Policy': 'same-origin',
   // The page can load nothing from elsewhere and send nothing to elsewhere.
-  'Content-Security-Policy': "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src 'self'; " +
+    "img-src 'self' data: blob:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
   'Cache-Control': 'no-cache',
@@ -28,7 +34,10 @@ const HEADERS = {
 
 function folders(kit) {
   return {
-    browser: HERE, js: join(HERE, '..', 'js'), kit, ort: join(HERE, 'node_modules', 'onnxruntime-web', 'dist'),
+    browser: HERE,
+    js: join(HERE, '..', 'js'),
+    kit,
+    ort: join(HERE, 'node_modules', 'onnxruntime-web', 'dist'),
   };
 }
 
@@ -38,7 +47,12 @@ async function fileFor(url, roots) {
   const folder = await realpath(roots[root]);
   const path = normalize(join(folder, ...rest));
   const served = extname(path) === '' ? join(path, 'index.html') : path;
-  if (!served.startsWith(folder + sep) || !(extname(served) in TYPES) || served.includes('node_modules') !== folder.includes('node_modules')) return null;
+  if (
+    !served.startsWith(folder + sep) ||
+    !(extname(served) in TYPES) ||
+    served.includes('node_modules') !== folder.includes('node_modules')
+  )
+    return null;
   const facts = await stat(served).catch(() => null);
   return facts?.isFile() ? { path: served, size: facts.size } : null;
 }
@@ -58,7 +72,7 @@ export function pageServer(kit) {
   });
 }
 
-if (process.argv[1] && fileURLToPath(import.meta.url) === await realpath(process.argv[1])) {
+if (process.argv[1] && fileURLToPath(import.meta.url) === (await realpath(process.argv[1]))) {
   const [kit, port = '8080'] = process.argv.slice(2);
   if (!kit || !/^\d+$/.test(port)) {
     process.stderr.write('usage: node serve.mjs KIT [PORT]\n');

@@ -48,10 +48,18 @@ async function judgeFile({ file, decodedSound }) {
     postMessage({ type: 'progress', seconds, total: media.seconds, stage });
   };
   const { document, found, analysis } = await judge(opened, file.name, media, tell);
-  const faces = analysis.tracks.map(({ trackId, firstSlot, stopSlot, picture, isFrozen }) => (
-    { trackId, firstSlot, stopSlot, picture, isFrozen, probability: found.faces.find((face) => face.trackId === trackId)?.own ?? null }));
+  const faces = analysis.tracks.map(({ trackId, firstSlot, stopSlot, picture, isFrozen }) => ({
+    trackId,
+    firstSlot,
+    stopSlot,
+    picture,
+    isFrozen,
+    probability: found.faces.find((face) => face.trackId === trackId)?.own ?? null,
+  }));
   const curves = Object.fromEntries(Object.entries(found.curves).map(([stream, curve]) => [stream, thinned(curve)]));
-  const thresholds = Object.fromEntries(['video', 'audio', 'sync'].map((name) => [name, found.points[name]?.fake_threshold ?? null]));
+  const thresholds = Object.fromEntries(
+    ['video', 'audio', 'sync'].map((name) => [name, found.points[name]?.fake_threshold ?? null]),
+  );
   postMessage({ type: 'verdict', document, faces, curves, thresholds, seconds: analysis.slots / 25 });
 }
 
@@ -59,6 +67,10 @@ onmessage = async ({ data }) => {
   try {
     await judgeFile(data);
   } catch (error) {
-    postMessage({ type: 'error', text: error.message, isFault: !['UnreadableError', 'ContainerError', 'KitError'].includes(error.constructor.name) });
+    postMessage({
+      type: 'error',
+      text: error.message,
+      isFault: !['UnreadableError', 'ContainerError', 'KitError'].includes(error.constructor.name),
+    });
   }
 };

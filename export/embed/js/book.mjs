@@ -17,7 +17,14 @@ export class TrackBook {
   /** Notes what the next crops of a track show. */
   async note({ trackId, seen }) {
     if (!this.notes.has(trackId)) {
-      const first = { firstSlot: seen[0].slot, heights: [], stillness: new Stillness(this.c.stillness), lipSlots: [], lips: [], last: null };
+      const first = {
+        firstSlot: seen[0].slot,
+        heights: [],
+        stillness: new Stillness(this.c.stillness),
+        lipSlots: [],
+        lips: [],
+        last: null,
+      };
       this.notes.set(trackId, { ...first, picture: seen[0].crop });
     }
     const notes = this.notes.get(trackId);
@@ -50,15 +57,17 @@ export class TrackBook {
 
   /** Returns what is known of every track, by track. */
   summaries(loudness) {
-    return [...this.notes].sort((a, b) => a[0] - b[0]).map(([trackId, notes]) => ({
-      trackId,
-      firstSlot: notes.firstSlot,
-      stopSlot: notes.stopSlot,
-      seenSlots: notes.heights.length,
-      heightPx: median(notes.heights),
-      lips: lipScore(notes.lipSlots, notes.lips, loudness, this.c.lips),
-      isFrozen: notes.stillness.isFrozen(),
-      picture: notes.picture,
-    }));
+    return [...this.notes]
+      .sort((a, b) => a[0] - b[0])
+      .map(([trackId, notes]) => ({
+        trackId,
+        firstSlot: notes.firstSlot,
+        stopSlot: notes.stopSlot,
+        seenSlots: notes.heights.length,
+        heightPx: median(notes.heights),
+        lips: lipScore(notes.lipSlots, notes.lips, loudness, this.c.lips),
+        isFrozen: notes.stillness.isFrozen(),
+        picture: notes.picture,
+      }));
   }
 }

@@ -33,12 +33,13 @@ export function calibrate(analysis, spec) {
     return sigmoid(scale * (logit - growth * Math.log(chances)) + bias);
   };
   // What several faces add is known from the head, what the many places in the time of one add from the peaks.
-  const ofPeak = (peak) => probability(
-    peak.logit - numbersOf(peak.stream).growth * Math.log(peak.faces), `${peak.stream}_peak`, peak.chances);
+  const ofPeak = (peak) =>
+    probability(peak.logit - numbersOf(peak.stream).growth * Math.log(peak.faces), `${peak.stream}_peak`, peak.chances);
   const carriers = evidence.faces.filter((face) => face.fused !== null).length;
-  const ofFace = (face) => (face.fused === null
-    ? probability(face.video, 'video', evidence.faces.length)
-    : probability(face.fused, 'fused', carriers));
+  const ofFace = (face) =>
+    face.fused === null
+      ? probability(face.video, 'video', evidence.faces.length)
+      : probability(face.fused, 'fused', carriers);
   const strongest = ['video', 'audio'].flatMap((stream) => {
     const own = evidence.peaks.filter((peak) => peak.stream === stream);
     if (!own.length) return [];
@@ -54,10 +55,15 @@ export function calibrate(analysis, spec) {
   const chosenOf = (head) => (head === 'video' ? evidence.facesAtOnce : 1);
   return {
     analysis,
-    probabilities: Object.fromEntries(HEADS.map((head) => (
-      [head, probability(evidence.clipLogits[head], head, chosenOf(head))]))),
+    probabilities: Object.fromEntries(
+      HEADS.map((head) => [head, probability(evidence.clipLogits[head], head, chosenOf(head))]),
+    ),
     listeners: probability(evidence.listenersVideo, 'video', evidence.facesAtOnce),
-    faces: evidence.faces.map((face) => ({ ...face, own: ofFace(face), syncProbability: probability(face.sync, 'sync') })),
+    faces: evidence.faces.map((face) => ({
+      ...face,
+      own: ofFace(face),
+      syncProbability: probability(face.sync, 'sync'),
+    })),
     curves: Object.fromEntries(STREAMS.map((stream) => [stream, curve(stream)])),
     points,
     uncalibrated: HEADS.filter((head) => !(head in calibration)),

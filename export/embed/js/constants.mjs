@@ -3,7 +3,14 @@
 
 const PARTS = {
   speech: ['cad.speech', 'cad.speech_net'],
-  faces: ['cad.faces.shot', 'cad.faces.track', 'cad.faces.tracker', 'cad.faces.finder', 'cad.faces.cuts', 'cad.faces.smooth'],
+  faces: [
+    'cad.faces.shot',
+    'cad.faces.track',
+    'cad.faces.tracker',
+    'cad.faces.finder',
+    'cad.faces.cuts',
+    'cad.faces.smooth',
+  ],
   lips: ['cad.faces.active_speaker'],
   stillness: ['cad.faces.stillness'],
   scores: ['cad.runtime.feeding'],

@@ -31,10 +31,11 @@ export class CutDetector {
     const usual = this.changes.length ? median(this.changes) : 0;
     let difference = 0;
     for (let i = 0; i < before.length; i += 1) difference += Math.abs(now.data[i] - before[i]) / before.length;
-    const cut = !this.cutBefore
-      && change > 1 - this.c.MOST_ALIKE
-      && difference > this.c.LEAST_DIFFERENCE
-      && change > this.c.STANDS_OUT * usual;
+    const cut =
+      !this.cutBefore &&
+      change > 1 - this.c.MOST_ALIKE &&
+      difference > this.c.LEAST_DIFFERENCE &&
+      change > this.c.STANDS_OUT * usual;
     if (cut) {
       this.changes = [];
     } else {

@@ -2,9 +2,7 @@
 // Pools the windows of a file into the evidence that is calibrated: one raw logit a head, and one a face.
 // As cad/verdict/aggregate.py and cad/verdict/stretches.py, where it is told why.
 
-import {
-  byTrack, clipLine, facesIn, highest, knownSlots, layOut, levelled, lowest,
-} from './lines.mjs';
+import { byTrack, clipLine, facesIn, highest, knownSlots, layOut, levelled, lowest } from './lines.mjs';
 import { mean, meanOfKnown } from './numbers.mjs';
 
 /** Sums over ten hours of logits are exact to this. */
@@ -48,12 +46,17 @@ function carried(line, own, best) {
 /** What the windows of every face say of it and the sound together. */
 function poolSpeech(byFace, lips, frozen, slots, c) {
   const sync = new Map([...byFace].map(([id, own]) => [id, clipLine(own, 'sync')]));
-  const misfit = withoutFrozen(frozen, new Map(
-    [...byFace].map(([id, own]) => [id, misfitLine(own, sync.get(id), lips.get(id), c)])));
+  const misfit = withoutFrozen(
+    frozen,
+    new Map([...byFace].map(([id, own]) => [id, misfitLine(own, sync.get(id), lips.get(id), c)])),
+  );
   const best = lowest(misfit.values(), slots);
   const carriers = findCarriers(misfit, best, c);
-  const fused = new Map([...carriers].sort((a, b) => a - b).map((id) => (
-    [id, carried(clipLine(byFace.get(id), 'fused'), misfit.get(id), best)])));
+  const fused = new Map(
+    [...carriers]
+      .sort((a, b) => a - b)
+      .map((id) => [id, carried(clipLine(byFace.get(id), 'fused'), misfit.get(id), best)]),
+  );
   const spoken = [...misfit].map(([id, own]) => carried(sync.get(id), own, best));
   return {
     carriers,
@@ -109,7 +112,8 @@ function findPeaks(stream, lines, slots, c) {
   const peaks = [];
   for (const length of stretchLengths(judged, c)) {
     const enough = [...lines].filter(([id]) => known.get(id) >= c.MIN_KNOWN_SHARE * length);
-    const found = enough.map(([id, line]) => ({ trackId: id, stretch: highestStretch(line, length, c) }))
+    const found = enough
+      .map(([id, line]) => ({ trackId: id, stretch: highestStretch(line, length, c) }))
       .filter(({ stretch }) => stretch !== null);
     if (found.length) {
       // A face that is seen for less than a stretch has one place for it.
@@ -165,7 +169,8 @@ export function aggregate(scores, tracks, slots, minSlots, c) {
       fused: speech.fusedOf.get(trackId) ?? null,
     })),
     listenersVideo: speech.carriers.size ? worstOverTime(listening, slots) : null,
-    offsetsSeconds: [...speech.carriers].flatMap((id) => byFace.get(id))
+    offsetsSeconds: [...speech.carriers]
+      .flatMap((id) => byFace.get(id))
       .filter((score) => score.hasVideo && score.hasAudio && !Number.isNaN(score.offsetSeconds))
       .map((score) => score.offsetSeconds),
     peaks: [...findPeaks('video', shown, slots, c), ...findPeaks('audio', new Map([[null, audio]]), slots, c)],

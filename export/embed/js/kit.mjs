@@ -47,7 +47,14 @@ export async function openKit({ ort, read, sha256, provider, session = {} }) {
     return Object.fromEntries(Object.entries(results).map(([key, { data, dims }]) => [key, { data, dims: [...dims] }]));
   }
 
-  return { run, readChecked, spec: document.spec, constants: constantsOf(document), model: document.spec.name, provider };
+  return {
+    run,
+    readChecked,
+    spec: document.spec,
+    constants: constantsOf(document),
+    model: document.spec.name,
+    provider,
+  };
 }
 
 async function readDocument(read) {

@@ -41,7 +41,8 @@ function gathered(lines, slots, choose) {
   const whole = new Float64Array(slots).fill(NaN);
   for (const { first, values } of lines) {
     values.forEach((value, i) => {
-      if (!Number.isNaN(value)) whole[first + i] = Number.isNaN(whole[first + i]) ? value : choose(whole[first + i], value);
+      if (!Number.isNaN(value))
+        whole[first + i] = Number.isNaN(whole[first + i]) ? value : choose(whole[first + i], value);
     });
   }
   return whole;
@@ -56,7 +57,10 @@ export const knownSlots = (line) => line.values.reduce((sum, value) => sum + (Nu
 /** How many of the lines have a value in every slot. */
 export function facesIn(lines, slots) {
   const count = new Int32Array(slots);
-  for (const { first, values } of lines) values.forEach((value, i) => { if (!Number.isNaN(value)) count[first + i] += 1; });
+  for (const { first, values } of lines)
+    values.forEach((value, i) => {
+      if (!Number.isNaN(value)) count[first + i] += 1;
+    });
   return count;
 }
 
@@ -69,17 +73,24 @@ export function levelled(line) {
 /** The moving average over `width` slots of what is known; NaN stays NaN. */
 export function smoothed(values, width) {
   const half = width >> 1;
-  return values.map((value, slot) => (
-    Number.isNaN(value) ? NaN : meanOfKnown(values.subarray(Math.max(0, slot - half), slot + half + 1))));
+  return values.map((value, slot) =>
+    Number.isNaN(value) ? NaN : meanOfKnown(values.subarray(Math.max(0, slot - half), slot + half + 1)),
+  );
 }
 
 /** One line of frame logits a stream, over the whole file. */
 export function streamLines(scores, slots) {
   const faces = [...byTrack(scores).values()];
   return {
-    video: highest(faces.map((own) => frameLine(own, 'video')), slots),
+    video: highest(
+      faces.map((own) => frameLine(own, 'video')),
+      slots,
+    ),
     audio: highest([frameLine(scores, 'audio')], slots),
-    sync: lowest(faces.map((own) => frameLine(own, 'sync')), slots),
+    sync: lowest(
+      faces.map((own) => frameLine(own, 'sync')),
+      slots,
+    ),
   };
 }
 

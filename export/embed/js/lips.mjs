@@ -18,13 +18,16 @@ export function lipScore(slots, motion, loudness, c) {
   const near = loudness.subarray(first, stop);
   const length = Math.max(slots[slots.length - 1] + 1 - first, near.length);
   const moves = new Float64Array(length).fill(NaN);
-  slots.forEach((slot, i) => { moves[slot - first] = motion[i]; });
+  slots.forEach((slot, i) => {
+    moves[slot - first] = motion[i];
+  });
   const loud = new Float64Array(length).fill(NaN);
   loud.set(near);
   const known = moves.filter((value, i) => !Number.isNaN(value) && !Number.isNaN(loud[i])).length;
   if (mean(motion) < c.LEAST_MOTION || known < c.LEAST_SLOTS) return 0;
   let best = 0;
-  for (let lag = -c.MAX_LAG_SLOTS; lag <= c.MAX_LAG_SLOTS; lag += 1) best = Math.max(best, rankCorrelation(moves, loud, lag, c));
+  for (let lag = -c.MAX_LAG_SLOTS; lag <= c.MAX_LAG_SLOTS; lag += 1)
+    best = Math.max(best, rankCorrelation(moves, loud, lag, c));
   return best;
 }
 
@@ -46,7 +49,9 @@ function rankCorrelation(a, b, lag, c) {
 function ranks(values) {
   const order = values.map((_, i) => i).sort((i, j) => values[i] - values[j] || i - j);
   const found = new Array(values.length);
-  order.forEach((i, rank) => { found[i] = rank; });
+  order.forEach((i, rank) => {
+    found[i] = rank;
+  });
   return found;
 }
 

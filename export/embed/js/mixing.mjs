@@ -22,21 +22,21 @@ const LAYOUTS = {
   mono: 'FC',
   stereo: 'FL FR',
   downmix: 'DL DR',
-  '2.1': 'FL FR LFE',
+  2.1: 'FL FR LFE',
   '3.0': 'FL FR FC',
   '3.0(back)': 'FL FR BC',
   '4.0': 'FL FR FC BC',
   quad: 'FL FR BL BR',
   'quad(side)': 'FL FR SL SR',
-  '3.1': 'FL FR FC LFE',
-  '4.1': 'FL FR FC LFE BC',
+  3.1: 'FL FR FC LFE',
+  4.1: 'FL FR FC LFE BC',
   '5.0': 'FL FR FC BL BR',
   '5.0(side)': 'FL FR FC SL SR',
-  '5.1': 'FL FR FC LFE BL BR',
+  5.1: 'FL FR FC LFE BL BR',
   '5.1(side)': 'FL FR FC LFE SL SR',
-  '6.1': 'FL FR FC LFE BC SL SR',
+  6.1: 'FL FR FC LFE BC SL SR',
   '7.0': 'FL FR FC BL BR SL SR',
-  '7.1': 'FL FR FC LFE BL BR SL SR',
+  7.1: 'FL FR FC LFE BL BR SL SR',
 };
 const LAYOUT_OF_COUNT = { 1: 'mono', 2: 'stereo', 6: '5.1', 8: '7.1' };
 
@@ -58,7 +58,11 @@ function plainWeights(channels) {
 /** The power that a mix of these weights has, of the channels' powers with each other (a square matrix). */
 function powerOf(weights, powers, others = weights) {
   let power = 0;
-  weights.forEach((a, i) => others.forEach((b, j) => { power += a * b * powers[i][j]; }));
+  weights.forEach((a, i) =>
+    others.forEach((b, j) => {
+      power += a * b * powers[i][j];
+    }),
+  );
   return power;
 }
 
@@ -143,22 +147,28 @@ export class MonoMixer {
     const length = samples[0].length;
     if (length < MIN_VOTE_SAMPLES && this.votes.length) return this.weights;
     const means = samples.map((part) => sumOf(part) / length);
-    const powers = samples.map((one, i) => samples.map((other, j) => {
-      let sum = 0;
-      for (let n = 0; n < length; n += 1) sum += (one[n] - means[i]) * (other[n] - means[j]);
-      return sum / length;
-    }));
+    const powers = samples.map((one, i) =>
+      samples.map((other, j) => {
+        let sum = 0;
+        for (let n = 0; n < length; n += 1) sum += (one[n] - means[i]) * (other[n] - means[j]);
+        return sum / length;
+      }),
+    );
     const own = powers.map((row, i) => row[i]);
     const loudest = Math.max(...own);
     if (loudest < SILENT_POWER) return this.weights;
-    own.forEach((power, i) => { this.heard[i] ||= power > Math.max(SILENT_POWER, loudest * CROSS_TALK); });
+    own.forEach((power, i) => {
+      this.heard[i] ||= power > Math.max(SILENT_POWER, loudest * CROSS_TALK);
+    });
     let weights = this.plain.map((weight, i) => (this.heard[i] ? weight : 0));
     if (sumOf(weights) <= 0) weights = this.heard.map(Number); // nothing but low frequency, so named, is heard
     weights = scaled(weights, 1 / sumOf(weights));
     const trace = sumOf(own);
     this.votes.push(powers.map((row) => scaled(row, 1 / trace)));
     if (this.votes.length > VOTES) this.votes.shift();
-    const mean = powers.map((row, i) => row.map((_, j) => sumOf(this.votes.map((vote) => vote[i][j])) / this.votes.length));
+    const mean = powers.map((row, i) =>
+      row.map((_, j) => sumOf(this.votes.map((vote) => vote[i][j])) / this.votes.length),
+    );
     let mixed = turned(weights, mean);
     if (keptShare(mixed, powers) < GONE) mixed = turned(weights, powers);
     // Which of two opposite mixes it is does not matter, only that it stays the same one.

@@ -36,22 +36,28 @@ function isNear(one, other) {
 /** Returns for each expected face the index of the found one that it is, or null; the surest pairs first. */
 export function match(expected, found) {
   const owners = expected.map(() => null);
-  const affinity = expected.map((one) => found.map((other) => {
-    const common = shared(one.box, other.box);
-    const overlap = common / Math.max(area(one.box) + area(other.box) - common, 1e-9);
-    if (overlap >= LEAST_OVERLAP) return overlap;
-    return isNear(one, other) ? 0.2 : 0;
-  }));
+  const affinity = expected.map((one) =>
+    found.map((other) => {
+      const common = shared(one.box, other.box);
+      const overlap = common / Math.max(area(one.box) + area(other.box) - common, 1e-9);
+      if (overlap >= LEAST_OVERLAP) return overlap;
+      return isNear(one, other) ? 0.2 : 0;
+    }),
+  );
   for (;;) {
     let best = 0;
     let at = null;
-    affinity.forEach((row, i) => row.forEach((value, j) => {
-      if (value > best) [best, at] = [value, [i, j]];
-    }));
+    affinity.forEach((row, i) =>
+      row.forEach((value, j) => {
+        if (value > best) [best, at] = [value, [i, j]];
+      }),
+    );
     if (at === null) return owners;
     const [row, column] = at;
     owners[row] = column;
     affinity[row].fill(0);
-    affinity.forEach((other) => { other[column] = 0; });
+    affinity.forEach((other) => {
+      other[column] = 0;
+    });
   }
 }

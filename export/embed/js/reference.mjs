@@ -18,7 +18,12 @@ import { WindowCutter } from './windows.mjs';
 
 const SCHEMA = 'cad.reference/1';
 const ARRAYS = {
-  float32: Float32Array, float64: Float64Array, uint8: Uint8Array, bool: Uint8Array, int16: Int16Array, int32: Int32Array,
+  float32: Float32Array,
+  float64: Float64Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+  int16: Int16Array,
+  int32: Int32Array,
   int64: BigInt64Array,
 };
 /** Pixels of one colour, so many on a side, stand for one in the file. */
@@ -32,7 +37,8 @@ export async function runReference(kit) {
   const stages = new Map();
   for (const { stage, name, inputs, outputs, tolerance } of await readCases(kit)) {
     const found = await (STAGES[stage] ?? graph(stage))(kit, inputs);
-    const off = Object.entries(outputs).map(([key, wanted]) => [key, distance(wanted, found[key]), tolerance[key] ?? 0])
+    const off = Object.entries(outputs)
+      .map(([key, wanted]) => [key, distance(wanted, found[key]), tolerance[key] ?? 0])
       .filter(([, far, allowed]) => !(far <= allowed))
       .map(([key, far, allowed]) => `${name}: ${key} is off by ${far.toPrecision(3)}, allowed is ${allowed}`);
     stages.set(stage, [...(stages.get(stage) ?? []), ...off]);
@@ -102,7 +108,10 @@ function resampling(_, { samples, rate_hz: rateHz }) {
   const count = samples.dims[1];
   const placer = new SoundPlacer(rateHz, channelNames(count));
   const channel = (at) => Float32Array.from({ length: samples.dims[0] }, (__, n) => samples.data[n * count + at]);
-  placer.push(0, Array.from({ length: count }, (__, at) => channel(at)));
+  placer.push(
+    0,
+    Array.from({ length: count }, (__, at) => channel(at)),
+  );
   const length = Math.ceil((samples.dims[0] * 16000) / rateHz);
   const whole = new Float32Array(length);
   whole.set(placer.close().samples.subarray(0, length));
@@ -128,7 +137,9 @@ function windows({ spec }, { speech, faces }) {
   const sound = { samples: new Float32Array(speech.data.length * 640), speech: speech.data };
   const cutter = new WindowCutter(sound, spec, spec.min_frames);
   const crop = new Uint8Array(CROP_BYTES);
-  const found = faces.flatMap(([trackId, slots]) => cutter.push({ trackId, seen: slots.map((slot) => ({ slot, crop })) }));
+  const found = faces.flatMap(([trackId, slots]) =>
+    cutter.push({ trackId, seen: slots.map((slot) => ({ slot, crop })) }),
+  );
   found.push(...cutter.flush());
   return {
     windows: found.map((one) => [one.firstSlot, one.slots, one.trackId]),
@@ -139,7 +150,9 @@ function windows({ spec }, { speech, faces }) {
 
 function track({ constants }, { slots, points, boxes, expected_at: expectedAt }) {
   const face = (i) => ({
-    points: Float64Array.from(points.data.subarray(10 * i, 10 * i + 10)), box: [...boxes.data.subarray(4 * i, 4 * i + 4)], score: 0.9,
+    points: Float64Array.from(points.data.subarray(10 * i, 10 * i + 10)),
+    box: [...boxes.data.subarray(4 * i, 4 * i + 4)],
+    score: 0.9,
   });
   const made = new FaceTrack(slots[0], face(0), new Float32Array(576), constants.faces);
   slots.forEach((slot, i) => made.see(slot, face(i)));
@@ -167,7 +180,11 @@ function stillness({ constants }, { frames_blocks: blocks }) {
 
 function verdict({ spec, constants }, { facts, tracks: seen, scores: given }) {
   const tracks = seen.map((one) => ({
-    trackId: one.track, seenSlots: one.seen_slots, heightPx: one.height, lips: one.lips, isFrozen: one.is_frozen,
+    trackId: one.track,
+    seenSlots: one.seen_slots,
+    heightPx: one.height,
+    lips: one.lips,
+    isFrozen: one.is_frozen,
   }));
   const scores = given.map((one) => ({
     firstSlot: one.first,
@@ -179,16 +196,33 @@ function verdict({ spec, constants }, { facts, tracks: seen, scores: given }) {
     audioPresent: one.audio_present,
     logits: one.logits,
     // The vectors have none: they say nothing of short stretches.
-    frameLogits: Object.fromEntries(['video', 'audio', 'sync'].map((key) => [key, new Float64Array(one.frames_present.length).fill(NaN)])),
+    frameLogits: Object.fromEntries(
+      ['video', 'audio', 'sync'].map((key) => [key, new Float64Array(one.frames_present.length).fill(NaN)]),
+    ),
     offsetSeconds: NaN,
   }));
   const evidence = aggregate(scores, tracks, facts.slots, facts.shortest, constants.verdict);
   const media = {
-    frames: facts.pictures, coverage: 1, hasVideo: facts.has_picture, hasAudio: facts.has_sound, pictureSeconds: facts.shown_slots / 25,
+    frames: facts.pictures,
+    coverage: 1,
+    hasVideo: facts.has_picture,
+    hasAudio: facts.has_sound,
+    pictureSeconds: facts.shown_slots / 25,
   };
-  const found = calibrate({
-    kind: facts.kind, media, scores, tracks, slots: facts.slots, minSlots: facts.shortest, speechSlots: facts.speech_slots, facesLeftOut: 0, evidence,
-  }, spec);
+  const found = calibrate(
+    {
+      kind: facts.kind,
+      media,
+      scores,
+      tracks,
+      slots: facts.slots,
+      minSlots: facts.shortest,
+      speechSlots: facts.speech_slots,
+      facesLeftOut: 0,
+      evidence,
+    },
+    spec,
+  );
   const said = decide(found, constants.verdict);
   return {
     clip_logits: evidence.clipLogits,

@@ -18,7 +18,9 @@ export async function scoreWindow(window, run, spec, c) {
   const hasVideo = share(framesPresent) >= c.MIN_VIDEO_SHARE;
   const hasAudio = share(audioPresent) >= c.MIN_AUDIO_SHARE;
   const frames = new Uint8Array(slots * CROP_BYTES);
-  crops.forEach((crop, slot) => { if (crop !== null) frames.set(crop, slot * CROP_BYTES); });
+  crops.forEach((crop, slot) => {
+    if (crop !== null) frames.set(crop, slot * CROP_BYTES);
+  });
   const presence = (mask, on) => ({ data: Float32Array.from(mask, (one) => (on ? one : 0)), dims: [1, slots] });
   const said = await run('model', {
     frames: { data: frames, dims: [1, slots, CROP_PX, CROP_PX, 3] },
@@ -36,8 +38,12 @@ export async function scoreWindow(window, run, spec, c) {
     framesPresent,
     audioPresent,
     logits: Object.fromEntries(HEADS.map((head) => [head, said[`${head}_logit`].data[0] * says(head)])),
-    frameLogits: Object.fromEntries(STREAMS.map((stream) => (
-      [stream, Float64Array.from(said[`${stream}_frame_logits`].data, (value) => value * says(stream))]))),
+    frameLogits: Object.fromEntries(
+      STREAMS.map((stream) => [
+        stream,
+        Float64Array.from(said[`${stream}_frame_logits`].data, (value) => value * says(stream)),
+      ]),
+    ),
     offsetSeconds: said.offset_seconds.data[0] * says('sync'),
   };
 }

@@ -44,7 +44,8 @@ export class Shot {
   /** Looks at the last picture, so that nothing after the last look has to be guessed. */
   async close() {
     const slot = this.lastSlot;
-    if (slot !== null && slot !== this.lastLook && this.held.has(slot)) await this.#look(slot, this.held.get(slot), false);
+    if (slot !== null && slot !== this.lastLook && this.held.has(slot))
+      await this.#look(slot, this.held.get(slot), false);
   }
 
   /** Takes out and returns the tracks that have not been seen for a while. */
@@ -98,7 +99,10 @@ export class Shot {
     this.searchedDepth = Math.max(depth, this.searchedDepth);
     const seenNow = this.tracks.filter((track) => track.lastSlot === slot).map((track) => track.last);
     const fresh = await this.looks.find(picture, depth, seenNow);
-    const owners = match(missed.map((track) => track.last), fresh);
+    const owners = match(
+      missed.map((track) => track.last),
+      fresh,
+    );
     for (const [i, track] of missed.entries()) {
       const face = owners[i] === null ? null : fresh[owners[i]];
       if (face !== null && (await this.#goesOn(track, slot, picture, face))) {

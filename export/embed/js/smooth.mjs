@@ -32,6 +32,9 @@ function shares(offsets, sigma) {
 /** Returns the value at `slot` of the weighted line through `values`, which are known at `slots`. */
 export function smoothAt(slots, values, slot, c) {
   const near = slots.map((one, i) => [one - slot, values[i]]).filter(([away]) => Math.abs(away) <= c.REACH_SLOTS);
-  const share = shares(near.map(([away]) => away), c.SIGMA_SLOTS);
+  const share = shares(
+    near.map(([away]) => away),
+    c.SIGMA_SLOTS,
+  );
   return near[0][1].map((_, i) => Math.fround(near.reduce((sum, [, value], n) => sum + share[n] * value[i], 0)));
 }

@@ -31,7 +31,9 @@ function slotLevels(samples, addedPower, withoutOffset) {
 export function loudness(samples, speech) {
   const level = slotLevels(samples, LIPS_POWER, false);
   let loudest = -Infinity;
-  speech.forEach((there, slot) => { if (there) loudest = Math.max(loudest, level[slot]); });
+  speech.forEach((there, slot) => {
+    if (there) loudest = Math.max(loudest, level[slot]);
+  });
   return Float64Array.from(level, (value, slot) => (speech[slot] ? Math.max(value, loudest - LOUDNESS_RANGE_DB) : NaN));
 }
 
@@ -64,7 +66,9 @@ async function hear(run, samples, gain, c) {
     input.copyWithin(0, BLOCK_SAMPLES);
     input.fill(0, CONTEXT_SAMPLES);
     const fresh = samples.subarray(block * BLOCK_SAMPLES, (block + 1) * BLOCK_SAMPLES);
-    fresh.forEach((sample, n) => { input[CONTEXT_SAMPLES + n] = Math.fround(gain) * sample; });
+    fresh.forEach((sample, n) => {
+      input[CONTEXT_SAMPLES + n] = Math.fround(gain) * sample;
+    });
     const said = await run('speech', { input: { data: input, dims: [1, input.length] }, state, sr });
     blocks[block] = said.output.data[0];
     state = said.stateN;
@@ -74,9 +78,13 @@ async function hear(run, samples, gain, c) {
 
 function sumAround(values, reach) {
   const total = new Float64Array(values.length + 1);
-  values.forEach((value, slot) => { total[slot + 1] = total[slot] + value; });
-  return Float64Array.from(values, (_, slot) => (
-    total[Math.min(values.length, slot + reach + 1)] - total[Math.max(0, slot - reach)]));
+  values.forEach((value, slot) => {
+    total[slot + 1] = total[slot] + value;
+  });
+  return Float64Array.from(
+    values,
+    (_, slot) => total[Math.min(values.length, slot + reach + 1)] - total[Math.max(0, slot - reach)],
+  );
 }
 
 /**
@@ -88,7 +96,10 @@ function sumAround(values, reach) {
 export async function findSpeech({ samples, present }, run, c) {
   if (!present.some(Boolean)) return new Uint8Array(present.length);
   const level = slotLevels(samples, SPEECH_POWER, true);
-  const loud = quantile(level.filter((_, slot) => present[slot]), 0.95);
+  const loud = quantile(
+    level.filter((_, slot) => present[slot]),
+    0.95,
+  );
   const moves = moving(present, level, loud, c);
   const gain = 10 ** ((c.HEARD_AT_DBFS - loud) / 20);
   const voice = new Float64Array(moves.length);
@@ -102,7 +113,9 @@ export async function findSpeech({ samples, present }, run, c) {
   }
   const voices = sumAround(voice, c.VOICE_REACH_SLOTS);
   const around = sumAround(moves, c.VOICE_REACH_SLOTS);
-  const spoken = moves.map((on, slot) => (on && voices[slot] / Math.max(around[slot], c.MAX_PAUSE_SLOTS) >= c.MIN_VOICE ? 1 : 0));
+  const spoken = moves.map((on, slot) =>
+    on && voices[slot] / Math.max(around[slot], c.MAX_PAUSE_SLOTS) >= c.MIN_VOICE ? 1 : 0,
+  );
   const near = sumAround(spoken, c.VOICE_REACH_SLOTS);
   return moves.map((on, slot) => (on && near[slot] > 0.5 ? 1 : 0));
 }

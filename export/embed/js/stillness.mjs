@@ -21,7 +21,8 @@ export class Stillness {
     this.slots += 1;
     if (this.settling > 0) {
       this.settling -= 1;
-    } else if (this.moving <= 2) { // else nothing that may come makes it a photograph's, but for hours of it
+    } else if (this.moving <= 2) {
+      // else nothing that may come makes it a photograph's, but for hours of it
       this.waiting.push(small(crop, this.c));
       if (this.waiting.length === this.c.BLOCK_SLOTS) this.#measure();
     }
@@ -65,7 +66,9 @@ function motionOf(pictures, reference, c) {
     return { ...size, values: rest.map((value) => value / spread) };
   });
   const count = Math.max(1, left.length - c.AVERAGED_SLOTS + 1);
-  const patches = Array.from({ length: count }, (_, first) => largestPatch(meanOf(left.slice(first, first + c.AVERAGED_SLOTS))));
+  const patches = Array.from({ length: count }, (_, first) =>
+    largestPatch(meanOf(left.slice(first, first + c.AVERAGED_SLOTS))),
+  );
   return Math.max(...patches);
 }
 
@@ -107,8 +110,12 @@ function changes({ width, height, values }) {
       columns[3][i] = fromX * along - fromY * across;
       columns[4][i] = 1;
       columns[5][i] = at(x, y);
-      columns[6][i] = at(reflect(x - 1, width), y) + at(reflect(x + 1, width), y)
-        + at(x, reflect(y - 1, height)) + at(x, reflect(y + 1, height)) - 4 * at(x, y);
+      columns[6][i] =
+        at(reflect(x - 1, width), y) +
+        at(reflect(x + 1, width), y) +
+        at(x, reflect(y - 1, height)) +
+        at(x, reflect(y + 1, height)) -
+        4 * at(x, y);
     }
   }
   return columns;
@@ -118,7 +125,8 @@ function orthonormal(columns) {
   const axes = [];
   for (const column of columns) {
     let rest = Float64Array.from(column);
-    for (let round = 0; round < 2; round += 1) { // twice, for the sake of rounding
+    for (let round = 0; round < 2; round += 1) {
+      // twice, for the sake of rounding
       for (const axis of axes) {
         const along = dot(rest, axis);
         rest = rest.map((value, i) => value - along * axis[i]);

@@ -91,7 +91,10 @@ export class FaceTracker {
       this.held.delete(slot);
       const tracks = this.shot.tracks.filter((track) => track.presentAt(slot));
       const states = tracks.map((track) => track.stateAt(slot));
-      const crops = await this.looks.crops(picture, states.map((state) => state.points));
+      const crops = await this.looks.crops(
+        picture,
+        states.map((state) => state.points),
+      );
       tracks.forEach((track, i) => this.#add(track, { slot, crop: crops[i], box: states[i].box }));
       this.shot.tracks.forEach((track) => track.forgetBefore(slot));
     }
@@ -129,7 +132,8 @@ function isSame(one, other) {
   if (one === other) return true;
   if (one.width !== other.width || one.height !== other.height) return false;
   const { data } = one;
-  for (let step = 997; step > 0; step = step === 997 ? 1 : 0) { // most differ in the first few that are compared
+  for (let step = 997; step > 0; step = step === 997 ? 1 : 0) {
+    // most differ in the first few that are compared
     for (let i = 0; i < data.length; i += step) if (data[i] !== other.data[i]) return false;
   }
   return true;

@@ -23,8 +23,8 @@ function charge(found, kind, head, probability, point = found.points[head] ?? nu
     probability,
     point,
     isProven: point !== null && probability >= point.fake_threshold,
-    isBetween: point !== null && !onlyAccuses
-      && point.real_threshold <= probability && probability < point.fake_threshold,
+    isBetween:
+      point !== null && !onlyAccuses && point.real_threshold <= probability && probability < point.fake_threshold,
     onlyAccuses,
     isCalibrated: !found.uncalibrated.includes(head),
   };
@@ -54,10 +54,12 @@ function streamsBeside({ probabilities }) {
 }
 
 function findFaces(found) {
-  return found.faces.filter((face) => face.own !== null).map((face) => {
-    const head = face.fused === null ? 'video' : 'fused';
-    return { ...face, head, ...charge(found, 'face', head, face.own) };
-  });
+  return found.faces
+    .filter((face) => face.own !== null)
+    .map((face) => {
+      const head = face.fused === null ? 'video' : 'fused';
+      return { ...face, head, ...charge(found, 'face', head, face.own) };
+    });
 }
 
 /** Where the curve of a stream reaches its threshold. */
@@ -92,17 +94,19 @@ function findReasons(found, charges, c) {
   const { analysis, probabilities, points, heads } = found;
   const { media } = analysis;
   const proven = (kind) => charges.some((one) => one.kind === kind && one.isProven);
-  const reaches = (head, threshold) => points[head] !== undefined && probabilities[head] !== null
-    && probabilities[head] >= points[head][threshold];
+  const reaches = (head, threshold) =>
+    points[head] !== undefined && probabilities[head] !== null && probabilities[head] >= points[head][threshold];
   const isSuspicious = (head) => reaches(head, 'real_threshold');
   const looksReal = (head) => points[head] !== undefined && probabilities[head] !== null && !isSuspicious(head);
   const isJudged = (stream) => probabilities[stream] !== null || probabilities.fused !== null;
   const faces = findFaces(found);
   const isOutOfSync = reaches('sync', 'fake_threshold');
-  const otherwiseProven = [...charges.map((one) => ({ ...one, head: one.kind })), ...faces]
-    .some((one) => one.isProven && one.head !== 'fused');
+  const otherwiseProven = [...charges.map((one) => ({ ...one, head: one.kind })), ...faces].some(
+    (one) => one.isProven && one.head !== 'fused',
+  );
   const onlySync = isOutOfSync && !isSuspicious('video') && !isSuspicious('audio') && !otherwiseProven;
-  const alone = (stream) => streamsBeside(found).includes(stream) && reaches(stream, 'fake_threshold') && !proven(stream);
+  const alone = (stream) =>
+    streamsBeside(found).includes(stream) && reaches(stream, 'fake_threshold') && !proven(stream);
   const provenFaces = faces.filter((face) => face.isProven);
   const onlyFaceSaidAlready = faces.length === 1 && proven(faces[0].head);
   const frozen = analysis.kind === 'still' ? [] : frozenFaces(analysis);
@@ -115,13 +119,20 @@ function findReasons(found, charges, c) {
   const isTooShort = analysis.slots < analysis.minSlots;
   const expects = (stream) => heads.includes(stream) && !isTooShort;
   const segments = segmentsOf(found);
-  const isShort = (stream) => segments.some((one) => one.stream === stream) && probabilities[stream] !== null
-    && !reaches(stream, 'fake_threshold') && !proven(`${stream}_peak`);
+  const isShort = (stream) =>
+    segments.some((one) => one.stream === stream) &&
+    probabilities[stream] !== null &&
+    !reaches(stream, 'fake_threshold') &&
+    !proven(`${stream}_peak`);
   const offset = constantOffset(analysis.evidence.offsetsSeconds, c);
   const hasPicture = media.hasVideo;
   const pictureUnreadable = hasPicture && !media.frames && !isJudged('video') && !analysis.tracks.length;
-  const isSparse = analysis.kind === 'talking_head' && hasPicture && media.frames > 0
-    && media.coverage >= c.FULL_COVERAGE && media.frames < c.MIN_PICTURES_PER_SECOND * media.pictureSeconds;
+  const isSparse =
+    analysis.kind === 'talking_head' &&
+    hasPicture &&
+    media.frames > 0 &&
+    media.coverage >= c.FULL_COVERAGE &&
+    media.frames < c.MIN_PICTURES_PER_SECOND * media.pictureSeconds;
   const large = (track) => track.seenSlots > 0 && track.heightPx >= c.MIN_FACE_HEIGHT_PX;
   const rows = [
     ['low_coverage', NO_VERDICT, media.coverage < c.MIN_COVERAGE],
@@ -153,8 +164,14 @@ function findReasons(found, charges, c) {
     ['no_audio', NOTE, !media.hasAudio],
     ['no_speech', NOTE, media.hasAudio && analysis.speechSlots === 0],
     ['speech_too_short', NOTE, analysis.speechSlots > 0 && probabilities.audio === null && expects('audio')],
-    ['never_together', NOTE, probabilities.sync === null && heads.includes('sync')
-      && probabilities.video !== null && probabilities.audio !== null],
+    [
+      'never_together',
+      NOTE,
+      probabilities.sync === null &&
+        heads.includes('sync') &&
+        probabilities.video !== null &&
+        probabilities.audio !== null,
+    ],
     ['no_video_head', NOTE, !heads.includes('video')],
     ['no_audio_head', NOTE, !heads.includes('audio')],
     ['no_sync_head', NOTE, !heads.includes('sync')],

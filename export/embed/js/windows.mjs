@@ -49,7 +49,7 @@ export class WindowCutter {
   }
 
   /** Yields the windows at the end of every open track, then those of sound that no face went with. */
-  * flush() {
+  *flush() {
     for (const trackId of [...this.open.keys()].sort((a, b) => a - b)) yield* this.#close(trackId);
     if (this.sound !== null) yield* this.#soundAlone();
   }
@@ -73,7 +73,9 @@ export class WindowCutter {
     if (track.lastWindow === null) {
       return track.crops.length >= this.minSlots ? [this.#cut(trackId, track, track.firstSlot, stop)] : [];
     }
-    return track.lastWindow + this.windowSlots === stop ? [] : [this.#cut(trackId, track, stop - this.windowSlots, stop)];
+    return track.lastWindow + this.windowSlots === stop
+      ? []
+      : [this.#cut(trackId, track, stop - this.windowSlots, stop)];
   }
 
   #cut(trackId, track, start, stop) {
@@ -96,7 +98,7 @@ export class WindowCutter {
     return { audio, audioPresent };
   }
 
-  * #soundAlone() {
+  *#soundAlone() {
     const { speech } = this.sound;
     for (const [first, last] of runsOf(this.covered.map((one) => 1 - one))) {
       // Windows start where the speech starts, so that silence before it changes nothing at all.
@@ -107,7 +109,13 @@ export class WindowCutter {
       for (const [start, end] of windowSpans(spoken[0], stop, this.windowSlots, this.hopSlots)) {
         const sound = this.#sound(start, end);
         if (sound.audioPresent.some(Boolean)) {
-          yield { firstSlot: start, slots: end - start, trackId: null, crops: new Array(end - start).fill(null), ...sound };
+          yield {
+            firstSlot: start,
+            slots: end - start,
+            trackId: null,
+            crops: new Array(end - start).fill(null),
+            ...sound,
+          };
         }
       }
     }

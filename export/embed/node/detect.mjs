@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// A verdict on a file: node detect.mjs KIT FILE. Prints one JSON object (schema cad.embedded/1). With --self-test KIT it
-// runs the kit's reference vectors instead.
+// A verdict on a file: node detect.mjs KIT FILE. Prints one JSON object (schema cad.embedded/1). With --self-test KIT
+// it runs the kit's reference vectors instead.
 
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
@@ -15,7 +15,9 @@ import { KitError, openKit } from '../js/kit.mjs';
 import { runReference } from '../js/reference.mjs';
 import { MediaError, openMedia, stopDecoders } from './media.mjs';
 
-const USAGE = 'usage: node detect.mjs [--provider cpu] [--threads N] [--limit-seconds S] KIT FILE\n       node detect.mjs --self-test KIT';
+const USAGE =
+  'usage: node detect.mjs [--provider cpu] [--threads N] [--limit-seconds S] KIT FILE\n' +
+  '       node detect.mjs --self-test KIT';
 const [USED_WRONGLY, UNREADABLE, NO_KIT, FAULT] = [2, 3, 4, 70];
 
 class UsageError extends Error {}
@@ -36,10 +38,12 @@ function readArguments() {
   }
   if (parsed.values.help) return null;
   const isTest = parsed.values['self-test'];
-  if (parsed.positionals.length !== (isTest ? 1 : 2)) throw new UsageError(isTest ? 'a kit is needed' : 'a kit and a file are needed');
+  if (parsed.positionals.length !== (isTest ? 1 : 2))
+    throw new UsageError(isTest ? 'a kit is needed' : 'a kit and a file are needed');
   const threads = Number(parsed.values.threads);
   const limitSeconds = Number(parsed.values['limit-seconds']);
-  if (!Number.isInteger(threads) || threads < 0) throw new UsageError('--threads takes a whole number, 0 for every core');
+  if (!Number.isInteger(threads) || threads < 0)
+    throw new UsageError('--threads takes a whole number, 0 for every core');
   if (!(limitSeconds > 0)) throw new UsageError('--limit-seconds takes a number above 0');
   const [kit, file] = parsed.positionals;
   return { kit, file, isTest, provider: parsed.values.provider, threads, limitSeconds };
@@ -87,7 +91,11 @@ async function main() {
 
 /** Says in one line what went wrong, and leaves with the code that cad-detect has for it. */
 function fail(error) {
-  const codes = [[UsageError, USED_WRONGLY], [MediaError, UNREADABLE], [KitError, NO_KIT]];
+  const codes = [
+    [UsageError, USED_WRONGLY],
+    [MediaError, UNREADABLE],
+    [KitError, NO_KIT],
+  ];
   const [, code] = codes.find(([kind]) => error instanceof kind) ?? [Error, FAULT];
   process.stderr.write(`${code === USED_WRONGLY ? `${USAGE}\n` : ''}error: ${error.message}\n`);
   process.exitCode = code;

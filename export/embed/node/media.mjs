@@ -27,11 +27,17 @@ const KEPT_MESSAGES = 20;
 /** Runs a program and returns what it prints; rejects with one line. */
 function output(program, args, limitSeconds) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: limitSeconds * 1000, killSignal: 'SIGKILL' });
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: limitSeconds * 1000,
+      killSignal: 'SIGKILL',
+    });
     const parts = [];
     let complaints = '';
     child.stdout.on('data', (part) => parts.push(part));
-    child.stderr.on('data', (part) => { complaints = (complaints + part).slice(-4000); });
+    child.stderr.on('data', (part) => {
+      complaints = (complaints + part).slice(-4000);
+    });
     child.on('error', () => reject(new MediaError(`the program ${program} could not be started; install FFmpeg`)));
     child.on('close', (code) => {
       if (code === 0) resolve(Buffer.concat(parts).toString());
@@ -43,7 +49,9 @@ function output(program, args, limitSeconds) {
 const lastLine = (text) => text.trim().split('\n').pop().trim();
 
 const ratio = (text) => {
-  const [over, under] = String(text ?? '').split(/[:/]/).map(Number);
+  const [over, under] = String(text ?? '')
+    .split(/[:/]/)
+    .map(Number);
   return over > 0 && under > 0 ? over / under : 0;
 };
 
@@ -58,7 +66,11 @@ export async function probe(path, limitSeconds) {
     throw new MediaError('nothing is known of its content');
   }
   const { streams = [], format = {} } = said;
-  if (String(format.format_name).split(',').some((name) => PLAYLISTS.test(name))) {
+  if (
+    String(format.format_name)
+      .split(',')
+      .some((name) => PLAYLISTS.test(name))
+  ) {
     throw new MediaError('is a playlist, which would send the decoder to other files');
   }
   const chosen = (kind) => {
@@ -71,7 +83,12 @@ export async function probe(path, limitSeconds) {
   if (video !== null && video.width * video.height > MAX_PIXELS) {
     throw new MediaError(`has pictures of ${video.width}x${video.height} pixels; the limit is ${MAX_PIXELS}`);
   }
-  return { video, audio, isStillFormat: STILL_FORMATS.test(format.format_name ?? ''), seconds: Number(format.duration) || 0 };
+  return {
+    video,
+    audio,
+    isStillFormat: STILL_FORMATS.test(format.format_name ?? ''),
+    seconds: Number(format.duration) || 0,
+  };
 }
 
 const running = new Set();
@@ -86,7 +103,9 @@ class Decoder {
   constructor(path, args, limitSeconds) {
     const common = ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'info', '-copyts', ...SAFE_INPUT];
     this.child = spawn('ffmpeg', [...common, '-i', `file:${path}`, ...args, 'pipe:1'], {
-      stdio: ['ignore', 'pipe', 'pipe'], timeout: limitSeconds * 1000, killSignal: 'SIGKILL',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: limitSeconds * 1000,
+      killSignal: 'SIGKILL',
     });
     this.messages = [];
     this.onLine = () => {};
@@ -149,7 +168,10 @@ class Notes {
   }
 
   async next() {
-    while (!this.waiting.length && !this.isOver) await new Promise((resolve) => { this.wake = resolve; });
+    while (!this.waiting.length && !this.isOver)
+      await new Promise((resolve) => {
+        this.wake = resolve;
+      });
     return this.waiting.shift() ?? null;
   }
 }
@@ -157,7 +179,18 @@ class Notes {
 /** Yields {seconds, picture} in order; time is that of the file. */
 async function* pictures(path, stream, limitSeconds) {
   const filters = [...squarePixels(stream), 'format=rgb24', 'showinfo=checksum=0'].join(',');
-  const args = ['-map', `0:${stream.index}`, '-vf', filters, '-vsync', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'rgb24'];
+  const args = [
+    '-map',
+    `0:${stream.index}`,
+    '-vf',
+    filters,
+    '-vsync',
+    'passthrough',
+    '-f',
+    'rawvideo',
+    '-pix_fmt',
+    'rgb24',
+  ];
   const decoder = new Decoder(path, args, limitSeconds);
   const notes = new Notes(decoder);
   let timeBase = 0;
@@ -175,7 +208,8 @@ async function* pictures(path, stream, limitSeconds) {
       const data = await decoder.bytes(note.width * note.height * 3);
       if (data === null) break;
       // A picture without a stamp follows the one before it.
-      if (Number.isNaN(note.seconds)) note.seconds = last === null ? 0 : last + 1 / (ratio(stream.avg_frame_rate) || 25);
+      if (Number.isNaN(note.seconds))
+        note.seconds = last === null ? 0 : last + 1 / (ratio(stream.avg_frame_rate) || 25);
       last = note.seconds;
       yield { seconds: note.seconds, picture: { data, width: note.width, height: note.height } };
     }
@@ -194,12 +228,24 @@ function squarePixels(stream) {
 
 async function check(decoder) {
   const end = await decoder.ended;
-  if (end !== 0) throw new MediaError(`the decoder ${typeof end === 'number' ? `ended with ${end}` : end}: ${decoder.messages.pop() ?? ''}`);
+  if (end !== 0)
+    throw new MediaError(
+      `the decoder ${typeof end === 'number' ? `ended with ${end}` : end}: ${decoder.messages.pop() ?? ''}`,
+    );
 }
 
 /** Yields {seconds, channels: Float32Array[]} in order; time is that of the file. */
 async function* soundFrames(path, stream, limitSeconds) {
-  const args = ['-map', `0:${stream.index}`, '-af', 'aformat=sample_fmts=flt,ashowinfo', '-f', 'f32le', '-c:a', 'pcm_f32le'];
+  const args = [
+    '-map',
+    `0:${stream.index}`,
+    '-af',
+    'aformat=sample_fmts=flt,ashowinfo',
+    '-f',
+    'f32le',
+    '-c:a',
+    'pcm_f32le',
+  ];
   const decoder = new Decoder(path, args, limitSeconds);
   const notes = new Notes(decoder);
   decoder.onLine = (line) => {
@@ -225,8 +271,9 @@ async function* soundFrames(path, stream, limitSeconds) {
 }
 
 function deinterleaved(samples, count) {
-  return Array.from({ length: count }, (_, channel) => (
-    Float32Array.from({ length: samples.length / count }, (__, n) => samples[n * count + channel])));
+  return Array.from({ length: count }, (_, channel) =>
+    Float32Array.from({ length: samples.length / count }, (__, n) => samples[n * count + channel]),
+  );
 }
 
 /** Lays the sound out on the grid; the first stamps of both streams say where that begins. */
@@ -310,7 +357,8 @@ async function* stillPlacement(shown) {
 function coverage(isStill, video, audio, counts, read, fps) {
   if (isStill) return 1;
   const shares = [1];
-  if (video !== null && Number(video.duration) > 0) shares.push((counts.last + 1 / (fps || 25)) / Number(video.duration));
+  if (video !== null && Number(video.duration) > 0)
+    shares.push((counts.last + 1 / (fps || 25)) / Number(video.duration));
   if (audio !== null && Number(audio.duration) > 0) shares.push(read.seconds / Number(audio.duration));
   return Math.max(0, Math.min(...shares));
 }
