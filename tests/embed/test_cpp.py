@@ -65,8 +65,11 @@ def test_other_files_are_judged_as_the_product_judges_them(command, kit, made):
 
 
 def test_a_photograph_is_turned_by_its_tag(command, kit, tmp_path):
+    lying = tmp_path / "lying.jpg"
+    words = ["ffmpeg", "-v", "error", "-i", str(STILL), "-vf", "transpose=cclock", "-q:v", "2", str(lying)]
+    subprocess.run(words, check=True, capture_output=True)
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-    jpeg = STILL.read_bytes()
+    jpeg = lying.read_bytes()
     turned = tmp_path / "turned.jpg"
     turned.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
     assert not differences(said_by_program(command, kit, turned), said_by_product((turned,))["turned.jpg"])
