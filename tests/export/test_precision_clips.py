@@ -20,8 +20,9 @@ from cad.errors import DataError
 from cad.evaluation.row_views import View
 from cad.export.calibration_clips import face_feeds
 from cad.export.clip_windows import WindowReader, spread
-from cad.runtime.scorer import Scorer
+from cad.runtime.session import open_model
 from cad.spec import HEADS, INPUTS, Calibration, ModelSpec, OperatingPoint
+from cad.weights import find_entry, read_verified
 from cad.windows import Window
 
 DATA = Path(__file__).resolve().parents[1]
@@ -92,8 +93,9 @@ def test_windows_are_cut_once(manifest, windows, tmp_path, monkeypatch):
 def test_heads_without_their_stream_have_no_logit(windows):
     one = windows[0]
     silent = replace(one, audio=np.zeros_like(one.audio), audio_present=np.zeros_like(one.audio_present))
-    scorer = Scorer("cad_small_3", threads=1)
-    with_sound, without = (mean_logits(scorer._session, [each]) for each in (one, silent))
+    entry = find_entry("cad_small_3")
+    session = open_model(read_verified(entry), entry.name, "cpu", threads=1).session
+    with_sound, without = (mean_logits(session, [each]) for each in (one, silent))
     assert np.isfinite(with_sound[HEADS.index("video")]) and np.isfinite(without[HEADS.index("video")])
     assert np.isnan([without[HEADS.index(head)] for head in ("audio", "sync")]).all()
 
