@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from enum import StrEnum
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from cad.__main__ import main
+from cad.__main__ import STARTED_SECONDS, main
 from cad.command import ExitCode, say
 from cad.errors import OptionError
 from cad.printable import printable
@@ -60,6 +61,10 @@ class DeviceChoice(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+    TENSORRT = "tensorrt"
+    OPENVINO = "openvino"
+    COREML = "coreml"
+    DIRECTML = "directml"
 
 
 detect_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -124,7 +129,8 @@ def detect(
         typer.Option("--model", help="Name of weights, or path of their folder or ONNX file.", show_default=False),
     ] = None,
     device: Annotated[
-        DeviceChoice, typer.Option("--device", help="auto takes a CUDA GPU if ONNX Runtime has one.")
+        DeviceChoice,
+        typer.Option("--device", help="What the model runs on; auto: a CUDA GPU if one starts, else the CPU."),
     ] = DeviceChoice.AUTO,
     providers: Annotated[
         str | None, typer.Option("--providers", help="ONNX Runtime providers, comma-separated; overrides --device.")
@@ -164,6 +170,9 @@ def detect(
     ] = None,
     require_sandbox: Annotated[
         bool, typer.Option("--require-sandbox", help="Read no file where the kernel does not confine its decoder.")
+    ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show on stderr where the time of every file went.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail, and tracebacks of faults.")] = False,
@@ -205,6 +214,8 @@ def detect(
         writers = [open_writer(files, json, jsonl, verbose), *([page] if page else [])]
         shown = not quiet and sys.stderr.isatty()
         with open_progress(shown) as progress, open_detector(options, progress) as detector:
+            if profile:
+                writers.append(open_profile())
             items = expand_inputs(files, sys.stdin, recursive)
             batch = results(detector, items if page is None else spared(items, page), jobs)
             return run_batch(batch, writers, fail_on, None if names_more(files) else len(files))
@@ -299,6 +310,13 @@ def spared(items: Iterable[Input], page: HtmlWriter) -> Iterator[Input]:
         yield item
 
 
+def open_profile() -> Writer:
+    """Return what writes where the time went."""
+    from cad.report.profile import ProfileWriter
+
+    return ProfileWriter(sys.stderr, time.perf_counter() - STARTED_SECONDS)
+
+
 def open_progress(shown: bool) -> AbstractContextManager[Callable[[Progress], None] | None]:
     """Return a context that gives a callback which draws a bar on stderr, or None where none is wanted."""
     if not shown:
@@ -309,16 +327,16 @@ def open_progress(shown: bool) -> AbstractContextManager[Callable[[Progress], No
 
 
 def open_detector(options: DetectOptions, progress: Callable[[Progress], None] | None) -> Detector:
-    """Return the detector, after a warning where onnxruntime and onnxruntime-gpu are both installed.
+    """Return the detector, after a warning where several builds of ONNX Runtime are installed.
 
     Raises:
         WeightsError: The weights are unknown, damaged or not runnable.
         OptionError: The device or a provider is not available.
     """
     from cad.detector import Detector
-    from cad.runtime.providers import both_runtimes_warning
+    from cad.runtime.providers import other_runtimes_warning
 
-    warning = both_runtimes_warning()
+    warning = other_runtimes_warning()
     if warning:
         logger.warning(warning)
     return Detector(options, progress)

@@ -21,6 +21,7 @@ from threading import Event
 from typing import Any, cast
 
 from cad.batch import in_order
+from cad.behind import Behind
 from cad.clock import seconds_of
 from cad.closing import Closing
 from cad.deadline import Deadline
@@ -55,6 +56,9 @@ from cad.versions import versions
 from cad.windows import Window, WindowCutter
 
 logger = logging.getLogger(__name__)
+
+#: So many lots of windows (of one face 4 MB each) may wait to be scored while the next pictures are searched for faces.
+MOST_WAITING = 4
 
 #: What can be judged: a file by its path, its bytes or a binary stream, or what the caller has decoded.
 Clip = MediaInput | MediaSource
@@ -156,7 +160,8 @@ class Detector(Closing):
         self._pool = MediaPool(self.options.limits, require_sandbox=self.options.require_sandbox)
         self._end_pool = weakref.finalize(self, self._pool.close)
         self._pool.warm_up()  # the decoding process starts while the nets are loaded
-        self._scorer = Scorer(self.options.model, self.options.providers, self.options.threads, self.options.device)
+        chosen = self.options.model, self.options.providers, self.options.threads, self.options.device
+        self._scorer = Scorer(*chosen, opens_later=True)  # its net is loaded while the first file is read
         self._finder = FaceFinder()
         entry = self._scorer.entry
         self.spec = with_operating_point(self._scorer.spec, self.options.operating_point)
@@ -269,7 +274,7 @@ class Detector(Closing):
         Raises:
             MediaTimeoutError: Nothing was.
         """
-        with watch.stage("read"):
+        with watch.stage("hear"):
             sounds, silent = hear_sounds(source, scene.audios, check)
         unjudged += silent
         shortest = 1 if info.kind is MediaKind.IMAGE else self.spec.min_frames
@@ -286,10 +291,13 @@ class Detector(Closing):
                 is_still = info.kind is MediaKind.IMAGE
                 finder = self._finder.checked(check)
                 tracker = FaceTracker(finder=finder, joint_slots=joints, is_still=is_still)
-                for video_slots in self._score_faces(
-                    read_picture(source, video), tracker, listeners, book, watch, check
-                ):
-                    tell(video_slots, "picture")
+                with Behind(MOST_WAITING) as behind:
+                    for video_slots in self._score_faces(
+                        read_picture(source, video), tracker, listeners, book, behind, watch, check
+                    ):
+                        tell(video_slots, "picture")
+                    with watch.stage("wait"):
+                        behind.finish()
             for one in listeners:
                 with watch.stage("score"):
                     self._score_sound(one, tell, check)
@@ -327,42 +335,57 @@ class Detector(Closing):
         tracker: FaceTracker,
         listeners: list[Listener],
         book: TrackBook,
+        behind: Behind,
         watch: Stopwatch,
         check: Callable[[], None],
     ) -> Iterator[int]:
-        """Score all windows with a face but those at the tracks' ends; yield after each chunk where it stops."""
+        """Have all windows with a face scored but those at the tracks' ends; yield after each chunk where it stops.
+
+        Windows are scored ``behind``, while the next chunk is decoded and searched for faces.
+        """
         stop_slot = 0
         for chunk in watch.timed("read", chunks):
             check()
             with watch.stage("faces"):
                 found = tracker.push(chunk)
-            self._score_crops(found, listeners, book, watch, check)
+            self._score_crops(found, listeners, book, behind, watch, check)
             stop_slot = chunk.first_slot + len(chunk.frames)
             for one in listeners:
-                with watch.stage("score"):
-                    ended = one.cutter.advance(stop_slot - LAG_SLOTS)
-                    one.scores.extend(one.scorer.score_stream(_checked(ended, check)))
+                _score_behind(one, one.cutter.advance(stop_slot - LAG_SLOTS), behind, watch, check)
             yield stop_slot
         if not stop_slot:
             check()  # the source may have given nothing because the time was over
         with watch.stage("faces"):
             found = tracker.flush()
-        self._score_crops(found, listeners, book, watch, check)
+        self._score_crops(found, listeners, book, behind, watch, check)
 
     def _score_crops(
         self,
         found: Iterable[FaceCrops],
         listeners: list[Listener],
         book: TrackBook,
+        behind: Behind,
         watch: Stopwatch,
         check: Callable[[], None],
     ) -> None:
+        # Windows of all faces go on together, no more than a device takes at once, since they fill the memory.
+        for one, windows in self._cut(found, listeners, book, watch):
+            _score_behind(one, windows, behind, watch, check)
+
+    def _cut(
+        self, found: Iterable[FaceCrops], listeners: list[Listener], book: TrackBook, watch: Stopwatch
+    ) -> Iterator[tuple[Listener, list[Window]]]:
+        """Yield the windows that crops complete, for each listener in their order, in lists of about a batch."""
+        cut: list[list[Window]] = [[] for _ in listeners]
         for crops in found:
             with watch.stage("faces"):
                 book.note(crops)
-            with watch.stage("score"):
-                for one in listeners:
-                    one.scores.extend(one.scorer.score_stream(_checked(one.cutter.push(crops), check)))
+            for place, one in enumerate(listeners):
+                cut[place] += one.cutter.push(crops)
+                if len(cut[place]) >= self._scorer.batch_windows:
+                    yield one, cut[place]
+                    cut[place] = []
+        yield from zip(listeners, cut, strict=True)
 
     def _score_sound(self, one: Listener, tell: Callable[[int, str], None], check: Callable[[], None]) -> None:
         """Score the last windows of every face, and speech without a face."""
@@ -396,6 +419,20 @@ class Detector(Closing):
             raise OptionError("the detector was made in another process; make one in this process")
         if not self._end_pool.alive:
             raise OptionError("the detector is closed")
+
+
+def _score_behind(
+    one: Listener, windows: list[Window], behind: Behind, watch: Stopwatch, check: Callable[[], None]
+) -> None:
+    """Have windows scored while the caller goes on."""
+
+    def score() -> None:
+        with watch.stage("score"):
+            one.scores.extend(one.scorer.score_stream(_checked(windows, check)))
+
+    if windows:
+        with watch.stage("wait"):
+            behind.give(score)
 
 
 def _check(path: str, cancelled: Event, deadline: Deadline) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cad.errors import OptionError
 from cad.field_types import check_fields
 from cad.media.limits import MediaLimits
-from cad.runtime.providers import DEVICES, Device
+from cad.runtime.providers import Device, check_device
 from cad.spec import OperatingPoint
 
 
@@ -19,7 +19,8 @@ class DetectOptions:
     Attributes:
         model: Name of the weights (``cad-detect models`` lists them), or path of a folder with a manifest or of an ONNX
             file; None takes the package's default.
-        device: ``auto`` uses a CUDA GPU where ONNX Runtime has one, else the CPU; ``cuda`` and ``cpu`` insist.
+        device: ``auto`` uses a CUDA GPU where ONNX Runtime has one and it starts, else the CPU; ``cpu``, ``cuda``,
+            ``tensorrt``, ``openvino``, ``coreml`` and ``directml`` insist.
         providers: ONNX Runtime providers by name, which then override ``device``.
         threads: Threads inside one operator of the model; 0 takes every core.
         limits: What one file may cost before it is refused or stopped.
@@ -54,8 +55,7 @@ class DetectOptions:
         if not isinstance(self.operating_point, OperatingPoint | None):
             found = type(self.operating_point).__name__
             raise OptionError(f"DetectOptions.operating_point must be an OperatingPoint or None, got {found}")
-        if self.device not in DEVICES:
-            raise OptionError(f"device is {self.device!r}; accepted are {', '.join(DEVICES)}")
+        check_device(self.device)
         if self.threads < 0:
             raise OptionError(f"threads is {self.threads}; it must be 0 (every core) or more")
         for name in ("video_tracks", "audio_tracks"):

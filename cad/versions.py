@@ -6,8 +6,10 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+#: Builds of ONNX Runtime, of which one may be installed.
+RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 #: Decoding, scaling and arithmetic happen in these.
-DISTRIBUTIONS = ("cad-detect", "av", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless")
+DISTRIBUTIONS = ("cad-detect", "av", "numpy", *RUNTIMES, "opencv-python-headless")
 
 
 @cache

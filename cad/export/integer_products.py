@@ -32,10 +32,10 @@ _LEAST_SCALE = 1e-12
 LOGIT_TOLERANCE = 0.15
 
 
-def multiply_in_integers(graph: onnx.GraphProto) -> int:
-    """Replace the matrix products of LAYERS in place, and return how many there were."""
+def multiply_in_integers(graph: onnx.GraphProto, layers: tuple[str, ...] | None = None) -> int:
+    """Replace the matrix products of layers (LAYERS), by their biases' names, in place; return how many there were."""
     held = {tensor.name: tensor for tensor in graph.initializer}
-    chosen = {node.output[0] for node in _products(graph, held)}
+    chosen = {node.output[0] for node in _products(graph, held, LAYERS if layers is None else layers)}
     if not chosen:
         return 0
     quantised: set[str] = set()
@@ -87,8 +87,10 @@ def integer_matrices(graph: onnx.GraphProto, held: Mapping[str, NDArray[np.gener
     return found
 
 
-def _products(graph: onnx.GraphProto, held: dict[str, onnx.TensorProto]) -> Iterator[onnx.NodeProto]:
-    """Yield the products with a constant matrix to which a bias of LAYERS is added."""
+def _products(
+    graph: onnx.GraphProto, held: dict[str, onnx.TensorProto], layers: tuple[str, ...]
+) -> Iterator[onnx.NodeProto]:
+    """Yield the products with a constant matrix to which a bias of ``layers`` is added."""
     made = {node.output[0]: node for node in graph.node if node.op_type == "MatMul"}
     uses: dict[str, int] = {}
     for node in graph.node:
@@ -99,7 +101,7 @@ def _products(graph: onnx.GraphProto, held: dict[str, onnx.TensorProto]) -> Iter
             continue
         for one, other in (node.input, reversed(node.input)):
             product = made.get(other)
-            if one.startswith(LAYERS) and product is not None and product.input[1] in held and uses[other] == 1:
+            if one.startswith(layers) and product is not None and product.input[1] in held and uses[other] == 1:
                 yield product
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from cad.errors import ExportError, WeightsError
 from cad.export.checkpoint import export_checkpoint
 from cad.export.parity import Difference
+from cad.export.precision import PRECISION_KEY, PRECISIONS
 from cad.runtime.session import open_model
 from cad.weights.registry import MANIFEST_NAME, read_entry
 
@@ -23,7 +24,12 @@ _OURS = {MODEL_NAME, MANIFEST_NAME, "model.scores.jsonl"}
 
 
 def export_folder(
-    checkpoint: Path, folder: Path, name: str | None = None, dtype: str = "fp32", trained_on: str = ""
+    checkpoint: Path,
+    folder: Path,
+    name: str | None = None,
+    dtype: str = "fp32",
+    trained_on: str = "",
+    calibrate_on: Path | None = None,
 ) -> list[Difference]:
     """Export a checkpoint as a folder of weights, whole or not at all, and return the worst difference of each output.
 
@@ -35,14 +41,17 @@ def export_folder(
         name: Of the weights; None for the folder's.
         dtype: See ``export_checkpoint``.
         trained_on: See ``export_checkpoint``.
+        calibrate_on: See ``export_checkpoint``.
 
     Raises:
+        OptionError: See ``export_checkpoint``.
+        DataError: Likewise.
         WeightsError: The checkpoint cannot be read.
         ExportError: The graph cannot be made or disagrees with its source, or the folder holds something else.
         OSError: The folder cannot be written.
     """
     with weights_folder(folder) as model:
-        return export_checkpoint(checkpoint, model, name or folder.name, dtype, trained_on)
+        return export_checkpoint(checkpoint, model, name or folder.name, dtype, trained_on, calibrate_on)
 
 
 @contextmanager
@@ -97,7 +106,9 @@ def write_manifest(folder: Path) -> None:
         WeightsError: The model is none that the detector can run.
     """
     content = (folder / MODEL_NAME).read_bytes()
-    spec = open_model(content, folder.name, device="cpu", threads=1).spec
+    opened = open_model(content, folder.name, device="cpu", threads=1)
+    spec = opened.spec
+    dtype = opened.session.get_modelmeta().custom_metadata_map.get(PRECISION_KEY, "")
     manifest = {
         "kind": "detector",
         "file": MODEL_NAME,
@@ -106,6 +117,7 @@ def write_manifest(folder: Path) -> None:
         "default": False,
         "trained_on": spec.trained_on,
         "commit": spec.commit,
+        **({"precision": PRECISIONS[dtype]} if dtype in PRECISIONS else {}),
         "figures": {},
     }
     (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ counts as a cut where it starts.
 from __future__ import annotations
 
 from collections import deque
+from statistics import median
 
 import cv2
 import numpy as np
@@ -54,7 +55,7 @@ class CutDetector:
         if last.shape != now.shape:
             last = np.asarray(cv2.resize(last, now.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
         change = 1.0 - likeness(last, now)
-        usual = float(np.median(self._changes)) if self._changes else 0.0
+        usual = median(self._changes) if self._changes else 0.0
         cut = (
             not self._cut_before
             and change > 1.0 - MOST_ALIKE

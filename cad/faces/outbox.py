@@ -72,6 +72,8 @@ def _record(track_id: int, waiting: _Waiting) -> FaceCrops:
 def _spread(rows: NDArray[np.intp], values: Sequence[Any]) -> NDArray[Any]:
     """Return the values in their rows, with zeros between them."""
     stacked = np.stack(values)
+    if len(stacked) == rows[-1] + 1:
+        return stacked
     spread = np.zeros((rows[-1] + 1, *stacked.shape[1:]), stacked.dtype)
     spread[rows] = stacked
     return spread

@@ -37,13 +37,25 @@ def between(slots: NDArray[np.intp], values: NDArray[np.float32], wanted: NDArra
         >>> between(np.array([0, 4]), np.float32([[0, 8], [4, 0]]), np.array([1, 4])).tolist()
         [[1.0, 6.0], [4.0, 0.0]]
     """
+    before, after, share = _neighbours(tuple(slots.tolist()), tuple(wanted.tolist()))
+    share = share.reshape(-1, *([1] * (values.ndim - 1)))
+    return np.asarray(values[before] * (1 - share) + values[after] * share, dtype=np.float32)
+
+
+@lru_cache(maxsize=1024)
+def _neighbours(
+    known: tuple[int, ...], asked: tuple[int, ...]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Return for each slot asked for the indices of the known ones before and after it, and how far it is to the later.
+
+    Looks come in a rhythm, so that the same distances come again and again.
+    """
+    slots, wanted = np.array(known, dtype=np.intp), np.array(asked, dtype=np.intp)
     after = np.clip(np.searchsorted(slots, wanted), 1, max(1, len(slots) - 1))
     before = after - 1
     after = np.minimum(after, len(slots) - 1)
     span = np.maximum(slots[after] - slots[before], 1)
-    share = ((wanted - slots[before]) / span).astype(np.float32)
-    share = share.reshape(-1, *([1] * (values.ndim - 1)))
-    return np.asarray(values[before] * (1 - share) + values[after] * share, dtype=np.float32)
+    return before, after, ((wanted - slots[before]) / span).astype(np.float32)
 
 
 def smooth_at(slots: NDArray[np.intp], values: NDArray[np.float32], slot: int) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ LOST_SLOTS = FRAME_RATE_HZ
 SAME_APPEARANCE = 0.35
 _APPEARANCE_PX = 24
 _APPEARANCE_STEP = 10
+_HERE = np.zeros(1, dtype=np.intp)
 
 
 class FaceTrack:
@@ -102,11 +103,14 @@ class FaceTrack:
     def state_at(self, slot: int) -> FaceDetection:
         """Return box, smoothed points and score at a slot at which the face is present."""
         slots, faces = self._around(slot)
-        known = np.arange(max(slots[0], slot - REACH_SLOTS), min(slots[-1], slot + REACH_SLOTS) + 1)
-        values = np.stack([np.concatenate([face.points_px, face.box_px.reshape(2, 2)]) for face in faces])
-        smooth = smooth_at(known, between(slots, values, known), slot)
+        away = slots - slot  # the same few distances again and again, for which the weights are known
+        known = np.arange(max(away[0], -REACH_SLOTS), min(away[-1], REACH_SLOTS) + 1)
+        values = np.empty((len(faces), 7, 2), dtype=np.float32)
+        for value, face in zip(values, faces, strict=True):
+            value[:5], value[5:] = face.points_px, face.box_px.reshape(2, 2)
+        smooth = smooth_at(known, between(away, values, known), 0)
         scores = np.array([face.score for face in faces], dtype=np.float32)
-        score = float(between(slots, scores, np.array([slot]))[0])
+        score = float(between(away, scores, _HERE)[0])
         return FaceDetection(smooth[5:].reshape(4), smooth[:5], score)
 
     def forget_before(self, slot: int) -> None:

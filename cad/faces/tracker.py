@@ -21,8 +21,10 @@ from cad.media.records import VideoFrames
 
 #: Slots between the newest picture and the one whose crops are made: enough to bridge a gap and to smooth.
 LAG_SLOTS = BRIDGE_SLOTS
-#: Larger pictures (720p has 2.8 MB) come in short chunks, and are held there: the reader sees that they are still used.
-COPIED_BYTES = 4_000_000
+#: Larger pictures (480p has 0.9 MB) come in short chunks, and are held there: the reader sees that they are still used.
+COPIED_BYTES = 700_000
+#: Not those of longer chunks than the reader's, of which a few pictures would keep all.
+LONG_CHUNK_BYTES = 64_000_000
 #: Pictures are compared at one place in so many along a side, and only if they agree there as a whole.
 _COMPARED_STEP_PX = 32
 #: A track of fewer slots than this (0.4 s) is dropped, unless the whole file is shorter.
@@ -99,7 +101,7 @@ class FaceTracker:
             for track in self._shot.retire(slot):
                 self._outbox.close(track)
         self._next_slot = chunk.first_slot + len(chunk.frames)
-        if len(chunk.frames) > LAG_SLOTS or chunk.frames[0].nbytes <= COPIED_BYTES:
+        if chunk.frames.nbytes > LONG_CHUNK_BYTES or chunk.frames[0].nbytes <= COPIED_BYTES:
             self._own_what_is_held()
         return self._outbox.collect(MIN_TRACK_SLOTS)
 

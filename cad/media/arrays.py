@@ -158,7 +158,7 @@ class ArraySource(Closing):
             raise MediaUnreadableError(self._name, "has less than 20 ms of sound")
 
     def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
-        """Yield the picture in order, each slot once, 25 slots at a time; a limit ends it, and ``report`` says so.
+        """Yield the picture in order, each slot once, up to 25 at a time; a limit ends it, and ``report`` says so.
 
         Args:
             number: 1, which is the only one, or None.

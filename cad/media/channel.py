@@ -16,6 +16,7 @@ from typing import Any
 
 MAX_MESSAGE_BYTES = 1 << 20
 _HEADER = struct.Struct("<I")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class ChannelClosedError(Exception):
@@ -42,7 +43,7 @@ class Channel:
         Raises:
             ChannelClosedError: The other side has closed its end.
         """
-        body = json.dumps(message, separators=(",", ":")).encode("ascii")
+        body = _ENCODER.encode(message).encode("ascii")
         view = memoryview(_HEADER.pack(len(body)) + body)
         try:
             if fd is not None:

@@ -17,9 +17,9 @@ Copy = Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]
 
 #: Slots in one chunk,
 CHUNK_SLOTS = FRAME_RATE_HZ
-#: unless so many would take more bytes than this (a second of 720p just fits); then they take up to the second figure,
-#: or are one slot.
-CHUNK_BYTES, LARGE_CHUNK_BYTES = 70_000_000, 32_000_000
+#: unless so many would take more bytes than this; then it has as many as fit, or one. Each block is memory that the
+#: system has to clear for every file: blocks of a second of 720p (69 MB) cost as much as copying ten seconds of it.
+CHUNK_BYTES = 16_000_000
 #: How many blocks are kept for another use: a consumer holds one or two chunks at a time, or so many slots of short
 #: ones.
 _KEPT_BLOCKS, _HELD_SLOTS = 2, 12
@@ -60,16 +60,13 @@ def chunk_slots(height: int, width: int) -> int:
 
     Example:
         >>> chunk_slots(1080, 1920), chunk_slots(2160, 3840), chunk_slots(8000, 8000)
-        (5, 1, 1)
+        (2, 1, 1)
     """
-    frame_bytes = 3 * height * width
-    if CHUNK_SLOTS * frame_bytes <= CHUNK_BYTES:
-        return CHUNK_SLOTS
-    return max(1, min(CHUNK_SLOTS, LARGE_CHUNK_BYTES // frame_bytes))
+    return max(1, min(CHUNK_SLOTS, CHUNK_BYTES // (3 * height * width)))
 
 
 class ChunkBuilder:
-    """Collects slots into chunks of about a second; every frame has the given size in pixels.
+    """Collects slots into chunks of a second or less; every frame has the given size in pixels.
 
     Args:
         height: Of every frame.

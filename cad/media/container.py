@@ -24,6 +24,7 @@ from cad.closing import Closing
 from cad.errors import MediaLimitError, MediaUnreadableError, MissingStreamError
 from cad.media.encryption import encrypted_shares, states_encryption
 from cad.media.limits import MediaLimits
+from cad.media.stamps import in_seconds
 from cad.media.tally import PacketTally
 from cad.media.timeline import Restamper, Timeline
 
@@ -194,7 +195,7 @@ class OpenContainer(Closing):
         if packet.size and is_encrypted(packet):
             self.tally.fail(encrypted=True)
             return []
-        seconds = None if packet.pts is None else float(packet.pts * packet.time_base)
+        seconds = None if packet.pts is None else in_seconds(packet.pts, packet.time_base)
         bad = self.bad_packets
         frames = self._decode(packet)
         if packet.size and not packet.is_discard:
@@ -208,7 +209,7 @@ class OpenContainer(Closing):
         for frame in frames:
             if getattr(frame, "is_corrupt", False):
                 self.bad_packets += 1
-            self.tally.show(None if frame.pts is None else float(frame.pts * stream.time_base))
+            self.tally.show(None if frame.pts is None else in_seconds(frame.pts, stream.time_base))
             yield frame
 
     def rest(self, stream: VideoStream | AudioStream) -> list[Any]:

@@ -38,6 +38,11 @@ class Progress:
     lost_packets: int = 0
     encrypted_packets: int = 0
 
+    def values(self) -> tuple[int | float, ...]:
+        """Return all of it in the order above (``dataclasses.astuple`` takes ten times as long, with every frame)."""
+        one = self
+        return (one.decoded, one.seconds, one.bad_packets, one.good_packets, one.lost_packets, one.encrypted_packets)
+
 
 @dataclass(frozen=True, slots=True)
 class Beat:
@@ -86,6 +91,10 @@ class Placement:
     missing: int
     count: int
 
+    def values(self) -> dict[str, int]:
+        """Return it by name."""
+        return {"first_slot": self.first_slot, "missing": self.missing, "count": self.count}
+
 
 @dataclass(frozen=True, slots=True)
 class Frame(Placement):
@@ -123,6 +132,8 @@ _SIMPLE: dict[str, type[Beat | Done | Failure | Layout | Frame | Sound]] = {
     "sound": Sound,
 }
 
+_FIELDS = {record: tuple(field.name for field in fields(record)) for record in _SIMPLE.values()}
+
 
 def parse_answer(message: dict[str, Any]) -> tuple[Progress, Answer]:
     """Return what a message of the decoding process says.
@@ -136,7 +147,7 @@ def parse_answer(message: dict[str, Any]) -> tuple[Progress, Answer]:
         info: MediaInfo = _as(MediaInfo, message["info"])
         return progress, info
     record = _SIMPLE[message["type"]]
-    values = {field.name: message[field.name] for field in fields(record)}
+    values = {name: message[name] for name in _FIELDS[record]}
     wanted = str if record is Failure else int
     if not all(type(value) is wanted for value in values.values()):
         raise ValueError(f"a {message['type']} message with other than {wanted.__name__} in it")

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from cad.media.container import OpenContainer
 from cad.media.limits import MediaLimits
-from cad.media.orientation import Orientation, turn
+from cad.media.orientation import UPRIGHT, Orientation, turn
 from cad.media.probe import orientation_in
+from cad.media.swscale import DirectRgb
 
 #: Pixel shapes outside this range are taken for damage.
 _MAX_PIXEL_ASPECT = 4.0
@@ -73,6 +74,7 @@ class PictureConverter:
 
     def __init__(self, form: PictureForm, limits: MediaLimits, is_still: bool) -> None:
         self._reformatter = VideoReformatter()
+        self._direct = DirectRgb(self._converted)
         self.form = form
         width, height = _square(form)
         self._stored = limits.handed_size(width, height, is_still)
@@ -82,6 +84,18 @@ class PictureConverter:
 
     def write(self, frame: Any, target: NDArray[np.uint8]) -> None:
         """Write the picture of ``frame`` to ``target``, uint8 (height, width, 3)."""
+        is_plain = self.form.orientation == UPRIGHT and self._stored == (frame.width, frame.height)
+        if is_plain and self._direct.write(frame, target):
+            return
+        pixels = turn(self._converted(frame), self.form.orientation)
+        if not self.form.orientation[0]:
+            target[...] = pixels
+            return
+        for channel in range(3):  # across the rows, three strided copies are 2.5 times as fast as one
+            target[..., channel] = pixels[..., channel]
+
+    def _converted(self, frame: Any) -> NDArray[np.uint8]:
+        """Return a frame as PyAV converts it, at the size that is handed over, not turned yet."""
         width, height = self._stored
         scaled = (width, height) != (frame.width, frame.height)
         rgb = self._reformatter.reformat(
@@ -91,12 +105,7 @@ class PictureConverter:
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height, abs(plane.line_size))
         if plane.line_size < 0:  # stored from the bottom up, which PyAV's memory is not
             rows = rows[::-1]
-        pixels = turn(rows[:, : width * 3].reshape(height, width, 3), self.form.orientation)
-        if not self.form.orientation[0]:
-            target[...] = pixels
-            return
-        for channel in range(3):  # across the rows, three strided copies are 2.5 times as fast as one
-            target[..., channel] = pixels[..., channel]
+        return rows[:, : width * 3].reshape(height, width, 3)
 
 
 def _square(form: PictureForm) -> tuple[float, float]:

@@ -221,7 +221,7 @@ class MediaReader(Closing):
             yield from self._sound_again(number) if number in self._sounds else self._first_sound(number)
 
     def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
-        """Yield a picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
+        """Yield a picture in order, each slot once, up to 25 slots at a time; nothing where there is no picture.
 
         Whole seconds in which no slot shows anything may be left out. Damage, a crash or a limit midway ends the
         iteration; ``report_on`` says so.

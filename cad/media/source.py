@@ -57,7 +57,7 @@ class MediaSource(Protocol):
         """
 
     def video_chunks(self, number: int | None = None) -> Iterator[VideoFrames]:
-        """Yield a picture in order, each slot once, some 25 slots at a time; nothing where there is no picture.
+        """Yield a picture in order, each slot once, up to 25 slots at a time; nothing where there is no picture.
 
         Whole seconds in which no slot shows anything may be left out. Damage or a limit midway ends the iteration;
         ``report_on`` says so.

@@ -27,7 +27,7 @@ def reads_again(source: MediaSource) -> bool:
 
 
 def read_picture(source: MediaSource, number: int) -> Iterator[VideoFrames]:
-    """Return the frames of a picture, some 25 slots at a time."""
+    """Return the frames of a picture, up to 25 slots at a time."""
     return source.video_chunks() if number == _main(source.info, "video") else source.video_chunks(number)
 
 

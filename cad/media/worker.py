@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -79,7 +79,7 @@ class Link:
         self._last_sent_seconds = time.monotonic()
         if "buffer" in message:
             message = message | {"offset": message["buffer"] * self._buffer_bytes}
-        self._channel.send(message | {"progress": astuple(self.progress())})
+        self._channel.send(message | {"progress": self.progress().values()})
 
     def beat(self) -> None:
         """Send a sign of life if the last message is long ago."""
@@ -257,7 +257,7 @@ class FileJob:
                 link.progress = partial(replace, progress(), seconds=share(frame))
             buffer = link.take_buffer()
             converter.write(frame, link.view(buffer, (converter.height, converter.width, 3), np.uint8))
-            link.send({"type": "frame", "buffer": buffer, **asdict(placement)})
+            link.send({"type": "frame", "buffer": buffer, **placement.values()})
 
     def _start_picture(self, form: PictureForm) -> PictureConverter:
         """Return a converter for frames of one form, and tell the reader the size of what it gives."""
@@ -293,7 +293,7 @@ class FileJob:
             [samples.view(np.uint8), present.view(np.uint8)]
         )
         placement = Placement(self._sound_slot, missing, slots)
-        self._link.send({"type": "sound", "buffer": buffer, **asdict(placement)})
+        self._link.send({"type": "sound", "buffer": buffer, **placement.values()})
         self._sound_slot = first_slot + slots
 
     def _stamped(self, source: OpenContainer, stream: Any, fps: float = 0.0) -> Iterator[tuple[float, Any]]:
@@ -390,4 +390,4 @@ def main(arguments: list[str]) -> None:
     except ChannelClosedError:
         sys.exit(0)
     except MemoryError:  # outside the work on a file: the limit is below what this process takes by itself, or near it
-        channel.send({"type": "error", "code": MEMORY, "text": _NO_MEMORY, "progress": astuple(Progress())})
+        channel.send({"type": "error", "code": MEMORY, "text": _NO_MEMORY, "progress": Progress().values()})

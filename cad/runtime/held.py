@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cad.runtime.scorer import BATCH_WINDOWS, Scorer
+from cad.runtime.scorer import Scorer
 from cad.windows import Window, WindowScore
 
 #: So many answers are kept, the newest: faces that stand still side by side, in windows of two lengths.
@@ -37,7 +37,7 @@ class HeldScores:
         for window in windows:
             if not stands_still(window):
                 fresh.append(window)
-                if len(fresh) == BATCH_WINDOWS:
+                if len(fresh) == self._scorer.batch_windows:
                     yield from self._scorer.score(fresh)
                     fresh = []
                 continue

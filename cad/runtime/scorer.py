@@ -3,45 +3,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 
 import numpy as np
-from numpy.typing import NDArray
+import onnxruntime
 
 from cad.errors import SpecMismatchError
-from cad.runtime.providers import Device
-from cad.runtime.session import open_model
-from cad.spec import HEADS, OUTPUTS, STREAMS, ModelSpec
+from cad.later import Later
+from cad.runtime.feeding import BoundRuns, Outputs, PlainRuns, Runner, has_audio, has_video
+from cad.runtime.gathering import Gathering
+from cad.runtime.providers import CPU, Device, choose_providers, traits_of
+from cad.runtime.session import OpenModel, open_model, spec_in
+from cad.runtime.shrinking import Shrinking
+from cad.spec import HEADS, STREAMS, ModelSpec
 from cad.weights import WeightsEntry, default_detector, find_entry, read_verified
+from cad.weights.onnx_bytes import metadata_of
+from cad.weights.registry import PACKAGE_FOLDER
 from cad.windows import Window, WindowScore
-
-#: Windows of one call: more cost memory (4 MB of crops each) and gain no speed on a CPU.
-BATCH_WINDOWS = 4
-#: A stream that exists for less of a window than this is not scored there.
-MIN_VIDEO_SHARE = 0.5
-MIN_AUDIO_SHARE = 0.2
-
-Outputs = dict[str, NDArray[np.float32]]
 
 
 class Scorer:
     """Turns windows into logits.
 
+    Several threads may use one scorer, and with it one session, at the same time. On a GPU their windows go into one
+    batch; what a window gets does not depend on what it is batched with.
+
     Args:
         weights: Name of the weights, or path of their folder or ONNX file; None takes the package's default.
         providers: ONNX Runtime providers by name; None leaves it to ``device``.
         threads: Threads inside one operator; 0 takes every core.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: See ``cad.DetectOptions``.
+        opens_later: Let the package's own weights be loaded on a thread, for a CPU, while the caller goes on: what they
+            are stands in their metadata, and that they are whole in their sha256. Whoever scores first waits.
 
     Raises:
-        WeightsError: The weights are unknown, damaged or not runnable.
+        WeightsError: The weights are unknown, damaged or not runnable (of those that are opened later, the first call
+            that scores may still raise it: there may be too little memory for them).
         OptionError: The device or a provider is not available.
 
     Attributes:
         spec: What the model expects and what its numbers mean.
         entry: Which weights these are.
         providers: What the session really runs on.
+        batch_windows: Windows of one call at most; more gain nothing there.
     """
 
     def __init__(
@@ -50,14 +55,25 @@ class Scorer:
         providers: Sequence[str] | None = None,
         threads: int = 0,
         device: Device = "auto",
+        opens_later: bool = False,
     ) -> None:
         self.entry: WeightsEntry = default_detector() if weights is None else find_entry(weights)
+        name = self.entry.name
         if self.entry.kind != "detector":
-            raise SpecMismatchError(f"{self.entry.name} are {self.entry.kind} weights; a detector is needed")
-        model = open_model(read_verified(self.entry), self.entry.name, device, providers, threads)
-        self.spec: ModelSpec = model.spec
-        self.providers: tuple[str, ...] = model.providers
-        self._session = model.session
+            raise SpecMismatchError(f"{name} are {self.entry.kind} weights; a detector is needed")
+        content = read_verified(self.entry)
+        asked = choose_providers(device, providers, onnxruntime.get_available_providers())
+        self._runner: Callable[[], Runner]
+        if opens_later and threads >= 0 and asked == (CPU,) and self.entry.path.is_relative_to(PACKAGE_FOLDER):
+            self.spec: ModelSpec = spec_in(metadata_of(content, name), name)
+            self.providers: tuple[str, ...] = asked
+            self._runner = Later(lambda: runner_for(open_model(content, name, "cpu", threads=threads)))
+        else:
+            model = open_model(content, name, device, providers, threads)
+            self.spec, self.providers = model.spec, model.providers
+            runner = runner_for(model)
+            self._runner = lambda: runner
+        self.batch_windows: int = traits_of(self.providers).batch_windows
 
     def score(self, windows: Sequence[Window]) -> list[WindowScore]:
         """Return one score a window, in the same order."""
@@ -65,40 +81,27 @@ class Scorer:
 
     def score_stream(self, windows: Iterable[Window]) -> Iterator[WindowScore]:
         """Yield one score a window, in the same order, holding a few windows at a time."""
-        for batch in batches(windows):
+        for batch in batches(windows, self.batch_windows):
             outputs = self.run(batch)
             yield from (read_score(window, outputs, row, self.spec.heads) for row, window in enumerate(batch))
 
     def run(self, batch: Sequence[Window]) -> Outputs:
         """Return the graph's outputs for windows of one length."""
-        return dict(zip(OUTPUTS, self._session.run(list(OUTPUTS), feed(batch)), strict=True))
+        return self._runner()(batch)
 
 
-def batches(windows: Iterable[Window]) -> Iterator[list[Window]]:
-    """Yield lists of up to BATCH_WINDOWS consecutive windows of one length."""
+def runner_for(model: OpenModel) -> Runner:
+    """Return what runs batches on a model in the way that its provider wants."""
+    traits = model.traits
+    run: Runner = PlainRuns(model.session) if traits.memory is None else BoundRuns(model.session, traits.memory)
+    return Gathering(Shrinking(run), traits.batch_windows) if traits.gathers else run
+
+
+def batches(windows: Iterable[Window], most: int) -> Iterator[list[Window]]:
+    """Yield lists of up to ``most`` consecutive windows of one length."""
     for _, alike in groupby(windows, key=lambda window: len(window.frames_present)):
-        while batch := list(islice(alike, BATCH_WINDOWS)):
+        while batch := list(islice(alike, most)):
             yield batch
-
-
-def feed(batch: Sequence[Window]) -> dict[str, NDArray[np.generic]]:
-    """Return the graph's inputs for windows of one length; a stream that is too thin to score is left out whole."""
-    return {
-        "frames": np.stack([window.frames for window in batch]),
-        "audio": np.stack([window.audio for window in batch]),
-        "frames_present": np.stack([window.frames_present * np.float32(has_video(window)) for window in batch]),
-        "audio_present": np.stack([window.audio_present * np.float32(has_audio(window)) for window in batch]),
-    }
-
-
-def has_video(window: Window) -> bool:
-    """Say whether enough of the window has picture."""
-    return bool(window.frames_present.mean() >= MIN_VIDEO_SHARE)
-
-
-def has_audio(window: Window) -> bool:
-    """Say whether enough of the window has speech."""
-    return bool(window.audio_present.mean() >= MIN_AUDIO_SHARE)
 
 
 def read_score(window: Window, outputs: Outputs, row: int, heads: Collection[str] = HEADS) -> WindowScore:

@@ -19,7 +19,7 @@ from cad.data.augment.sound import at_level
 from cad.data.records import Clip
 from cad.loudness import slot_levels_dbfs
 from cad.media.records import AudioSamples
-from cad.runtime.scorer import MIN_AUDIO_SHARE
+from cad.runtime.feeding import MIN_AUDIO_SHARE
 from cad.speech import FLOOR_DBFS, keep_speech
 from cad.windows import window_spans
 

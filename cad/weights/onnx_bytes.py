@@ -11,6 +11,7 @@ Sources: https://protobuf.dev/programming-guides/encoding and onnx.proto (number
 from __future__ import annotations
 
 from cad.errors import WeightsError
+from cad.weights.protobuf_fields import read_fields
 
 #: Messages inside one another; protobuf's own limit.
 MAX_DEPTH = 100
@@ -32,6 +33,8 @@ LEADS_TO_TENSORS: dict[str, dict[int, str]] = {
 }  # fmt: skip
 #: Of a tensor: where its data lies (a list of entries), and that they lie elsewhere (0: here).
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
+#: Of a model: its notes; of a note: its key and its text.
+METADATA_PROPS, NOTE_KEY, NOTE_VALUE = 14, 1, 2
 _VARINT, _EIGHT_BYTES, _COUNTED, _FOUR_BYTES = 0, 1, 2, 5
 
 
@@ -89,6 +92,23 @@ def _is_self_contained(content: bytes) -> bool:
                 waiting.append((inner[number], at, at + size, depth + 1))
             at += size
     return True
+
+
+def metadata_of(content: bytes, name: str) -> dict[str, str]:
+    """Return the notes of an ONNX file (``metadata_props``) by key, past its weights and without a session.
+
+    Raises:
+        WeightsError: The bytes are no ONNX file.
+    """
+    found: dict[str, str] = {}
+    try:
+        for field in read_fields(content):
+            if field.number == METADATA_PROPS:
+                parts = {part.number: part.text for part in read_fields(field.content)}
+                found[parts.get(NOTE_KEY, "")] = parts.get(NOTE_VALUE, "")
+    except (ValueError, IndexError) as error:
+        raise WeightsError(f"{name}: this is not an ONNX file ({error})") from error
+    return found
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:

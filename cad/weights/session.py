@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnxruntime
@@ -14,9 +12,17 @@ from cad.errors import WeightsError
 from cad.freed_memory import give_back
 from cad.weights.onnx_bytes import check_self_contained
 
+#: Providers whose sessions run one node after the other, with memory that is not planned ahead.
+_UNPLANNED = ("DmlExecutionProvider",)
+
 
 def open_session(
-    content: bytes, name: str, providers: Sequence[str] = ("CPUExecutionProvider",), threads: int = 1
+    content: bytes,
+    name: str,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    threads: int = 1,
+    provider_options: Sequence[Mapping[str, str]] = (),
+    entries: Mapping[str, str] | None = None,
 ) -> Any:
     """Return an ONNX Runtime session that sends no telemetry and prints errors only.
 
@@ -25,6 +31,8 @@ def open_session(
         name: For messages.
         providers: ONNX Runtime providers in order of preference.
         threads: Threads inside one operator; 0 lets ONNX Runtime take every core.
+        provider_options: For each provider, its options by name; none at all leaves them as they are.
+        entries: Further entries of the session's configuration by key.
 
     Raises:
         WeightsError: ONNX Runtime cannot load the bytes, or they refer to weights outside of them.
@@ -40,9 +48,16 @@ def open_session(
     options.enable_cpu_mem_arena = False
     # Threads that spin while they wait would take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for key, value in (entries or {}).items():
+        options.add_session_config_entry(key, value)
+    if any(provider in _UNPLANNED for provider in providers):
+        options.enable_mem_pattern = False
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    told = [dict(one) for one in provider_options] or None
     try:
-        with redirect_stdout(sys.stderr):  # it prints when it falls back to another provider
-            session = onnxruntime.InferenceSession(content, options, providers=list(providers))
+        # A device that fails is an error, not a reason to go on elsewhere, which would be printed among the results.
+        # (To redirect that would redirect what other threads print meanwhile.)
+        session = onnxruntime.InferenceSession(content, options, list(providers), told, enable_fallback=0)
         # Raises where a name or a note of the file is not UTF-8, for which later callers are not prepared.
         _ = [one.name for one in (*session.get_inputs(), *session.get_outputs())]
         _ = session.get_modelmeta().custom_metadata_map

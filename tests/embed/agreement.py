@@ -7,6 +7,7 @@ A program is one entry of PROGRAMS: how it is made ready on this machine, and wh
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,9 +57,25 @@ def node_program(folder: Path) -> Command:
     return ["node", str(EMBED / "node" / "detect.mjs")]
 
 
+#: The C++ program, once it has been built.
+_CPP: list[Path] = []
+
+
+def cpp_program(folder: Path) -> Command:
+    """Return the command of the C++ program; only the first call builds it."""
+    if not _CPP:
+        options = [f"-DONNXRUNTIME_DIR={os.environ['ONNXRUNTIME_DIR']}", "-DCMAKE_BUILD_TYPE=Release"]
+        for words in (["-S", str(EMBED / "cpp"), "-B", str(folder), *options], ["--build", str(folder), "-j2"]):
+            done = subprocess.run(["cmake", *words], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        _CPP.append(folder / "cad_detect_cpp")
+    return [str(_CPP[0])]
+
+
 PROGRAMS = (
     Program("python", (), python_program),
     Program("node", ("node", "node_packages", "ffmpeg"), node_program),
+    Program("cpp", ("cpp",), cpp_program, self_tests=False),
 )
 
 

@@ -53,7 +53,7 @@ def test_it_says_what_the_net_says_whatever_is_there(model, graph, tmp_path: Pat
         np.testing.assert_allclose(value, getattr(said, name).numpy(), atol=2e-4, rtol=1e-3, err_msg=name)
 
 
-@pytest.mark.parametrize("dtype", ["fp32", "int8"])
+@pytest.mark.parametrize("dtype", ["fp32", "fp16_compute", "int8"])
 def test_the_transformer_is_in_the_branch_and_nothing_that_others_need(graph, tmp_path: Path, dtype: str) -> None:
     store_weights_as(graph, tmp_path / "model.onnx", dtype)
     stored = onnx.load(tmp_path / "model.onnx").graph

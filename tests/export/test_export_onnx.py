@@ -179,7 +179,7 @@ def test_a_file_that_fails_is_not_left(checkpoint, tmp_path, monkeypatch, capsys
         raise ParityError("worst difference 1.0")
 
     monkeypatch.setattr(checkpoint_module, "export_graph", lambda model, spec: onnx.ModelProto())
-    monkeypatch.setattr(checkpoint_module, "store_weights_as", lambda graph, path, dtype: path.write_bytes(b"graph"))
+    monkeypatch.setattr(checkpoint_module, "store_weights_as", lambda graph, path, *how: path.write_bytes(b"graph"))
     monkeypatch.setattr(checkpoint_module, "check_parity", fail)
     assert main([str(checkpoint), "-o", str(tmp_path / "m.onnx")]) == 2
     assert "worst difference" in capsys.readouterr().err

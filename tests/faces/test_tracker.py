@@ -9,7 +9,7 @@ from scripted import HEIGHT, WIDTH, Head, ScriptedFinder, chunks, draw, face_of
 
 from cad.errors import OptionError
 from cad.faces.records import FaceCrops
-from cad.faces.tracker import LAG_SLOTS, FaceTracker
+from cad.faces.tracker import COPIED_BYTES, LAG_SLOTS, FaceTracker
 from cad.media.records import VideoFrames
 
 
@@ -210,3 +210,13 @@ def test_calm_picture_costs_few_looks_and_a_lively_one_more() -> None:
     _follow([draw([Head(160 + 50 * np.sin(i / 2), 120)]) for i in range(100)], finder=lively)
     assert calm.searches <= 11 and calm.looks <= 25
     assert lively.looks > 2 * calm.looks
+
+
+def test_large_pictures_are_held_where_they_are_and_crops_come_from_them() -> None:
+    frames = [np.repeat(np.repeat(draw([Head(100 + i, 120)]), 2, axis=0), 2, axis=1) for i in range(40)]
+    tracker = FaceTracker(finder=ScriptedFinder())
+    for chunk in chunks(frames, 5):
+        tracker.push(chunk)
+        assert chunk.frames[0].nbytes > COPIED_BYTES
+        assert any(held.base is chunk.frames or held.base is chunk.frames.base for held in tracker._held.values())
+        assert len(tracker._held) <= LAG_SLOTS and not tracker._spare

@@ -110,7 +110,7 @@ def test_an_animation_of_many_pictures_meets_the_limit_of_pixels(ffmpeg: None, t
 def test_chunks_and_buffers_are_bounded_in_bytes() -> None:
     for height, width in ((720, 1280), (1080, 1920), (2160, 3840), (2304, 4096), (8000, 8000)):
         frame = 3 * height * width
-        assert chunk_slots(height, width) * frame <= max(70_000_000, frame)
+        assert chunk_slots(height, width) * frame <= max(16_000_000, frame)
         assert buffers_in(200_000_000, frame) * frame <= max(70_000_000, 2 * frame)
 
 

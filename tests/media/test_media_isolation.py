@@ -119,7 +119,8 @@ def test_killed_in_the_middle_keeps_what_was_read(h264_mp4: Path, monkeypatch: p
     monkeypatch.setattr(
         process_module,
         "_BOOT",
-        "import sys; sys.path += sys.argv[4:]; import cad.media.worker as w; w.MAX_BUFFERS = 3; w.main(sys.argv[1:4])",
+        "import sys; sys.path += sys.argv[4:]; import cad.media.ring as r; "
+        "r.MAX_BUFFERS = 3; import cad.media.worker as w; w.main(sys.argv[1:4])",
     )
     begin, pids = process_module.WorkerProcess.begin, []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from cad.errors import (
     WeightsNotFoundError,
 )
 from cad.runtime.scorer import Scorer
+from cad.runtime.session import open_model
 from cad.windows import Window
 
 
@@ -143,3 +145,40 @@ def test_nothing_is_sent_or_written_by_the_runtime(tiny_weights, tmp_path):
     code = f"from cad.runtime.scorer import Scorer; Scorer({str(tiny_weights)!r})"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert list(tmp_path.rglob("*")) == []
+
+
+@needs("weights")
+def test_packaged_weights_that_are_opened_later_are_known_at_once_and_say_the_same(monkeypatch):
+    now, windows = Scorer(), [window(red=60), window(slots=30)]
+    go_on = threading.Event()
+
+    def wait_and_open(*given, **named):
+        assert go_on.wait(10)
+        return open_model(*given, **named)
+
+    monkeypatch.setattr("cad.runtime.scorer.open_model", wait_and_open)
+    later = Scorer(opens_later=True)
+    assert (later.spec, later.entry, later.providers) == (now.spec, now.entry, now.providers)
+    go_on.set()
+    assert later.score(windows) == now.score(windows)
+
+
+@needs("weights")
+def test_packaged_weights_that_do_not_open_are_told_to_whoever_scores(monkeypatch):
+    def fail(*given, **named):
+        raise WeightsError("no memory")
+
+    monkeypatch.setattr("cad.runtime.scorer.open_model", fail)
+    scorer = Scorer(opens_later=True)
+    for _ in range(2):
+        with pytest.raises(WeightsError, match="no memory"):
+            scorer.score([window()])
+
+
+def test_weights_of_ones_own_are_never_opened_later(tiny_weights, monkeypatch):
+    def fail(*given, **named):
+        raise WeightsError("not runnable")
+
+    monkeypatch.setattr("cad.runtime.scorer.open_model", fail)
+    with pytest.raises(WeightsError, match="not runnable"):
+        Scorer(str(tiny_weights), opens_later=True)

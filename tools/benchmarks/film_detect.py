@@ -18,7 +18,8 @@ from cad import Detector
 from cad.faces.finder import LONG_SIDES_PX, FaceFinder
 from cad.faces.records import FaceDetection
 from cad.report.writers import HtmlWriter, JsonWriter
-from cad.runtime.scorer import Outputs, Scorer
+from cad.runtime.feeding import Outputs
+from cad.runtime.scorer import Scorer
 from cad.windows import Window
 
 

@@ -52,7 +52,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "cad.media.resample": ("_FILTER_SIZE", "_CUTOFF", "_KAISER_BETA"),
     "cad.media.slots": ("MIN_SAMPLES_OF_SLOT",),
-    "cad.runtime.scorer": ("MIN_VIDEO_SHARE", "MIN_AUDIO_SHARE"),
+    "cad.runtime.feeding": ("MIN_VIDEO_SHARE", "MIN_AUDIO_SHARE"),
     "cad.speech": (
         "FLOOR_DBFS", "BELOW_LOUD_DB", "MIN_LEVEL_RANGE_DB", "LEVEL_RANGE_SLOTS", "MAX_PAUSE_SLOTS", "MIN_BURST_SLOTS",
         "HEARD_AT_DBFS", "MIN_VOICE", "VOICE_REACH_SLOTS",

@@ -13,7 +13,7 @@ const PARTS = {
   ],
   lips: ['cad.faces.active_speaker'],
   stillness: ['cad.faces.stillness'],
-  scores: ['cad.runtime.scorer'],
+  scores: ['cad.runtime.feeding'],
   verdict: ['cad.verdict.aggregate', 'cad.verdict.stretches', 'cad.verdict.reasons', 'cad.verdict.validity'],
 };
 

@@ -152,8 +152,8 @@ def score(windows: Iterable[Window], kit: Kit) -> Iterator[Score]:
 
 def _score(batch: list[Window], kit: Kit) -> Iterator[Score]:
     # A stream that is there for less of a window than this is left out of it whole.
-    video = [bool(one.frames_present.mean() >= kit.rules.scorer.min_video_share) for one in batch]
-    audio = [bool(one.audio_present.mean() >= kit.rules.scorer.min_audio_share) for one in batch]
+    video = [bool(one.frames_present.mean() >= kit.rules.feeding.min_video_share) for one in batch]
+    audio = [bool(one.audio_present.mean() >= kit.rules.feeding.min_audio_share) for one in batch]
     inputs = {
         "frames": np.stack([one.frames for one in batch]),
         "audio": np.stack([one.audio for one in batch]),
