@@ -5,13 +5,9 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from typing import NoReturn
 
 from cad.command import run_command
-
-#: When the program began, on the clock of ``time.perf_counter``.
-STARTED_SECONDS = time.perf_counter()
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from cad.__main__ import STARTED_SECONDS, main
-from cad.command import ExitCode, say
+from cad.__main__ import main
+from cad.command import STARTED_SECONDS, ExitCode, say
 from cad.errors import OptionError
 from cad.printable import printable
 

@@ -23,6 +23,8 @@ from typing import Any
 from cad.errors import CadError, WeightsError
 from cad.printable import printable
 
+#: When the program began, on the clock of ``time.perf_counter``: this is the first module of every command.
+STARTED_SECONDS = time.perf_counter()
 #: A signal that comes again so soon is the same one: ``timeout`` sends two, a terminal that closes may, too.
 _SAME_SIGNAL_SECONDS = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -260,3 +260,20 @@ def test_output_that_cannot_be_written_is_one_line(run, media, tmp_path, monkeyp
     code, _, err = run("--html", tmp_path / "report.html", media / "voice.wav")
     assert code == 2
     assert err.splitlines() == ["cad-detect: [Errno 28] No space left on device"]
+
+
+def test_the_profile_stands_on_stderr_and_its_stages_fill_the_time(run, media):
+    code, out, err = run("--profile", media / "fake.mp4", media / "empty.mp4", media / "voice.wav")
+    assert code == 3 and "start of the program" not in out
+    assert err.count("start of the program: ") == 1 and err.count(" s for 3.00 s of media") == 2
+    for name, stages in (("fake.mp4", {"open", "hear", "read", "faces", "wait", "score", "rest"}),
+                         ("voice.wav", {"open", "hear", "score", "rest"})):  # fmt: skip
+        lines = err.partition(f"{media / name}: ")[2].splitlines()
+        total = float(lines[0].split()[0])
+        rows = {words[0]: float(words[1]) for words in map(str.split, lines[1:8]) if len(words) > 3 and words[2] == "s"}
+        assert stages <= set(rows)
+        assert sum(spent for stage, spent in rows.items() if stage != "score") == pytest.approx(total, abs=0.04)
+
+
+def test_nothing_is_said_of_the_time_unasked(run, media):
+    assert "start of the program" not in run(media / "fake.mp4")[2]
