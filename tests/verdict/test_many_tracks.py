@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from made_analysis import score, track
 
 from cad.faces import track_book
-from cad.faces.active_speaker import LEAST_SLOTS, MAX_LAG_SLOTS, _Lips, _rank_correlation, _score
+from cad.faces.active_speaker import LEAST_SLOTS, MAX_LAG_SLOTS, _Lips, _rank_correlation, lip_score
 from cad.faces.records import FaceCrops
 from cad.faces.stillness import LEAST_SLOTS as LEAST_STILL_SLOTS
 from cad.faces.track_book import ENDED_SLOTS, FacePicture, TrackBook
@@ -228,5 +228,5 @@ def test_lips_are_compared_with_the_sound_around_them_as_with_that_of_the_whole_
     lags = range(-MAX_LAG_SLOTS, MAX_LAG_SLOTS + 1)
     both = int((np.isfinite(moving) & np.isfinite(loud)).sum())
     best = max(_rank_correlation(moving, loud, lag) for lag in lags) if both >= LEAST_SLOTS else 0.0
-    found = _score(0, lips, loudness)
+    found = lip_score(0, lips, loudness)
     assert found.score == max(0.0, best) and found.slots == both
