@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from made_analysis import score, track
 
 from cad.faces import track_book
-from cad.faces.active_speaker import LEAST_SLOTS, MAX_LAG_SLOTS, _Lips, _rank_correlation, lip_score
+from cad.faces.active_speaker import LEAST_SLOTS, MAX_LAG_SLOTS, _rank_correlation, lip_score
 from cad.faces.records import FaceCrops
 from cad.faces.stillness import LEAST_SLOTS as LEAST_STILL_SLOTS
 from cad.faces.track_book import ENDED_SLOTS, FacePicture, TrackBook
@@ -219,14 +219,12 @@ def test_so_many_faces_share_the_pictures_that_are_kept(rng, monkeypatch):
 def test_lips_are_compared_with_the_sound_around_them_as_with_that_of_the_whole_file(seed, first, heard):
     rng = np.random.default_rng(seed)
     slots = first + np.flatnonzero(rng.random(60) < 0.8)
-    lips = _Lips()
-    lips.slots.extend(slots.tolist())
-    lips.motion.extend(rng.uniform(0.5, 4, len(slots)).tolist())
+    motion = rng.uniform(0.5, 4, len(slots))
     loudness = np.where(rng.random(heard) < 0.8, rng.normal(-30, 10, heard), np.nan)
     moving, loud = np.full(600, np.nan), np.full(600, np.nan)
-    moving[slots], loud[:heard] = lips.motion, loudness
+    moving[slots], loud[:heard] = motion, loudness
     lags = range(-MAX_LAG_SLOTS, MAX_LAG_SLOTS + 1)
     both = int((np.isfinite(moving) & np.isfinite(loud)).sum())
     best = max(_rank_correlation(moving, loud, lag) for lag in lags) if both >= LEAST_SLOTS else 0.0
-    found = lip_score(0, lips, loudness)
+    found = lip_score(0, slots, motion, loudness)
     assert found.score == max(0.0, best) and found.slots == both
