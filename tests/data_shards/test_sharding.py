@@ -179,7 +179,14 @@ def started(folder: Path, root: Path, out: Path, before: Sequence[str] = ()) -> 
     manifest.write_text("path,label,split\n" + "".join(f"{row.path},0,train\n" for row in voices()))
     words = [str(TOOL), str(manifest), "--root", str(root), "--out", str(out), "--jobs", "2", "--shard-megabytes", "0"]
     command = [sys.executable, *before, *words]
-    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command,
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        # Whoever starts the tests in the background leaves SIGINT ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def wait_for_shards(out: Path, count: int, process: subprocess.Popen[str]) -> None:
