@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``written_beside`` writes a file that is never seen half: beside its place first, then moved."""
+"""Files and folders that are never seen half: written beside their place first, then moved."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,6 +82,37 @@ def written_beside(
             reason = getattr(error, "strerror", None) or error
             raise OSError(f"{path} cannot be written, and what was there stays: {reason}") from error
         raise
+
+
+@contextlib.contextmanager
+def folder_written_beside(folder: Path) -> Iterator[Path]:
+    """Give a new folder beside ``folder`` to fill; it takes that one's place once the block has ended well.
+
+    Args:
+        folder: Where it is to be. A folder that lies there is replaced, and gone only afterwards: the caller has
+            looked whether it may be.
+
+    Raises:
+        OSError: It cannot be written or moved; what was there stays.
+    """
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    old = partial.with_name(f"{partial.name}.old")
+    try:
+        partial.mkdir()
+        yield partial
+        if folder.exists():
+            folder.rename(old)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _move_to_new(part: Path, path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ from cad.export.parity import Difference
 from cad.export.precision import PRECISION_KEY, PRECISIONS
 from cad.runtime.session import open_model
 from cad.weights.registry import MANIFEST_NAME, read_entry
+from cad.whole_files import folder_written_beside
 
 MODEL_NAME = "model.onnx"
 #: All that a folder by this module may hold; one with more (a card, golden vectors) was made for a release.
@@ -67,16 +66,9 @@ def weights_folder(folder: Path) -> Iterator[Path]:
         OSError: The folder cannot be written.
     """
     check_replaceable(folder)
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir()
+    with folder_written_beside(folder) as partial:
         yield partial / MODEL_NAME
         write_manifest(partial)
-        _put(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def check_replaceable(folder: Path) -> None:
@@ -121,17 +113,3 @@ def write_manifest(folder: Path) -> None:
         "figures": {},
     }
     (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-
-
-def _put(partial: Path, folder: Path) -> None:
-    """Move a whole folder to its place; the one that it replaces is gone only afterwards."""
-    old = partial.with_name(f"{partial.name}.old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        partial.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

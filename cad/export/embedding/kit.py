@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from cad.speech_net import DEFAULT_NET as SPEECH_NET
 from cad.strict_json import parse_object
 from cad.versions import installed_version
 from cad.weights import WeightsEntry, default_detector, find_entry, read_verified
+from cad.whole_files import folder_written_beside
 
 SCHEMA = "cad.kit/1"
 KIT_NAME, MODEL_NAME, SPEECH_NAME, FULL_NAME = "kit.json", "model.onnx", "speech.onnx", "cad_full.onnx"
@@ -61,16 +61,8 @@ def write_kit(weights: str | None, folder: Path) -> dict[str, Any]:
         OSError: The folder cannot be written.
     """
     check_replaceable(folder)
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir()
-        description = _fill(partial, default_detector() if weights is None else find_entry(weights))
-        _put(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return description
+    with folder_written_beside(folder) as partial:
+        return _fill(partial, default_detector() if weights is None else find_entry(weights))
 
 
 def check_replaceable(folder: Path) -> None:
@@ -155,17 +147,3 @@ def _tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:
     shape = [one.dim_param or (one.dim_value or None) for one in tensor.shape.dim]
     kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
     return {"name": value.name, "type": kind, "shape": shape}
-
-
-def _put(partial: Path, folder: Path) -> None:
-    """Move a whole folder to its place; the one that it replaces is gone only afterwards."""
-    old = partial.with_name(f"{partial.name}.old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        partial.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
