@@ -11,7 +11,7 @@ Sources: https://protobuf.dev/programming-guides/encoding and onnx.proto (number
 from __future__ import annotations
 
 from cad.errors import WeightsError
-from cad.weights.protobuf_fields import read_fields
+from cad.weights.protobuf_fields import COUNTED, EIGHT_BYTES, FOUR_BYTES, VARINT, read_fields, varint
 
 #: Messages inside one another; protobuf's own limit.
 MAX_DEPTH = 100
@@ -35,7 +35,6 @@ LEADS_TO_TENSORS: dict[str, dict[int, str]] = {
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
 #: Of a model: its notes; of a note: its key and its text.
 METADATA_PROPS, NOTE_KEY, NOTE_VALUE = 14, 1, 2
-_VARINT, _EIGHT_BYTES, _COUNTED, _FOUR_BYTES = 0, 1, 2, 5
 
 
 def check_self_contained(content: bytes, name: str) -> None:
@@ -73,22 +72,22 @@ def _is_self_contained(content: bytes) -> bool:
             count += 1
             if count > MAX_FIELDS:
                 raise ValueError(f"more than {MAX_FIELDS} fields")
-            tag, at = _varint(content, at)
+            tag, at = varint(content, at)
             number, kind = tag >> 3, tag & 7
             value, size = 0, 0
-            if kind == _VARINT:
-                value, at = _varint(content, at)
-            elif kind == _COUNTED:
-                size, at = _varint(content, at)
-            elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
-                size = 8 if kind == _EIGHT_BYTES else 4
+            if kind == VARINT:
+                value, at = varint(content, at)
+            elif kind == COUNTED:
+                size, at = varint(content, at)
+            elif kind in (EIGHT_BYTES, FOUR_BYTES):
+                size = 8 if kind == EIGHT_BYTES else 4
             else:
                 raise ValueError(f"a field of kind {kind} at byte {at}")
             if number == 0 or at + size > stop:
                 raise ValueError(f"a field that does not fit at byte {at}")
             if message == "TensorProto" and (number == EXTERNAL_DATA or (number == DATA_LOCATION and value)):
                 return False
-            if kind == _COUNTED and number in inner:
+            if kind == COUNTED and number in inner:
                 waiting.append((inner[number], at, at + size, depth + 1))
             at += size
     return True
@@ -109,17 +108,3 @@ def metadata_of(content: bytes, name: str) -> dict[str, str]:
     except (ValueError, IndexError) as error:
         raise WeightsError(f"{name}: this is not an ONNX file ({error})") from error
     return found
-
-
-def _varint(content: bytes, at: int) -> tuple[int, int]:
-    """Return the number of seven bits a byte that begins at ``at``, and where it ends."""
-    value = content[at]
-    if value < 0x80:
-        return value, at + 1
-    value &= 0x7F
-    for index in range(1, 10):
-        byte = content[at + index]
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return value, at + index + 1
-    raise ValueError(f"a number without an end at byte {at}")

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-_VARINT, _EIGHT_BYTES, _COUNTED, _FOUR_BYTES = 0, 1, 2, 5
-_SIZES = {_EIGHT_BYTES: 8, _FOUR_BYTES: 4}
+#: How the content of a field is written.
+VARINT, EIGHT_BYTES, COUNTED, FOUR_BYTES = 0, 1, 2, 5
+_SIZES = {EIGHT_BYTES: 8, FOUR_BYTES: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,15 @@ def read_fields(message: bytes | memoryview) -> Iterator[Field]:
     view = memoryview(message)
     at = 0
     while at < len(view):
-        tag, at = _varint(view, at)
+        tag, at = varint(view, at)
         number, kind = tag >> 3, tag & 7
-        if kind == _VARINT:
-            value, at = _varint(view, at)
+        if kind == VARINT:
+            value, at = varint(view, at)
             yield Field(number, kind, value)
             continue
         size = _SIZES.get(kind, 0)
-        if kind == _COUNTED:
-            size, at = _varint(view, at)
+        if kind == COUNTED:
+            size, at = varint(view, at)
         elif not size:
             raise ValueError(f"a field of kind {kind} at byte {at}")
         if at + size > len(view):
@@ -73,7 +74,7 @@ def joined(fields: Iterable[Field]) -> bytes:
         if isinstance(field.value, int):
             parts.append(_number(field.value))
             continue
-        if field.kind == _COUNTED:
+        if field.kind == COUNTED:
             parts.append(_number(len(field.value)))
         parts.append(field.value)
     return b"".join(parts)
@@ -81,7 +82,7 @@ def joined(fields: Iterable[Field]) -> bytes:
 
 def counted_field(number: int, content: bytes | memoryview) -> Field:
     """Return a field that holds bytes: a string or another message."""
-    return Field(number, _COUNTED, content)
+    return Field(number, COUNTED, content)
 
 
 def string_field(number: int, text: str) -> bytes:
@@ -89,18 +90,23 @@ def string_field(number: int, text: str) -> bytes:
     return joined([counted_field(number, text.encode("utf-8"))])
 
 
-def _varint(content: memoryview, at: int) -> tuple[int, int]:
-    """Return the number of seven bits a byte that begins at ``at``, and where it ends."""
-    value = shift = 0
-    while True:
-        byte = content[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
+def varint(content: bytes | memoryview, at: int) -> tuple[int, int]:
+    """Return the number of seven bits a byte that begins at ``at``, and where it ends.
+
+    Raises:
+        ValueError: It has no end.
+        IndexError: The bytes end within it.
+    """
+    value = content[at]
+    if value < 0x80:
+        return value, at + 1
+    value &= 0x7F
+    for index in range(1, 10):
+        byte = content[at + index]
+        value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift >= 70:
-            raise ValueError(f"a number without an end at byte {at}")
+            return value, at + index + 1
+    raise ValueError(f"a number without an end at byte {at}")
 
 
 def _number(value: int) -> bytes:

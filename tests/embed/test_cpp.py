@@ -39,15 +39,6 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
 
 
 @pytest.fixture(scope="session")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from cad.export.embedding.kit import write_kit
-
-    folder = tmp_path_factory.mktemp("kit") / "kit"
-    write_kit(None, folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Files of other layouts, containers and colours."""
     folder = tmp_path_factory.mktemp("made")
